@@ -1,0 +1,1 @@
+"""Policy gradient methods: a course whose every number is measured."""
