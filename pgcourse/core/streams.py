@@ -1,0 +1,75 @@
+"""One random stream per seed.
+
+Every random number of the course is drawn here and handed to whoever needs it as a tensor of *noise*: policies,
+worlds and estimators are deterministic functions of their arguments. A seed's numbers never depend on which other
+seeds run beside it, because each seed owns its generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Streams:
+    """Independent random streams, one for each seed.
+
+    `Streams(10)` has the seeds 0..9; `Streams([3, 7])` has the seeds 3 and 7. `streams.child("rollout")` derives
+    streams that are independent of their parent and of children with another name, and depend on nothing but the
+    seeds and the names on the way: drawing more or fewer numbers elsewhere changes nothing in a child.
+
+    Draws have shape `[seed, *shape]`. Generators live on the CPU, so that a result does not depend on the device.
+
+    Raises:
+        ValueError: no seeds, or a seed that is negative.
+    """
+
+    def __init__(self, seeds: int | Iterable[int], path: tuple[str, ...] = ()) -> None:
+        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
+        self.path = path
+        if not self.seeds or min(self.seeds) < 0:
+            raise ValueError(f"seeds must be one or more non-negative integers, got {seeds!r}")
+        self._generators = [torch.Generator().manual_seed(_entropy(seed, path)) for seed in self.seeds]
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __repr__(self) -> str:
+        return f"Streams({list(self.seeds)}, path={self.path})"
+
+    def child(self, name: object) -> Streams:
+        """Streams of the same seeds for one purpose, for example `streams.child("init")` or `streams.child(iteration)`."""
+        return Streams(self.seeds, (*self.path, str(name)))
+
+    def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Uniform on [0, 1), `[seed, *shape]`."""
+        draws = torch.empty(len(self), *shape, dtype=dtype)
+        for row, generator in zip(draws, self._generators, strict=True):
+            row.uniform_(generator=generator)
+        return draws
+
+    def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Standard normal, `[seed, *shape]`."""
+        draws = torch.empty(len(self), *shape, dtype=dtype)
+        for row, generator in zip(draws, self._generators, strict=True):
+            row.normal_(generator=generator)
+        return draws
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Uniform integers 0..high-1, `[seed, *shape]`, int64."""
+        draws = torch.empty(len(self), *shape, dtype=torch.int64)
+        for row, generator in zip(draws, self._generators, strict=True):
+            row.random_(high, generator=generator)
+        return draws
+
+    def generators(self) -> tuple[torch.Generator, ...]:
+        """The generators themselves, for library functions that want one (such as `torch.nn.init.orthogonal_`)."""
+        return tuple(self._generators)
+
+
+def _entropy(seed: int, path: tuple[str, ...]) -> int:
+    words = [word for name in path for word in (len(name.encode()), *name.encode())]
+    return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0] >> 1)
