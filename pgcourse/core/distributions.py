@@ -1,7 +1,7 @@
 """Action distributions as values: parameters in, log-probabilities, samples, entropies and divergences out.
 
-The last axis of the parameters is the distribution's own; all axes before it are batch axes. Sampling takes its noise as an
-argument (see `pgcourse.core.streams`), so a distribution holds no randomness.
+The last axis of the parameters is the distribution's own; all axes before it are batch axes. Sampling takes its noise
+as an argument (see `pgcourse.core.streams`), so a distribution holds no randomness.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class Categorical:
 class Gaussian:
     """Independent normals N(μ_i, σ_i²) with `mean` μ and `log_std` log σ of shape [..., action].
 
-    Actions and noise have shape [..., action]; noise is standard normal. The density is that of the sampled action: where
-    an environment clips actions at its bounds, the log-probability stays that of the *unclipped* action.
+    Actions and noise have shape [..., action]; noise is standard normal. The density is that of the sampled action:
+    where an environment clips actions at its bounds, the log-probability stays that of the *unclipped* action.
     """
 
     mean: Tensor

@@ -1,7 +1,7 @@
 """Architectures over a flat parameter vector θ.
 
-An architecture holds no weights. `init(streams)` makes θ of shape [seed, parameter]; calling it with θ and inputs evaluates
-all seeds' networks at once, each row of θ on its own row of the inputs.
+An architecture holds no weights. `init(streams)` makes θ of shape [seed, parameter]; calling it with θ and inputs
+evaluates all seeds' networks at once, each row of θ on its own row of the inputs.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": _Tanh.apply, "relu
 class MLP:
     """Fully connected network: x ← act(x W_l + b_l) for the hidden layers, a linear last layer.
 
-    `MLP((4, 64, 64, 2))` has 4 inputs, two hidden layers of 64 units and 2 outputs. Its row of θ is W_1, b_1, W_2, b_2, ...
-    flattened, each W of shape [in, out]. Weights start orthogonal with gain √2 in hidden layers and `last_gain` in the last;
-    biases start at 0. A small `last_gain` makes the first policy nearly uniform.
+    `MLP((4, 64, 64, 2))` has 4 inputs, two hidden layers of 64 units and 2 outputs. Its row of θ is W_1, b_1, W_2, b_2,
+    ... flattened, each W of shape [in, out]. Weights start orthogonal with gain √2 in hidden layers and `last_gain` in
+    the last; biases start at 0. A small `last_gain` makes the first policy nearly uniform.
 
     Raises:
         ValueError: fewer than two sizes, a size below 1, or an unknown activation.
@@ -117,7 +117,8 @@ class MLP:
 
 @dataclass(frozen=True)
 class Table:
-    """One row of outputs for each of `rows` discrete inputs: the tabular case. Inputs are int64, [seed, ...]. Starts at 0."""
+    """One row of outputs for each of `rows` discrete inputs: the tabular case. Inputs are int64, [seed, ...]. Starts at
+    0."""
 
     rows: int
     outputs: int

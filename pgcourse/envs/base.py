@@ -1,0 +1,112 @@
+"""The interface of worlds, and what all tensor worlds share.
+
+    env = CartPole(envs=8)
+    obs = env.reset(streams)                            # [seed, env, *observation]
+    noise = env.noise(streams, steps)                   # [seed, time, env, k]
+    step = env.step(action, noise[:, t])
+
+A world steps all seeds' copies at once. When an episode ends the copy starts its next one within the same step:
+`next_obs` is the true successor, `obs` is what the policy sees next.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple, Protocol
+
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from pgcourse.core import Streams
+
+
+class Step(NamedTuple):
+    """One step of every copy; all [seed, env, ...]."""
+
+    obs: Tensor  # what the policy sees next: after a reset where the episode ended
+    reward: Tensor
+    next_obs: Tensor  # the true successor, before any reset
+    terminated: Tensor  # the world ended
+    truncated: Tensor  # the time limit was reached
+
+
+class Env(Protocol):
+    """A world with `envs` copies for each seed."""
+
+    name: str
+    envs: int
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    time_limit: int | None
+
+    def reset(self, streams: Streams) -> Tensor:
+        """Start a new episode in every copy; as many seeds as there are streams."""
+
+    def noise(self, streams: Streams, steps: int) -> Tensor:
+        """All the randomness of the next `steps` steps, [seed, time, env, k]; k is 0 where the world draws its own."""
+
+    def step(self, action: Tensor, noise: Tensor) -> Step: ...
+
+
+class TensorWorld(ABC):
+    """A world whose dynamics are torch expressions over [seed, env, state].
+
+    A subclass says how a state begins (`initial`), what follows (`transition`) and what is seen of it (`observe`), all
+    three pure; resets, time limits and shapes are handled here, once.
+    """
+
+    name: str
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    time_limit: int | None = None
+    initial_noise: int = 0  # how many random numbers a new episode takes
+    transition_noise: int = 0  # and how many a step
+    gaussian: bool = False  # standard normal noise instead of uniform
+
+    def __init__(self, envs: int = 1, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> None:
+        if envs < 1:
+            raise ValueError(f"envs must be 1 or more, got {envs}")
+        self.envs = envs
+        self.dtype = dtype
+        self.device = torch.device(device)
+
+    @abstractmethod
+    def initial(self, noise: Tensor) -> Tensor:
+        """The first state of an episode: [..., initial_noise] to [..., state]."""
+
+    @abstractmethod
+    def transition(self, state: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(next state, reward, terminated)."""
+
+    def observe(self, state: Tensor) -> Tensor:
+        """What the policy sees of a state."""
+        return state
+
+    def reset(self, streams: Streams) -> Tensor:
+        noise = self._draw(streams, self.envs, self.initial_noise)
+        self.state = self.initial(noise)
+        self.elapsed = torch.zeros(len(streams), self.envs, dtype=torch.int64, device=self.device)
+        return self.observe(self.state)
+
+    def noise(self, streams: Streams, steps: int) -> Tensor:
+        return self._draw(streams, steps, self.envs, self.transition_noise + self.initial_noise)
+
+    def step(self, action: Tensor, noise: Tensor) -> Step:
+        state, reward, terminated = self.transition(self.state, action, noise[..., : self.transition_noise])
+        self.elapsed = self.elapsed + 1
+        limit = torch.iinfo(torch.int64).max if self.time_limit is None else self.time_limit
+        truncated = self.elapsed >= limit
+        next_obs = obs = self.observe(state)
+        done = terminated | truncated
+        if done.any():
+            fresh = self.initial(noise[..., self.transition_noise :])
+            state = fresh.where(done.view(*done.shape, *(1,) * (state.ndim - done.ndim)), state)
+            self.elapsed = self.elapsed.where(~done, 0)
+            obs = self.observe(state)
+        self.state = state
+        return Step(obs, reward, next_obs, terminated, truncated)
+
+    def _draw(self, streams: Streams, *shape: int) -> Tensor:
+        draw = streams.normal if self.gaussian else streams.uniform
+        return draw(*shape, dtype=self.dtype).to(self.device)

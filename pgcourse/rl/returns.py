@@ -1,0 +1,65 @@
+"""Returns and advantages over [seed, time, env], with `terminated` and `truncated` apart.
+
+A terminated episode is worth nothing more; a truncated one goes on unseen, so its last step bootstraps from the value
+of its true successor. The same holds for the last step of a rollout that is cut in the middle of an episode.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def discounted_return(reward: Tensor, gamma: float, mask: Tensor | None = None) -> Tensor:
+    """G_0 = Σ_t γ^t r_t over the time axis: [seed, time, env] to [seed, env]. Sutton & Barto (2018), eq. 3.8.
+
+    One episode a column; `mask` leaves out padding.
+    """
+    discount = gamma ** torch.arange(reward.shape[1], dtype=reward.dtype, device=reward.device).view(1, -1, 1)
+    if mask is not None:
+        reward = reward.where(mask, 0.0)
+    return (discount * reward).sum(1)
+
+
+def reward_to_go(
+    reward: Tensor, terminated: Tensor, truncated: Tensor, gamma: float, next_value: Tensor | None = None
+) -> Tensor:
+    """G_t = r_t + γ G_{t+1} up to the episode's end, then γ v(s'). [seed, time, env]. Sutton & Barto (2018), eq. 3.9.
+
+    `next_value` is v at every step's true successor; it counts only where an episode is truncated or the rollout stops
+    in the middle of one. Without it what was not seen counts as 0: the return of the time-limited episode.
+    """
+    unseen = torch.zeros_like(reward) if next_value is None else next_value.where(~terminated, 0.0)
+    ends = terminated | truncated
+    ret = torch.empty_like(reward)
+    after = unseen[:, -1]
+    for t in reversed(range(reward.shape[1])):
+        after = reward[:, t] + gamma * torch.where(ends[:, t], unseen[:, t], after)
+        ret[:, t] = after
+    return ret
+
+
+def td_residual(reward: Tensor, value: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
+    """δ_t = r_t + γ v(s_{t+1}) - v(s_t), with v = 0 after termination. Sutton & Barto (2018), eq. 6.5."""
+    return reward + gamma * next_value.where(~terminated, 0.0) - value
+
+
+def gae(
+    reward: Tensor,
+    value: Tensor,
+    next_value: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    gamma: float,
+    lam: float,
+) -> Tensor:
+    """Â_t = Σ_l (γλ)^l δ_{t+l}, the sum stopping at the episode's end. Schulman et al. (2016), eq. 16.
+
+    All arguments are [seed, time, env]; `value` is v(s_t) and `next_value` is v of the true successor. λ = 0 gives the
+    TD residual, λ = 1 the Monte Carlo return (bootstrapped where truncated) minus the value.
+    """
+    advantage = td_residual(reward, value, next_value, terminated, gamma)
+    carry = gamma * lam * (~(terminated | truncated)).to(reward.dtype)
+    for t in reversed(range(reward.shape[1] - 1)):
+        advantage[:, t].addcmul_(carry[:, t], advantage[:, t + 1])
+    return advantage

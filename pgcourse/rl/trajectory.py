@@ -1,0 +1,31 @@
+"""What a rollout leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Experience over [seed, time, env].
+
+    `obs` is what the policy saw at time t, `next_obs` the true successor of that step, before any automatic reset.
+    `terminated`: the world ended and no reward can follow. `truncated`: somebody stopped watching a world that goes on.
+    An episode ends where either is true, and the two are never merged.
+    `mask` is True on real steps and False on padding behind an episode that ended earlier than others.
+    """
+
+    obs: Tensor  # [seed, time, env, *observation]
+    action: Tensor  # [seed, time, env, *action]
+    reward: Tensor  # [seed, time, env]
+    next_obs: Tensor  # [seed, time, env, *observation]
+    terminated: Tensor  # [seed, time, env], bool
+    truncated: Tensor  # [seed, time, env], bool
+    mask: Tensor  # [seed, time, env], bool
+
+    @property
+    def done(self) -> Tensor:
+        """Where an episode ends, for either reason."""
+        return self.terminated | self.truncated
