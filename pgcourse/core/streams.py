@@ -41,8 +41,7 @@ class Streams:
         return f"Streams({list(self.seeds)}, path={self.path})"
 
     def child(self, name: object) -> Streams:
-        """Streams of the same seeds for one purpose, for example `streams.child("init")` or
-        `streams.child(iteration)`.""" return Streams(self.seeds, (*self.path, str(name)))
+        """Streams of the same seeds for one purpose: `streams.child("init")`, `streams.child(iteration)`."""
 
     def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Uniform on [0, 1), `[seed, *shape]`."""
