@@ -117,8 +117,7 @@ class MLP:
 
 @dataclass(frozen=True)
 class Table:
-    """One row of outputs for each of `rows` discrete inputs: the tabular case. Inputs are int64, [seed, ...]. Starts at
-    0."""
+    """The tabular case: one row of `outputs` for each of `rows` inputs, which are int64, [seed, ...]. Starts at 0."""
 
     rows: int
     outputs: int

@@ -42,6 +42,7 @@ class Streams:
 
     def child(self, name: object) -> Streams:
         """Streams of the same seeds for one purpose: `streams.child("init")`, `streams.child(iteration)`."""
+        return Streams(self.seeds, (*self.path, str(name)))
 
     def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Uniform on [0, 1), `[seed, *shape]`."""
