@@ -63,3 +63,13 @@ def gae(
     for t in reversed(range(reward.shape[1] - 1)):
         advantage[:, t].addcmul_(carry[:, t], advantage[:, t + 1])
     return advantage
+
+
+def leave_one_out_mean(ret: Tensor, mask: Tensor) -> Tensor:
+    """b_{t,i} = mean of G_{t,j} over the other episodes j ≠ i that still run at t; 0 where there is none.
+
+    All [seed, time, env]. Independent of episode i's own actions, so subtracting it keeps the policy gradient's mean.
+    """
+    ret = ret.where(mask, 0.0)
+    others = mask.sum(2, keepdim=True) - mask.to(ret.dtype)
+    return ((ret.sum(2, keepdim=True) - ret) / others.clamp_min(1)).where(mask, 0.0)

@@ -1,0 +1,24 @@
+"""How good a policy is: whole episodes with θ held fixed."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pgcourse.algorithms.rollout import episodes as play
+from pgcourse.algorithms.train import TrainedPolicy
+from pgcourse.core import Streams
+from pgcourse.envs import make
+
+
+def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = False) -> pd.DataFrame:
+    """Play `episodes` whole episodes with every seed's policy; one row an episode: seed, episode, return, length.
+
+    Actions are sampled, as in training, or the mode where `deterministic`. Returns are undiscounted. The episodes'
+    randomness is that of the seed's own evaluation stream, so that calling again gives the same numbers.
+    """
+    world = make(trained.env, episodes)
+    batch = play(trained.policy, trained.theta, world, Streams(trained.seeds).child("evaluate"), deterministic)
+    returns = batch.reward.where(batch.mask, 0.0).sum(1)
+    index = pd.MultiIndex.from_product([trained.seeds, range(episodes)], names=["seed", "episode"])
+    columns = {"return": returns.flatten().numpy(), "length": batch.mask.sum(1).flatten().numpy()}
+    return pd.DataFrame(columns, index=index).reset_index()

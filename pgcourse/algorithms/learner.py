@@ -1,0 +1,78 @@
+"""What learns: a policy and a critic with their parameters, for every seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gymnasium import spaces
+from torch import Tensor
+
+from pgcourse.core import MLP, Critic, GaussianPolicy, Network, Policy, SoftmaxPolicy, Streams, Table
+from pgcourse.core.optimizer import Adam
+from pgcourse.envs import Env
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A policy π_θ, a critic v_φ, and the optimisers that hold θ and φ."""
+
+    policy: Policy
+    critic: Critic
+    policy_optimizer: Adam
+    critic_optimizer: Adam
+
+    @classmethod
+    def start(
+        cls,
+        policy: Policy,
+        critic: Critic,
+        streams: Streams,
+        lr: float,
+        critic_lr: float,
+        max_grad_norm: float = math.inf,
+    ) -> Learner:
+        """A learner with freshly drawn θ and φ."""
+        return cls(
+            policy,
+            critic,
+            Adam(policy.init(streams.child("theta")), lr, max_grad_norm),
+            Adam(critic.init(streams.child("phi")), critic_lr, max_grad_norm),
+        )
+
+    @property
+    def theta(self) -> Tensor:
+        return self.policy_optimizer.parameters
+
+    @property
+    def phi(self) -> Tensor:
+        return self.critic_optimizer.parameters
+
+
+def default_policy(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Policy:
+    """Softmax over discrete actions, Gaussian over continuous ones; a table for discrete observations, else an MLP.
+
+    Raises:
+        ValueError: an observation or action space that is neither `Discrete` nor a one-dimensional `Box`.
+    """
+    space = env.action_space
+    if isinstance(space, spaces.Discrete):
+        return SoftmaxPolicy(_network(env, hidden, int(space.n), last_gain=0.01))
+    if isinstance(space, spaces.Box) and len(space.shape) == 1:
+        return GaussianPolicy(_network(env, hidden, space.shape[0], last_gain=0.01))
+    raise ValueError(f"{env.name}: no default policy for actions in {space}; pass `policy=`")
+
+
+def default_critic(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Critic:
+    """One value per observation: a table for discrete observations, else an MLP. Raises as `default_policy`."""
+    return Critic(_network(env, hidden, 1, last_gain=1.0))
+
+
+def _network(env: Env, hidden: tuple[int, ...], outputs: int, last_gain: float) -> Network:
+    space: Any = env.observation_space
+    if isinstance(space, spaces.Discrete):
+        return Table(int(space.n), outputs)
+    if isinstance(space, spaces.Box) and len(space.shape) == 1:
+        return MLP((space.shape[0], *hidden, outputs), last_gain=last_gain)
+    raise ValueError(f"{env.name}: no default network for observations in {space}; pass `policy=` and `critic=`")

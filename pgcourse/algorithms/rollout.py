@@ -1,0 +1,58 @@
+"""Experience: a policy acts in all copies of a world, for all seeds at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pgcourse.core import Policy, Streams
+from pgcourse.envs import Env
+from pgcourse.rl import Trajectory
+
+BLOCK = 64  # steps whose noise is drawn together: large enough to be cheap, small against a long episode
+
+
+@torch.no_grad()
+def rollout(
+    policy: Policy, theta: Tensor, env: Env, obs: Tensor, steps: int, streams: Streams
+) -> tuple[Trajectory, Tensor]:
+    """`steps` steps of every copy from `obs` on, episodes following one another; and the observation to go on from."""
+    action_noise = policy.noise(streams, steps, env.envs)
+    env_noise = env.noise(streams, steps)
+    frames = []
+    for t in range(steps):
+        action = policy(theta, obs).sample(action_noise[:, t])
+        step = env.step(action, env_noise[:, t])
+        frames.append((obs, action, step.reward, step.next_obs, step.terminated, step.truncated))
+        obs = step.obs
+    columns = [torch.stack(column, 1) for column in zip(*frames, strict=True)]
+    return Trajectory(*columns, mask=torch.ones_like(columns[-1])), obs
+
+
+@torch.no_grad()
+def episodes(policy: Policy, theta: Tensor, env: Env, streams: Streams, deterministic: bool = False) -> Trajectory:
+    """One whole episode in every copy, from a fresh reset; shorter ones are padded (see `Trajectory.mask`).
+
+    `deterministic` takes the distribution's mode instead of a sample.
+
+    Raises:
+        ValueError: the world has no time limit, so that an episode might never end.
+    """
+    if env.time_limit is None:
+        raise ValueError(f"{env.name} has no time limit: whole episodes may never end; use fixed-length rollouts")
+    obs = env.reset(streams)
+    running = torch.ones(obs.shape[:2], dtype=torch.bool, device=obs.device)
+    frames = []
+    for t in range(env.time_limit):
+        if t % BLOCK == 0:
+            action_noise = policy.noise(streams, BLOCK, env.envs)
+            env_noise = env.noise(streams, BLOCK)
+        dist = policy(theta, obs)
+        action = dist.mode if deterministic else dist.sample(action_noise[:, t % BLOCK])
+        step = env.step(action, env_noise[:, t % BLOCK])
+        frames.append((obs, action, step.reward, step.next_obs, step.terminated, step.truncated, running))
+        running = running & ~(step.terminated | step.truncated)
+        obs = step.obs
+        if not running.any():
+            break
+    return Trajectory(*(torch.stack(column, 1) for column in zip(*frames, strict=True)))

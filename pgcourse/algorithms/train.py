@@ -1,0 +1,200 @@
+"""Training as a generator of iterations; `train` drains it into tidy curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pgcourse.algorithms.learner import Learner, default_critic, default_policy
+from pgcourse.algorithms.rollout import episodes, rollout
+from pgcourse.core import Critic, Policy, Streams
+from pgcourse.envs import Env, make
+from pgcourse.rl import Trajectory
+
+REPORTS = 200  # rows of a seed's curve, at most about
+
+
+class Algorithm(Protocol):
+    """A frozen dataclass of hyper-parameters and its update."""
+
+    @property
+    def envs(self) -> int:
+        """Copies of the world for each seed."""
+
+    @property
+    def rollout(self) -> int | None:
+        """Steps between updates, or None for whole episodes."""
+
+    def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner: ...
+
+    def update(self, learner: Learner, batch: Trajectory) -> dict[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """A policy with its parameters: one row of θ for each seed."""
+
+    policy: Policy
+    theta: Tensor
+    seeds: tuple[int, ...]
+    env: str | Callable[[int], Env]
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One update of every seed. All tensors are [seed]."""
+
+    number: int
+    steps: Tensor  # environment steps so far
+    active: Tensor  # False once a seed has used up its steps: its policy is final
+    episodes: Tensor  # episodes that ended in this iteration
+    total_return: Tensor  # and the sums of their undiscounted returns
+    total_length: Tensor  # and of their lengths
+    metrics: dict[str, Tensor]
+    policy: TrainedPolicy
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training. `curves` has a row per seed and report: seed, step, episodes, return, length, metrics."""
+
+    algorithm: Algorithm
+    policy: TrainedPolicy
+    curves: pd.DataFrame
+
+
+def training(
+    algorithm: Algorithm,
+    env: str | Callable[[int], Env],
+    seeds: int | Iterable[int] = 10,
+    steps: int = 100_000,
+    policy: Policy | None = None,
+    critic: Critic | None = None,
+) -> Iterator[Iteration]:
+    """Train all seeds side by side, yielding after every update until each seed has seen `steps` environment steps.
+
+    Saving, showing progress and stopping early belong to the caller. What a seed does depends on no other seed: where
+    whole episodes use up one seed's steps earlier than another's, the first one's policy is kept from that moment on.
+
+    Raises:
+        ValueError: unknown environment, unsupported space, or steps below 1.
+        FloatingPointError: a reward, observation or gradient that is NaN or infinite.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be 1 or more, got {steps}")
+    streams = Streams(seeds)
+    world = make(env, algorithm.envs)
+    policy = policy or default_policy(world)
+    critic = critic or default_critic(world)
+    learner = algorithm.start(policy, critic, streams.child("init"))
+    obs = world.reset(streams.child("reset"))
+    done_steps = torch.zeros(len(streams), dtype=torch.int64)
+    active = torch.ones(len(streams), dtype=torch.bool)
+    final = learner.theta.detach().clone()
+    ends = Episodes.start(len(streams), world.envs)
+    number = 0
+    while active.any():
+        noise = streams.child(number)
+        if algorithm.rollout is None:
+            batch = episodes(policy, learner.theta, world, noise)
+            ends = Episodes.start(len(streams), world.envs)
+        else:
+            batch, obs = rollout(policy, learner.theta, world, obs, algorithm.rollout, noise)
+        if not batch.reward.isfinite().all():
+            raise FloatingPointError(f"{world.name} gave a reward that is NaN or infinite in iteration {number}")
+        ends, (count, total_return, total_length) = ends.follow(batch)
+        metrics = algorithm.update(learner, batch)
+        done_steps = done_steps + batch.mask.sum((1, 2))
+        final = learner.theta.detach().where(active.unsqueeze(1), final)
+        trained = TrainedPolicy(policy, final, streams.seeds, env)
+        yield Iteration(number, done_steps, active, count, total_return, total_length, metrics, trained)
+        active = active & (done_steps < steps)
+        number += 1
+
+
+def train(
+    algorithm: Algorithm,
+    env: str | Callable[[int], Env],
+    seeds: int | Iterable[int] = 10,
+    steps: int = 100_000,
+    policy: Policy | None = None,
+    critic: Critic | None = None,
+) -> Run:
+    """Drain `training` and keep about 200 rows of curves for each seed. Arguments and errors as `training`."""
+    curves = Curves(steps)
+    iteration = None
+    for iteration in training(algorithm, env, seeds, steps, policy, critic):
+        curves.add(iteration)
+    assert iteration is not None
+    return Run(algorithm, iteration.policy, curves.frame(iteration.policy.seeds))
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Follows returns and lengths of episodes that run across rollouts: what every copy has collected so far."""
+
+    ret: Tensor  # [seed, env]
+    length: Tensor
+
+    @classmethod
+    def start(cls, seeds: int, envs: int) -> Episodes:
+        return cls(torch.zeros(seeds, envs), torch.zeros(seeds, envs))
+
+    def follow(self, batch: Trajectory) -> tuple[Episodes, tuple[Tensor, Tensor, Tensor]]:
+        """The state after a rollout; and number, summed returns and lengths of the episodes that ended in it."""
+        ended = batch.done & batch.mask
+        steps = torch.arange(ended.shape[1]).view(1, -1, 1).expand_as(ended)
+        ends_before = torch.where(ended, steps, -1).cummax(1).values.roll(1, 1)
+        ends_before[:, 0] = -1
+        reset = ends_before >= 0
+
+        def since_start(amount: Tensor, carried: Tensor) -> Tensor:
+            total = carried.unsqueeze(1) + amount.cumsum(1)
+            return total - total.gather(1, ends_before.clamp_min(0)).where(reset, 0.0)
+
+        ret = since_start(batch.reward.where(batch.mask, 0.0), self.ret)
+        length = since_start(batch.mask.to(ret.dtype), self.length)
+        after = Episodes(ret[:, -1].where(~ended[:, -1], 0.0), length[:, -1].where(~ended[:, -1], 0.0))
+        return after, (ended.sum((1, 2)), ret.where(ended, 0.0).sum((1, 2)), length.where(ended, 0.0).sum((1, 2)))
+
+
+class Curves:
+    """Gathers iterations into a tidy table: a row per seed and report, about `REPORTS` reports over the whole training.
+
+    Columns: `seed`, `step` (environment steps so far), `episodes` (that ended since the last report), `return` and
+    `length` (their means, undiscounted; NaN where no episode ended), and the means of the algorithm's metrics.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.width = max(1, steps // REPORTS)
+        self.rows: list[dict[str, Tensor]] = []
+
+    def add(self, iteration: Iteration) -> None:
+        self.rows.append(
+            {
+                "step": iteration.steps,
+                "active": iteration.active,
+                "episodes": iteration.episodes,
+                "return": iteration.total_return,
+                "length": iteration.total_length,
+                **iteration.metrics,
+            }
+        )
+
+    def frame(self, seeds: Iterable[int]) -> pd.DataFrame:
+        columns = {name: torch.stack([row[name] for row in self.rows], 1).flatten().numpy() for name in self.rows[0]}
+        table = pd.DataFrame({"seed": np.repeat(list(seeds), len(self.rows)), **columns})
+        table = table[table.pop("active")]
+        report = ((table["step"] - 1) // self.width).rename("report")
+        how = dict.fromkeys(table.columns.drop("seed"), "mean") | {
+            "step": "max", "episodes": "sum", "return": "sum", "length": "sum",
+        }  # fmt: skip
+        table = table.groupby(["seed", report]).agg(how).reset_index().drop(columns="report")
+        ended = table["episodes"].where(table["episodes"] > 0)
+        return table.assign(**{"return": table["return"] / ended, "length": table["length"] / ended})

@@ -1,0 +1,38 @@
+"""Adam on rows of θ."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+class Adam:
+    """Gradient descent on θ [seed, parameter] by Adam (Kingma & Ba, 2015), each row its own problem.
+
+    All of Adam is elementwise, so the rows never meet; `max_norm` clips the gradient of each row on its own.
+    """
+
+    def __init__(self, parameters: Tensor, lr: float, max_norm: float = math.inf) -> None:
+        self.parameters = parameters.detach().clone().requires_grad_()
+        self.max_norm = max_norm
+        self._adam = torch.optim.Adam([self.parameters], lr=lr, eps=1e-5, fused=True)
+
+    def minimize(self, loss: Tensor) -> Tensor:
+        """One step down `loss` [seed]; returns the norm of each row's gradient before clipping.
+
+        Raises:
+            FloatingPointError: a gradient that is NaN or infinite, naming the rows.
+        """
+        (grad,) = torch.autograd.grad(loss.sum(), self.parameters)
+        norm = grad.norm(dim=1)
+        if not norm.isfinite().all():
+            rows = (~norm.isfinite()).nonzero().flatten().tolist()
+            raise FloatingPointError(
+                f"the gradient of rows {rows} of θ is NaN or infinite: look for NaN in observations or rewards, "
+                "or lower the learning rate"
+            )
+        self.parameters.grad = grad * (self.max_norm / norm.clamp_min(1e-12)).clamp_max(1.0).unsqueeze(1)
+        self._adam.step()
+        return norm
