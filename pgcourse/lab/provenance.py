@@ -1,0 +1,123 @@
+"""Where a number came from: machine, versions, commit; and digests that say whether two results are the same bits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+# What floating-point results depend on. Between machines that agree on these, the same run gives the same bits.
+ARITHMETIC = ("system", "machine", "libc", "torch", "numpy", "gymnasium", "cpu_capability", "threads")
+
+
+def fingerprint() -> dict[str, Any]:
+    """The machine and the versions that compute in this process.
+
+    Keys: `system`, `machine`, `libc`, `python`, `torch`, `numpy`, `gymnasium`, `pandas`, `cpu_model`, `cpu_capability`
+    (the vector instructions that torch uses) and `threads` (torch's, in this process).
+    """
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "numpy", "gymnasium", "pandas")},
+        "cpu_model": _cpu_model(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def differences(here: dict[str, Any], there: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Where two fingerprints differ in `ARITHMETIC`, as {key: (here, there)}; empty where the same bits are expected."""
+    return {key: (here.get(key), there.get(key)) for key in ARITHMETIC if here.get(key) != there.get(key)}
+
+
+def repository() -> Path | None:
+    """The root of the course's repository: around this package, else the nearest around the working directory."""
+    package = Path(__file__).resolve().parents[2]
+    here = Path.cwd().resolve()
+    return next((folder for folder in (package, here, *here.parents) if _is_course(folder)), None)
+
+
+def commit() -> dict[str, Any]:
+    """Git commit and whether the package or its constraints differ from it; both None where git cannot tell."""
+    root = repository()
+    head = root and _git(root, "rev-parse", "HEAD")
+    changes = root and _git(root, "status", "--porcelain", "--", "pgcourse", "constraints.txt")
+    return {"commit": head or None, "dirty": None if changes is None else changes != ""}
+
+
+def constraints_hash() -> str | None:
+    """SHA-256 of constraints.txt, None where there is none; line ends do not matter."""
+    root = repository()
+    if root is None or not (root / "constraints.txt").is_file():
+        return None
+    return hashlib.sha256((root / "constraints.txt").read_text("utf-8").encode()).hexdigest()
+
+
+def tensor_digest(tensor: torch.Tensor | np.ndarray) -> str:
+    """SHA-256 of dtype, shape and the values' little-endian bytes; every NaN counts as the same NaN.
+
+    Digest tensors, not files: the bytes that `torch.save` writes depend on the file's name.
+    """
+    array = np.asarray(tensor.detach().cpu() if isinstance(tensor, torch.Tensor) else tensor)
+    if array.dtype.hasobject:
+        raise TypeError(f"only arrays of numbers have a digest, got dtype {array.dtype}")
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    if array.dtype.kind == "f":
+        array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
+    digest = hashlib.sha256(f"{array.dtype.name}{list(array.shape)}".encode())
+    digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def metrics_digest(metrics: pd.DataFrame) -> str:
+    """SHA-256 over the columns of a frame of numbers, by name; neither their order nor the index matters."""
+    digest = hashlib.sha256()
+    for name in sorted(metrics.columns):
+        digest.update(f"{name}:{tensor_digest(metrics[name].to_numpy())}\n".encode())
+    return digest.hexdigest()
+
+
+def _is_course(folder: Path) -> bool:
+    declaration = folder / "pyproject.toml"
+    try:
+        return tomllib.loads(declaration.read_text("utf-8")).get("project", {}).get("name") == "pgcourse"
+    except (OSError, ValueError):
+        return False
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    environment = os.environ | {
+        "GIT_OPTIONAL_LOCKS": "0"
+    }  # `git status` must not take a lock that a user's git waits for
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, env=environment, capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        sysctl = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(sysctl, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return platform.processor()
