@@ -27,7 +27,8 @@ class REINFORCE:
         lr, critic_lr: Adam's step sizes for θ and φ.
         gamma: discount γ.
         weight: "reward_to_go" (G_t, what follows the action) or "return" (G_0, the whole episode's).
-        baseline: b, one of "none", "leave_one_out" (mean over the other episodes at the same t) and "value" (v_φ(s_t)).
+        baseline: b, one of "none", "leave_one_out" (mean over the other episodes at the same t) and "value" (v_φ(s_t),
+            which then also stands in for the rest of an episode that the time limit cut off).
         keep_discount: multiply step t by γ^t, as the theorem for the discounted start value demands; practice drops it.
         critic_updates: gradient steps on φ for one on θ (baseline "value" only).
         max_grad_norm: clip each seed's gradient to this norm.
@@ -63,7 +64,7 @@ class REINFORCE:
     def update(self, learner: Learner, batch: Trajectory) -> dict[str, Tensor]:
         """One step of θ (and φ) on whole episodes; metrics [seed]."""
         metrics = {}
-        ret = self._returns(batch)
+        ret = self._returns(learner, batch)
         advantage = ret - self._baseline(learner, batch, ret)
         if self.keep_discount:
             advantage = advantage * self.gamma ** torch.arange(ret.shape[1], dtype=ret.dtype).view(1, -1, 1)
@@ -79,8 +80,10 @@ class REINFORCE:
             metrics["value_loss"] = error.detach()
         return metrics
 
-    def _returns(self, batch: Trajectory) -> Tensor:
-        ret = reward_to_go(batch.reward, batch.terminated, batch.truncated, self.gamma)
+    @torch.no_grad()
+    def _returns(self, learner: Learner, batch: Trajectory) -> Tensor:
+        next_value = learner.critic(learner.phi, batch.next_obs) if self.baseline == "value" else None
+        ret = reward_to_go(batch.reward, batch.terminated, batch.truncated, self.gamma, next_value)
         return ret if self.weight == "reward_to_go" else ret[:, :1].expand_as(ret)
 
     @torch.no_grad()
