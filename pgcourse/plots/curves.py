@@ -1,0 +1,86 @@
+"""Learning curves as distributions over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from scipy import stats
+
+from pgcourse.plots import style
+
+GRID = 200  # points of the common step axis
+
+
+def learning_curves(
+    curves: pd.DataFrame | Mapping[str, pd.DataFrame],
+    y: str = "return",
+    *,
+    target: float | None = None,
+    label: str | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Every seed as a thin line, their mean with its 95 % t-interval; one colour a variant.
+
+    `curves` has the columns seed, step and `y`, and may have a column `variant`; or it maps names to such tables. Seeds
+    report at steps of their own, so each is interpolated on a common axis; the mean ends where the first seed ends.
+    `target` draws a dashed line.
+    """
+    if isinstance(curves, Mapping):
+        curves = pd.concat([table.assign(variant=name) for name, table in curves.items()])
+    if "variant" not in curves:
+        curves = curves.assign(variant=label or "")
+    ax = style.axes(ax)
+    color = style.colors(curves["variant"])
+    ends = {}
+    for variant, table in curves.groupby("variant", sort=False):
+        steps, values = on_common_steps(table, y)
+        for seed in values:
+            ax.plot(steps, seed, color=color[variant], lw=0.6, alpha=0.3)
+        mean, half = t_interval(values)
+        ax.plot(steps, mean, color=color[variant], lw=2)
+        ax.fill_between(steps, mean - half, mean + half, color=color[variant], alpha=0.2, lw=0)
+        ends[variant] = (steps[-1], mean[-1])
+    _label_ends(ax, ends, color)
+    if target is not None:
+        ax.axhline(target, color=style.BLACK, lw=0.8, ls="--", zorder=0)
+    ax.set(xlabel="environment steps of one seed", ylabel=_NAMES.get(y, y), title=title)
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x else "0")
+    seeds = curves.groupby("variant")["seed"].nunique()
+    count = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    style.note(ax, f"{count} seeds (thin); thick: their mean; band: 95 % t-interval of the mean")
+    return ax
+
+
+def on_common_steps(table: pd.DataFrame, y: str) -> tuple[NDArray, NDArray]:
+    """(steps [grid], values [seed, grid]): each seed's reports, interpolated between the latest first and the first end."""
+    seeds = [seed.dropna(subset=[y]) for _, seed in table.groupby("seed")]
+    low = max(seed["step"].iloc[0] for seed in seeds)
+    high = min(seed["step"].iloc[-1] for seed in seeds)
+    steps = np.linspace(low, high, GRID)
+    return steps, np.stack([np.interp(steps, seed["step"], seed[y]) for seed in seeds])
+
+
+def t_interval(values: NDArray, level: float = 0.95) -> tuple[NDArray, NDArray]:
+    """Mean over the first axis (seeds) and the half-width of its t-interval; no width for a single seed."""
+    n = len(values)
+    if n < 2:
+        return values.mean(0), np.zeros(values.shape[1:])
+    return values.mean(0), stats.t.ppf(0.5 + level / 2, n - 1) * values.std(0, ddof=1) / np.sqrt(n)
+
+
+_NAMES = {"return": "return of an episode", "length": "length of an episode (steps)", "entropy": "entropy (nats)"}
+
+
+def _label_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping[str, str]) -> None:
+    """Names at the lines' ends, moved apart where they would touch."""
+    low, high = ax.get_ylim()
+    gap = 0.055 * (high - low)
+    y = -np.inf
+    for name, (x, value) in sorted(ends.items(), key=lambda item: item[1][1]):
+        y = max(value, y + gap)
+        ax.annotate(name, (x, y), (6, 0), textcoords="offset points", va="center", color=color[name], clip_on=False)

@@ -1,0 +1,63 @@
+"""One look for the whole course: an algorithm keeps its colour from chapter to chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.axes import Axes
+
+# Okabe & Ito's colours, told apart with every common form of colour blindness; yellow is left out, it vanishes on white.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#888888",
+)  # fmt: skip
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
+COLORS = {
+    "REINFORCE": BLUE,
+    "A2C": VERMILION,
+    "no baseline": GREY,
+    "whole return": BLACK,
+    "leave-one-out mean": BLUE,
+    "value baseline": GREEN,
+    "exact": BLACK,
+}
+
+RC = {
+    "figure.figsize": (7.0, 3.9),
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 110,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "font.size": 10,
+}
+
+
+def use() -> None:
+    """Set the course's look for every figure that follows."""
+    sns.set_theme(style="ticks", palette=CYCLE, rc=RC)
+
+
+def colors(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: its own where it has one, else the next of the cycle that nobody here uses."""
+    names = list(dict.fromkeys(names))
+    known = {name: COLORS[name] for name in names if name in COLORS}
+    free = iter([c for c in CYCLE if c not in known.values()] * (1 + len(names)))
+    return {name: known.get(name) or next(free) for name in names}
+
+
+def axes(ax: Axes | None = None, **kwargs) -> Axes:
+    """The axes given, or those of a new figure."""
+    return plt.subplots(**kwargs)[1] if ax is None else ax
+
+
+def note(ax: Axes, text: str) -> None:
+    """The small print of a figure: how many seeds, which interval."""
+    ax.annotate(text, (1, 0), (0, -42), "axes fraction", "offset points", ha="right", va="top", fontsize=8, color=GREY)
