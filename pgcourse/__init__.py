@@ -64,8 +64,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, *globals()])
-
-
-from pgcourse.course.claims import claim
-
-__all__ = ["claim"]

@@ -1,0 +1,1 @@
+"""The course: chapters run as notebooks, and the claims that tie their sentences to numbers."""

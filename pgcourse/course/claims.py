@@ -1,0 +1,359 @@
+"""Claims: a sentence of a chapter, tied to the number it rests on.
+
+A claim prints one readable line and puts its numbers, in full precision, into the metadata of that output. There
+`pgcourse run` finds them and holds them against `chapters/expected/NN_name.toml`. The form of the call states the
+sentence:
+
+    claim("mdp/start_value", x)                  close: |x - committed| ≤ atol + rtol · |committed|
+    claim("mdp/start_value", x, rtol=1e-3)       ... with tolerances of its own (defaults: rtol 1e-5, atol 1e-8)
+    claim("score/first", x, exact=True)          exact: the committed number bit for bit; on another platform, close
+    claim("reinforce/final_return", per_seed)    interval: the mean over seeds lies in the interval below
+    claim("theorem/max_error", x, below=1e-8)    order: x < 1e-8
+    claim("baseline/effect", per_seed, above=0)  order: the lower 95 % confidence bound of the mean is above 0
+    claim("a2c/gain", (a, b), above=0)           order: ... of mean(a) - mean(b), two independent samples (Welch, 1947)
+    claim("a2c/gain", (a, b), inconclusive=True) order: neither 95 % bound excludes 0; `per_seed` works, too
+
+`x` is a number, a boolean or a tensor or array of one element. `per_seed` is one-dimensional, one number for each of at
+least three seeds; a paired comparison is the difference per seed. `above` and `below` may be given together.
+
+The interval for n seeds with committed mean m and standard deviation s is m ± t · s · √(2/n), where t is the 99.95 %
+quantile of Student's t with n - 1 degrees of freedom: for normal returns, the means of two independent runs of n seeds
+differ by less with probability 0.999. A machine whose rounding sends every seed another way is such a second run.
+
+The confidence bounds of a mean are m ± t · s / √n with the 95 % quantile; a single number is its own bound.
+
+The TOML has one table per profile and claim, written by `pgcourse run --accept`, tolerances and comments kept:
+
+    [quick."mdp/start_value"]
+    kind = "close"
+    value = 0.7310585786300049
+    rtol = 1e-05
+    atol = 1e-08
+
+    [quick."reinforce/final_return"]
+    kind = "interval"
+    mean = 478.21
+    sd = 21.5
+    n = 10
+
+    [quick."theorem/max_error"]
+    kind = "order"
+    below = 1e-08
+    value = 3.3306690738754696e-16
+
+Whatever the notebook says itself (a bound, a tolerance, the number of seeds) must be what the file says.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pgcourse.course import expected
+
+METADATA_KEY = "pgcourse_claim"
+BOUND_LEVEL = 0.95
+NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
+
+Number = bool | int | float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement and the numbers it rests on; see `claim`.
+
+    `samples` holds one sample (one number, or one per seed) or the two samples of a Welch comparison.
+
+    Raises:
+        ValueError: a malformed name, numbers that are not finite, or arguments that contradict each other.
+    """
+
+    name: str
+    samples: tuple[tuple[Number, ...], ...]
+    exact: bool = False
+    above: Number | None = None
+    below: Number | None = None
+    inconclusive: bool = False
+    rtol: float | None = None
+    atol: float | None = None
+    platform: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise ValueError(f"a claim's name is topic/name in lower case, digits and _; got {self.name!r}")
+        for sample in self.samples:
+            for number in sample:
+                if not math.isfinite(number):
+                    raise ValueError(f"claim {self.name!r}: its numbers must be finite, got {number}")
+        self._check_sizes()
+        self._check_arguments()
+
+    def _check_sizes(self) -> None:
+        sizes = self.seeds
+        if len(sizes) not in (1, 2) or 0 in sizes:
+            raise ValueError(f"claim {self.name!r}: needs one sample or two, none empty; got sizes {sizes}")
+        if 2 in sizes or (len(sizes) == 2 and 1 in sizes):
+            raise ValueError(f"claim {self.name!r}: a spread needs at least 3 seeds, got sizes {sizes}")
+        if len(sizes) == 2 and not self.is_order:
+            raise ValueError(f"claim {self.name!r}: two samples need above=, below= or inconclusive=True")
+        if self.exact and sizes != (1,):
+            raise ValueError(f"claim {self.name!r}: exact=True compares one number, got {sizes[0]}")
+        if self.inconclusive and sizes == (1,):
+            raise ValueError(f"claim {self.name!r}: inconclusive=True needs one number per seed, got one number")
+
+    def _check_arguments(self) -> None:
+        if self.is_order and (self.exact or self.rtol is not None or self.atol is not None):
+            raise ValueError(f"claim {self.name!r}: above, below and inconclusive exclude exact, rtol and atol")
+        if self.kind == "interval" and (self.rtol is not None or self.atol is not None):
+            raise ValueError(f"claim {self.name!r}: seeds bring their own spread; rtol and atol are for one number")
+        if self.inconclusive and (self.above is not None or self.below is not None):
+            raise ValueError(f"claim {self.name!r}: inconclusive=True contradicts above and below")
+        for field in ("above", "below", "rtol", "atol"):
+            limit = getattr(self, field)
+            if limit is not None and (isinstance(limit, bool) or not math.isfinite(limit)):
+                raise ValueError(f"claim {self.name!r}: {field} must be a finite number, got {limit!r}")
+        for field in ("rtol", "atol"):
+            if (getattr(self, field) or 0) < 0:
+                raise ValueError(f"claim {self.name!r}: {field} must not be negative, got {getattr(self, field)}")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"claim {self.name!r}: nothing is above {self.above} and below {self.below}")
+        if self.is_order and isinstance(self.samples[0][0], bool):
+            raise ValueError(f"claim {self.name!r}: True and False have no order; claim them without above and below")
+
+    @property
+    def kind(self) -> str:
+        if self.is_order:
+            return "order"
+        if self.exact:
+            return "exact"
+        return "close" if self.seeds == (1,) else "interval"
+
+    @property
+    def is_order(self) -> bool:
+        return self.above is not None or self.below is not None or self.inconclusive
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The size of each sample."""
+        return tuple(len(sample) for sample in self.samples)
+
+    @property
+    def value(self) -> Number:
+        """The number itself, the mean over seeds, or the difference of two means."""
+        if self.seeds == (1,):
+            return self.samples[0][0]
+        means = [statistics.fmean(sample) for sample in self.samples]
+        return means[0] - (means[1] if len(means) == 2 else 0.0)
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation over the seeds of the first sample."""
+        return statistics.stdev(self.samples[0]) if self.seeds[0] > 1 else 0.0
+
+    @property
+    def lower(self) -> float:
+        """Lower 95 % confidence bound of `value`."""
+        return self.value - self._margin()
+
+    @property
+    def upper(self) -> float:
+        """Upper 95 % confidence bound of `value`."""
+        return self.value + self._margin()
+
+    def _margin(self) -> float:
+        """t · standard error; degrees of freedom of two samples by Welch (1947) and Satterthwaite (1946)."""
+        if self.seeds == (1,):
+            return 0.0
+        variances = [statistics.variance(sample) / len(sample) for sample in self.samples]
+        total = sum(variances)
+        if total == 0:
+            return 0.0
+        freedom = total**2 / sum(v**2 / (n - 1) for v, n in zip(variances, self.seeds, strict=True))
+        return expected.student_t(BOUND_LEVEL, freedom) * math.sqrt(total)
+
+    def objection(self) -> str | None:
+        """Why an `order` claim's own sentence does not hold; None if it holds or is of another kind."""
+        if self.inconclusive and not self.lower <= 0 <= self.upper:
+            return f"not inconclusive: {self.spread()} excludes 0"
+        if self.above is not None and not self.lower > self.above:
+            return f"not above {figures(self.above)}: {self.spread()}"
+        if self.below is not None and not self.upper < self.below:
+            return f"not below {figures(self.below)}: {self.spread()}"
+        return None
+
+    def spread(self) -> str:
+        """The value with what is known about its spread, in words."""
+        value = figures(self.value)
+        if self.seeds == (1,):
+            return value
+        seeds = " and ".join(map(str, self.seeds)) + " seeds"
+        if not self.is_order:
+            return f"{value}, sd {figures(self.sd)} over {seeds}"
+        return f"{value}, 95 % bounds {figures(self.lower)} and {figures(self.upper)} ({seeds})"
+
+    def sentence(self) -> str:
+        """What an `order` claim says of its value."""
+        if self.inconclusive:
+            return "inconclusive"
+        limits = [("above", self.above), ("below", self.below)]
+        return " and ".join(f"{word} {figures(limit)}" for word, limit in limits if limit is not None)
+
+    def __str__(self) -> str:
+        line = f"claim {self.name}: {self.spread()}"
+        if self.is_order:
+            line += f", {'NOT ' if self.objection() else ''}{self.sentence()}"
+        return line
+
+    def _ipython_display_(self) -> None:
+        """`claim` has displayed itself already; a claim on a cell's last line is not shown twice."""
+
+    def to_metadata(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value is not None and value is not False}
+
+    @classmethod
+    def from_metadata(cls, data: Mapping[str, Any]) -> Claim:
+        """The claim that `to_metadata` wrote.
+
+        Raises:
+            ValueError: a key is missing or unknown.
+        """
+        known = {field.name for field in fields(cls)}
+        if not {"name", "samples"} <= set(data) <= known:
+            raise ValueError(f"a recorded claim has the keys {sorted(data)}; possible are {sorted(known)}")
+        return cls(**{**data, "samples": tuple(tuple(sample) for sample in data["samples"])})
+
+
+def claim(
+    name: str,
+    value: Any,
+    *,
+    exact: bool = False,
+    above: float | None = None,
+    below: float | None = None,
+    inconclusive: bool = False,
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> Claim:
+    """State that a chapter's sentence rests on `value`; prints one line, in a notebook also records the numbers.
+
+    Args:
+        name: `topic/name`, once in a chapter.
+        value: a number, one number per seed (≥ 3), or a tuple of two such samples; numbers, lists, tensors or arrays.
+        exact: the number is to be repeated bit for bit (on the same platform).
+        above, below: limits that the number, or the confidence bound of the mean, is to clear.
+        inconclusive: the confidence bounds of the mean (or of the difference) have 0 between them.
+        rtol, atol: tolerances of a single number; default as in `numpy.allclose`, 1e-5 and 1e-8.
+
+    Returns:
+        The claim: `value`, `lower`, `upper`, `objection()`.
+
+    Raises:
+        ValueError: a malformed or repeated name, numbers that are not finite, an empty or ill-shaped value, or
+            arguments that contradict each other. The message names the claim.
+    """
+    made = Claim(
+        name,
+        _samples(name, value),
+        exact=exact,
+        above=_plain(above),
+        below=_plain(below),
+        inconclusive=inconclusive,
+        rtol=_plain(rtol),
+        atol=_plain(atol),
+        platform=platform() if exact else None,
+    )
+    shell = _shell()
+    if shell is None:
+        print(made)
+    else:
+        _refuse_duplicate(name, shell)
+        from IPython.display import display
+
+        display(
+            {"text/plain": f"{made}{_committed(made, shell)}"},
+            raw=True,
+            metadata={METADATA_KEY: made.to_metadata()},
+        )
+    return made
+
+
+def figures(x: Number) -> str:
+    """Four significant figures; booleans, integers and large numbers in full."""
+    if isinstance(x, int):
+        return str(x)
+    return f"{x:.0f}" if 1e4 <= abs(x) < 1e9 else f"{x:.4g}"
+
+
+def platform() -> str:
+    """What decides whether the same program gives the same bits, in one line."""
+    from pgcourse.lab.provenance import ARITHMETIC, fingerprint
+
+    here = fingerprint()
+    return ", ".join(f"{key} {here[key]}" for key in ARITHMETIC)
+
+
+def _samples(name: str, value: Any) -> tuple[tuple[Number, ...], ...]:
+    value = _plain(value)
+    pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(_plain(v), list | tuple) for v in value)
+    return tuple(_sample(name, _plain(v)) for v in (value if pair else (value,)))
+
+
+def _sample(name: str, value: Any) -> tuple[Number, ...]:
+    while isinstance(value, list | tuple) and len(value) == 1:
+        value = _plain(value[0])
+    numbers = [_plain(v) for v in value] if isinstance(value, list | tuple) else [value]
+    for number in numbers:
+        if not isinstance(number, bool | int | float):
+            raise ValueError(f"claim {name!r}: a value is a number or one number per seed, got {_describe(number)}")
+    return tuple(numbers)
+
+
+def _plain(value: Any) -> Any:
+    """Tensors, arrays, their scalars and pandas series as Python numbers and lists."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _describe(value: Any) -> str:
+    return "more than one dimension" if isinstance(value, Sequence) and not isinstance(value, str) else repr(value)
+
+
+def _shell() -> Any:
+    """The running IPython shell, if this is one."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+_claimed_in: dict[str, tuple[str, int]] = {}
+
+
+def _refuse_duplicate(name: str, shell: Any) -> None:
+    """A name belongs to one cell, which may run again; cells are told apart by id or, where none is sent, by source."""
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    cell = parent.get("metadata", {}).get("cellId") or shell.user_ns["In"][-1]
+    before = _claimed_in.get(name)
+    if before is not None and (before[0] != cell or before[1] == shell.execution_count):
+        raise ValueError(f"claim {name!r} is made twice in this chapter; give each sentence a name of its own")
+    _claimed_in[name] = (cell, shell.execution_count)
+
+
+def _committed(made: Claim, shell: Any) -> str:
+    """What the committed file says of this claim, where the front end tells which notebook this is."""
+    notebook = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
+    profile = shell.user_ns.get("profile")
+    path = expected.path_for(Path(notebook))
+    if profile not in expected.PROFILES or not path.is_file():
+        return ""
+    entry = (expected.load(path, profile) or {}).get(made.name)
+    if entry is None:
+        return ""
+    objection = entry.objection(made)
+    if objection is None:
+        return "" if made.is_order else " (as committed)"
+    return f" (NOT as committed: {objection})"
