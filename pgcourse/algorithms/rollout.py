@@ -26,7 +26,7 @@ def rollout(
         frames.append((obs, action, step.reward, step.next_obs, step.terminated, step.truncated))
         obs = step.obs
     columns = [torch.stack(column, 1) for column in zip(*frames, strict=True)]
-    return Trajectory(*columns, mask=torch.ones_like(columns[-1])), obs
+    return Trajectory(*columns, torch.ones_like(columns[-1])), obs
 
 
 @torch.no_grad()

@@ -37,7 +37,8 @@ def learning_curves(
     ax = style.axes(ax)
     color = style.colors(curves["variant"])
     ends = {}
-    for variant, table in curves.groupby("variant", sort=False):
+    for variant in color:
+        table = curves[curves["variant"] == variant]
         steps, values = on_common_steps(table, y)
         for seed in values:
             ax.plot(steps, seed, color=color[variant], lw=0.6, alpha=0.3)
@@ -57,7 +58,7 @@ def learning_curves(
 
 
 def on_common_steps(table: pd.DataFrame, y: str) -> tuple[NDArray, NDArray]:
-    """(steps [grid], values [seed, grid]): each seed's reports, interpolated between the latest first and the first end."""
+    """(steps [grid], values [seed, grid]), from the step where all seeds have begun to the one where the first ends."""
     seeds = [seed.dropna(subset=[y]) for _, seed in table.groupby("seed")]
     low = max(seed["step"].iloc[0] for seed in seeds)
     high = min(seed["step"].iloc[-1] for seed in seeds)

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
 
-# Okabe & Ito's colours, told apart with every common form of colour blindness; yellow is left out, it vanishes on white.
+# Okabe & Ito's colours, which every common form of colour blindness tells apart; without yellow, too pale on white.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#888888",
 )  # fmt: skip
