@@ -128,8 +128,8 @@ REMEDIES = [
     (
         r"No matching distribution found|Failed building wheel|Failed to build|metadata-generation-failed",
         "A package has no ready-made build for Python {python} on {machine}.",
-        "The course runs on 64-bit CPython 3.11 to 3.14 on Linux (glibc), Windows and Macs with Apple silicon: run this\n"
-        "command with such a Python, for example python3.13 start.py course.",
+        "The course runs on 64-bit CPython 3.11 to 3.14 on Linux (glibc), Windows and Macs with Apple silicon.\n"
+        "Run this command with such a Python, for example python3.13 start.py course.",
     ),
 ]
 
@@ -334,7 +334,12 @@ class Environment:
             errors="replace",
         )
         lines, output = queue.Queue(), []
-        reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout], daemon=True)
+
+        def read():
+            for line in process.stdout:
+                lines.put(line)
+
+        reader = threading.Thread(target=read, daemon=True)
         reader.start()
         detail = "starting"
         with self.log.open("a", encoding="utf-8") as log:
@@ -370,7 +375,7 @@ class Environment:
         facts = self.probe()
         if facts is None:
             raise SetupError(
-                f"The Python of {self.home} does not start; `python3 start.py setup --fresh` makes a new one."
+                f"The Python of {self.home} does not start.\nMake a new one: python3 start.py setup --fresh"
             )
         stamp = {"root": str(self.root), "project": project or self.project(), "extras": extras, **facts}
         new = self.stamp.with_suffix(".new")
