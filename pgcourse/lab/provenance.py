@@ -38,7 +38,7 @@ def fingerprint() -> dict[str, Any]:
 
 
 def differences(here: dict[str, Any], there: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Where two fingerprints differ in `ARITHMETIC`, as {key: (here, there)}; empty where the same bits are expected."""
+    """Where two fingerprints differ in `ARITHMETIC`, as {key: (here, there)}; empty where equal bits are expected."""
     return {key: (here.get(key), there.get(key)) for key in ARITHMETIC if here.get(key) != there.get(key)}
 
 
@@ -112,7 +112,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 def _cpu_model() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
