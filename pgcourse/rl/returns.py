@@ -65,6 +65,32 @@ def gae(
     return advantage
 
 
+def n_step_advantage(
+    reward: Tensor,
+    value: Tensor,
+    next_value: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    gamma: float,
+    n: int,
+) -> Tensor:
+    """Â_t = r_t + ... + γ^(n-1) r_{t+n-1} + γ^n v(s_{t+n}) - v(s_t) = Σ_{l<n} γ^l δ_{t+l}, [seed, time, env].
+
+    Schulman et al. (2016), eq. 14. The sum stops at the episode's end; n = 1 gives the TD residual.
+
+    Raises:
+        ValueError: n below 1.
+    """
+    if n < 1:
+        raise ValueError(f"n must be 1 or more, got {n}")
+    residual = td_residual(reward, value, next_value, terminated, gamma)
+    carry = gamma * (~(terminated | truncated)).to(reward.dtype)
+    advantage = residual
+    for _ in range(min(n, reward.shape[1]) - 1):
+        advantage = residual + carry * torch.cat([advantage[:, 1:], torch.zeros_like(advantage[:, :1])], 1)
+    return advantage
+
+
 def leave_one_out_mean(ret: Tensor, mask: Tensor) -> Tensor:
     """b_{t,i} = mean of G_{t,j} over the other episodes j ≠ i that still run at t; 0 where there is none.
 
