@@ -2,5 +2,6 @@
 
 from pgcourse.envs.base import Env, Step, TensorWorld
 from pgcourse.envs.cartpole import CartPole
+from pgcourse.envs.pendulum import Pendulum
 
-__all__ = ["CartPole", "Env", "Step", "TensorWorld"]
+__all__ = ["CartPole", "Env", "Pendulum", "Step", "TensorWorld"]

@@ -12,6 +12,7 @@ A world steps all seeds' copies at once. When an episode ends the copy starts it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -94,18 +95,25 @@ class TensorWorld(ABC):
 
     def step(self, action: Tensor, noise: Tensor) -> Step:
         state, reward, terminated = self.transition(self.state, action, noise[..., : self.transition_noise])
-        self.elapsed = self.elapsed + 1
-        limit = torch.iinfo(torch.int64).max if self.time_limit is None else self.time_limit
-        truncated = self.elapsed >= limit
+        self.elapsed += 1
+        if self.time_limit is None:
+            truncated = torch.zeros_like(terminated)
+            done = terminated
+        else:
+            truncated = self.elapsed >= self.time_limit
+            done = terminated | truncated
         next_obs = obs = self.observe(state)
-        done = terminated | truncated
         if done.any():
             fresh = self.initial(noise[..., self.transition_noise :])
             state = fresh.where(done.view(*done.shape, *(1,) * (state.ndim - done.ndim)), state)
-            self.elapsed = self.elapsed.where(~done, 0)
+            self.elapsed.masked_fill_(done, 0)
             obs = self.observe(state)
         self.state = state
         return Step(obs, reward, next_obs, terminated, truncated)
+
+    def constant(self, value: float | Sequence[float]) -> Tensor:
+        """Numbers of the dynamics as a tensor: an operation with it costs less than one with a Python number."""
+        return torch.tensor(value, dtype=self.dtype, device=self.device)
 
     def _draw(self, streams: Streams, *shape: int) -> Tensor:
         draw = streams.normal if self.gaussian else streams.uniform
