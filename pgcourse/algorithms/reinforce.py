@@ -57,22 +57,23 @@ class REINFORCE:
             in_range(self, name, 0, exclusive=True)
         one_of(self, "weight", ("reward_to_go", "return"))
         one_of(self, "baseline", ("none", "leave_one_out", "value"))
+        if self.keep_discount and self.weight == "return":
+            raise ValueError(
+                "REINFORCE: keep_discount belongs to weight='reward_to_go'; G_0 weights every step of an episode alike"
+            )
 
     def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner:
         return Learner.start(policy, critic, streams, self.lr, self.critic_lr, self.max_grad_norm)
 
     def update(self, learner: Learner, batch: Trajectory) -> dict[str, Tensor]:
         """One step of θ (and φ) on whole episodes; metrics [seed]."""
-        metrics = {}
-        ret = self._returns(learner, batch)
-        advantage = ret - self._baseline(learner, batch, ret)
-        if self.keep_discount:
-            advantage = advantage * self.gamma ** torch.arange(ret.shape[1], dtype=ret.dtype).view(1, -1, 1)
+        ret = self.returns(learner, batch)
         dist = learner.policy(learner.theta, batch.obs)
-        objective = score_function(dist.log_prob(batch.action), advantage)
-        loss = -objective.where(batch.mask, 0.0).sum(1).mean(1)  # Σ over time, mean over episodes
-        metrics["grad_norm"] = learner.policy_optimizer.minimize(loss)
-        metrics["entropy"] = masked_mean(dist.entropy().detach(), batch.mask)
+        loss = self.loss(dist.log_prob(batch.action), self.weights(learner, batch, ret), batch.mask)
+        metrics = {
+            "grad_norm": learner.policy_optimizer.minimize(loss),
+            "entropy": masked_mean(dist.entropy().detach(), batch.mask),
+        }
         if self.baseline == "value":
             for _ in range(self.critic_updates):
                 error = masked_mean(value_loss(learner.critic(learner.phi, batch.obs), ret), batch.mask)
@@ -80,16 +81,24 @@ class REINFORCE:
             metrics["value_loss"] = error.detach()
         return metrics
 
+    def loss(self, log_prob: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
+        """-1/N Σ_i Σ_t Ψ_{i,t} log π_θ(a_{i,t}|s_{i,t}): summed over time, averaged over episodes. [seed]."""
+        return -score_function(log_prob, weight).where(mask, 0.0).sum(1).mean(1)
+
     @torch.no_grad()
-    def _returns(self, learner: Learner, batch: Trajectory) -> Tensor:
+    def returns(self, learner: Learner, batch: Trajectory) -> Tensor:
+        """G_t, or G_0 at every t where `weight` is "return"; [seed, time, env]."""
         next_value = learner.critic(learner.phi, batch.next_obs) if self.baseline == "value" else None
         ret = reward_to_go(batch.reward, batch.terminated, batch.truncated, self.gamma, next_value)
         return ret if self.weight == "reward_to_go" else ret[:, :1].expand_as(ret)
 
     @torch.no_grad()
-    def _baseline(self, learner: Learner, batch: Trajectory, ret: Tensor) -> Tensor:
+    def weights(self, learner: Learner, batch: Trajectory, ret: Tensor) -> Tensor:
+        """Ψ_t = G_t - b, times γ^t where `keep_discount`; [seed, time, env]."""
         if self.baseline == "value":
-            return learner.critic(learner.phi, batch.obs)
-        if self.baseline == "leave_one_out":
-            return leave_one_out_mean(ret, batch.mask)
-        return torch.zeros_like(ret)
+            ret = ret - learner.critic(learner.phi, batch.obs)
+        elif self.baseline == "leave_one_out":
+            ret = ret - leave_one_out_mean(ret, batch.mask)
+        if self.keep_discount:
+            ret = ret * self.gamma ** torch.arange(ret.shape[1], dtype=ret.dtype, device=ret.device).view(1, -1, 1)
+        return ret

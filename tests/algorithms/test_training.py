@@ -1,0 +1,135 @@
+"""Training: seeds that do not know of each other, curves that add up, errors before wrong numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pgcourse.algorithms import A2C, REINFORCE, evaluate, train, training
+from pgcourse.envs import CartPole
+
+ALGORITHMS = [REINFORCE(envs=4), REINFORCE(envs=4, baseline="value"), A2C(envs=4, rollout=8)]
+ids = ["reinforce", "reinforce-value", "a2c"]
+
+
+def first(iterations, algorithm, seeds):
+    progress = training(algorithm, "CartPole-v1", seeds, steps=10**9)
+    return [next(progress) for _ in range(iterations)]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=ids)
+def test_a_seed_does_not_depend_on_its_neighbours(algorithm):
+    """Sums are taken in another order in another block, so equality is to 1e-5, not to the bit."""
+    alone = first(5, algorithm, [3])
+    together = first(5, algorithm, [0, 3, 11, 4, 5])
+    for one, many in zip(alone, together, strict=True):
+        torch.testing.assert_close(many.policy.theta[1:2], one.policy.theta, rtol=0, atol=1e-5)
+        assert many.steps[1] == one.steps[0]
+        assert many.total_return[1] == one.total_return[0]
+        for name in one.metrics:
+            torch.testing.assert_close(many.metrics[name][1], one.metrics[name][0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=ids)
+def test_the_same_block_repeats_bit_for_bit(algorithm):
+    a, b = first(4, algorithm, 3)[-1], first(4, algorithm, 3)[-1]
+    assert torch.equal(a.policy.theta, b.policy.theta)
+    assert all(torch.equal(a.metrics[name], b.metrics[name]) for name in a.metrics)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=ids)
+def test_seeds_differ(algorithm):
+    theta = first(2, algorithm, 3)[-1].policy.theta
+    assert not torch.allclose(theta[0], theta[1])
+
+
+def test_curves_add_up():
+    run = train(A2C(envs=4, rollout=8), "CartPole-v1", seeds=[2, 7], steps=5000)
+    iterations = list(training(A2C(envs=4, rollout=8), "CartPole-v1", seeds=[2, 7], steps=5000))
+    curves = run.curves
+    assert sorted(curves["seed"].unique()) == [2, 7]
+    assert (curves.groupby("seed")["step"].max() >= 5000).all()
+    assert (curves.groupby("seed")["step"].diff().dropna() > 0).all()
+    for row, seed in enumerate([2, 7]):
+        table = curves[curves["seed"] == seed]
+        total = (table["return"] * table["episodes"]).sum()
+        np.testing.assert_allclose(total, sum(i.total_return[row].item() for i in iterations), rtol=1e-5)
+        assert table["episodes"].sum() == sum(int(i.episodes[row]) for i in iterations)
+        np.testing.assert_array_equal(table["length"], table["return"])  # CartPole pays 1 a step
+
+
+def test_a_seed_that_used_up_its_steps_keeps_its_policy():
+    """Longer episodes use up a seed's steps sooner; what it learned then must not depend on how long others go on."""
+    algorithm = REINFORCE(envs=4)
+    together = list(training(algorithm, "CartPole-v1", seeds=4, steps=3000))
+    last_active = torch.stack([i.active for i in together]).sum(0)
+    assert last_active.min() < last_active.max(), "all seeds ended together: the test tests nothing"
+    quickest = int(last_active.argmin())
+    alone = list(training(algorithm, "CartPole-v1", seeds=[quickest], steps=3000))
+    assert len(alone) == last_active[quickest]
+    torch.testing.assert_close(together[-1].policy.theta[quickest], alone[-1].policy.theta[0], rtol=0, atol=1e-4)
+
+
+def test_evaluation_repeats_and_is_tidy():
+    run = train(REINFORCE(envs=8), "CartPole-v1", seeds=2, steps=4000)
+    table = evaluate(run.policy, episodes=20)
+    pd.testing.assert_frame_equal(table, evaluate(run.policy, episodes=20))
+    assert table.groupby("seed")["episode"].count().tolist() == [20, 20]
+    assert (table["return"] == table["length"]).all()
+    assert evaluate(run.policy, 20, deterministic=True)["return"].mean() > table["return"].mean()
+
+
+def test_reinforce_and_a2c_learn_cartpole():
+    """Real learning: 9 of 10 seeds end at a mean return of 475 or more over 100 episodes of the sampled policy."""
+    for algorithm, steps in ((REINFORCE(), 100_000), (A2C(), 150_000)):
+        run = train(algorithm, "CartPole-v1", seeds=10, steps=steps)
+        final = evaluate(run.policy, episodes=100).groupby("seed")["return"].mean()
+        assert (final >= 475).sum() >= 9, (algorithm, final.round(0).tolist())
+
+
+class Broken(CartPole):
+    """Gives a reward that is not a number on its third step."""
+
+    def transition(self, state, action, noise):
+        state, reward, terminated = super().transition(state, action, noise)
+        return state, torch.full_like(reward, float("nan")) if (self.elapsed == 2).any() else reward, terminated
+
+
+def test_a_reward_that_is_nan_stops_training():
+    with pytest.raises(FloatingPointError, match=r"CartPole-v1 gave a reward that is NaN or infinite in iteration 0"):
+        train(A2C(envs=2, rollout=4), Broken, seeds=2, steps=100)
+
+
+def test_a_gradient_that_is_nan_names_its_seed():
+    class Blind(CartPole):
+        def observe(self, state):
+            state = state.clone()
+            state[1] = float("nan")
+            return state
+
+    with pytest.raises(FloatingPointError, match=r"rows \[1\]"):
+        train(REINFORCE(envs=2), Blind, seeds=3, steps=100)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options", "message"),
+    [
+        (REINFORCE, {"envs": 0}, r"REINFORCE: envs must be at least 1, got 0"),
+        (REINFORCE, {"gamma": 1.5}, r"gamma must be at least 0 and at most 1, got 1.5"),
+        (REINFORCE, {"lr": 0.0}, r"lr must be above 0, got 0.0"),
+        (REINFORCE, {"lr": float("nan")}, r"lr must be above 0, got nan"),
+        (REINFORCE, {"baseline": "mean"}, r"baseline must be one of none, leave_one_out, value; got 'mean'"),
+        (REINFORCE, {"keep_discount": True, "weight": "return"}, r"keep_discount belongs to weight='reward_to_go'"),
+        (A2C, {"lam": -0.1}, r"A2C: lam must be at least 0 and at most 1, got -0.1"),
+        (A2C, {"rollout": 0}, r"rollout must be at least 1, got 0"),
+        (A2C, {"entropy": -1.0}, r"entropy must be at least 0, got -1.0"),
+    ],
+)
+def test_bad_hyper_parameters_are_named(algorithm, options, message):
+    with pytest.raises(ValueError, match=message):
+        algorithm(**options)
+
+
+def test_bad_steps_are_named():
+    with pytest.raises(ValueError, match="steps must be 1 or more, got 0"):
+        train(A2C(), "CartPole-v1", seeds=1, steps=0)
