@@ -440,8 +440,8 @@ def in_short(line):
         return "the package index does not answer, pip tries again"
     if line.startswith("Installing collected packages"):
         return f"unpacking {line.count(',') + 1} packages"
-    if line.startswith(("Collecting", "Downloading", "Building", "Preparing", "Processing", "Successfully")):
-        return line
+    if line.startswith(("Collecting", "Downloading", "Building", "Preparing", "Processing")):
+        return line[:80]
     return ""
 
 
