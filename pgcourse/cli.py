@@ -1,5 +1,8 @@
 """The `pgcourse` command: one thin function per verb."""
 
+import json
+import sys
+
 import click
 
 
@@ -7,3 +10,58 @@ import click
 @click.version_option(package_name="pgcourse")
 def main() -> None:
     """Policy gradient methods: a course whose every number is measured."""
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  pgcourse run                     all chapters, quick profile
+  pgcourse run 02 variance         two chapters
+  pgcourse run 02 --accept         write down what chapter 02 measured, for review
+  pgcourse run --json > run.json"""
+)
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
+@click.option("--profile", type=click.Choice(["quick", "full"]), default="quick", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
+@click.option("--accept", is_flag=True, help="Rewrite chapters/expected/ with the numbers that were measured.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Chapters at a time.  [default: cores]")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Time limit of each chapter.  [default: 600 quick, 7200 full]",
+)
+def run(
+    chapters: tuple[str, ...], profile: str, as_json: bool, accept: bool, workers: int | None, timeout: float | None
+) -> None:
+    """Execute chapters and check every number they claim.
+
+    CHAPTER is a number, a name or a path to a notebook; without one, all chapters run. Executed copies are left in
+    _build/chapters, as notebooks and as web pages.
+    """
+    from rich.console import Console
+
+    from pgcourse.course import report
+    from pgcourse.course.runner import find_chapters, find_root
+
+    try:
+        root = find_root()
+        notebooks = find_chapters(root, chapters)
+    except FileNotFoundError as error:
+        raise click.ClickException(str(error)) from None
+    results, status = report.run(
+        notebooks,
+        root / "_build",
+        Console(stderr=as_json),
+        profile=profile,
+        workers=workers,
+        timeout=timeout,
+        accept=accept,
+    )
+    if as_json:
+        click.echo(json.dumps({"chapters": [result.to_json() for result in results]}, indent=2))
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
