@@ -134,14 +134,17 @@ REMEDIES = [
 ]
 
 
-def explain(output):
-    """The reason for a failed step, and its remedy, from what the step printed."""
+def explain(lines):
+    """Why a step of the set-up failed, what helps, and the lines it printed that say so."""
     for pattern, reason, remedy in REMEDIES:
-        if re.search(pattern, output):
-            python = platform.python_version()
-            machine = f"{platform.system()} {platform.machine()}"
-            return reason.format(python=python, machine=machine), remedy
-    return "Set-up failed.", "What pip said is below; `python3 start.py setup --fresh` begins from nothing."
+        telling = [line.strip() for line in lines if re.search(pattern, line)]
+        if telling:
+            reason = reason.format(
+                python=platform.python_version(), machine=f"{platform.system()} {platform.machine()}"
+            )
+            return "\n".join([reason, remedy, "", *telling[-2:]])
+    last = [line.strip() for line in lines if "rror" in line] or lines
+    return "\n".join(["Set-up failed. To begin from nothing: python3 start.py setup --fresh", "", *last[-5:]])
 
 
 PROBE = """
@@ -367,9 +370,7 @@ class Environment:
                 raise
         if status != 0:
             progress.end_line()
-            reason, remedy = explain("".join(output))
-            said = [line.rstrip() for line in output if re.match(r"\s*(error|ERROR|.*Error:)", line)] or output[-5:]
-            raise SetupError(f"{reason}\n{remedy}\n\nThe whole log: {self.log}\n  " + "\n  ".join(said[-5:]))
+            raise SetupError(f"{explain(output)}\n\nThe whole log: {self.log}")
 
     def _write_stamp(self, extras, project=None):
         facts = self.probe()
