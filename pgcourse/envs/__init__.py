@@ -1,7 +1,53 @@
 """Worlds, all behind one interface: tensor worlds over [seed, env], and any Gymnasium id."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as _gymnasium
+
 from pgcourse.envs.base import Env, Step, TensorWorld
 from pgcourse.envs.cartpole import CartPole
+from pgcourse.envs.gymnasium import GymnasiumEnv
 from pgcourse.envs.pendulum import Pendulum
 
-__all__ = ["CartPole", "Env", "Pendulum", "Step", "TensorWorld"]
+__all__ = ["WORLDS", "CartPole", "Env", "GymnasiumEnv", "Pendulum", "Step", "TensorWorld", "make", "names"]
+
+WORLDS: dict[str, Callable[..., Env]] = {world.name: world for world in (CartPole, Pendulum)}
+
+
+def names() -> list[str]:
+    """Every name that `make` knows: our tensor worlds, then the ids registered with Gymnasium."""
+    return [*WORLDS, *(id for id in _gymnasium.registry if id not in WORLDS)]
+
+
+def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
+    """A world with `envs` copies for each seed.
+
+    `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a function from `envs` to a world of your own.
+    CartPole-v1 and Pendulum-v1 are tensor worlds that agree with Gymnasium's step for step; "gymnasium:CartPole-v1",
+    Gymnasium's own way to write module and id, gives Gymnasium's. `options` go to the world.
+
+    Raises:
+        ValueError: a name that nobody knows, with the nearest ones; spaces that are not supported.
+        TypeError: neither a name nor a function.
+        gymnasium.error.DependencyNotInstalled: the environment needs a package that is not there.
+    """
+    if not isinstance(env, str):
+        if not callable(env):
+            raise TypeError(
+                f"env must be a name or a function from envs to a world, got {env!r}; try `lambda envs: env`"
+            )
+        return env(envs, **options)
+    if env in WORLDS:
+        return WORLDS[env](envs, **options)
+    try:
+        return GymnasiumEnv(env, envs, **options)
+    except _gymnasium.error.DependencyNotInstalled:
+        raise
+    except _gymnasium.error.Error as error:
+        near = difflib.get_close_matches(env, names(), n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"{error} Our own are {', '.join(WORLDS)}."
+        raise ValueError(f"unknown environment {env!r}; {hint}") from error

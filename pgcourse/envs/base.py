@@ -35,11 +35,21 @@ class Step(NamedTuple):
 class Env(Protocol):
     """A world with `envs` copies for each seed."""
 
-    name: str
-    envs: int
-    observation_space: spaces.Space
-    action_space: spaces.Space
-    time_limit: int | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def envs(self) -> int: ...
+
+    @property
+    def observation_space(self) -> spaces.Space: ...
+
+    @property
+    def action_space(self) -> spaces.Space: ...
+
+    @property
+    def time_limit(self) -> int | None:
+        """Steps after which an episode is truncated; None: never."""
 
     def reset(self, streams: Streams) -> Tensor:
         """Start a new episode in every copy; as many seeds as there are streams."""

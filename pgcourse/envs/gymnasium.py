@@ -1,0 +1,134 @@
+"""Any Gymnasium environment behind the interface of `pgcourse.envs.base`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TransformObservation
+from torch import Tensor
+
+from pgcourse.core import Streams
+from pgcourse.envs.base import Step
+
+
+class GymnasiumEnv:
+    """`gymnasium.make(id, **kwargs)`, seed × `envs` copies of it, stepped one after the other in this process.
+
+        with GymnasiumEnv("MountainCarContinuous-v0", envs=8) as env:
+            obs = env.reset(streams)
+
+    Observations: Box of floats (given as float32, shape kept) or Discrete (int64, from 0). Actions: Discrete (from 0)
+    or Box of floats, clipped to its bounds on the way to the environment: the log-probability of a policy remains that
+    of the *unclipped* action. Rewards are float32.
+
+    The copies draw their own randomness. Each is seeded at `reset` with a number from its seed's stream and goes on
+    from there at automatic resets, so that a seed's episodes do not depend on which other seeds run beside it.
+
+    Raises:
+        gymnasium.error.Error: `id` is unknown or something that it needs is not installed.
+        ValueError: unsupported spaces; NaN or infinity in an observation, a reward or an action.
+    """
+
+    def __init__(self, id: str, envs: int = 1, **kwargs: Any) -> None:
+        if envs < 1:
+            raise ValueError(f"envs must be 1 or more, got {envs}")
+        self.name = id
+        self.envs = envs
+        self._make = partial(_make, id, kwargs)
+        self._copies: SyncVectorEnv | None = None
+        with self._make() as sample:
+            self.observation_space, self._to_obs = _observations(id, sample.observation_space)
+            self.action_space, self._to_action = _actions(id, sample.action_space)
+            self._action_shape = sample.action_space.shape or ()
+            self.time_limit = sample.spec.max_episode_steps if sample.spec else None
+
+    def reset(self, streams: Streams) -> Tensor:
+        copies = len(streams) * self.envs
+        if self._copies is None or self._copies.num_envs != copies:
+            self.close()
+            self._copies = SyncVectorEnv([self._make] * copies, autoreset_mode=AutoresetMode.SAME_STEP)
+        obs, _ = self._copies.reset(seed=streams.integers(2**31, self.envs).flatten().tolist())
+        return self._tensor(self._to_obs(obs), "observation")
+
+    def noise(self, streams: Streams, steps: int) -> Tensor:
+        return torch.empty(len(streams), steps, self.envs, 0)
+
+    def step(self, action: Tensor, noise: Tensor) -> Step:
+        if self._copies is None:
+            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before step")
+        if not action.isfinite().all():
+            raise ValueError(f"{self.name} was given an action that is NaN or infinite: the policy has diverged")
+        batch = self._to_action(action.cpu().numpy().reshape(-1, *self._action_shape))
+        obs, reward, terminated, truncated, info = self._copies.step(batch)
+        next_obs = obs
+        done = terminated | truncated
+        if done.any():
+            next_obs = obs.copy()
+            next_obs[done] = np.stack(info["final_obs"][done])
+        return Step(
+            self._tensor(self._to_obs(obs), "observation"),
+            self._tensor(reward.astype(np.float32), "reward"),
+            self._tensor(self._to_obs(next_obs), "observation"),
+            self._tensor(terminated, "terminated"),
+            self._tensor(truncated, "truncated"),
+        )
+
+    def close(self) -> None:
+        """Close every copy; `reset` makes new ones."""
+        if self._copies is not None:
+            self._copies.close()
+            self._copies = None
+
+    def __enter__(self) -> GymnasiumEnv:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _tensor(self, array: np.ndarray, what: str) -> Tensor:
+        if not np.isfinite(array).all():
+            raise ValueError(f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}")
+        return torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
+
+
+def _make(id: str, kwargs: dict[str, Any]) -> gymnasium.Env:
+    env = gymnasium.make(id, **kwargs)
+    # An environment may return the very array that its reset overwrites; the final observation must outlive that.
+    if isinstance(env.observation_space, spaces.Box):
+        return TransformObservation(env, np.copy, env.observation_space)
+    return env
+
+
+Convert = Callable[[np.ndarray], np.ndarray]
+
+
+def _observations(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
+    """The space that a policy sees, and how the environment's observations come to lie in it."""
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n)), lambda obs: obs - space.start
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        low, high = space.low.astype(np.float32), space.high.astype(np.float32)
+        return spaces.Box(low, high), lambda obs: obs.astype(np.float32)
+    raise ValueError(
+        f"{id}: observations in {space} are not supported; they must be Discrete or a Box of floats. "
+        "Register a version of it that is wrapped in gymnasium.wrappers.FlattenObservation or TransformObservation"
+    )
+
+
+def _actions(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
+    """The space that a policy acts in, and how its actions become the environment's."""
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n)), lambda action: action + space.start
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        return space, lambda action: action.clip(space.low, space.high).astype(space.dtype)
+    raise ValueError(
+        f"{id}: actions in {space} are not supported; they must be Discrete or a Box of floats. "
+        "Register a version of it that is wrapped in gymnasium.wrappers.TransformAction"
+    )
