@@ -1,0 +1,245 @@
+"""The adapter against single Gymnasium environments stepped by hand, over the ends of episodes."""
+
+import contextlib
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from pgcourse.core import Streams
+from pgcourse.envs import GymnasiumEnv
+
+
+class Countdown(gymnasium.Env):
+    """Adds up its actions and ends by chance. It hands out its own buffer, and its spaces do not begin at 0."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2, 2), np.float64)
+    action_space = spaces.Discrete(3, start=-1)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        if not hasattr(self, "buffer"):
+            self.buffer = np.zeros((2, 2))
+        self.buffer[:] = self.np_random.uniform(size=(2, 2))
+        return self.buffer, {"note": "a start"}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.buffer += action
+        return self.buffer, float(action), bool(self.np_random.uniform() < 0.2), False, {"action": action}
+
+
+class Ring(gymnasium.Env):
+    """Ten rooms in a circle, numbered from 5."""
+
+    observation_space = spaces.Discrete(10, start=5)
+    action_space = spaces.Box(np.array([-1.0, -2.0]), np.array([1.0, 2.0]), dtype=np.float64)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.room = int(self.np_random.integers(10))
+        return 5 + self.room, {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.room = int(self.room + np.rint(action.sum())) % 10
+        return 5 + self.room, float(action[1]), self.room == 0, False, {}
+
+
+class Broken(gymnasium.Env):
+    observation_space = spaces.Box(-1, 1, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, observation=0.0, reward=0.0):
+        self.observation, self.reward = observation, reward
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.full(1, self.observation, np.float32), self.reward, False, False, {}
+
+
+class Dictionary(Broken):
+    observation_space = spaces.Dict({"a": spaces.Discrete(2)})
+
+
+class Pixels(Broken):
+    observation_space = spaces.Box(0, 255, (8, 8), np.uint8)
+
+
+class Buttons(Broken):
+    action_space = spaces.MultiBinary(3)
+
+
+IDS = {
+    "Countdown": (Countdown, 50),
+    "Ring": (Ring, 7),
+    "Broken": (Broken, None),
+    "Dictionary": (Dictionary, 5),
+    "Pixels": (Pixels, 5),
+    "Buttons": (Buttons, 5),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _registered():
+    for name, (entry, limit) in IDS.items():
+        gymnasium.register(f"pgcourse-test/{name}-v0", entry, max_episode_steps=limit)
+    yield
+    for name in IDS:
+        del gymnasium.registry[f"pgcourse-test/{name}-v0"]
+
+
+def act(env, streams, steps):
+    if isinstance(env.action_space, spaces.Discrete):
+        return streams.integers(int(env.action_space.n), steps, env.envs)
+    return 3 * streams.normal(steps, env.envs, *env.action_space.shape)
+
+
+def to_gymnasium(action, space):
+    """What the adapter promises to send, written for one action."""
+    if isinstance(space, spaces.Discrete):
+        return space.start + action
+    return np.clip(action, space.low, space.high).astype(space.dtype)
+
+
+@pytest.mark.parametrize(
+    "id",
+    ["CartPole-v1", "Pendulum-v1", "MountainCarContinuous-v0", "FrozenLake-v1", "Acrobot-v1"]
+    + [f"pgcourse-test/{name}-v0" for name in ("Countdown", "Ring")],
+)
+@pytest.mark.filterwarnings("ignore:.*share an object")  # Countdown does, on purpose
+def test_agrees_with_single_environments_step_for_step(id):
+    seeds, envs, steps = [0, 4], 3, 220
+    reset_seeds = Streams(seeds).integers(2**31, envs)
+    with GymnasiumEnv(id, envs) as env:
+        obs = env.reset(Streams(seeds))
+        actions, noise = act(env, Streams(seeds).child("actions"), steps), env.noise(Streams(seeds), steps)
+        taken = [env.step(actions[:, t], noise[:, t]) for t in range(steps)]
+    ends = {"terminated": 0, "truncated": 0}
+    for i, j in np.ndindex(2, envs):
+        single = gymnasium.make(id)
+        start = single.observation_space.start if isinstance(single.observation_space, spaces.Discrete) else 0
+        expected, _ = single.reset(seed=int(reset_seeds[i, j]))
+        np.testing.assert_array_equal(obs[i, j].numpy(), np.float32(expected - start))
+        for t in range(steps):
+            action = to_gymnasium(actions[i, t, j].numpy(), single.action_space)
+            expected, reward, terminated, truncated, _ = single.step(action)
+            step = taken[t]
+            np.testing.assert_array_equal(step.next_obs[i, j].numpy(), np.float32(expected - start))
+            assert step.reward[i, j] == np.float32(reward)
+            assert (step.terminated[i, j].item(), step.truncated[i, j].item()) == (terminated, truncated)
+            if terminated or truncated:
+                expected, _ = single.reset()
+            np.testing.assert_array_equal(step.obs[i, j].numpy(), np.float32(expected - start))
+            ends["terminated"] += terminated
+            ends["truncated"] += truncated
+        single.close()
+    assert sum(ends.values()) > 0 or id in ("MountainCarContinuous-v0", "Acrobot-v1")
+    if id == "pgcourse-test/Ring-v0":
+        assert min(ends.values()) > 0
+
+
+def test_time_limit_of_one_step_truncates_every_step():
+    with GymnasiumEnv("Acrobot-v1", 2, max_episode_steps=1) as env:
+        env.reset(Streams(1))
+        step = env.step(torch.zeros(1, 2, dtype=torch.int64), env.noise(Streams(1), 1)[:, 0])
+    assert env.time_limit == 1
+    assert step.truncated.all()
+    assert not step.terminated.any()
+    assert not torch.equal(step.obs, step.next_obs)
+
+
+@pytest.mark.parametrize("id", ["CartPole-v1", "pgcourse-test/Ring-v0"])
+def test_seeds_do_not_mix(id):
+    def play(seeds):
+        streams = Streams(seeds)
+        with GymnasiumEnv(id, 2) as env:
+            first = env.reset(streams)
+            actions = act(env, streams.child("actions"), 60)
+            steps = [env.step(actions[:, t], env.noise(streams, 1)[:, 0]) for t in range(60)]
+        return [first, *(column for step in steps for column in step)]
+
+    together = play([1, 5, 8])
+    for row, seed in enumerate([1, 5, 8]):
+        assert all(torch.equal(one[0], all_[row]) for one, all_ in zip(play([seed]), together, strict=True))
+
+
+@pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1", "pgcourse-test/Ring-v0"])
+def test_shapes_dtypes_and_spaces(id):
+    with GymnasiumEnv(id, 3) as env:
+        obs = env.reset(Streams(2))
+        step = env.step(act(env, Streams(2), 1)[:, 0], env.noise(Streams(2), 1)[:, 0])
+        assert env.noise(Streams(2), 5).shape == (2, 5, 3, 0)
+        for seen in (obs, step.obs, step.next_obs):
+            assert seen.shape == (2, 3, *env.observation_space.shape)
+            assert all(env.observation_space.contains(value) for value in seen.flatten(0, 1).numpy())
+    assert step.reward.shape == step.terminated.shape == step.truncated.shape == (2, 3)
+    assert (step.reward.dtype, step.terminated.dtype, step.truncated.dtype) == (torch.float32, torch.bool, torch.bool)
+
+
+def test_number_of_seeds_may_change_at_a_reset():
+    with GymnasiumEnv("CartPole-v1", 2) as env:
+        assert env.reset(Streams(3)).shape == (3, 2, 4)
+        assert env.reset(Streams(1)).shape == (1, 2, 4)
+
+
+def test_a_second_reset_starts_other_episodes():
+    streams = Streams(2)
+    with GymnasiumEnv("CartPole-v1", 2) as env:
+        assert not torch.equal(env.reset(streams), env.reset(streams))
+
+
+@pytest.mark.parametrize("name", ["Dictionary", "Pixels", "Buttons"])
+def test_unsupported_spaces_are_named(name):
+    with pytest.raises(ValueError, match=f"pgcourse-test/{name}-v0: .* are not supported; they must be Discrete or"):
+        GymnasiumEnv(f"pgcourse-test/{name}-v0")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("what", ["observation", "reward"])
+@pytest.mark.filterwarnings("ignore")
+def test_nan_and_infinity_are_errors(what, value):
+    with GymnasiumEnv("pgcourse-test/Broken-v0", **{what: value}) as env:
+        env.reset(Streams(1))
+        with pytest.raises(ValueError, match=f"Broken-v0 returned an? {what} that is NaN or infinite: {value}"):
+            env.step(torch.zeros(1, 1, dtype=torch.int64), env.noise(Streams(1), 1)[:, 0])
+
+
+def test_a_nan_action_is_an_error():
+    with GymnasiumEnv("Pendulum-v1") as env:
+        env.reset(Streams(1))
+        with pytest.raises(ValueError, match="policy has diverged"):
+            env.step(torch.full((1, 1, 1), torch.nan), env.noise(Streams(1), 1)[:, 0])
+
+
+def test_step_before_reset_and_after_close():
+    env = GymnasiumEnv("CartPole-v1")
+    action, noise = torch.zeros(1, 1, dtype=torch.int64), env.noise(Streams(1), 1)[:, 0]
+    with pytest.raises(RuntimeError, match="call reset"):
+        env.step(action, noise)
+    env.reset(Streams(1))
+    env.close()
+    env.close()
+    with pytest.raises(RuntimeError, match="call reset"):
+        env.step(action, noise)
+
+
+def test_close_closes_the_copies(monkeypatch):
+    closed = []
+    monkeypatch.setattr(Ring, "close", lambda self: closed.append(self))
+    with contextlib.suppress(KeyError), GymnasiumEnv("pgcourse-test/Ring-v0", 4) as env:
+        env.reset(Streams(2))
+        closed.clear()
+        raise KeyError
+    assert len(set(map(id, closed))) == 8
+
+
+def test_unknown_ids_are_named():
+    with pytest.raises(gymnasium.error.Error, match="Zork"):
+        GymnasiumEnv("Zork-v1")
+    with pytest.raises(ValueError, match="envs must be 1 or more, got 0"):
+        GymnasiumEnv("CartPole-v1", 0)

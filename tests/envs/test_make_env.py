@@ -1,0 +1,58 @@
+import gymnasium
+import pytest
+import torch
+
+from pgcourse.core import Streams
+from pgcourse.envs import WORLDS, CartPole, GymnasiumEnv, Pendulum, make, names
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_own_names(name):
+    env = make(name, 3)
+    assert (env.name, env.envs) == (name, 3)
+    assert env.reset(Streams(2)).shape == (2, 3, *env.observation_space.shape)
+
+
+def test_tensor_worlds_stand_for_gymnasiums():
+    assert isinstance(make("CartPole-v1"), CartPole)
+    assert isinstance(make("Pendulum-v1"), Pendulum)
+
+
+def test_a_module_before_the_id_gives_gymnasiums_own():
+    with make("gymnasium:CartPole-v1", 2) as env:
+        assert isinstance(env, GymnasiumEnv)
+        assert env.time_limit == 500
+        assert env.reset(Streams(1)).shape == (1, 2, 4)
+
+
+def test_options_reach_the_world():
+    assert make("CartPole-v1", dtype=torch.float64).reset(Streams(1)).dtype == torch.float64
+    assert make("Acrobot-v1", max_episode_steps=7).time_limit == 7
+
+
+def test_a_function_builds_the_world():
+    built = CartPole(4)
+    assert make(lambda envs: built, 4) is built
+    assert make(CartPole, 5).envs == 5
+    with pytest.raises(TypeError, match="name or a function"):
+        make(built)
+
+
+def test_names_can_be_made():
+    assert names()[: len(WORLDS)] == list(WORLDS)
+    assert set(gymnasium.registry) <= set(names())
+    assert len(names()) == len(set(names()))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CartPol-v1", "did you mean CartPole-v1"),
+        ("Pendullum-v1", "did you mean Pendulum-v1"),
+        ("quite something else", "Our own are .*CartPole-v1"),
+        ("NoSuchSpace/Pong-v5", "Have you installed the proper package"),
+    ],
+)
+def test_unknown_names_get_an_answer(name, hint):
+    with pytest.raises(ValueError, match=f"unknown environment '{name}'; .*{hint}"):
+        make(name)
