@@ -1,0 +1,29 @@
+"""What is kept: declared studies, their records with their history, statistics over seeds."""
+
+from pgcourse.lab.provenance import fingerprint
+from pgcourse.lab.records import CorruptRecord, MissingRecord, Record, RecordError, Store, UnknownSchema
+from pgcourse.lab.results import Results, load
+from pgcourse.lab.runs import compute
+from pgcourse.lab.statistics import Interval, bootstrap_interval, iqm, mean_interval
+from pgcourse.lab.studies import Block, Study, StudyError, study_names
+
+__all__ = [
+    "Block",
+    "CorruptRecord",
+    "Interval",
+    "MissingRecord",
+    "Record",
+    "RecordError",
+    "Results",
+    "Store",
+    "Study",
+    "StudyError",
+    "UnknownSchema",
+    "bootstrap_interval",
+    "compute",
+    "fingerprint",
+    "iqm",
+    "load",
+    "mean_interval",
+    "study_names",
+]
