@@ -142,7 +142,7 @@ def explain(lines):
             reason = reason.format(
                 python=platform.python_version(), machine=f"{platform.system()} {platform.machine()}"
             )
-            return "\n".join([reason, remedy, "", *telling[-2:]])
+            return "\n".join([reason, remedy, "", telling[-1]])
     last = [line.strip() for line in lines if "rror" in line] or lines
     return "\n".join(["Set-up failed. To begin from nothing: python3 start.py setup --fresh", "", *last[-5:]])
 
