@@ -63,5 +63,39 @@ def run(
     sys.exit(status)
 
 
+@main.command(
+    epilog="""\b
+Examples:
+  pgcourse study list                          every study and how much of it is there
+  pgcourse study reinforce-cartpole --dry-run  what would be computed
+  pgcourse study reinforce-cartpole            compute what is missing"""
+)
+@click.argument("names", nargs=-1, required=True, metavar="list | NAME...")
+@click.option("--dry-run", is_flag=True, help="Show the state of every run and compute nothing.")
+@click.option("--refresh", is_flag=True, help="Compute again what is there, too.")
+@click.option("--prune", is_flag=True, help="Delete records that no variant leads to any more.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Runs at a time.  [default: cores]")
+def study(names: tuple[str, ...], dry_run: bool, refresh: bool, prune: bool, workers: int | None) -> None:
+    """Compute the studies declared in results/NAME/study.toml.
+
+    A run whose record is there is not computed again. Ctrl-C keeps every finished run.
+    """
+    from rich.console import Console
+
+    from pgcourse.lab import Study, StudyError, console
+
+    screen = Console()
+    try:
+        if names == ("list",):
+            console.overview(screen)
+            return
+        studies = [Study.read(name) for name in dict.fromkeys(names)]
+        for each in studies:
+            each.check()
+    except StudyError as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(console.compute(screen, studies, workers, dry_run=dry_run, refresh=refresh, prune=prune))
+
+
 if __name__ == "__main__":
     main()

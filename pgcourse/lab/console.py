@@ -7,108 +7,131 @@ from collections.abc import Sequence
 from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
-from pgcourse.lab import engines
+from pgcourse.lab import engines, runs
 from pgcourse.lab.records import MissingRecord, RecordError
-from pgcourse.lab.runs import compute
 from pgcourse.lab.studies import Block, Study, study_names
 
-
-def processors() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+INTERRUPTED = 130  # the exit status of a program that Ctrl-C has ended
 
 
-def state(block: Block) -> str:
+def overview(console: Console) -> None:
+    """All studies, three lines each."""
+    for study in map(Study.read, study_names()):
+        states = [_state(block) for block in study.blocks()]
+        console.print(f"[bold]{study.name}[/bold]  {states.count('done')} of {len(states)} records", highlight=False)
+        console.print(f"  {study.title}", markup=False, highlight=False)
+        variants = f"{len(study.variants)} variant{'s' * (len(study.variants) > 1)}"
+        size = f"{variants} × {study.seeds} seeds × {study.steps:,} steps"
+        console.print(f"  {study.env}, {size}", markup=False, highlight=False)
+
+
+def compute(
+    console: Console, studies: Sequence[Study], workers: int | None, *, dry_run: bool, refresh: bool, prune: bool
+) -> int:
+    """Show the state of every run and compute what is missing; the exit status, 0 where every record is there."""
+    todo, unusable = _plan(console, studies, refresh)
+    if dry_run:
+        return 1 if unusable else 0
+    for study in studies:
+        study.store.sweep()
+        if prune:
+            for run_id in _undeclared(study):
+                study.store.remove(run_id)
+    failed = 0
+    try:
+        if todo:
+            failed = _run(console, todo, workers or _processors(), refresh)
+    except KeyboardInterrupt:
+        console.print("Stopped. Finished runs are kept; the same command computes the rest.")
+        return INTERRUPTED
+    if failed:
+        console.print(f"[red]{failed} of {len(todo)} runs failed[/red]")
+    return 1 if failed or unusable else 0
+
+
+def _plan(console: Console, studies: Sequence[Study], refresh: bool) -> tuple[list[Block], int]:
+    """The runs to compute, and how many records are there but cannot be used."""
+    table = Table("study", "variant", "seeds", "run", "state")
+    todo, unusable = [], []
+    for study in studies:
+        for block in study.blocks():
+            state = _state(block)
+            if refresh or state == "missing":
+                todo.append(block)
+                state = "missing" if state == "missing" else "to be computed again"
+            elif state != "done":
+                unusable.append(state)
+                state = "[red]cannot be used[/red]"
+            table.add_row(study.name, block.variant, _span(block), block.run_id, state)
+        for run_id in _undeclared(study):
+            table.add_row(study.name, "", "", run_id, "of no variant; --prune deletes it")
+    console.print(table)
+    for error in unusable:
+        console.print(f"[red]{type(error).__name__}[/red] {error}", highlight=False, soft_wrap=True)
+    return todo, len(unusable)
+
+
+def _run(console: Console, blocks: Sequence[Block], workers: int, refresh: bool) -> int:
+    """Compute with a progress display; how many runs failed."""
+    failed = 0
+    steps = [block.study.steps * len(block.seeds) for block in blocks]
+    done = [0.0] * len(blocks)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+        overall = progress.add_task(f"all {len(blocks)} runs", total=sum(steps))
+        bars: dict[int, TaskID] = {}
+        for event in engines.local(partial(runs.compute, replace=refresh), blocks, workers):
+            block = blocks[event.task]
+            name = f"{block.study.name}: {block.variant}, seeds {_span(block)}"
+            if event.task not in bars:
+                bars[event.task] = progress.add_task(name, total=1.0)
+            done[event.task] = event.fraction if isinstance(event, engines.Progress) else 1.0
+            progress.update(bars[event.task], completed=done[event.task])
+            progress.update(overall, completed=sum(n * part for n, part in zip(steps, done, strict=True)))
+            if isinstance(event, engines.Progress):
+                continue
+            progress.remove_task(bars[event.task])
+            if isinstance(event, engines.Failed):
+                failed += 1
+                progress.console.print(f"[red]failed[/red] {name}")
+                progress.console.print(event.error, markup=False, highlight=False)
+            else:
+                progress.console.print(f"[green]done[/green] {name}", highlight=False)
+    return failed
+
+
+def _state(block: Block) -> str | RecordError:
     """`done` for a record that verifies, `missing`, or what is wrong with it."""
     try:
         block.study.store.read(block.run_id)
     except MissingRecord:
         return "missing"
     except RecordError as error:
-        return str(error)
+        return error
     return "done"
 
 
-def undeclared(study: Study) -> list[str]:
-    """Records that no variant leads to any more: left from earlier hyper-parameters."""
+def _undeclared(study: Study) -> list[str]:
+    """Records that no variant leads to any more: left from other hyper-parameters."""
     declared = {block.run_id for block in study.blocks()}
     return [run_id for run_id in study.store.run_ids() if run_id not in declared]
 
 
-def overview(console: Console) -> None:
-    """A table of all studies."""
-    table = Table("study", "environment", "variants", "seeds", "steps", "records", "what it asks")
-    for column in table.columns[2:5]:
-        column.justify = "right"
-    for study in map(Study.read, study_names()):
-        blocks = study.blocks()
-        done = sum(state(block) == "done" for block in blocks)
-        table.add_row(
-            study.name,
-            study.env,
-            str(len(study.variants)),
-            str(study.seeds),
-            f"{study.steps:,}",
-            f"{done} of {len(blocks)}",
-            study.title,
-        )
-    console.print(table)
+def _span(block: Block) -> str:
+    return f"{block.seeds[0]} to {block.seeds[-1]}"
 
 
-def plan(console: Console, studies: Sequence[Study], refresh: bool) -> tuple[list[Block], int]:
-    """Show the state of every run; those to compute, and how many records cannot be used."""
-    table = Table("study", "variant", "seeds", "run", "state")
-    todo, unusable = [], 0
-    for study in studies:
-        for block in study.blocks():
-            found = state(block)
-            if refresh or found == "missing":
-                todo.append(block)
-                shown = "missing" if found == "missing" else "to be computed again"
-            else:
-                unusable += found != "done"
-                shown = found
-            table.add_row(study.name, block.variant, f"{block.seeds[0]}–{block.seeds[-1]}", block.run_id, shown)
-        for run_id in undeclared(study):
-            table.add_row(study.name, "", "", run_id, "belongs to no variant; --prune deletes it")
-    console.print(table)
-    return todo, unusable
-
-
-def prune(console: Console, study: Study) -> None:
-    """Delete the records that belong to no variant."""
-    for run_id in undeclared(study):
-        study.store.remove(run_id)
-        console.print(f"deleted {study.folder / run_id}")
-
-
-def run(console: Console, blocks: Sequence[Block], workers: int, refresh: bool) -> int:
-    """Compute runs with a progress display; how many failed. An interrupt keeps what is finished."""
-    failed = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
-        total = sum(block.study.steps * len(block.seeds) for block in blocks)
-        overall = progress.add_task(f"{len(blocks)} runs", total=total)
-        bars: dict[int, TaskID] = {}
-        done = dict.fromkeys(range(len(blocks)), 0.0)
-        for event in engines.local(partial(compute, replace=refresh), blocks, workers):
-            block = blocks[event.task]
-            name = f"{block.study.name}: {block.variant}, seeds {block.seeds[0]}–{block.seeds[-1]}"
-            bar = bars.get(event.task) or bars.setdefault(event.task, progress.add_task(name, total=1.0))
-            done[event.task] = event.fraction if isinstance(event, engines.Progress) else 1.0
-            progress.update(bar, completed=done[event.task])
-            steps = sum(each.study.steps * len(each.seeds) * done[i] for i, each in enumerate(blocks))
-            progress.update(overall, completed=steps)
-            if isinstance(event, engines.Progress):
-                continue
-            progress.remove_task(bar)
-            if isinstance(event, engines.Failed):
-                failed += 1
-                progress.console.print(f"[red]failed[/red]  {name}")
-                progress.console.print(event.error, markup=False, highlight=False)
-            else:
-                progress.console.print(f"[green]done[/green]    {name}, {event.result}")
-    return failed
+def _processors() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
