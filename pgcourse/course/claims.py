@@ -51,7 +51,7 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,8 @@ class Claim:
             raise ValueError(f"a claim's name is topic/name in lower case, digits and _; got {self.name!r}")
         for sample in self.samples:
             for number in sample:
-                if not math.isfinite(number):
-                    raise ValueError(f"claim {self.name!r}: its numbers must be finite, got {number}")
+                if not _is_finite(number):
+                    raise ValueError(f"claim {self.name!r}: its numbers must be finite numbers, got {number!r}")
         self._check_sizes()
         self._check_arguments()
 
@@ -117,7 +117,7 @@ class Claim:
             raise ValueError(f"claim {self.name!r}: inconclusive=True contradicts above and below")
         for field in ("above", "below", "rtol", "atol"):
             limit = getattr(self, field)
-            if limit is not None and (isinstance(limit, bool) or not math.isfinite(limit)):
+            if limit is not None and (isinstance(limit, bool) or not _is_finite(limit)):
                 raise ValueError(f"claim {self.name!r}: {field} must be a finite number, got {limit!r}")
         for field in ("rtol", "atol"):
             if (getattr(self, field) or 0) < 0:
@@ -308,20 +308,19 @@ def _samples(name: str, value: Any) -> tuple[tuple[Number, ...], ...]:
 def _sample(name: str, value: Any) -> tuple[Number, ...]:
     while isinstance(value, list | tuple) and len(value) == 1:
         value = _plain(value[0])
-    numbers = [_plain(v) for v in value] if isinstance(value, list | tuple) else [value]
-    for number in numbers:
-        if not isinstance(number, bool | int | float):
-            raise ValueError(f"claim {name!r}: a value is a number or one number per seed, got {_describe(number)}")
-    return tuple(numbers)
+    numbers = tuple(_plain(v) for v in value) if isinstance(value, list | tuple) else (value,)
+    if any(isinstance(number, list | tuple) for number in numbers):
+        raise ValueError(f"claim {name!r}: a value is a number or one number per seed, got more than one dimension")
+    return numbers
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, bool | int | float) and math.isfinite(value)
 
 
 def _plain(value: Any) -> Any:
     """Tensors, arrays, their scalars and pandas series as Python numbers and lists."""
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _describe(value: Any) -> str:
-    return "more than one dimension" if isinstance(value, Sequence) and not isinstance(value, str) else repr(value)
 
 
 def _shell() -> Any:

@@ -373,6 +373,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
         "IPYTHONDIR": str(folder / "ipython"),
         "PYTHONIOENCODING": "utf-8",
+        "TQDM_MININTERVAL": "0",  # every cell moves the progress bar
     }
 
 

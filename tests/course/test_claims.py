@@ -1,0 +1,205 @@
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+import pgcourse
+from pgcourse.course.claims import Claim, claim, figures
+
+SEEDS = np.random.default_rng(3).normal(5.0, 2.0, 10)
+OTHERS = np.random.default_rng(4).normal(1.0, 0.5, 8)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0.1,
+        np.float64(0.1),
+        np.array(0.1),
+        np.array([[0.1]]),
+        torch.tensor(0.1, dtype=torch.float64),
+        torch.tensor([0.1], dtype=torch.float64, requires_grad=True),
+        [0.1],
+        pd.Series([0.1]),
+    ],
+)
+def test_one_number_in_any_clothes(value):
+    made = claim("topic/number", value)
+    assert (made.kind, made.value, made.seeds) == ("close", 0.1, (1,))
+    assert (made.lower, made.upper) == (0.1, 0.1)
+
+
+@pytest.mark.parametrize("value", [True, np.True_, torch.tensor(True)])
+def test_booleans_stay_booleans(value):
+    assert claim("topic/truth", value).value is True
+
+
+def test_integers_stay_integers():
+    assert repr(claim("topic/count", torch.tensor(2**53 + 1)).value) == str(2**53 + 1)
+
+
+@pytest.mark.parametrize(
+    "per_seed",
+    [SEEDS, list(SEEDS), tuple(SEEDS), torch.tensor(SEEDS), pd.Series(SEEDS), [torch.tensor(x) for x in SEEDS]],
+)
+def test_one_number_per_seed_makes_an_interval(per_seed):
+    made = claim("topic/per_seed", per_seed)
+    assert (made.kind, made.seeds) == ("interval", (10,))
+    assert made.value == pytest.approx(SEEDS.mean(), rel=1e-14)
+    assert made.sd == pytest.approx(SEEDS.std(ddof=1), rel=1e-14)
+
+
+def test_bounds_of_a_mean_are_those_of_the_t_test():
+    made = claim("topic/gain", SEEDS, above=0)
+    interval = stats.ttest_1samp(SEEDS, 0).confidence_interval(0.90)  # each end: one-sided 95 %
+    assert (made.lower, made.upper) == pytest.approx(tuple(interval), rel=1e-10)
+
+
+def test_bounds_of_a_difference_are_those_of_welchs_test():
+    made = claim("topic/gain", (SEEDS, OTHERS), above=0)
+    interval = stats.ttest_ind(SEEDS, OTHERS, equal_var=False).confidence_interval(0.90)
+    assert made.value == pytest.approx(SEEDS.mean() - OTHERS.mean())
+    assert (made.lower, made.upper) == pytest.approx(tuple(interval), rel=1e-10)
+
+
+def test_equal_seeds_have_their_mean_as_bounds():
+    assert claim("topic/saturated", [500.0] * 5, above=475).lower == 500.0
+
+
+@pytest.mark.parametrize(
+    ("value", "statement", "holds"),
+    [
+        (2.0, {"above": 1.0}, True),
+        (1.0, {"above": 1.0}, False),
+        (0.5, {"below": 1.0}, True),
+        (1.0, {"below": 1.0}, False),
+        (0.5, {"above": 0, "below": 1}, True),
+        (1.5, {"above": 0, "below": 1}, False),
+        ([1.0, 2.0, 3.0], {"above": 0.3}, True),  # lower bound 2 - 2.92 / √3 = 0.314
+        ([1.0, 2.0, 3.0], {"above": 0.32}, False),
+        ([1.0, 2.0, 3.0], {"below": 3.69}, True),  # upper bound 3.686
+        ([1.0, 2.0, 3.0], {"below": 3.68}, False),
+        ([1.0, 2.0, 3.0], {"inconclusive": True}, False),
+        ([-1.0, 2.0, 3.0], {"inconclusive": True}, True),
+        (([1.0, 2.0, 3.0], [1.1, 2.1, 2.9]), {"inconclusive": True}, True),
+        (([1.0, 2.0, 3.0], [11.0, 12.0, 13.0]), {"inconclusive": True}, False),
+        (([1.0, 2.0, 3.0], [11.0, 12.0, 13.0]), {"below": 0}, True),
+        (([1.0, 2.0, 3.0], [1.1, 2.1, 2.9]), {"above": 0}, False),
+    ],
+)
+def test_an_order_is_decided_by_its_confidence_bound(value, statement, holds, capsys):
+    made = claim("topic/order", value, **statement)
+    assert made.kind == "order"
+    assert (made.objection() is None) == holds
+    assert ("NOT " in capsys.readouterr().out) == (not holds)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "topic", "Topic/name", "topic/name/more", "topic/", "to pic/name", "topic/näme", 3]
+)
+def test_a_bad_name_is_refused(name):
+    with pytest.raises(ValueError, match="topic/name") as error:
+        claim(name, 1.0)
+    assert repr(name) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "statement", "words"),
+    [
+        (math.nan, {}, "finite numbers, got nan"),
+        (math.inf, {"above": 0}, "finite numbers, got inf"),
+        ([1.0, math.nan, 2.0], {}, "finite numbers, got nan"),
+        ([], {}, "none empty"),
+        (torch.zeros(0), {}, "none empty"),
+        ((SEEDS, []), {"above": 0}, "none empty"),
+        ([1.0, 2.0], {}, "at least 3 seeds"),
+        ((SEEDS, [1.0, 2.0]), {"above": 0}, "at least 3 seeds"),
+        ((SEEDS, [1.0]), {"above": 0}, "at least 3 seeds"),
+        ((SEEDS, OTHERS), {}, "two samples need above="),
+        (np.zeros((3, 4)), {}, "more than one dimension"),
+        ("0.1", {}, "'0.1'"),
+        (None, {}, "None"),
+        (1j, {}, "1j"),
+        ([1.0, 2.0, "3"], {}, "'3'"),
+        (SEEDS, {"exact": True}, "exact=True compares one number, got 10"),
+        (1.0, {"exact": True, "above": 0}, "exclude exact"),
+        (1.0, {"above": 0, "rtol": 0.1}, "exclude exact, rtol"),
+        (1.0, {"above": 1, "below": 1}, "nothing is above 1 and below 1"),
+        (SEEDS, {"inconclusive": True, "above": 0}, "contradicts above"),
+        (1.0, {"inconclusive": True}, "needs one number per seed"),
+        (SEEDS, {"rtol": 0.1}, "their own spread"),
+        (1.0, {"rtol": -0.1}, "rtol must not be negative"),
+        (1.0, {"atol": math.nan}, "atol must be a finite number"),
+        (1.0, {"above": math.inf}, "above must be a finite number"),
+        (1.0, {"below": "2"}, "below must be a finite number"),
+        (1.0, {"below": True}, "below must be a finite number"),
+        (True, {"above": 0}, "have no order"),
+    ],
+)
+def test_numbers_and_arguments_that_make_no_sentence_are_refused(value, statement, words):
+    with pytest.raises(ValueError, match="topic/refused") as error:
+        claim("topic/refused", value, **statement)
+    assert words in str(error.value)
+
+
+def test_metadata_survives_json_bit_for_bit():
+    rng = np.random.default_rng(0)
+    for made in (
+        claim("topic/a", rng.random() * 1e-300),
+        claim("topic/b", rng.random(5)),
+        claim("topic/c", (rng.random(4), rng.random(3)), above=-10, below=10.5),
+        claim("topic/d", -0.0, exact=True),
+        claim("topic/e", torch.rand(6, generator=torch.Generator().manual_seed(0)), inconclusive=True),
+        claim("topic/f", False),
+        claim("topic/g", 3, rtol=0.0, atol=0.5),
+        claim("topic/h", 1.0, above=0),
+    ):
+        again = Claim.from_metadata(json.loads(json.dumps(made.to_metadata())))
+        assert again == made
+        assert repr(again) == repr(made)
+
+
+def test_foreign_metadata_is_refused():
+    with pytest.raises(ValueError, match="keys"):
+        Claim.from_metadata({"name": "a/b", "value": 1.0})
+    with pytest.raises(ValueError, match="keys"):
+        Claim.from_metadata({"name": "a/b", "samples": [[1.0]], "verdict": "held"})
+
+
+@pytest.mark.parametrize(
+    ("value", "statement", "line"),
+    [
+        (1 / 3, {}, "claim a/b: 0.3333"),
+        (123456.7, {}, "claim a/b: 123457"),
+        (12, {}, "claim a/b: 12"),
+        (True, {}, "claim a/b: True"),
+        ([1.0, 2.0, 3.0], {}, "claim a/b: 2, sd 1 over 3 seeds"),
+        (2.2e-16, {"below": 1e-8}, "claim a/b: 2.2e-16, below 1e-08"),
+        (2, {"above": 1, "below": 3}, "claim a/b: 2, above 1 and below 3"),
+        ([1.0, 2.0, 3.0], {"above": 1}, "claim a/b: 2, 95 % bounds 0.3141 and 3.686 (3 seeds), NOT above 1"),
+    ],
+)
+def test_the_line_that_a_reader_sees(value, statement, line, capsys):
+    assert claim("a/b", value, **statement).value == pytest.approx(np.mean(value))
+    assert capsys.readouterr().out == line + "\n"
+
+
+def test_figures_keep_four_digits():
+    assert [figures(x) for x in (0.0, 1e-9 / 3, 9999.4, 10000.4, 1e12)] == ["0", "3.333e-10", "9999", "10000", "1e+12"]
+
+
+def test_claim_is_at_the_top_of_the_package():
+    assert pgcourse.claim is claim
+
+
+def test_importing_claim_does_not_wait_for_torch():
+    code = "import sys; from pgcourse import claim; claim('a/b', 1.5); claim('a/c', [1., 2., 3.], above=0)"
+    code += "; print(sorted({'torch', 'pandas', 'scipy.stats', 'papermill'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
