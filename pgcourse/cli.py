@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -95,6 +96,67 @@ def study(names: tuple[str, ...], dry_run: bool, refresh: bool, prune: bool, wor
     except StudyError as error:
         raise click.ClickException(str(error)) from None
     sys.exit(console.compute(screen, studies, workers, dry_run=dry_run, refresh=refresh, prune=prune))
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  pgcourse grade exercises/03_reinforce.ipynb
+  pgcourse grade submissions/ --seed 8231 --out grades/
+  pgcourse grade exercises/03_reinforce.ipynb --require 100 --json"""
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Draws the inputs of the checks."
+)
+@click.option("--sandbox", "isolation", type=click.Choice(["auto", "none", "bwrap"]), default="auto", show_default=True)
+@click.option("--i-trust-these-submissions", "trusted", is_flag=True, help="Several submissions without a sandbox.")
+@click.option("--chapter", metavar="NN", help="The chapter to grade.  [default: from each notebook's name]")
+@click.option("--require", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit with 1 if a score is below.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write grades there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
+def grade(
+    paths: tuple[Path, ...],
+    seed: int,
+    isolation: str,
+    trusted: bool,
+    chapter: str | None,
+    require: float | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Grade exercise notebooks, or all notebooks in folders.
+
+    A notebook's definitions are read without executing its cells, its answers run in a process of their own, and what
+    they return is judged outside of it, on inputs drawn from --seed: choose one and keep it to yourself. Ids and points
+    in the notebook do not matter.
+
+    With --sandbox auto a submission runs in bubblewrap where that works (on Linux). Where it does not, a single
+    notebook is graded without a sandbox, and that is said; several are refused.
+
+    --out writes grades.json and gradebook.csv. The exit status is 0 when everything was graded, whatever the scores,
+    and all of them reach --require if that is given.
+    """
+    from rich.console import Console
+
+    from pgcourse.grading import report
+    from pgcourse.grading.sandbox import CannotGrade
+
+    screen = Console(stderr=as_json)
+    try:
+        submissions, sandbox, finished = report.run(paths, screen, isolation, trusted, chapter, seed)
+    except CannotGrade as error:
+        raise click.ClickException(str(error)) from None
+    report.show(screen, submissions, sandbox)
+    if out:
+        report.write(out, submissions, sandbox, seed)
+        screen.print(f"written: {out / 'grades.json'}, {out / 'gradebook.csv'}", soft_wrap=True)
+    if as_json:
+        click.echo(json.dumps(report.document(submissions, sandbox, seed), indent=2))
+    if not finished:
+        sys.exit(130)
+    if require is not None and any(graded.percent < require for graded in submissions):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,161 @@
+"""Feedback in the learner's own notebook: what holds, what does not, which known mistake it looks like."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import numpy as np
+from IPython.display import display
+
+import pgcourse
+from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.exercise import Exercise, ExerciseResult, InProcess, Trial, judge
+
+PUBLIC_SEED = 0
+SOLUTIONS = Path(pgcourse.__file__).resolve().parents[1] / "solutions"
+
+
+class CheckFailed(AssertionError):
+    """In continuous integration: an answer that was attempted is wrong."""
+
+
+def check(name: str, answer: Callable[..., Any], strict: bool | None = None) -> None:
+    """Check an answer on a public draw of inputs and display what was found, with hints and a diagnosis.
+
+        check("03.reward_to_go", reward_to_go)
+
+    This is for you and proves nothing: it runs in your own notebook. A wrong answer is displayed and does not raise,
+    so that the notebook runs from top to bottom. With `strict` it raises; so it does by default where the environment
+    variable CI is set to anything but "", "0" or "false", as continuous-integration services do. An answer that was
+    not attempted never raises.
+
+    Raises:
+        ValueError: there is no exercise of that name.
+        TypeError: the answer is not a function.
+        CheckFailed: the answer is wrong, and `strict`.
+    """
+    result = examine(name, answer)
+    display(Feedback(result))
+    if strict is None:
+        strict = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    if strict and result.attempted and result.state != "solved":
+        raise CheckFailed(str(Feedback(result)))
+
+
+def solved(name: str, answer: Callable[..., Any]) -> bool:
+    """Whether an answer passes all checks of the public draw. Displays nothing; raises as `check`."""
+    return examine(name, answer).state == "solved"
+
+
+def examine(name: str, answer: Callable[..., Any]) -> ExerciseResult:
+    """The result behind `check`."""
+    if name not in EXERCISES:
+        raise ValueError(f"no exercise is called {name!r}; there are: {', '.join(EXERCISES)}")
+    if not callable(answer):
+        raise TypeError(f"check({name!r}, ...) takes the function itself, not what it returned: {answer!r:.80}")
+    return judge(EXERCISES[name], InProcess(answer), PUBLIC_SEED)
+
+
+TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+<p><b>{{ title }}</b>{% if not attempted %} Fill in <code>{{ entry }}</code> and check again.{% endif %}</p>
+{% for diagnosis in diagnoses %}
+<p>{{ diagnosis }}</p>
+{% endfor %}
+{% if attempted %}
+<table>
+{% for one in checks %}
+<tr>
+<td>{{ "✓" if one.passed else "✗" }}</td>
+<td style="text-align:left">{{ one.check.name }}</td>
+<td>{{ one.points }}/{{ one.check.points }}</td>
+<td style="text-align:left">{{ one.message }}
+{% if not one.passed %}
+{% if one.trial %}
+<details{% if one is sameas failed[0] %} open{% endif %}><summary>smallest failing case</summary>
+<pre>{{ case(one.trial) }}</pre></details>
+{% endif %}
+<details><summary>hint</summary>{{ one.check.hint }}</details>
+{% endif %}
+</td>
+</tr>
+{% endfor %}
+</table>
+{% endif %}
+{% if solution %}
+<details><summary>the course's own</summary><pre>{{ solution }}</pre></details>
+{% endif %}
+""")
+
+
+class Feedback:
+    """A result as the learner sees it: HTML in a notebook, plain text in a terminal."""
+
+    def __init__(self, result: ExerciseResult) -> None:
+        self.result = result
+        self.entry = result.exercise.entry
+        self.title = f"{result.exercise.name}: {result.state}, {result.points} of {result.exercise.points} points."
+        self.failed = [one for one in result.checks if not one.passed]
+        self.diagnoses = list(dict.fromkeys(one.diagnosis for one in self.failed if one.diagnosis))
+
+    def _repr_html_(self) -> str:
+        return TEMPLATE.render(
+            title=self.title,
+            entry=self.entry,
+            attempted=self.result.attempted,
+            checks=self.result.checks,
+            failed=self.failed,
+            diagnoses=self.diagnoses,
+            case=case,
+            solution="" if self.failed else reference_solution(self.result.exercise),
+        )
+
+    def __repr__(self) -> str:
+        if not self.result.attempted:
+            return f"{self.title} Fill in {self.entry} and check again."
+        lines = [self.title, *self.diagnoses]
+        for one in self.result.checks:
+            mark = "✓" if one.passed else "✗"
+            lines.append(f"  {mark} {one.check.name} ({one.points}/{one.check.points})  {one.message}".rstrip())
+            if one.trial and one is self.failed[0]:
+                lines += textwrap.indent(case(one.trial), "      ").splitlines()
+            if not one.passed:
+                lines.append(f"      hint: {one.check.hint}")
+        if not self.failed and (solution := reference_solution(self.result.exercise)):
+            lines += ["The course's own:", solution]
+        return "\n".join(lines)
+
+
+def case(trial: Trial) -> str:
+    """A call as a small table: the arguments, what came back, what was expected."""
+    rows = [(name, _show(value)) for name, value in trial.call.args.items()]
+    if trial.reply:
+        rows += [("yours", _show(trial.reply.values[-1])), ("expected", _show(trial.expected.values[-1], nan="·"))]
+        for name, wanted in trial.expected.gradients.items():
+            rows += [(f"∂/∂{name}, yours", _show(trial.reply.gradients[name])), ("expected", _show(wanted))]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _show(value: np.ndarray | float | None, nan: str = "nan") -> str:
+    if value is None:
+        return "none"
+    if not isinstance(value, np.ndarray):
+        return f"{value:.4g}"
+    with np.printoptions(precision=3, suppress=True, threshold=40, edgeitems=2, nanstr=nan, linewidth=1000):
+        return " ".join(np.array2string(value, separator=", ").split())
+
+
+def reference_solution(exercise: Exercise) -> str:
+    """The function in the course's own solution notebook; "" where that is not at hand."""
+    for path in SOLUTIONS.glob(f"{exercise.chapter}_*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and f"def {exercise.entry}(" in cell.source:
+                return re.sub(r"^ *### (BEGIN|END) SOLUTION\n", "", cell.source, flags=re.M)
+    return ""
