@@ -10,12 +10,13 @@ import gymnasium as _gymnasium
 
 from pgcourse.envs.base import Env, Step, TensorWorld
 from pgcourse.envs.cartpole import CartPole
+from pgcourse.envs.diver import Diver
 from pgcourse.envs.gymnasium import GymnasiumEnv
 from pgcourse.envs.pendulum import Pendulum
 
-__all__ = ["WORLDS", "CartPole", "Env", "GymnasiumEnv", "Pendulum", "Step", "TensorWorld", "make", "names"]
+__all__ = ["WORLDS", "CartPole", "Diver", "Env", "GymnasiumEnv", "Pendulum", "Step", "TensorWorld", "make", "names"]
 
-WORLDS: dict[str, Callable[..., Env]] = {world.name: world for world in (CartPole, Pendulum)}
+WORLDS: dict[str, Callable[..., Env]] = {world.name: world for world in (CartPole, Pendulum, Diver)}
 
 
 def names() -> list[str]:

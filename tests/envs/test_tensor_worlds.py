@@ -8,11 +8,12 @@ from gymnasium import spaces
 from torch import Tensor
 
 from pgcourse.core import Streams
-from pgcourse.envs import CartPole, Pendulum, Step, TensorWorld
+from pgcourse.envs import CartPole, Diver, Pendulum, Step, TensorWorld
 
 WORLDS: dict[str, Callable[[int], TensorWorld]] = {
     "CartPole": CartPole,
     "Pendulum": Pendulum,
+    "Diver": Diver,
 }
 TIME = 230  # beyond Pendulum's limit, and some ten episodes of CartPole under random actions
 
