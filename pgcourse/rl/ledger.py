@@ -202,6 +202,8 @@ def ledger(
     """
     if min(batch_sizes) < 1 or 2 * max(batch_sizes) > episodes:
         raise ValueError(f"batch_sizes must be from 1 to episodes / 2 = {episodes // 2}, got {list(batch_sizes)}")
+    if len(theta) != len(streams):
+        raise ValueError(f"theta has {len(theta)} rows and streams has {len(streams)} seeds; they must be as many")
     theta = theta.detach().to(torch.float64)
     if not isinstance(critic_error, Tensor):
         critic_error = critic_error * streams.child("critic error").normal(mdp.states, dtype=torch.float64)

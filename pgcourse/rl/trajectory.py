@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
@@ -15,6 +15,9 @@ class Trajectory:
     `terminated`: the world ended and no reward can follow. `truncated`: somebody stopped watching a world that goes on.
     An episode ends where either is true, and the two are never merged.
     `mask` is True on real steps and False on padding behind an episode that ended earlier than others.
+
+    Raises:
+        ValueError: a field whose first three axes are not those of the reward.
     """
 
     obs: Tensor  # [seed, time, env, *observation]
@@ -24,6 +27,14 @@ class Trajectory:
     terminated: Tensor  # [seed, time, env], bool
     truncated: Tensor  # [seed, time, env], bool
     mask: Tensor  # [seed, time, env], bool
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            shape, wanted = getattr(self, field.name).shape, self.reward.shape
+            if len(wanted) != 3 or shape[:3] != wanted:
+                raise ValueError(
+                    f"{field.name} must be [seed, time, env, ...] like reward, {list(wanted)}; got {list(shape)}"
+                )
 
     @property
     def done(self) -> Tensor:
