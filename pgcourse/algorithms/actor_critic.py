@@ -28,20 +28,22 @@ class A2C:
         entropy: weight of the entropy bonus.
         normalize_advantage: shift and scale each seed's advantages to mean 0 and standard deviation 1 in every batch.
         max_grad_norm: clip each seed's gradient to this norm.
+        anneal: let both step sizes fall linearly to 0 over the training, as Mnih et al. (2016) do.
 
     Metrics: `entropy` (nats), `grad_norm` before clipping, `value_loss` (½ squared error against the GAE target),
     `explained_variance` of the critic: 1 - Var(target - v) / Var(target).
     """
 
-    envs: int = 16
+    envs: int = 8
     rollout: int = 16
     lr: float = 3e-3
     gamma: float = 0.99
     lam: float = 0.95
     entropy: float = 0.0
-    critic_lr: float = 3e-3
+    critic_lr: float = 5e-3
     normalize_advantage: bool = False
-    max_grad_norm: float = 0.5
+    max_grad_norm: float = 1.0
+    anneal: bool = True
 
     def __post_init__(self) -> None:
         in_range(self, "envs", 1)
@@ -55,8 +57,9 @@ class A2C:
     def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner:
         return Learner.start(policy, critic, streams, self.lr, self.critic_lr, self.max_grad_norm)
 
-    def update(self, learner: Learner, batch: Trajectory) -> dict[str, Tensor]:
+    def update(self, learner: Learner, batch: Trajectory, progress: float) -> dict[str, Tensor]:
         """One step of θ and φ on a fixed-length rollout; metrics [seed]."""
+        rate = 1 - progress if self.anneal else 1.0
         value = learner.critic(learner.phi, batch.obs)
         with torch.no_grad():
             next_value = learner.critic(learner.phi, batch.next_obs)
@@ -71,8 +74,8 @@ class A2C:
         bonus = dist.entropy()
         objective = score_function(dist.log_prob(batch.action), advantage) + self.entropy * bonus
         error = masked_mean(value_loss(value, target), batch.mask)
-        learner.critic_optimizer.minimize(error)
-        grad_norm = learner.policy_optimizer.minimize(-masked_mean(objective, batch.mask))
+        learner.critic_optimizer.minimize(error, rate)
+        grad_norm = learner.policy_optimizer.minimize(-masked_mean(objective, batch.mask), rate)
         return {
             "grad_norm": grad_norm,
             "entropy": masked_mean(bonus.detach(), batch.mask),

@@ -33,7 +33,8 @@ class Algorithm(Protocol):
 
     def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner: ...
 
-    def update(self, learner: Learner, batch: Trajectory) -> dict[str, Tensor]: ...
+    def update(self, learner: Learner, batch: Trajectory, progress: float) -> dict[str, Tensor]:
+        """One update of θ and φ; `progress` is the part of the training already done, for schedules."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def training(
         if not batch.reward.isfinite().all():
             raise FloatingPointError(f"{world.name} gave a reward that is NaN or infinite in iteration {number}")
         ends, (count, total_return, total_length) = ends.follow(batch)
-        metrics = algorithm.update(learner, batch)
+        metrics = algorithm.update(learner, batch, min(1.0, done_steps.min().item() / steps))
         done_steps = done_steps + batch.mask.sum((1, 2))
         final = learner.theta.detach().where(active.unsqueeze(1), final)
         trained = TrainedPolicy(policy, final, streams.seeds, env)

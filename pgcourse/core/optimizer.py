@@ -16,11 +16,14 @@ class Adam:
 
     def __init__(self, parameters: Tensor, lr: float, max_norm: float = math.inf) -> None:
         self.parameters = parameters.detach().clone().requires_grad_()
+        self.lr = lr
         self.max_norm = max_norm
         self._adam = torch.optim.Adam([self.parameters], lr=lr, eps=1e-5, fused=True)
 
-    def minimize(self, loss: Tensor) -> Tensor:
+    def minimize(self, loss: Tensor, rate: float = 1.0) -> Tensor:
         """One step down `loss` [seed]; returns the norm of each row's gradient before clipping.
+
+        `rate` scales the step size, for schedules.
 
         Raises:
             FloatingPointError: a gradient that is NaN or infinite, naming the rows.
@@ -34,5 +37,6 @@ class Adam:
                 "or lower the learning rate"
             )
         self.parameters.grad = grad * (self.max_norm / norm.clamp_min(1e-12)).clamp_max(1.0).unsqueeze(1)
+        self._adam.param_groups[0]["lr"] = rate * self.lr
         self._adam.step()
         return norm
