@@ -159,5 +159,57 @@ def grade(
         sys.exit(1)
 
 
+@main.command(
+    epilog="""\b
+Examples:
+  pgcourse doctor
+  pgcourse doctor --json > machine.json"""
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
+def doctor(as_json: bool) -> None:
+    """Check this machine: Python, packages, torch, the notebook kernel, disk.
+
+    Where something is wrong, the remedy stands under it. The exit status is 0 unless there is a problem.
+    """
+    from rich.console import Console
+
+    from pgcourse.course.doctor import doctor as examine
+
+    screen = Console(stderr=as_json)
+    with screen.status("Checking this machine"):
+        diagnosis = examine()
+    screen.print(diagnosis)
+    if as_json:
+        click.echo(json.dumps(diagnosis.to_json(), indent=2))
+    sys.exit(diagnosis.status == "problem")
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  pgcourse lab               chapter 00
+  pgcourse lab 03            chapter 03
+  pgcourse lab 03 --no-browser"""
+)
+@click.argument("chapter", default="00")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def lab(chapter: str, no_browser: bool) -> None:
+    """Open JupyterLab on a chapter.
+
+    CHAPTER is a number, a name or a path to a notebook.
+    """
+    from jupyterlab.labapp import LabApp
+
+    from pgcourse.course.runner import find_chapters, find_root
+
+    try:
+        root = find_root()
+        notebook = find_chapters(root, [chapter])[0].resolve().relative_to(root).as_posix()
+    except FileNotFoundError as error:
+        raise click.ClickException(str(error)) from None
+    options = [f"--ServerApp.root_dir={root}", *["--no-browser"] * no_browser]
+    LabApp.launch_instance([*options, f"--LabApp.default_url=/lab/tree/{notebook}"])
+
+
 if __name__ == "__main__":
     main()
