@@ -205,7 +205,7 @@ def lab(chapter: str, no_browser: bool) -> None:
     try:
         root = find_root()
         notebook = find_chapters(root, [chapter])[0].resolve().relative_to(root).as_posix()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     options = [f"--ServerApp.root_dir={root}", *["--no-browser"] * no_browser]
     LabApp.launch_instance([*options, f"--LabApp.default_url=/lab/tree/{notebook}"])
