@@ -185,30 +185,31 @@ def doctor(as_json: bool) -> None:
 
 
 @main.command(
+    context_settings={"ignore_unknown_options": True},
     epilog="""\b
 Examples:
   pgcourse lab               chapter 00
   pgcourse lab 03            chapter 03
-  pgcourse lab 03 --no-browser"""
+  pgcourse lab 03 --no-browser --port 9000""",
 )
-@click.argument("chapter", default="00")
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
-def lab(chapter: str, no_browser: bool) -> None:
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[CHAPTER] [JUPYTER OPTION]...")
+def lab(arguments: tuple[str, ...]) -> None:
     """Open JupyterLab on a chapter.
 
-    CHAPTER is a number, a name or a path to a notebook.
+    CHAPTER is a number, a name or a path to a notebook. Everything after it goes to JupyterLab.
     """
     from jupyterlab.labapp import LabApp
 
     from pgcourse.course.runner import find_chapters, find_root
 
+    named = arguments[:1] if arguments and not arguments[0].startswith("-") else ()
+    options = arguments[len(named) :]
     try:
         root = find_root()
-        notebook = find_chapters(root, [chapter])[0].resolve().relative_to(root).as_posix()
+        notebook = find_chapters(root, named or ("00",))[0].resolve().relative_to(root).as_posix()
     except (FileNotFoundError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    options = [f"--ServerApp.root_dir={root}", *["--no-browser"] * no_browser]
-    LabApp.launch_instance([*options, f"--LabApp.default_url=/lab/tree/{notebook}"])
+    LabApp.launch_instance([f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{notebook}", *options])
 
 
 if __name__ == "__main__":
