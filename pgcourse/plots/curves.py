@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -50,11 +51,34 @@ def learning_curves(
     if target is not None:
         ax.axhline(target, color=style.BLACK, lw=0.8, ls="--", zorder=0)
     ax.set(xlabel="environment steps of one seed", ylabel=_NAMES.get(y, y), title=title)
-    ax.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x else "0")
-    seeds = curves.groupby("variant")["seed"].nunique()
-    count = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
-    style.note(ax, f"{count} seeds (thin); thick: their mean; band: 95 % t-interval of the mean")
+    ax.xaxis.set_major_formatter(_thousands)
+    style.note(ax, f"{_seed_count(curves)}; {BAND}")
     return ax
+
+
+def learning_curve_grid(
+    curves: pd.DataFrame, columns: int, y: str = "return", *, target: float | None = None
+) -> list[Axes]:
+    """Small multiples on common axes, one a variant in the table's order, filled row by row; otherwise as above."""
+    variants = list(dict.fromkeys(curves["variant"]))
+    rows = -(-len(variants) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(7.5, 0.6 + 1.55 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    for ax, variant in zip(grid.flat, variants, strict=False):
+        table = curves[curves["variant"] == variant]
+        steps, values = on_common_steps(table, y)
+        ax.plot(steps, values.T, color=style.BLUE, lw=0.5, alpha=0.35)
+        mean, half = t_interval(values)
+        ax.plot(steps, mean, color=style.BLUE, lw=1.8)
+        ax.fill_between(steps, mean - half, mean + half, color=style.BLUE, alpha=0.2, lw=0)
+        ax.set_title(variant, fontsize=9)
+        ax.xaxis.set_major_formatter(_thousands)
+        if target is not None:
+            ax.axhline(target, color=style.BLACK, lw=0.7, ls="--", zorder=0)
+    figure.supxlabel(f"environment steps of one seed ({_seed_count(curves)}; {BAND})", fontsize=9)
+    figure.supylabel(_NAMES.get(y, y), fontsize=9)
+    return list(grid.flat)[: len(variants)]
 
 
 def on_common_steps(table: pd.DataFrame, y: str) -> tuple[NDArray, NDArray]:
@@ -74,7 +98,18 @@ def t_interval(values: NDArray, level: float = 0.95) -> tuple[NDArray, NDArray]:
     return values.mean(0), stats.t.ppf(0.5 + level / 2, n - 1) * values.std(0, ddof=1) / np.sqrt(n)
 
 
+BAND = "thick: mean over seeds; band: its 95 % t-interval"
+
 _NAMES = {"return": "return of an episode", "length": "length of an episode (steps)", "entropy": "entropy (nats)"}
+
+
+def _thousands(x: float, _: int) -> str:
+    return f"{x / 1000:g}k" if x else "0"
+
+
+def _seed_count(curves: pd.DataFrame) -> str:
+    seeds = curves.groupby("variant")["seed"].nunique()
+    return f"{seeds.min()} seeds" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()} seeds"
 
 
 def _label_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping[str, str]) -> None:
