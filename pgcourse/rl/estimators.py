@@ -45,8 +45,8 @@ def episode_gradients(policy: Policy, theta: Tensor, trajectory: Trajectory, wei
         raise ValueError(f"weight must have shape {list(trajectory.mask.shape)}, got {list(weight.shape)}")
     if isinstance(policy, SoftmaxPolicy) and isinstance(policy.network, Table):
         return _tabular_softmax(policy.network, theta, trajectory, weight)
-    parts = zip(*(x.split(ROWS, 2) for x in (trajectory.obs, trajectory.action, trajectory.mask, weight)), strict=True)
-    return torch.cat([_by_autograd(policy, theta, *part) for part in parts], 1)
+    real = [_zero_padding(x, trajectory.mask).split(ROWS, 2) for x in (trajectory.obs, trajectory.action, weight)]
+    return torch.cat([_by_autograd(policy, theta, *part) for part in zip(*real, strict=True)], 1)
 
 
 def _tabular_softmax(table: Table, theta: Tensor, trajectory: Trajectory, weight: Tensor) -> Tensor:
@@ -61,15 +61,19 @@ def _tabular_softmax(table: Table, theta: Tensor, trajectory: Trajectory, weight
     return (total - pi * total.sum(-1, keepdim=True)).flatten(2)
 
 
-def _by_autograd(policy: Policy, theta: Tensor, obs: Tensor, action: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+def _by_autograd(policy: Policy, theta: Tensor, obs: Tensor, action: Tensor, weight: Tensor) -> Tensor:
     """As in `scores`, with θ repeated for every episode."""
-    seeds, _, envs = mask.shape
+    seeds, _, envs = weight.shape
     rows = theta.detach().repeat_interleave(envs, 0).requires_grad_()
-    obs, action, mask, weight = (x.transpose(1, 2).flatten(0, 1) for x in (obs, action, mask, weight))
+    obs, action, weight = (x.transpose(1, 2).flatten(0, 1) for x in (obs, action, weight))
     with torch.enable_grad():
-        objective = (weight.detach() * policy(rows, obs).log_prob(action)).where(mask, 0.0).sum()
+        objective = (weight.detach() * policy(rows, obs).log_prob(action)).sum()
         (gradient,) = torch.autograd.grad(objective, rows)
     return gradient.view(seeds, envs, -1)
+
+
+def _zero_padding(x: Tensor, mask: Tensor) -> Tensor:
+    return x.where(mask.view(*mask.shape, *(1,) * (x.ndim - mask.ndim)), 0)
 
 
 # Weights.

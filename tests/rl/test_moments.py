@@ -1,0 +1,142 @@
+"""Exact mean and variance, and where the variance comes from, against the list of all episodes."""
+
+import pytest
+import torch
+from enumeration import all_episodes, as_trajectory, layered_mdp, variance_by_source
+
+from pgcourse.core import Streams
+from pgcourse.rl import episode_gradients, random_mdp, two_state_chain
+from pgcourse.rl.estimators import at, gae_weight, reward_to_go_weight, table_weight, total_return_weight
+from pgcourse.rl.moments import gae_moments, least_variance_baseline, table_moments, total_return_moments
+
+F64 = torch.float64
+SMALL = layered_mdp(seed=4)
+GAMMA = SMALL.gamma
+THETA = Streams(2).child("theta").normal(SMALL.policy.size, dtype=F64)
+CRITIC = SMALL.v(THETA) + Streams(2).child("error").normal(SMALL.states, dtype=F64)
+TABLE = Streams(2).child("table").normal(SMALL.states, SMALL.actions, dtype=F64)
+
+
+def critic_at(seed, t):
+    critic = CRITIC[seed : seed + 1] * ~SMALL.terminal
+    return at(critic, t.obs), at(critic, t.next_obs)
+
+
+CASES = {
+    "total return": (
+        lambda seed, t: total_return_weight(t, GAMMA),
+        lambda: total_return_moments(SMALL, THETA),
+    ),
+    "total return - constant": (
+        lambda seed, t: total_return_weight(t, GAMMA, [1.5, -2.0][seed]),
+        lambda: total_return_moments(SMALL, THETA, torch.tensor([1.5, -2.0])),
+    ),
+    "reward-to-go": (
+        lambda seed, t: reward_to_go_weight(t, GAMMA),
+        lambda: gae_moments(SMALL, THETA),
+    ),
+    "reward-to-go - b(s)": (
+        lambda seed, t: reward_to_go_weight(t, GAMMA, critic_at(seed, t)[0]),
+        lambda: gae_moments(SMALL, THETA, CRITIC),
+    ),
+    "reward-to-go, γ^t dropped": (
+        lambda seed, t: reward_to_go_weight(t, GAMMA, keep_discount=False),
+        lambda: gae_moments(SMALL, THETA, keep_discount=False),
+    ),
+    "GAE(0.6)": (
+        lambda seed, t: gae_weight(t, GAMMA, 0.6, *critic_at(seed, t)),
+        lambda: gae_moments(SMALL, THETA, CRITIC, 0.6),
+    ),
+    "GAE(0.6), γ^t dropped": (
+        lambda seed, t: gae_weight(t, GAMMA, 0.6, *critic_at(seed, t), keep_discount=False),
+        lambda: gae_moments(SMALL, THETA, CRITIC, 0.6, keep_discount=False),
+    ),
+    "TD": (
+        lambda seed, t: gae_weight(t, GAMMA, 0.0, *critic_at(seed, t)),
+        lambda: gae_moments(SMALL, THETA, CRITIC, 0.0),
+    ),
+    "table": (
+        lambda seed, t: table_weight(t, GAMMA, TABLE[seed : seed + 1]),
+        lambda: table_moments(SMALL, THETA, TABLE),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_all_episodes(name):
+    weight, exact = CASES[name]
+    moments = exact()
+    for seed in range(2):
+        theta = THETA[seed : seed + 1]
+        episodes = all_episodes(SMALL, theta[0])
+        trajectory, probability = as_trajectory(SMALL, episodes)
+        gradients = episode_gradients(SMALL.policy, theta, trajectory, weight(seed, trajectory))[0]
+        mean, parts = variance_by_source(episodes, gradients)
+        torch.testing.assert_close(moments.mean[seed], mean)
+        for source, variance in parts.items():
+            assert getattr(moments, source)[seed].item() == pytest.approx(variance, rel=1e-9), source
+        total = (probability * (gradients - mean).square().sum(-1)).sum().item()
+        assert moments.trace[seed].item() == pytest.approx(total, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_baselines_and_causality_remove_only_what_the_actions_add(seed):
+    """The surprises of the start and of the dynamics are the same for every unbiased estimator from whole returns."""
+    mdp = random_mdp(seed=seed)
+    theta = Streams(3).child("theta").normal(mdp.policy.size, dtype=F64)
+    plain = gae_moments(mdp, theta)
+    for other in (
+        total_return_moments(mdp, theta, 2.0),
+        gae_moments(mdp, theta, mdp.v(theta)),
+        gae_moments(mdp, theta, least_variance_baseline(mdp, theta)),
+    ):
+        torch.testing.assert_close(other.mean, mdp.gradient(theta))
+        torch.testing.assert_close(other.start, plain.start)
+        torch.testing.assert_close(other.dynamics, plain.dynamics)
+        assert (other.actions - plain.actions).abs().min() > 1e-3
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_no_baseline_has_less_variance_than_the_least(constant):
+    mdp = random_mdp(seed=2)
+    theta = Streams(2).child("theta").normal(mdp.policy.size, dtype=F64)
+    best = least_variance_baseline(mdp, theta, constant)
+    if constant:
+        assert (best[:, :1] == best[:, :5]).all()
+    least = gae_moments(mdp, theta, best).trace
+    directions = torch.ones(1, 6) if constant else torch.eye(6)[:5]
+    for direction in directions.double():
+        for step in (-0.1, 0.1):
+            assert (gae_moments(mdp, theta, best + step * direction).trace > least).all()
+    assert (least < gae_moments(mdp, theta, None if constant else mdp.v(theta)).trace).all()
+
+
+def test_the_value_is_not_always_better_than_nothing():
+    """v_π minimises the spread of the return, not of the gradient."""
+    mdp = random_mdp(seed=13)
+    theta = Streams(1).child("theta").normal(mdp.policy.size, dtype=F64)
+    assert gae_moments(mdp, theta, mdp.v(theta)).trace > gae_moments(mdp, theta).trace
+
+
+def test_the_bias_of_a_wrong_critic_vanishes_with_its_error_and_with_lambda_to_one():
+    mdp = random_mdp()
+    theta = Streams(2).child("theta").normal(mdp.policy.size, dtype=F64)
+    v, error = mdp.v(theta), Streams(2).child("error").normal(mdp.states, dtype=F64)
+
+    def bias(scale, lam):
+        return (gae_moments(mdp, theta, v + scale * error, lam).mean - mdp.gradient(theta)).norm(dim=1)
+
+    torch.testing.assert_close(bias(2.0, 0.5), 2 * bias(1.0, 0.5))  # linear in the error
+    along = torch.stack([bias(1.0, lam) for lam in (0.0, 0.3, 0.6, 0.9, 1.0)])
+    assert (along.diff(dim=0) < 0).all()
+    assert along[-1].max() < 1e-12
+    assert bias(0.0, 0.0).max() < 1e-12
+
+
+def test_refusals():
+    chain = two_state_chain()
+    for function in (gae_moments, total_return_moments):
+        with pytest.raises(ValueError, match="need not end"):
+            function(chain, torch.zeros(1, 4))
+    with pytest.raises(ValueError, match=r"value must have shape \[2, 7\], \[seed, state\], got \[7\]"):
+        gae_moments(SMALL, THETA, CRITIC[0])
