@@ -142,7 +142,7 @@ def _slope(batch_sizes: Tensor, square_error: Tensor) -> float:
 
 
 def _jackknife(statistic: Callable[[Tensor], float], sample: Tensor) -> tuple[float, float]:
-    """A statistic of [seed, block, ...] and its standard error over the blocks. Efron & Tibshirani (1993), eq. 11.5."""
+    """A statistic of [seed, block, ...] and its standard error over the blocks. Efron & Tibshirani (1993), ch. 11."""
     blocks = sample.shape[1]
     without = torch.tensor([statistic(torch.cat([sample[:, :i], sample[:, i + 1 :]], 1)) for i in range(blocks)])
     return statistic(sample), float(without.std(correction=0) * math.sqrt(blocks - 1))
