@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 
 from rich.console import Console
@@ -88,10 +89,11 @@ def _run(console: Console, blocks: Sequence[Block], workers: int, refresh: bool)
     steps = [block.study.steps * len(block.seeds) for block in blocks]
     done = [0.0] * len(blocks)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+    progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
+    with progress, closing(engines.local(partial(runs.compute, replace=refresh), blocks, workers)) as events:
         overall = progress.add_task(f"all {len(blocks)} runs", total=sum(steps))
         bars: dict[int, TaskID] = {}
-        for event in engines.local(partial(runs.compute, replace=refresh), blocks, workers):
+        for event in events:
             block = blocks[event.task]
             name = f"{block.study.name}: {block.variant}, seeds {_span(block)}"
             if event.task not in bars:

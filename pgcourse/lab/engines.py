@@ -5,11 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple, TypeAlias
@@ -38,7 +38,7 @@ Event: TypeAlias = Progress | Done | Failed
 Task: TypeAlias = Callable[[Any, Callable[[float], None]], Any]
 
 
-def local(function: Task, arguments: Sequence[Any], workers: int) -> Iterator[Event]:
+def local(function: Task, arguments: Sequence[Any], workers: int) -> Generator[Event, None, None]:
     """Call `function(argument, report)` for every argument, each in a fresh process with one torch thread.
 
     At most `workers` processes run at a time; `report(fraction)` tells how far a task has come. A task that raises, or
@@ -59,10 +59,10 @@ def local(function: Task, arguments: Sequence[Any], workers: int) -> Iterator[Ev
                 task, argument = waiting.pop()
                 receive, send = context.Pipe(duplex=False)
                 process = context.Process(target=_work, args=(send, function, task, argument), daemon=True)
-                with _interrupts_ignored():
+                with _interrupts_held_back():
                     process.start()
+                    running[receive] = task, process
                 send.close()
-                running[receive] = task, process
             ready = wait(list(running))
             for receive in [each for each in running if each in ready]:
                 task, process = running[receive]
@@ -71,11 +71,11 @@ def local(function: Task, arguments: Sequence[Any], workers: int) -> Iterator[Ev
                 except (EOFError, OSError):
                     process.join()
                     event = Failed(task, f"its process ended with exit code {process.exitcode}")
-                yield event
                 if not isinstance(event, Progress):
                     process.join()
                     receive.close()
                     del running[receive]
+                yield event
     finally:
         for _, process in running.values():
             process.terminate()
@@ -87,7 +87,7 @@ def local(function: Task, arguments: Sequence[Any], workers: int) -> Iterator[Ev
 
 def _work(send: Connection, function: Task, task: int, argument: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` still runs
+    signal.signal(signal.SIGTERM, _end)
     torch.set_num_threads(1)
     last = time.monotonic()
 
@@ -107,14 +107,20 @@ def _work(send: Connection, function: Task, task: int, argument: Any) -> None:
         send.send(event)
 
 
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    sys.exit(1)  # an exception: every `finally` still runs
+
+
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """A process started in here ignores Ctrl-C from its first moment on, where it could only print a traceback."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C waits until the block is left; processes started in it never see one, from their first moment on."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # here, because starting it lets interrupts through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

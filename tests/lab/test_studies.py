@@ -1,0 +1,156 @@
+import dataclasses
+import json
+
+import pytest
+from small_study import SMALL
+
+from pgcourse.algorithms import A2C, REINFORCE
+from pgcourse.lab import provenance, records, studies
+from pgcourse.lab.studies import Study, StudyError, study_names
+
+
+def ids(study: Study) -> list[str]:
+    return [block.run_id for block in study.blocks()]
+
+
+def test_a_declaration_becomes_runs(declare):
+    declare()
+    study = Study.read("small")
+    assert study.name == "small"
+    assert study.variants == {"plain": REINFORCE(envs=4, baseline="none"), "critic": A2C(envs=4)}
+    blocks = [(block.variant, block.seeds) for block in study.blocks()]
+    assert blocks == [("plain", (0, 1)), ("plain", (2, 3)), ("critic", (0, 1)), ("critic", (2, 3))]
+    assert json.loads(records.canonical(study.blocks()[3].config)) == {
+        "algorithm": {"type": "A2C"} | dataclasses.asdict(A2C(envs=4)),
+        "env": "CartPole-v1",
+        "seeds": [2, 3],
+        "steps": 600,
+        "hidden": [8],
+        "evaluation_episodes": 3,
+    }
+    assert len(set(ids(study))) == 4
+    study.check()
+
+
+def test_defaults(declare):
+    declare(text='title = "x"\nenv = "Pendulum-v1"\nsteps = 10\nseeds = 3\n[variants.a]\nalgorithm = "a2c"\n')
+    study = Study.read("small")
+    assert (study.hidden, study.evaluation_episodes, study.keep_policies) == ((64, 64), 100, False)
+    assert [block.seeds for block in study.blocks()] == [(0, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('title = "A small study"', 'title = "Another title"', True),
+        ("variants.critic", "variants.renamed", True),
+        ("keep_policies = true", "keep_policies = false", True),
+        ('"a2c"\nenvs = 4', '"a2c"\nenvs = 4\ngamma = 0.99', True),  # the default, said aloud
+        ("steps = 600", "steps = 601", False),
+        ("seeds_per_block = 2", "seeds_per_block = 4", False),
+        ("hidden = [8]", "hidden = [8, 8]", False),
+        ("evaluation_episodes = 3", "evaluation_episodes = 4", False),
+        ('"a2c"\nenvs = 4', '"a2c"\nenvs = 5', False),
+        ('env = "CartPole-v1"', 'env = "gymnasium:CartPole-v1"', False),
+    ],
+)
+def test_what_makes_another_run(declare, old, new, same):
+    declare()
+    declare("other", SMALL.replace(old, new))
+    assert SMALL.replace(old, new) != SMALL
+    assert (ids(Study.read("small"))[-1] == ids(Study.read("other"))[-1]) is same
+
+
+def test_whole_numbers_are_numbers(declare):
+    declare("one", SMALL + "gamma = 1")
+    declare("float", SMALL + "gamma = 1.0")
+    assert ids(Study.read("one")) == ids(Study.read("float"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"a2c"', '"a3c"', "variants.critic: algorithm must be one of reinforce, a2c; got 'a3c'"),
+        ('algorithm = "a2c"', "", "variants.critic: algorithm must be one of .* got None"),
+        (
+            '"a2c"',
+            '"a2c"\nlearning_rate = 0.1',
+            "variants.critic: a2c has no hyper-parameter 'learning_rate'; it has .*lr",
+        ),
+        ('"a2c"', '"a2c"\nlr = "0.1"', "variants.critic: lr must be like 0.003, got '0.1'"),
+        ('"a2c"', '"a2c"\nnormalize_advantage = 1', "normalize_advantage must be like False, got 1"),
+        ('"a2c"', '"a2c"\nrollout = 16.5', "rollout must be like 16, got 16.5"),
+        ('"a2c"', '"a2c"\ngamma = 1.5', "variants.critic: A2C: gamma must be .*, got 1.5"),
+        ('"none"', '"mean"', "variants.plain: REINFORCE: baseline must be one of .*got 'mean'"),
+        ("hidden", "hiden", "unknown key 'hiden'; a study has .*hidden"),
+        ('env = "CartPole-v1"', "", "env is missing"),
+        ("steps = 600", "", "steps is missing"),
+        ("seeds = 4\nseeds_per_block = 2", "", "seeds is missing"),
+        ("steps = 600", "steps = 0", "steps must be an integer, 1 or more, got 0"),
+        ("steps = 600", "steps = 6e2", "steps must be an integer, 1 or more, got 600.0"),
+        ("seeds = 4", "seeds = true", "seeds must be an integer, 1 or more, got True"),
+        ("seeds_per_block = 2", "seeds_per_block = 3", "seeds_per_block = 3 does not divide seeds = 4"),
+        ("hidden = [8]", "hidden = 8", "hidden must be of type list, got 8"),
+        ("hidden = [8]", "hidden = [8, 0]", r"hidden must list sizes of 1 or more, got \[8, 0\]"),
+        ("keep_policies = true", 'keep_policies = "yes"', "keep_policies must be of type bool, got 'yes'"),
+        ("steps = 600", "steps = = 600", "Invalid value"),
+        (
+            '"reinforce"\nenvs = 4\nbaseline = "none"',
+            '"a2c"\nenvs = 4',
+            "'plain' and 'critic' are the same configuration",
+        ),
+    ],
+)
+def test_a_wrong_declaration_is_refused_by_name(declare, old, new, message):
+    file = declare(text=SMALL.replace(old, new)) / "study.toml"
+    assert SMALL.replace(old, new) != SMALL
+    with pytest.raises(StudyError, match=message) as error:
+        Study.read("small")
+    assert str(file) in str(error.value)
+
+
+def test_no_variants(declare):
+    declare(text=SMALL.partition("[variants")[0] + "[variants]")
+    with pytest.raises(StudyError, match="no variants"):
+        Study.read("small")
+
+
+@pytest.mark.parametrize("env", ["CartPole-v9", "gymnasium:CartPole-v9", "no-such-module:World-v0"])
+def test_an_unknown_environment_is_found_before_anything_starts(declare, env):
+    declare(text=SMALL.replace("CartPole-v1", env))
+    with pytest.raises(StudyError, match=f"small: env = '{env}'"):
+        Study.read("small").check()
+
+
+def test_policies_too_large_to_keep_are_found_before_anything_starts(declare):
+    declare(text=SMALL.replace("[8]", "[400, 400]"))
+    with pytest.raises(StudyError, match=r"keep_policies: θ takes 1,\d{3},\d{3} bytes a block, 1,000,000 at most"):
+        Study.read("small").check()
+
+
+def test_an_unknown_study_is_named_beside_those_there_are(declare):
+    declare("b")
+    declare("a")
+    assert study_names() == ["a", "b"]
+    with pytest.raises(StudyError, match="no study 'c'; there are: a, b"):
+        Study.read("c")
+
+
+def test_results_are_found_in_the_repository_or_not_at_all(monkeypatch, tmp_path):
+    monkeypatch.delenv("PGCOURSE_RESULTS", raising=False)
+    assert studies.results_folder() == provenance.repository() / "results"
+    monkeypatch.setattr(studies, "repository", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError, match="set PGCOURSE_RESULTS"):
+        studies.results_folder()
+    monkeypatch.setenv("PGCOURSE_RESULTS", str(tmp_path / "missing"))
+    with pytest.raises(StudyError, match="missing"):
+        studies.results_folder()
+
+
+def test_committed_declarations_are_valid(monkeypatch):
+    monkeypatch.delenv("PGCOURSE_RESULTS", raising=False)
+    names = study_names()
+    assert {"a2c-cartpole", "cartpole-gymnasium", "reinforce-cartpole"} <= set(names)
+    for name in names:
+        Study.read(name).check()

@@ -1,0 +1,150 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from small_study import SMALL as FOUR_RUNS
+
+from pgcourse.cli import main
+from pgcourse.lab import Study, load
+
+SMALL = FOUR_RUNS.replace("seeds = 4", "seeds = 2")  # every run pays for starting a process
+
+
+def study(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["study", *arguments], env={"COLUMNS": "120"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The small study, computed once by the command in processes of its own."""
+    folder = tmp_path_factory.mktemp("results")
+    (folder / "small").mkdir()
+    (folder / "small" / "study.toml").write_text(SMALL, encoding="utf-8")
+    command = [sys.executable, "-m", "pgcourse.cli", "study", "small", "--workers", "2"]
+    done = subprocess.run(command, env=os.environ | {"PGCOURSE_RESULTS": str(folder)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("done small") == 2
+    return folder
+
+
+@pytest.fixture
+def small(folder, monkeypatch):
+    monkeypatch.setenv("PGCOURSE_RESULTS", str(folder))
+    return folder / "small"
+
+
+def test_what_is_there_is_not_computed_again(small):
+    before = load("small").manifests
+    assert all(manifest["machine"]["threads"] == 1 for blocks in before.values() for manifest in blocks)
+    status, output = study("small")
+    assert status == 0
+    assert output.count("done") == 2
+    assert load("small").manifests == before
+
+
+def test_list(small):
+    status, output = study("list")
+    assert status == 0
+    assert "small  2 of 2 records" in output
+    assert "A small study" in output
+    assert "2 variants × 2 seeds × 600 steps" in output
+
+
+def test_only_a_missing_run_is_computed(small):
+    lost, *others = [block.run_id for block in Study.read("small").blocks()]
+    first = load("small").records["plain"][0].manifest
+    before = {run_id: Study.read("small").store.read(run_id).manifest for run_id in others}
+    Study.read("small").store.remove(lost)
+    status, output = study("small", "--dry-run")
+    assert status == 0
+    assert output.count("missing") == 1
+    assert lost not in Study.read("small").store
+    status, output = study("small")
+    assert status == 0
+    assert output.count("done small: plain, seeds 0 to 1") == 1
+    assert {run_id: Study.read("small").store.read(run_id).manifest for run_id in others} == before
+    again = load("small").records["plain"][0].manifest
+    assert again["metrics"] == first["metrics"]  # bit for bit, in another process
+    assert again["prefix"] == first["prefix"]
+
+
+def test_a_corrupt_record_is_named_and_refreshed(small):
+    block = Study.read("small").blocks()[1]
+    curves = small / block.run_id / "curves.csv"
+    curves.write_bytes(curves.read_bytes()[:-20])
+    status, output = study("small")
+    assert status == 1
+    assert "CorruptRecord" in output
+    assert f"{block.run_id}: curves.csv differs from its digest" in output
+    status, output = study("small", "--refresh", "--dry-run")
+    assert status == 0
+    assert output.count("to be computed again") == 2
+    status, output = study("small", "--refresh")
+    assert status == 0
+    assert load("small").curves.notna().any(axis=None)
+
+
+def test_records_of_no_variant_are_shown_and_pruned(declare):
+    declare(text=SMALL)
+    assert study("small")[0] == 0
+    old = {block.run_id for block in Study.read("small").blocks()}
+    declare(text=SMALL.replace("envs = 4\nbaseline", "envs = 5\nbaseline"))
+    status, output = study("small", "--dry-run")
+    assert status == 0
+    assert output.count("of no variant") == 1
+    assert set(Study.read("small").store.run_ids()) == old
+    assert study("small", "--prune")[0] == 0
+    assert sorted(Study.read("small").store.run_ids()) == sorted(block.run_id for block in Study.read("small").blocks())
+
+
+def test_one_run_that_fails_costs_no_other(declare):
+    declare(text=SMALL.replace('"a2c"', '"a2c"\nlr = 3e38'))
+    status, output = study("small")
+    assert status == 1
+    assert "failed small: critic" in output
+    assert "FloatingPointError" in output
+    assert "done small: plain" in output
+    assert len(Study.read("small").store.run_ids()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["small", "--dry-run"], ["list"], ["small"]])
+def test_a_wrong_declaration_is_one_line(declare, arguments):
+    declare(text=SMALL.replace('"a2c"', '"a3c"'))
+    status, output = study(*arguments)
+    assert status == 1
+    assert "algorithm must be one of" in output
+    assert "Traceback" not in output
+
+
+def test_nothing_starts_where_one_study_cannot(declare):
+    declare("good")
+    declare("bad", SMALL.replace("CartPole-v1", "CartPole-v9"))
+    status, output = study("good", "bad")
+    assert status == 1
+    assert "bad: env = 'CartPole-v9'" in output
+    assert Study.read("good").store.run_ids() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT to a process group")
+def test_interrupting_keeps_what_is_finished(declare):
+    endless = SMALL.replace("steps = 600", "steps = 600_000_000")
+    declare(text=SMALL)
+    declare("endless", endless)
+    command = [sys.executable, "-u", "-m", "pgcourse.cli", "study", "small", "endless", "--workers", "1"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)
+    while not process.stdout.readline().startswith("done small: critic"):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)  # ends when no process holds the pipes any more
+    assert process.returncode == 130
+    assert "Finished runs are kept" in output
+    assert "Traceback" not in errors
+    assert len(load("small").curves) > 0
+    assert Study.read("endless").store.run_ids() == []
+    assert not list(Study.read("endless").folder.glob(".staging-*"))
