@@ -1,0 +1,264 @@
+"""Imports go downward only, and nothing below `lab` touches a file, a clock, global random state or a progress bar.
+
+Both are read off the syntax trees of pgcourse/, so a rule holds as far as it can be read there.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "pgcourse"
+
+FLOORS = {
+    "core": 0,
+    "rl": 1,
+    "envs": 2,
+    "algorithms": 3,
+    "rlhf": 3,
+    "lab": 4,
+    "plots": 5,
+    "video": 5,
+    "course": 6,
+    "grading": 6,
+    "cli": 7,
+    "": 8,  # pgcourse/__init__.py, the public face
+}
+
+# What the floors below `lab` may not import or use.
+BUILTINS = {"open", "input", "print"}
+FILES = {"os", "io", "pathlib", "shutil", "tempfile", "glob", "pickle", "shelve", "sqlite3", "torch.save", "torch.load"}
+FILES |= {f"pandas.read_{kind}" for kind in ("csv", "json", "parquet", "pickle")}
+FILES |= {f"numpy.{name}" for name in ("load", "loadtxt", "genfromtxt", "fromfile", "memmap")}
+FILES |= {f"numpy.{name}" for name in ("save", "savez", "savez_compressed", "savetxt")}
+FILE_METHODS = {"to_csv", "to_parquet", "to_pickle", "to_excel", "tofile", "read_text", "write_text", "write_bytes"}
+CLOCKS = {"time", "datetime", "timeit", "sched"}
+PROGRESS = {"tqdm", "rich", "click"}
+RANDOM_STATE = {"random", "secrets", "uuid", "torch.random", "torch.distributions"}
+RANDOM_STATE |= {"torch.dropout", "torch.nn.Dropout", "torch.nn.functional.dropout"}
+RANDOM_STATE |= {f"torch.{name}" for name in ("seed", "initial_seed", "get_rng_state", "set_rng_state")}
+RANDOM_STATE |= {f"torch.{name}" for name in ("manual_seed", "cuda.manual_seed", "cuda.manual_seed_all")}
+FORBIDDEN = FILES | CLOCKS | PROGRESS | RANDOM_STATE
+
+# What draws random numbers, and must therefore be given a generator or a seed.
+SAMPLERS = ("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like")
+SAMPLERS += ("normal", "bernoulli", "multinomial", "poisson", "binomial")
+INITIALISERS = ("xavier_normal_", "xavier_uniform_", "kaiming_normal_", "kaiming_uniform_", "orthogonal_")
+INITIALISERS += ("normal_", "uniform_", "trunc_normal_", "sparse_")
+DRAWS = {f"torch.{name}" for name in SAMPLERS} | {f"torch.nn.init.{name}" for name in INITIALISERS}
+DRAWING_METHODS = {"normal_", "uniform_", "bernoulli_", "exponential_", "geometric_", "cauchy_", "log_normal_"}
+DRAWING_METHODS |= {"random_", "bernoulli", "multinomial"}
+NUMPY_SEEDED = {f"numpy.random.{name}" for name in ("default_rng", "SeedSequence", "PCG64", "Philox", "SFC64")}
+NUMPY_TYPES = {"numpy.random.Generator", "numpy.random.BitGenerator"}
+
+
+def floor(module: str) -> int:
+    """The floor of a module by its full name: "pgcourse.rl.returns" is on 1."""
+    part = module.split(".")[1] if "." in module else ""
+    if part not in FLOORS:
+        raise AssertionError(f"{module} stands on no floor: add {part!r} to the table in {Path(__file__).name}")
+    return FLOORS[part]
+
+
+def imports(module: str, tree: ast.AST, is_package: bool) -> Iterator[tuple[int, str]]:
+    """(line, full name of what is imported), wherever in the file the import stands.
+
+    `import pgcourse` counts as importing whatever is taken from it: `pgcourse.train`, but not `pgcourse.__file__`.
+    """
+    package = module if is_package else module.rpartition(".")[0]
+    faces = {local for _, local, name in aliases(tree) if name == "pgcourse"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name != "pgcourse")
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from ((node.lineno, a.value) for a in node.args[:1] if isinstance(a, ast.Constant))
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in faces:
+            yield from [(node.lineno, f"pgcourse.{node.attr}")] * (not node.attr.startswith("__"))
+
+
+def upward(module: str, source: str, is_package: bool = False) -> list[str]:
+    """Imports that do not go downward. A package may import itself; its neighbours on the same floor it may not."""
+    own = module.split(".")[1:2]
+    faults = []
+    for line, name in imports(module, ast.parse(source), is_package):
+        parts = name.split(".")
+        if parts[0] != "pgcourse" or parts[1:2] == own:
+            continue
+        target = name if len(parts) > 1 and parts[1] in FLOORS else "pgcourse"
+        if floor(target) >= floor(module):
+            faults.append(f"{module}:{line} on floor {floor(module)} imports {target} on floor {floor(target)}")
+    return faults
+
+
+def impure(source: str, where: str = "") -> list[str]:
+    """Uses of files, clocks, progress bars and global random state."""
+    tree = ast.parse(source)
+    imported = {local: name for _, local, name in aliases(tree)}
+
+    def full_name(node: ast.AST) -> str:
+        """ "numpy.random.rand" for `np.random.rand`; "" for what does not start at an imported name or a builtin."""
+        if isinstance(node, ast.Attribute):
+            base = full_name(node.value)
+            return base and f"{base}.{node.attr}"
+        return imported.get(node.id, node.id if node.id in BUILTINS else "") if isinstance(node, ast.Name) else ""
+
+    faults = [(node, f"imports {name}") for node, _, name in aliases(tree) if forbidden(name)]
+    for node in ast.walk(tree):
+        name = full_name(node)
+        if name in BUILTINS or ("." in name and name in FORBIDDEN and name not in imported.values()):
+            faults.append((node, f"uses {name}"))
+        if re.match(r"numpy\.random\.\w+$", name) and name not in NUMPY_SEEDED | NUMPY_TYPES:
+            faults.append((node, f"uses numpy's global random state: {name}"))
+        if isinstance(node, ast.Call):
+            name = full_name(node.func)
+            method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            if name in NUMPY_SEEDED and not (node.args or node.keywords):
+                faults.append((node, f"{name}() without a seed"))
+            if (name in DRAWS or (method in DRAWING_METHODS and not name)) and not has_generator(node):
+                faults.append((node, f"{name or '.' + method} draws without a generator"))
+            if method in FILE_METHODS:
+                faults.append((node, f".{method} touches a file"))
+    return [f"{where}:{node.lineno} {what}" for node, what in faults]
+
+
+def aliases(tree: ast.AST) -> Iterator[tuple[ast.stmt, str, str]]:
+    """(statement, a name it binds, what that name stands for) of all absolute imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                package = alias.name.split(".")[0]
+                yield (node, alias.asname, alias.name) if alias.asname else (node, package, package)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                yield node, alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def forbidden(name: str) -> bool:
+    """Whether an imported name, or a package around it, is forbidden."""
+    parts = name.split(".")
+    return any(".".join(parts[: i + 1]) in FORBIDDEN for i in range(len(parts)))
+
+
+def has_generator(call: ast.Call) -> bool:
+    """Whether a call is given a generator, other than a literal None."""
+    return any(
+        keyword.arg == "generator" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
+        for keyword in call.keywords
+    )
+
+
+def modules() -> list[tuple[str, Path]]:
+    files = sorted(PACKAGE.rglob("*.py"))
+    names = [".".join(("pgcourse", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in files]
+    return [(name.removesuffix(".__init__"), path) for name, path in zip(names, files, strict=True)]
+
+
+def test_imports_go_downward():
+    faults = [
+        fault
+        for name, path in modules()
+        for fault in upward(name, path.read_text(encoding="utf-8"), is_package=path.name == "__init__.py")
+        if name != "pgcourse"
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_nothing_below_lab_touches_files_clocks_or_global_randomness():
+    below = [(name, path) for name, path in modules() if floor(name) < FLOORS["lab"]]
+    assert len({floor(name) for name, _ in below}) == FLOORS["lab"], "a floor has lost all its modules"
+    faults = [fault for name, path in below for fault in impure(path.read_text(encoding="utf-8"), name)]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("pgcourse.core.streams", "from pgcourse.rl import returns"),
+        ("pgcourse.core.streams", "import pgcourse.rl.returns"),
+        ("pgcourse.core.streams", "from pgcourse import lab"),
+        ("pgcourse.core.streams", "import pgcourse as pg\npg.train(pg_algorithm)"),
+        ("pgcourse.core.streams", "from ..rl.returns import discounted"),
+        ("pgcourse.core.streams", "from .. import rl"),
+        ("pgcourse.core.streams", "def f():\n    from pgcourse.envs import make"),
+        ("pgcourse.core.streams", "import importlib\nimportlib.import_module('pgcourse.lab')"),
+        ("pgcourse.algorithms.ppo", "from pgcourse.rlhf import trainer"),
+        ("pgcourse.course.runner", "from pgcourse.grading import grade"),
+        ("pgcourse.lab.records", "from pgcourse import train"),
+    ],
+)
+def test_an_upward_import_is_seen(module, source):
+    assert len(upward(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("pgcourse.algorithms.ppo", "from pgcourse.rl import returns\nimport pgcourse.core.streams\nimport torch"),
+        ("pgcourse.algorithms.ppo", "from . import rollout\nfrom .rollout import x\nfrom ..core import networks"),
+        ("pgcourse.cli", "from pgcourse.course import runner"),
+        ("pgcourse.grading.sandbox", "import pgcourse\nhome = pgcourse.__file__"),
+    ],
+)
+def test_a_downward_import_is_fine(module, source):
+    assert upward(module, source) == []
+
+
+def test_a_module_without_a_floor_is_seen():
+    with pytest.raises(AssertionError, match="stands on no floor"):
+        floor("pgcourse.utils.misc")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os",
+        "import os.path as p",
+        "from pathlib import Path",
+        "import time",
+        "from datetime import datetime",
+        "from tqdm.auto import tqdm",
+        "from rich.progress import track",
+        "import random",
+        "def f(p):\n    return open(p)",
+        "print('step')",
+        "import torch\ntorch.manual_seed(0)",
+        "import torch as t\nt.randn(3)",
+        "from torch import randn\nrandn(3)",
+        "import torch\ntorch.randn(3, generator=None)",
+        "import torch\ntorch.randperm(10)",
+        "import torch\ntorch.empty(3).normal_()",
+        "import torch\ntorch.save({}, 'x')",
+        "import torch.nn.functional as F\nF.dropout(x)",
+        "from torch import nn\nnn.init.orthogonal_(w)",
+        "from torch.distributions import Normal",
+        "import numpy as np\nnp.random.normal()",
+        "import numpy as np\nnp.random.seed(0)",
+        "import numpy as np\nnp.random.default_rng()",
+        "from numpy.random import rand\nrand()",
+        "import numpy as np\nnp.savetxt('x', y)",
+        "import pandas as pd\npd.read_csv('x')",
+        "frame.to_csv('x')",
+    ],
+)
+def test_an_impurity_is_seen(source):
+    assert len(impure(source)) == 1, impure(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch\ntorch.randn(3, generator=g)\ntorch.empty(3).normal_(generator=g)",
+        "import torch\ng = torch.Generator().manual_seed(7)",
+        "import numpy as np\nrng: np.random.Generator = np.random.default_rng(seed)\nrng.normal()",
+        "from torch.nn import init\ninit.zeros_(w)\ninit.orthogonal_(w, generator=g)",
+        "def step(time, random):\n    return time + random",
+    ],
+)
+def test_what_is_pure_passes(source):
+    assert impure(source) == []
