@@ -51,7 +51,7 @@ def learning_curves(
     if target is not None:
         ax.axhline(target, color=style.BLACK, lw=0.8, ls="--", zorder=0)
     ax.set(xlabel="environment steps of one seed", ylabel=_NAMES.get(y, y), title=title)
-    ax.xaxis.set_major_formatter(_thousands)
+    ax.xaxis.set_major_formatter(thousands)
     style.note(ax, f"{_seed_count(curves)}; {BAND}")
     return ax
 
@@ -73,7 +73,7 @@ def learning_curve_grid(
         ax.plot(steps, mean, color=style.BLUE, lw=1.8)
         ax.fill_between(steps, mean - half, mean + half, color=style.BLUE, alpha=0.2, lw=0)
         ax.set_title(variant, fontsize=9)
-        ax.xaxis.set_major_formatter(_thousands)
+        ax.xaxis.set_major_formatter(thousands)
         if target is not None:
             ax.axhline(target, color=style.BLACK, lw=0.7, ls="--", zorder=0)
     figure.supxlabel(f"environment steps of one seed ({_seed_count(curves)}; {BAND})", fontsize=9)
@@ -103,7 +103,8 @@ BAND = "thick: mean over seeds; band: its 95 % t-interval"
 _NAMES = {"return": "return of an episode", "length": "length of an episode (steps)", "entropy": "entropy (nats)"}
 
 
-def _thousands(x: float, _: int) -> str:
+def thousands(x: float, _: int) -> str:
+    """A tick label: 25k for 25,000."""
     return f"{x / 1000:g}k" if x else "0"
 
 

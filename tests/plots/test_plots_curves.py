@@ -76,3 +76,22 @@ def test_small_multiples_share_axes_and_keep_the_order():
     axes = plots.learning_curve_grid(curves, columns=2, target=100)
     assert [ax.get_title(loc="left") for ax in axes] == ["c", "a", "b"]
     assert len({ax.get_ylim() for ax in axes}) == 1
+
+
+def test_each_paper_shows_its_own_seeds_only():
+    first, second = plots.papers(table(seeds=6), {"A": [0, 1, 2], "B": [3, 4, 5]}, target=475)
+    _, values = on_common_steps(table(seeds=6).query("seed in [3, 4, 5]"), "return")
+    for line, expected in zip(second.get_lines()[:3], values, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), expected)
+    assert len(first.get_lines()) == len(second.get_lines()) == 5  # three seeds, their mean, the target
+
+
+def test_the_spread_of_choices_counts_every_choice():
+    ax = plots.spread_of_choices([10.0, 12.0, 480.0], 200.0, "three seeds")
+    assert sum(bar.get_height() for bar in ax.patches) == 3
+    assert "3 choices" in " ".join(text.get_text() for text in ax.texts)
+
+
+def test_agreement_is_drawn_as_given():
+    ax = plots.agreement([2, 4, 8], {"early": [0.1, 0.2, 0.3]}, copies=30)
+    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), [0.1, 0.2, 0.3])
