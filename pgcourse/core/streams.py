@@ -24,14 +24,17 @@ class Streams:
     Draws have shape `[seed, *shape]`. Generators live on the CPU, so that a result does not depend on the device.
 
     Raises:
-        ValueError: no seeds, or a seed that is negative.
+        ValueError: no seeds, a seed outside 0..2³²-1, or a child without a name.
     """
 
     def __init__(self, seeds: int | Iterable[int], path: tuple[str, ...] = ()) -> None:
         self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
         self.path = path
-        if not self.seeds or min(self.seeds) < 0:
-            raise ValueError(f"seeds must be one or more non-negative integers, got {seeds!r}")
+        # The bounds keep seeds and names apart in the generator's entropy, of which trailing zeros do not count.
+        if not self.seeds or min(self.seeds) < 0 or max(self.seeds) >= 2**32:
+            raise ValueError(f"seeds must be one or more integers from 0 to 2**32 - 1, got {seeds!r}")
+        if "" in path:
+            raise ValueError(f"a child must have a name, got {path}")
         self._generators = [torch.Generator().manual_seed(_entropy(seed, path)) for seed in self.seeds]
 
     def __len__(self) -> int:

@@ -1,0 +1,144 @@
+"""Networks over a flat θ against torch.nn with the same weights."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from pgcourse.core import MLP, Streams, Table
+from pgcourse.core.networks import ACTIVATIONS
+
+F64 = torch.float64
+TORCH = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+def sequential(mlp, row):
+    """A torch module with the weights of one row of θ."""
+    layers = []
+    offset = 0
+    for n_in, n_out in zip(mlp.sizes, mlp.sizes[1:], strict=False):
+        linear = nn.Linear(n_in, n_out, dtype=row.dtype)
+        with torch.no_grad():
+            linear.weight.copy_(row[offset : offset + n_in * n_out].view(n_in, n_out).T)
+            linear.bias.copy_(row[offset + n_in * n_out :][:n_out])
+        offset += n_in * n_out + n_out
+        layers += [linear, TORCH[mlp.activation]()]
+    assert offset == len(row) == mlp.size
+    return nn.Sequential(*layers[:-1])
+
+
+def random_theta(mlp, seeds=3):
+    return Streams(seeds).child("theta").normal(mlp.size, dtype=F64)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("sizes", [(4, 2), (3, 8, 1), (5, 16, 16, 4)])
+@pytest.mark.parametrize("batch", [(), (7,), (2, 5)])
+def test_against_torch_modules(sizes, activation, batch):
+    mlp = MLP(sizes, activation)
+    theta = random_theta(mlp)
+    x = Streams(3).normal(*batch, sizes[0], dtype=F64)
+    y = mlp(theta, x)
+    assert y.shape == (3, *batch, sizes[-1])
+    for i in range(3):
+        torch.testing.assert_close(y[i], sequential(mlp, theta[i])(x[i]), rtol=1e-10, atol=1e-12)
+
+
+def test_gradients_against_torch_modules():
+    mlp = MLP((3, 8, 8, 2))
+    theta = random_theta(mlp).requires_grad_()
+    x = Streams(3).normal(6, 3, dtype=F64)
+    (gradient,) = torch.autograd.grad(mlp(theta, x).square().sum(), theta)
+    for i in range(3):
+        module = sequential(mlp, theta[i].detach())
+        module(x[i]).square().sum().backward()
+        pieces = [p.grad.T if p.grad.ndim == 2 else p.grad for p in module.parameters()]
+        torch.testing.assert_close(gradient[i], torch.cat([p.reshape(-1) for p in pieces]))
+
+
+def test_the_gradient_and_its_gradient_by_finite_differences():
+    mlp = MLP((2, 3, 1))
+    theta = random_theta(mlp, 1).requires_grad_()
+    x = Streams(1).normal(2, 2, dtype=F64)
+    assert torch.autograd.gradcheck(lambda t: mlp(t, x), theta)
+    assert torch.autograd.gradgradcheck(lambda t: mlp(t, x), theta)
+
+
+class TestTanh:
+    tanh = staticmethod(ACTIVATIONS["tanh"])
+
+    @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 3e-7), (F64, 5e-16)])
+    def test_values(self, dtype, tolerance):
+        x = torch.linspace(-20, 20, 4001, dtype=dtype)
+        torch.testing.assert_close(self.tanh(x), torch.tanh(x), rtol=0, atol=tolerance)
+        extremes = torch.tensor([-math.inf, -1000.0, 0.0, 1000.0, math.inf], dtype=dtype)
+        assert self.tanh(extremes).tolist() == [-1, -1, 0, 1, 1]
+
+    def test_first_and_second_derivative(self):
+        x = torch.linspace(-4, 4, 33, dtype=F64, requires_grad=True)
+        y = torch.tanh(x.detach())
+        (first,) = torch.autograd.grad(self.tanh(x).sum(), x, create_graph=True)
+        torch.testing.assert_close(first.detach(), 1 - y**2)
+        (second,) = torch.autograd.grad(first.sum(), x)
+        torch.testing.assert_close(second, -2 * y * (1 - y**2))
+        assert torch.autograd.gradcheck(self.tanh, x)
+        assert torch.autograd.gradgradcheck(self.tanh, x)
+
+    def test_the_input_is_left_alone(self):
+        x = torch.tensor([0.5, -0.5])
+        self.tanh(x)
+        assert x.tolist() == [0.5, -0.5]
+
+
+class TestInit:
+    mlp = MLP((6, 32, 16, 3), last_gain=0.01)
+
+    def test_weights_are_orthogonal_and_biases_zero(self):
+        theta = self.mlp.init(Streams(3), F64)
+        assert theta.shape == (3, self.mlp.size)
+        for row in theta:
+            linears = [layer for layer in sequential(self.mlp, row) if isinstance(layer, nn.Linear)]
+            for layer, gain in zip(linears, (math.sqrt(2), math.sqrt(2), 0.01), strict=True):
+                w = layer.weight.detach()
+                short = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+                torch.testing.assert_close(short, gain**2 * torch.eye(len(short), dtype=F64))
+                assert (layer.bias == 0).all()
+
+    def test_a_seed_does_not_depend_on_its_neighbours(self):
+        both, alone = self.mlp.init(Streams([2, 8])), self.mlp.init(Streams([8]))
+        assert torch.equal(both[1], alone[0])
+        assert not torch.equal(both[0], both[1])
+
+    def test_each_row_of_theta_is_its_own_network(self):
+        theta = random_theta(self.mlp).requires_grad_()
+        x = Streams(3).normal(4, 6, dtype=F64)
+        (gradient,) = torch.autograd.grad(self.mlp(theta, x)[1].sum(), theta)
+        assert (gradient[0] == 0).all()
+        assert (gradient[2] == 0).all()
+        assert gradient[1].abs().sum() > 0
+
+
+@pytest.mark.parametrize("batch", [(), (6,), (2, 3)])
+def test_table_looks_up_rows(batch):
+    table = Table(5, 2)
+    theta = Streams(3).normal(table.size, dtype=F64)
+    index = Streams(3).integers(5, *batch)
+    result = table(theta, index)
+    assert result.shape == (3, *batch, 2)
+    for i in range(3):
+        torch.testing.assert_close(result[i], theta[i].view(5, 2)[index[i]])
+    assert (table.init(Streams(3)) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (((4,),), r"at least inputs and outputs, each 1 or more; got \(4,\)"),
+        (((4, 0, 2),), r"got \(4, 0, 2\)"),
+        (((4, 2), "selu"), r"activation must be one of \['relu', 'tanh'\], got 'selu'"),
+    ],
+)
+def test_bad_architectures(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MLP(*arguments)
