@@ -340,7 +340,8 @@ def cliff_gridworld(
     cliff_reward: float = -100.0,
     actions: tuple[str, ...] = ("up", "right", "down", "left"),
 ) -> Gridworld:
-    """A gridworld drawn as text. The default is Sutton & Barto (2018), example 6.6, with a discount.
+    """A gridworld drawn as text. The default is Sutton & Barto (2018), example 6.6, with a discount. Walking at random
+    takes long there (`visits(theta).sum()` steps): for sampled episodes draw a smaller one.
 
     `S` start (several: one of them at random), `G` goal (the end), `C` cliff, `#` wall, `.` free. A step into a wall or
     out of the picture stays where it is; a step over the cliff puts the walker back at a start. The reward belongs to

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import NormalDist
 
-from scipy.stats import norm
 from torch import Tensor
 
 from pgcourse.core import Streams
@@ -36,7 +36,8 @@ def z_threshold(comparisons: int, sigmas: float = 3.0) -> float:
 
     z* = Φ⁻¹(1 - α / 2m),    α = 2 Φ(-sigmas)                                              (Bonferroni)
     """
-    return float(norm.isf(norm.sf(sigmas) / comparisons))
+    normal = NormalDist()
+    return -normal.inv_cdf(normal.cdf(-sigmas) / comparisons)
 
 
 def batch_means(sample: Tensor, size: int) -> Tensor:

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from pgcourse.core import Streams
-from pgcourse.rl import random_mdp
-from pgcourse.rl.ledger import ledger
+from pgcourse.rl import ledger, random_mdp
 from pgcourse.rl.moments import gae_moments
 from pgcourse.rl.sampling import batch_errors, batch_means, z_scores, z_threshold
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from pgcourse.core import Streams
 from pgcourse.rl import estimators as est
@@ -57,8 +58,9 @@ class Ledger:
         cosine, cosine_error: mean cosine between a batch's mean estimate ĝ and ∇J, and its standard error.
         relative_error, relative_error_error: root mean square of ‖ĝ - ∇J‖ / ‖∇J‖, and its standard error.
     pairs, a row for each seed and comparison of two variances, paired by episode:
-        kind: "least of its class", for a best baseline against each other one of its class, or "ordering".
-        smaller, larger: the two estimators, as theory expects them.
+        kind: "least of its class", a best baseline against each other one of its class: a theorem up to the pilot's
+            error; or "ordering", what causality, baselines and λ are said to do: true of most worlds, not of all.
+        smaller, larger: the two estimators.
         difference, difference_error: trace(larger) - trace(smaller), and its standard error.
         lower_bound, holds: difference minus three standard errors, and whether that is above 0.
     """
@@ -86,49 +88,46 @@ def catalogue(
     other episodes; `critic` [seed, state] is what the bootstrapped estimators believe v to be."""
     gamma, policy = mdp.gamma, mdp.policy
     v, q = mdp.v(theta), mdp.q(theta)
-
-    def gradients(weight: Callable[[Trajectory], Tensor]) -> Callable[[Trajectory], Tensor]:
-        return lambda t: est.episode_gradients(policy, theta, t, weight(t))
-
-    def total(name: str, baseline: Tensor) -> Estimator:
-        """Baseline [seed]."""
-        return Estimator(
-            name,
-            "total return",
-            True,
-            gradients(lambda t: est.total_return_weight(t, gamma, baseline.unsqueeze(-1))),
-            moments.total_return_moments(mdp, theta, baseline),
-        )
-
-    def to_go(name: str, baseline: Tensor) -> Estimator:
-        """Baseline [seed, state]."""
-        return Estimator(
-            name,
-            "reward-to-go",
-            True,
-            gradients(lambda t: est.reward_to_go_weight(t, gamma, est.at(baseline, t.obs))),
-            moments.gae_moments(mdp, theta, baseline),
-        )
-
-    def bootstrapped(name: str, lam: float, value: Tensor, unbiased: bool) -> Estimator:
-        return Estimator(
-            name,
-            "bootstrapped",
-            unbiased,
-            gradients(lambda t: est.gae_weight(t, gamma, lam, est.at(value, t.obs), est.at(value, t.next_obs))),
-            moments.gae_moments(mdp, theta, value, lam),
-        )
-
-    zero = torch.zeros(len(theta), dtype=v.dtype)
-    every_state = torch.ones(mdp.states, dtype=v.dtype)
-    mean_return = discounted_return(pilot.reward, gamma, pilot.mask).mean(1)
-    to_go_return = reward_to_go(pilot.reward, pilot.terminated, pilot.truncated, gamma)
-    mean_to_go = (to_go_return * pilot.mask).sum((1, 2)) / pilot.mask.sum((1, 2))
+    advantage = q - v.unsqueeze(-1)
+    everywhere = torch.ones(mdp.states, dtype=v.dtype)
+    pilot_return = discounted_return(pilot.reward, gamma, pilot.mask)
+    pilot_to_go = reward_to_go(pilot.reward, pilot.terminated, pilot.truncated, gamma)
+    mean_to_go = (pilot_to_go * pilot.mask).sum((1, 2)) / pilot.mask.sum((1, 2))
     best_return = est.optimal_return_baseline(policy, theta, pilot, gamma)
     best_component = est.optimal_return_baseline(policy, theta, pilot, gamma, per_component=True)
     best_constant = est.optimal_baseline(policy, theta, pilot, gamma, torch.ones(1, dtype=v.dtype))
-    in_state = torch.nn.functional.one_hot(pilot.obs, mdp.states)
-    best_state = est.optimal_baseline(policy, theta, pilot, gamma, in_state)
+    best_state = est.optimal_baseline(policy, theta, pilot, gamma, one_hot(pilot.obs, mdp.states))
+
+    def line(
+        name: str,
+        family: str,
+        weight: Callable[[Trajectory], Tensor],
+        exact: GradientMoments | None = None,
+        unbiased: bool = True,
+    ) -> Estimator:
+        return Estimator(name, family, unbiased, lambda t: est.episode_gradients(policy, theta, t, weight(t)), exact)
+
+    def total(name: str, baseline: Tensor) -> Estimator:  # [seed]
+        exact = moments.total_return_moments(mdp, theta, baseline)
+        return line(name, "total return", lambda t: est.total_return_weight(t, gamma, baseline.unsqueeze(-1)), exact)
+
+    def to_go(name: str, baseline: Tensor) -> Estimator:  # [seed, state]
+        exact = moments.gae_moments(mdp, theta, baseline)
+        return line(name, "reward-to-go", lambda t: est.reward_to_go_weight(t, gamma, est.at(baseline, t.obs)), exact)
+
+    def known(name: str, table: Tensor) -> Estimator:  # [seed, state, action]
+        exact = moments.table_moments(mdp, theta, table)
+        return line(name, "known values", lambda t: est.table_weight(t, gamma, table), exact)
+
+    def bootstrapped(name: str, lam: float, value: Tensor, unbiased: bool) -> Estimator:  # [seed, state]
+        exact = moments.gae_moments(mdp, theta, value, lam)
+        return line(
+            name,
+            "bootstrapped",
+            lambda t: est.gae_weight(t, gamma, lam, est.at(value, t.obs), est.at(value, t.next_obs)),
+            exact,
+            unbiased,
+        )
 
     def per_component(t: Trajectory) -> Tensor:
         score = est.episode_gradients(policy, theta, t, torch.ones_like(t.reward))
@@ -140,44 +139,32 @@ def catalogue(
         return est.reward_to_go_weight(t, gamma, leave_one_out_mean(ret, t.mask))
 
     return (
-        total("total return", zero),
-        total("total return - mean", mean_return),
+        total("total return", torch.zeros_like(v[:, 0])),
+        total("total return - mean", pilot_return.mean(1)),
         total("total return - b*", best_return.squeeze(-1)),
         Estimator("total return - b* per component", "total return", True, per_component),
-        to_go("reward-to-go", zero.unsqueeze(-1) * every_state),
-        to_go("reward-to-go - mean", mean_to_go.unsqueeze(-1) * every_state),
-        Estimator("reward-to-go - leave-one-out mean", "reward-to-go", True, gradients(leave_one_out)),
-        to_go("reward-to-go - b*", best_constant * every_state),
+        to_go("reward-to-go", torch.zeros_like(v)),
+        to_go("reward-to-go - mean", mean_to_go.unsqueeze(-1) * everywhere),
+        line("reward-to-go - leave-one-out mean", "reward-to-go", leave_one_out),
+        to_go("reward-to-go - b*", best_constant * everywhere),
         to_go("reward-to-go - v(s)", v),
         to_go("reward-to-go - b*(s)", best_state),
-        Estimator(
-            "q(s,a) known",
-            "known values",
-            True,
-            gradients(lambda t: est.table_weight(t, gamma, q)),
-            moments.table_moments(mdp, theta, q),
-        ),
-        Estimator(
-            "A(s,a) known",
-            "known values",
-            True,
-            gradients(lambda t: est.table_weight(t, gamma, q - v.unsqueeze(-1))),
-            moments.table_moments(mdp, theta, q - v.unsqueeze(-1)),
-        ),
+        known("q(s,a) known", q),
+        known("A(s,a) known", advantage),
         bootstrapped("TD, v known", 0.0, v, unbiased=True),
         *(bootstrapped(_gae_name(lam), lam, critic, unbiased=lam == 1) for lam in lams),
-        Estimator(
+        line(
             "reward-to-go, γ^t dropped",
             "γ^t dropped",
-            False,
-            gradients(lambda t: est.reward_to_go_weight(t, gamma, keep_discount=False)),
+            lambda t: est.reward_to_go_weight(t, gamma, keep_discount=False),
             moments.gae_moments(mdp, theta, keep_discount=False),
+            unbiased=False,
         ),
-        Estimator(
+        line(
             "reward-to-go - q(s,a)",
             "baseline of the action",
-            False,
-            gradients(lambda t: est.reward_to_go_weight(t, gamma) - est.table_weight(t, gamma, q)),
+            lambda t: est.reward_to_go_weight(t, gamma) - est.table_weight(t, gamma, q),
+            unbiased=False,
         ),
     )
 
