@@ -30,10 +30,18 @@ def rollout(
 
 
 @torch.no_grad()
-def episodes(policy: Policy, theta: Tensor, env: Env, streams: Streams, deterministic: bool = False) -> Trajectory:
+def episodes(
+    policy: Policy,
+    theta: Tensor,
+    env: Env,
+    streams: Streams,
+    deterministic: bool = False,
+    active: Tensor | None = None,
+) -> Trajectory:
     """One whole episode in every copy, from a fresh reset; shorter ones are padded (see `Trajectory.mask`).
 
-    `deterministic` takes the distribution's mode instead of a sample.
+    `deterministic` takes the distribution's mode instead of a sample. `active` [seed] says whose episodes are wanted:
+    the others are padding from the start, and nobody waits for them.
 
     Raises:
         ValueError: the world has no time limit, so that an episode might never end.
@@ -41,7 +49,9 @@ def episodes(policy: Policy, theta: Tensor, env: Env, streams: Streams, determin
     if env.time_limit is None:
         raise ValueError(f"{env.name} has no time limit: whole episodes may never end; use fixed-length rollouts")
     obs = env.reset(streams)
-    running = torch.ones(obs.shape[:2], dtype=torch.bool, device=obs.device)
+    running = torch.ones(len(streams), env.envs, dtype=torch.bool, device=obs.device)
+    if active is not None:
+        running &= active.unsqueeze(1)
     frames = []
     for t in range(env.time_limit):
         if t % BLOCK == 0:

@@ -103,11 +103,11 @@ def training(
     while active.any():
         noise = streams.child(number)
         if algorithm.rollout is None:
-            batch = episodes(policy, learner.theta, world, noise)
+            batch = episodes(policy, learner.theta, world, noise, active=active)
             ends = Episodes.start(len(streams), world.envs)
         else:
             batch, obs = rollout(policy, learner.theta, world, obs, algorithm.rollout, noise)
-        if not batch.reward.isfinite().all():
+        if not batch.reward.where(batch.mask, 0.0).isfinite().all():
             raise FloatingPointError(f"{world.name} gave a reward that is NaN or infinite in iteration {number}")
         ends, (count, total_return, total_length) = ends.follow(batch)
         metrics = algorithm.update(learner, batch, min(1.0, done_steps.min().item() / steps))

@@ -29,7 +29,7 @@ def test_every_seed_and_the_mean_are_drawn():
     curves = table()
     ax = plots.learning_curves(curves, target=475)
     *seeds, mean, target = ax.get_lines()
-    steps, values = on_common_steps(curves, "return")
+    _, values = on_common_steps(curves, "return")
     assert len(seeds) == 4
     for line, expected in zip(seeds, values, strict=True):
         np.testing.assert_array_equal(line.get_ydata(), expected)
