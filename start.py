@@ -126,8 +126,8 @@ REMEDIES = [
         "same command again.",
     ),
     (
-        r"No matching distribution found|Failed building wheel|Failed to build|metadata-generation-failed",
-        "A package has no ready-made build for Python {python} on {machine}.",
+        r"No matching distribution found|Cannot install .* because|Failed building wheel|metadata-generation-failed",
+        "A package of constraints.txt is not to be had for Python {python} on {machine}.",
         "The course runs on 64-bit CPython 3.11 to 3.14 on Linux (glibc), Windows and Macs with Apple silicon.\n"
         "Run this command with such a Python, for example python3.13 start.py course.",
     ),
@@ -143,7 +143,7 @@ def explain(lines):
                 python=platform.python_version(), machine=f"{platform.system()} {platform.machine()}"
             )
             return "\n".join([reason, remedy, "", telling[-1]])
-    last = [line.strip() for line in lines if "rror" in line] or lines
+    last = [line.strip() for line in lines if "error" in line.lower()] or lines
     return "\n".join(["Set-up failed. To begin from nothing: python3 start.py setup --fresh", "", *last[-5:]])
 
 
@@ -226,8 +226,8 @@ class Environment:
         changed = sorted(name for name, version in stamp["packages"].items() if facts["packages"][name] != version)
         if changed:
             return "install", f"another version than the pinned one is installed of {', '.join(changed[:5])}"
-        if stamp["extras"] is None:
-            return "install", "the packages are not installed yet"
+        if stamp["project"] is None:
+            return "install", "not all packages are installed yet"
         if stamp["project"] != self.project():
             return "install", "constraints.txt or pyproject.toml changed"
         missing = sorted(set(extras) - set(stamp["extras"]))
@@ -266,12 +266,12 @@ class Environment:
         # the base interpreter: this very file may be run by the Python of the .venv that has just been removed
         base = getattr(sys, "_base_executable", None) or sys.executable
         self._run([base, "-m", "venv", self.home], progress)
-        self._write_stamp(extras=None)
+        self._write_stamp(extras=[], finished=False)
         progress.done()
 
     def _install(self, progress, extras):
         tools, known = self.declared()
-        kept = json.loads(self.stamp.read_text(encoding="utf-8"))["extras"] or []
+        kept = json.loads(self.stamp.read_text(encoding="utf-8"))["extras"]
         extras = sorted({*extras, *kept} & known)
         torch, source = self.pinned("torch"), []
         if torch:
@@ -285,10 +285,11 @@ class Environment:
         else:
             progress.step("Installing the build tools")
         self._pip(progress, *source, *tools)
+        self._write_stamp(kept, finished=False)
         progress.done()
         progress.step("Installing the course" + (f" with [{', '.join(extras)}]" if extras else ""))
         self._pip(progress, "--no-build-isolation", "--editable", f".[{','.join(extras)}]" if extras else ".")
-        self._write_stamp(extras=extras)
+        self._write_stamp(extras, finished=True)
         progress.done()
 
     def _has_cpu_torch(self, version):
@@ -306,7 +307,7 @@ class Environment:
         return False
 
     def _pip(self, progress, *arguments):
-        """pip install under the constraints; the stamp is back only when pip left the environment whole."""
+        """pip install under the constraints, the stamp away; it comes back if pip fails before it began to write."""
         before = self.stamp.read_text(encoding="utf-8")
         self.stamp.unlink()
         begun = []  # pip's line saying that it starts to write
@@ -318,7 +319,6 @@ class Environment:
         pip = [self.python, "-m", "pip", "install", "--progress-bar", "off", "--constraint", "constraints.txt"]
         try:
             self._run([*pip, *arguments], progress, watch)
-            self._write_stamp(extras=json.loads(before)["extras"], project=json.loads(before)["project"])
         except BaseException:
             if not begun:
                 self.stamp.write_text(before, encoding="utf-8")
@@ -372,13 +372,13 @@ class Environment:
             progress.end_line()
             raise SetupError(f"{explain(output)}\n\nThe whole log: {self.log}")
 
-    def _write_stamp(self, extras, project=None):
+    def _write_stamp(self, extras, finished):
         facts = self.probe()
         if facts is None:
             raise SetupError(
                 f"The Python of {self.home} does not start.\nMake a new one: python3 start.py setup --fresh"
             )
-        stamp = {"root": str(self.root), "project": project or self.project(), "extras": extras, **facts}
+        stamp = {"root": str(self.root), "project": self.project() if finished else None, "extras": extras, **facts}
         new = self.stamp.with_suffix(".new")
         new.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
         new.replace(self.stamp)

@@ -71,15 +71,17 @@ def imports(module: str, tree: ast.AST, is_package: bool) -> Iterator[tuple[int,
     package = module if is_package else module.rpartition(".")[0]
     faces = {local for _, local, name in aliases(tree) if name == "pgcourse"}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names if alias.name != "pgcourse")
-        elif isinstance(node, ast.ImportFrom):
-            base = resolve_name("." * node.level + (node.module or ""), package)
-            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            yield from ((node.lineno, a.value) for a in node.args[:1] if isinstance(a, ast.Constant))
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in faces:
-            yield from [(node.lineno, f"pgcourse.{node.attr}")] * (not node.attr.startswith("__"))
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names if alias.name != "pgcourse")
+            case ast.ImportFrom(module=base, names=names, level=level):
+                base = resolve_name("." * level + (base or ""), package)
+                yield from ((node.lineno, f"{base}.{alias.name}") for alias in names)
+            case ast.Call(func=function, args=[ast.Constant(value=name), *_]):
+                if ast.unparse(function).endswith("import_module"):
+                    yield node.lineno, name
+            case ast.Attribute(value=ast.Name(id=local), attr=name) if local in faces and not name.startswith("__"):
+                yield node.lineno, f"pgcourse.{name}"
 
 
 def upward(module: str, source: str, is_package: bool = False) -> list[str]:
