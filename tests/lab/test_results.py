@@ -81,7 +81,7 @@ def test_prefix_digests_are_those_of_a_run_that_stops_early(computed):
 
 def test_prefix_digests_end_with_the_first_few_iterations():
     prefix = Prefix()
-    for iteration in pg.training(pg.A2C(envs=1, rollout=1), "CartPole-v1", 1, PREFIX[-1] + 20, *NETWORKS):
+    for iteration in pg.training(pg.A2C(envs=1, rollout=4), "CartPole-v1", 1, 5 * PREFIX[-1], *NETWORKS):
         prefix.add(iteration)
     assert tuple(map(int, prefix.digests)) == PREFIX
 
