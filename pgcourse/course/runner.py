@@ -33,6 +33,8 @@ MARK = "PGCOURSE_RUN"  # names the run in the environment of every process that 
 POLL = 0.1  # seconds
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
 TRACEBACK_LINES = 14
+# papermill without jsonschema's grammar of internationalised URIs, whose compilation is most of papermill's start-up.
+PAPERMILL = "import sys; sys.modules['rfc3987_syntax'] = None; from papermill.cli import papermill; papermill()"
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 Progress = Callable[[Path, int, int], None]
@@ -256,7 +258,7 @@ class _Job:
 
     def _execute(self, environment: Mapping[str, str], log: Path) -> int | None:
         """papermill's exit status; None if the time ran out. No process of the chapter is left behind."""
-        command = [sys.executable, "-m", "papermill", str(self.notebook), str(self.executed), "--kernel", "python3"]
+        command = [sys.executable, "-c", PAPERMILL, str(self.notebook), str(self.executed), "--kernel", "python3"]
         command += ["--parameters", "profile", self.profile, "--cwd", str(self.notebook.parent), "--progress-bar"]
         deadline = time.monotonic() + self.timeout
         self.progress(self.notebook, 0, 0)

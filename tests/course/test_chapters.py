@@ -1,0 +1,103 @@
+"""The course itself: every chapter runs and every number in it holds; and every number, were it wrong, would be seen."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from pgcourse.course import expected, runner
+from pgcourse.course.claims import Claim
+from pgcourse.course.expected import Close, Exact, Interval, Order
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
+ENTRIES = [
+    pytest.param(path, profile, name, id=f"{path.stem}-{profile}-{name}")
+    for path in sorted((ROOT / "chapters" / "expected").glob("*.toml"))
+    for profile in expected.PROFILES
+    for name in expected.load(path, profile) or {}
+]
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """All chapters, in one run that shares the cores."""
+    return {result.notebook: result for result in runner.run(CHAPTERS, tmp_path_factory.mktemp("build"))}
+
+
+@pytest.mark.chapters
+@pytest.mark.parametrize("notebook", CHAPTERS, ids=lambda path: path.stem)
+def test_the_chapter_runs_and_its_claims_hold(results, notebook):
+    result = results[notebook]
+    assert result.failure is None
+    assert result.claims_failed == {}
+    assert result.verdict == "passed"
+
+
+def test_every_expected_file_has_its_chapter():
+    expectations = {path.stem for path in (ROOT / "chapters" / "expected").glob("*.toml")}
+    assert expectations <= {path.stem for path in CHAPTERS}
+
+
+@pytest.mark.parametrize(("path", "profile", "name"), ENTRIES)
+def test_a_wrong_number_would_be_seen(path, profile, name):
+    """The smallest change that a statement of this form rules out fails; the committed number itself holds."""
+    expectations = expected.load(path, profile)
+    entry = {name: expectations[name]}
+    for claim in right(name, expectations[name]):
+        assert expected.failures([claim], entry) == {}
+    for claim in wrong(name, expectations[name]):
+        assert list(expected.failures([claim], entry)) == [name]
+    assert list(expected.failures([], entry)) == [name]
+
+
+def right(name, entry):
+    """Recorded claims that hold."""
+    match entry:
+        case Close():
+            return [Claim(name, ((entry.value,),))]
+        case Exact():
+            return [Claim(name, ((entry.value,),), exact=True, platform=entry.platform)]
+        case Interval():
+            inside = 0.999 * entry.half_width
+            return [Claim(name, ((entry.mean + shift,) * entry.n,)) for shift in (inside, 0.0, -inside)]
+        case Order(inconclusive=True):
+            return [ordered(name, entry, 0.0, spread=1.0)]
+        case Order():
+            return [ordered(name, entry, entry.value)]
+
+
+def wrong(name, entry):
+    """Recorded claims of the same form that do not hold."""
+    match entry:
+        case Close(value=bool()):
+            return [Claim(name, ((not entry.value,),))]
+        case Close():
+            beyond = 1.001 * (entry.atol + entry.rtol * abs(entry.value))
+            return [Claim(name, ((entry.value + shift,),)) for shift in (beyond or 1e-12, -beyond or -1e-12)]
+        case Exact(value=bool()):
+            return [Claim(name, ((not entry.value,),), exact=True, platform=entry.platform)]
+        case Exact():
+            neighbours = [math.nextafter(entry.value, limit) for limit in (math.inf, -math.inf)]
+            return [Claim(name, ((number,),), exact=True, platform=entry.platform) for number in neighbours]
+        case Interval():
+            outside = 1.001 * entry.half_width
+            return [Claim(name, ((entry.mean + shift,) * entry.n,)) for shift in (outside, -outside)]
+        case Order(inconclusive=True):
+            return [ordered(name, entry, mean, spread=1e-3) for mean in (1.0, -1.0)]
+        case Order():
+            return [ordered(name, entry, bound) for bound in (entry.above, entry.below) if bound is not None]
+
+
+def ordered(name, entry, mean, spread=0.0):
+    """A claim of the entry's form whose mean, or difference of means, is `mean`, its seeds alternating around it."""
+
+    def sample(n, centre):
+        offsets = [spread * (-1) ** i for i in range(n - n % 2)] + [0.0] * (n % 2)
+        return tuple(centre + offset for offset in offsets)
+
+    centres = [mean, 0.0]
+    samples = [sample(n, centre) for n, centre in zip(entry.n, centres, strict=False)] or [(mean,)]
+    return Claim(name, tuple(samples), above=entry.above, below=entry.below, inconclusive=entry.inconclusive)
