@@ -159,9 +159,9 @@ def installed() -> dict[str, str]:
     return packages
 
 
-def requirements(package: str) -> Iterator[Requirement]:
-    """Every requirement of a package and of the packages it requires, as far as they are installed."""
-    queue, seen = deque([(package, "")]), set()
+def requirements(package: str, extras: Iterable[str] = ()) -> Iterator[Requirement]:
+    """Every requirement of a package with these extras, and of the packages it requires, as far as installed."""
+    queue, seen = deque((package, extra) for extra in ("", *extras)), set()
     while queue:
         name, extra = queue.popleft()
         if (name, extra) in seen:
