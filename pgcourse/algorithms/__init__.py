@@ -2,6 +2,7 @@
 
 from pgcourse.algorithms.actor_critic import A2C
 from pgcourse.algorithms.evaluate import evaluate
+from pgcourse.algorithms.learner import Learner, default_critic, default_policy
 from pgcourse.algorithms.reinforce import REINFORCE
 from pgcourse.algorithms.rollout import episodes, rollout
 from pgcourse.algorithms.train import Algorithm, Iteration, Run, TrainedPolicy, train, training
@@ -14,8 +15,11 @@ __all__ = [
     "REINFORCE",
     "Algorithm",
     "Iteration",
+    "Learner",
     "Run",
     "TrainedPolicy",
+    "default_critic",
+    "default_policy",
     "episodes",
     "evaluate",
     "rollout",
