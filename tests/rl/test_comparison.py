@@ -47,7 +47,8 @@ def test_measured_and_exact_numbers_agree(table):
     # ‖measured - exact‖ is of the size of the noise: √(tr Cov / n) / ‖∇J‖
     wrong = known[~known.unbiased_in_theory]
     assert ((wrong.bias - wrong.exact_bias).abs() < 3 * wrong.bias_noise).all()
-    noise = (known.trace / 100_000) ** 0.5 / MDP.gradient(THETA).norm().item()
+    assert known.gradient_norm.unique() == pytest.approx(MDP.gradient(THETA).norm().item())
+    noise = (known.trace / known.episodes) ** 0.5 / known.gradient_norm
     assert (known.bias_noise / noise).to_numpy() == pytest.approx(1, abs=1e-4)
 
 

@@ -1,5 +1,7 @@
 """Exact mean and variance, and where the variance comes from, against the list of all episodes."""
 
+import math
+
 import pytest
 import torch
 from enumeration import all_episodes, as_trajectory, layered_mdp, variance_by_source
@@ -77,6 +79,64 @@ def test_against_all_episodes(name):
             assert getattr(moments, source)[seed].item() == pytest.approx(variance, rel=1e-9), source
         total = (probability * (gradients - mean).square().sum(-1)).sum().item()
         assert moments.trace[seed].item() == pytest.approx(total, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("keep_discount", [True, False])
+def test_total_variance_where_states_come_back(seed, lam, keep_discount):
+    """E‖Y‖² by iterating its own backward recursion, from W = x + κW' and Y = W ∇log π + γY'. No list of episodes here:
+    in a world whose every episode can be listed no state is met twice."""
+    mdp = random_mdp(states=3, actions=2, seed=seed, termination=0.2)
+    theta = Streams(1).child("theta").normal(mdp.policy.size, dtype=F64)
+    critic = (mdp.v(theta) + Streams(1).child("error").normal(mdp.states, dtype=F64)) * ~mdp.terminal
+    carry, discount = mdp.gamma * lam, mdp.gamma if keep_discount else 1.0
+    step = mdp.pi(theta)[0].unsqueeze(-1) * mdp.transition * (~mdp.terminal).view(-1, 1, 1)  # Pr(a, s'|s)
+    x = mdp.reward.unsqueeze(-1) + mdp.gamma * critic[0] - critic[0].view(-1, 1, 1)
+    score = mdp.score(theta)[0].unsqueeze(2)  # [s, a, 1, p]
+    w, w_square, y_square = torch.zeros(3, mdp.states, dtype=F64)
+    y, w_y = torch.zeros(2, mdp.states, mdp.policy.size, dtype=F64)
+    for _ in range(300):
+        after = x + carry * w  # E[W|s, a, s']
+        after_square = x**2 + 2 * carry * x * w + carry**2 * w_square
+        after_y = x.unsqueeze(-1) * y + carry * w_y  # E[W Y'|s, a, s']
+        whole_y = after.unsqueeze(-1) * score + discount * y
+        whole_w_y = after_square.unsqueeze(-1) * score + discount * after_y
+        whole_square = (
+            after_square * score.square().sum(-1) + 2 * discount * (score * after_y).sum(-1) + discount**2 * y_square
+        )
+        w, w_square, y_square = ((step * each).sum((1, 2)) for each in (after, after_square, whole_square))
+        y, w_y = ((step.unsqueeze(-1) * each).sum((1, 2)) for each in (whole_y, whole_w_y))
+    mean = mdp.start @ y
+    moments = gae_moments(mdp, theta, critic, lam, keep_discount)
+    torch.testing.assert_close(moments.mean[0], mean)
+    torch.testing.assert_close(moments.trace[0], mdp.start @ y_square - mean.square().sum())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("baseline", [0.0, 1.5])
+def test_total_variance_of_the_total_return_where_states_come_back(seed, baseline):
+    """E[(G - b)² ‖S‖²] from the joint moments of G = r + γG' and S = ∇log π + S', by iterating their recursions."""
+    mdp = random_mdp(states=3, actions=2, seed=seed, termination=0.2)
+    theta = Streams(1).child("theta").normal(mdp.policy.size, dtype=F64)
+    step = mdp.pi(theta)[0].unsqueeze(-1) * mdp.transition * (~mdp.terminal).view(-1, 1, 1)  # Pr(a, s'|s)
+    r = mdp.reward.unsqueeze(-1)
+    score = mdp.score(theta)[0].unsqueeze(2)  # [s, a, 1, p]
+    one = torch.ones(mdp.states, dtype=F64)
+    g = [one, 0 * one, 0 * one]  # E[G^k]
+    gs = [torch.zeros(mdp.states, mdp.policy.size, dtype=F64)] * 3  # E[G^k S]
+    gss = [0 * one] * 3  # E[G^k ‖S‖²]
+    for _ in range(300):
+        with_s = [score * g[j][:, None] + gs[j] for j in range(3)]
+        with_ss = [score.square().sum(-1) * g[j] + 2 * (score * gs[j]).sum(-1) + gss[j] for j in range(3)]
+        terms = [[math.comb(k, j) * r ** (k - j) * mdp.gamma**j for j in range(k + 1)] for k in range(3)]
+        g = [one, *((step * sum(c * g[j] for j, c in enumerate(terms[k]))).sum((1, 2)) for k in (1, 2))]
+        gs = [sum((step * c).unsqueeze(-1) * with_s[j] for j, c in enumerate(term)).sum((1, 2)) for term in terms]
+        gss = [sum(step * c * with_ss[j] for j, c in enumerate(term)).sum((1, 2)) for term in terms]
+    moments = total_return_moments(mdp, theta, baseline)
+    torch.testing.assert_close(moments.mean[0], mdp.start @ gs[1])
+    square = mdp.start @ (gss[2] - 2 * baseline * gss[1] + baseline**2 * gss[0])
+    torch.testing.assert_close(moments.trace[0], square - moments.mean.square().sum())
 
 
 @pytest.mark.parametrize("seed", range(5))
