@@ -239,7 +239,8 @@ class _Job:
             claims, failed, changes = (), {}, None
             failure = failure or Failure(str(error))
         if cells:
-            failure = _write_html(self.executed, self.html) or failure
+            unreadable = _write_html(self.executed, self.html)
+            failure = failure or unreadable
         return Result(self.notebook, seconds, self.executed, self.html, failure, claims, failed, changes)
 
     def _parameter_failure(self) -> Failure | None:

@@ -1,4 +1,4 @@
-"""The course itself: every chapter runs and every number in it holds; and every number, were it wrong, would be seen."""
+"""The course itself: every chapter runs, every number in it holds, and a wrong one would be seen."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def wrong(name, entry):
             return [Claim(name, ((not entry.value,),))]
         case Close():
             beyond = 1.001 * (entry.atol + entry.rtol * abs(entry.value))
-            return [Claim(name, ((entry.value + shift,),)) for shift in (beyond or 1e-12, -beyond or -1e-12)]
+            numbers = [math.nextafter(entry.value + sign * beyond, sign * math.inf) for sign in (1, -1)]
+            return [Claim(name, ((number,),)) for number in numbers]
         case Exact(value=bool()):
             return [Claim(name, ((not entry.value,),), exact=True, platform=entry.platform)]
         case Exact():
