@@ -48,6 +48,7 @@ class Ledger:
 
     table, a row for each seed and estimator:
         family, unbiased_in_theory: as in `Estimator`.
+        episodes, gradient_norm: how many were sampled, and ‖∇J‖.
         bias, bias_noise: ‖mean - ∇J‖ / ‖∇J‖ over all episodes, and the size that chance alone gives it.
         max_z: the largest |z| of a component's mean against ∇J.
         trace, trace_error: tr Cov of one episode's estimate, and its standard error.
@@ -245,6 +246,8 @@ def _line(line: Estimator, sample: Tensor, truth: Tensor, square: Tensor) -> dic
         "estimator": line.name,
         "family": line.family,
         "unbiased_in_theory": line.unbiased,
+        "episodes": episodes,
+        "gradient_norm": float(size),
         "bias": float((sample.mean(1) - truth).norm() / size),
         "bias_noise": float((square.mean() / episodes).sqrt() / size),
         "exact_bias": math.nan if exact is None else float((exact.mean - truth).norm() / size),

@@ -1,0 +1,143 @@
+"""Figures of the ledger hold the numbers they were given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from pgcourse import plots, rl
+from pgcourse.core import Streams
+from pgcourse.plots.estimators import FAMILY, spread
+
+MDP = rl.random_mdp(seed=12)
+THETA = Streams(1).child("theta").normal(MDP.policy.size, dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return rl.ledger(MDP, THETA, Streams(1), episodes=2000, batch_sizes=(1, 10, 100), pilot_episodes=2000)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def texts(ax):
+    return [text.get_text().strip() for text in ax.texts]
+
+
+def points(ax):
+    """Of single markers."""
+    return {tuple(line.get_xydata()[0]) for line in ax.get_lines() if len(line.get_xdata()) == 1}
+
+
+class TestLedger:
+    def test_a_point_and_a_name_for_every_estimator(self, found):
+        ax = plots.ledger(found)
+        table = found.table.sort_values("trace")
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), table[["max_z", "trace"]].to_numpy())
+        assert set(table.estimator) < set(texts(ax))
+        assert "2,000 episodes" in " ".join(texts(ax))
+
+    def test_names_stand_on_the_side_of_the_verdict_and_do_not_touch(self, found):
+        ax = plots.ledger(found)
+        ax.figure.canvas.draw()
+        side = {text.get_text().strip(): text.get_ha() for text in ax.texts}
+        for row in found.table.itertuples():
+            assert side[row.estimator] == ("right" if row.unbiased else "left")
+        names = [text for text in ax.texts if text.get_text().strip() in set(found.table.estimator)]
+        boxes = [text.get_window_extent() for text in names]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+        frame = ax.get_window_extent()
+        assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+
+    def test_the_threshold_is_drawn(self, found):
+        verticals = [line.get_xdata()[0] for line in plots.ledger(found).get_lines() if len(set(line.get_xdata())) == 1]
+        assert found.table.z_threshold.iloc[0] in verticals
+
+    def test_every_family_has_a_colour(self, found):
+        assert set(found.table.family) == set(FAMILY)
+
+
+class TestErrorAgainstBatchSize:
+    NAMES = ("total return", "TD", "reward-to-go - leave-one-out mean")
+
+    def test_dots_are_the_measured_numbers(self, found):
+        left, right = plots.error_against_batch_size(found, self.NAMES)
+        for ax, column in ((left, "cosine"), (right, "relative_error")):
+            for name, bars in zip(self.NAMES, ax.containers, strict=True):
+                rows = found.batches[found.batches.estimator == name]
+                np.testing.assert_array_equal(bars.lines[0].get_xydata(), rows[["batch_size", column]])
+
+    def test_lines_are_exact_and_biased_ones_level_out(self, found):
+        _, right = plots.error_against_batch_size(found, self.NAMES)
+        size = MDP.gradient(THETA).norm().item()
+        total, td, _ = (line.get_xydata().T for line in right.get_lines() if len(line.get_xdata()) == 200)
+        exact = rl.total_return_moments(MDP, THETA).trace.item() ** 0.5 / size
+        np.testing.assert_allclose(total[1], exact / np.sqrt(total[0]))
+        bias = found.table.set_index("estimator").exact_bias["TD"]
+        assert td[1][-1] == pytest.approx(bias, rel=0.1)
+        assert td[1][-1] > bias
+
+    def test_every_estimator_is_named_in_a_colour_of_its_own(self, found):
+        _, right = plots.error_against_batch_size(found, self.NAMES)
+        colors = {text.get_text(): text.get_color() for text in right.texts if text.get_text() in self.NAMES}
+        assert set(colors) == set(self.NAMES)
+        assert len(set(colors.values())) == 3
+
+
+class TestSpread:
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=20).map(sorted), st.floats(0.01, 0.2))
+    def test_neighbours_are_apart_in_order_and_the_middle_stays(self, values, gap):
+        moved = spread(values, gap)
+        assert (np.diff(moved) >= gap - 1e-12).all()
+        assert moved.mean() == pytest.approx(np.mean(values))
+
+    def test_what_is_apart_stays_where_it_is(self):
+        np.testing.assert_allclose(spread([0.0, 0.5, 0.7], 0.2), [0.0, 0.5, 0.7])
+
+
+def test_variance_sources_are_dots_and_their_sum_a_bar():
+    parts = {"total return": rl.total_return_moments(MDP, THETA), "reward-to-go": rl.gae_moments(MDP, THETA)}
+    ax = plots.variance_sources(parts)
+    drawn = [line.get_xydata() for line in ax.get_lines()]
+    for source, dots in zip(("start", "actions", "dynamics"), drawn, strict=True):
+        np.testing.assert_allclose(dots[:, 0], [getattr(part, source).item() for part in parts.values()])
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [p.trace.item() for p in parts.values()])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(parts)
+
+
+def test_the_parabola_and_its_marks():
+    b = np.linspace(-1, 3, 41)
+    ax = plots.variance_against_baseline(b, (b - 1) ** 2 + 2, {"b = 0": (0, 3), "b*": (1, 2), "2": (2, 3)})
+    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), (b - 1) ** 2 + 2)
+    assert points(ax) == {(0, 3), (1, 2), (2, 3)}
+    assert [text.get_ha() for text in ax.texts] == ["right", "center", "left"]  # away from the curve
+
+
+def test_ratios_are_counted_on_either_side_of_one():
+    ratios = {"a / b": [0.25, 0.5, 0.999, 1.001, 2.0], "c / d": [0.3, 0.4, 0.9, 0.9, 0.9]}
+    axes = plots.variance_ratios(ratios)
+    assert [ax.get_title(loc="left") for ax in axes] == ["a / b: less in 3 of 5", "c / d: less in 5 of 5"]
+    for ax, values in zip(axes, ratios.values(), strict=True):
+        below = sum(bar.get_height() for bar in ax.patches if bar.get_x() + bar.get_width() <= 1 + 1e-9)
+        assert sum(bar.get_height() for bar in ax.patches) == 5
+        assert below == sum(value < 1 for value in values)
+
+
+def test_differences_have_welchs_interval():
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(5, 1, 10), rng.normal(0, 3, 10), rng.normal(0, 3, 10)
+    ax = plots.differences({"a - b": (a, b), "b - c": (b, c)}, "difference")
+    intervals = [line for line in ax.get_lines() if len(line.get_xdata()) == 2][:2]
+    for line, (x, y) in zip(intervals, ((a, b), (b, c)), strict=True):
+        expected = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
+        np.testing.assert_allclose(line.get_xdata(), (expected.low, expected.high))
+    assert points(ax) == {(a.mean() - b.mean(), 1), (b.mean() - c.mean(), 0)}
+    assert [line.get_color() for line in intervals] == [plots.style.BLUE, plots.style.GREY]
+    assert "10 seeds each" in " ".join(texts(ax))
