@@ -469,16 +469,16 @@ def hand_over(command, root):
     return 128 - status if status < 0 else status
 
 
-def where_next(environment):
+def where_next(environment, status):
     """What to do after the chapters have run."""
     command = (environment.bin / "pgcourse").relative_to(environment.root)
-    print(
-        "\nWhere to go next\n"
-        "  python3 start.py lab            open chapter 00 and learn\n"
-        "  _build/                         the executed chapters, as notebooks and as web pages\n"
-        f"  {f'{command} --help':<30}  everything the command line does\n"
-        f"  {f'{command} doctor':<30}  check this machine, when something looks wrong"
-    )
+    if status == 0:
+        print("\nWhere to go next")
+        print("  python3 start.py lab        open chapter 00 and learn; the exercises are in exercises/")
+        print("  _build/chapters/            the executed chapters, as notebooks and as web pages")
+        print(f"  {f'{command} --help':<26}  everything the command line does")
+    elif status == 1:
+        print(f"\nIs it this machine? {command} doctor examines it.")
 
 
 def main(arguments=None, root=Path(__file__).parent):
@@ -522,8 +522,7 @@ def main(arguments=None, root=Path(__file__).parent):
     if options.command == "lab":
         return hand_over([python, "-m", "pgcourse.cli", "lab", *options.rest], environment.root)
     status = hand_over([python, "-m", "pgcourse.cli", "run", "--profile", "quick", *options.rest], environment.root)
-    if status == 0:
-        where_next(environment)
+    where_next(environment, status)
     return status
 
 
