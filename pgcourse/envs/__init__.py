@@ -13,10 +13,39 @@ from pgcourse.envs.cartpole import CartPole
 from pgcourse.envs.diver import Diver
 from pgcourse.envs.gymnasium import GymnasiumEnv
 from pgcourse.envs.pendulum import Pendulum
+from pgcourse.envs.probes import (
+    PROBES,
+    Forever,
+    Probe,
+    ProbeAction,
+    ProbeConstant,
+    ProbeDelay,
+    ProbeDiscount,
+    ProbeState,
+)
 
-__all__ = ["WORLDS", "CartPole", "Diver", "Env", "GymnasiumEnv", "Pendulum", "Step", "TensorWorld", "make", "names"]
+__all__ = [
+    "PROBES",
+    "WORLDS",
+    "CartPole",
+    "Diver",
+    "Env",
+    "Forever",
+    "GymnasiumEnv",
+    "Pendulum",
+    "Probe",
+    "ProbeAction",
+    "ProbeConstant",
+    "ProbeDelay",
+    "ProbeDiscount",
+    "ProbeState",
+    "Step",
+    "TensorWorld",
+    "make",
+    "names",
+]
 
-WORLDS: dict[str, Callable[..., Env]] = {world.name: world for world in (CartPole, Pendulum, Diver)}
+WORLDS: dict[str, Callable[..., Env]] = {world.name: world for world in (CartPole, Pendulum, Diver, *PROBES, Forever)}
 
 
 def names() -> list[str]:
