@@ -63,8 +63,12 @@ class Progress:
         self.began = self.spoke = time.monotonic()
 
     def step(self, title):
-        self.number, self.title = self.number + 1, title
+        self.number += 1
         self.began = self.spoke = time.monotonic()
+        self.rename(title)
+
+    def rename(self, title):
+        self.title = title
         self._say("" if self.live else "...")
 
     def update(self, detail):
@@ -176,10 +180,7 @@ class Environment:
         """Digest of the two files that say what is installed."""
         digest = hashlib.sha256()
         for name in ("constraints.txt", "pyproject.toml"):
-            try:
-                digest.update((self.root / name).read_bytes() + b"\0")
-            except FileNotFoundError:
-                raise SetupError(f"{self.root / name} is missing: get the whole repository again.") from None
+            digest.update((self.root / name).read_bytes() + b"\0")
         return digest.hexdigest()
 
     def declared(self):
@@ -203,13 +204,20 @@ class Environment:
         except (OSError, ValueError, subprocess.SubprocessError):
             return None
 
-    def diagnose(self, extras):
-        """("ready" | "install" | "build", the reason) for an environment with these extras."""
-        if not self.python.parent.is_dir():
-            return "build", "there is no .venv yet"
+    def read_stamp(self):
+        """The stamp, or None where there is no whole one."""
         try:
             stamp = json.loads(self.stamp.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return stamp if stamp.keys() >= {"root", "project", "extras", "python", "packages"} else None
+        except (OSError, ValueError, AttributeError):
+            return None
+
+    def diagnose(self, extras):
+        """("ready" | "install" | "build", the reason) for an environment with these extras."""
+        if not self.home.is_dir():
+            return "build", "there is no .venv yet"
+        stamp = self.read_stamp()
+        if stamp is None:
             return "build", ".venv was left half-made"
         if stamp["root"] != str(self.root):
             return "build", f"the folder was moved here from {stamp['root']}"
@@ -271,7 +279,7 @@ class Environment:
 
     def _install(self, progress, extras):
         tools, known = self.declared()
-        kept = json.loads(self.stamp.read_text(encoding="utf-8"))["extras"]
+        kept = self.read_stamp()["extras"]
         extras = sorted({*extras, *kept} & known)
         torch, source = self.pinned("torch"), []
         if torch:
@@ -281,7 +289,7 @@ class Environment:
                 if answers(CPU_TORCH + "/torch/"):
                     source = ["--extra-index-url", CPU_TORCH]  # 2.0.0+cpu counts as newer than 2.0.0: it is taken
                 else:
-                    progress.title += ", the ordinary build (its CPU build does not answer): some GB"
+                    progress.rename(f"Installing torch {torch} with GPU libraries (the CPU build does not answer)")
         else:
             progress.step("Installing the build tools")
         self._pip(progress, *source, *tools)
@@ -313,7 +321,7 @@ class Environment:
         begun = []  # pip's line saying that it starts to write
 
         def watch(line):
-            if line.startswith(("Installing collected packages", "Attempting uninstall")):
+            if line.startswith("Installing collected packages"):
                 begun.append(line)
 
         pip = [self.python, "-m", "pip", "install", "--progress-bar", "off", "--constraint", "constraints.txt"]
@@ -507,7 +515,10 @@ def main(arguments=None, root=Path(__file__).parent):
         print(f"\n{error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"\nSet-up failed: {error}\nMake sure that {environment.root} can be written to.", file=sys.stderr)
+        print(
+            f"\nSet-up failed: {error}\nMake sure that {environment.root} is whole and can be written to.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("\nStopped. The same command takes it up again.", file=sys.stderr)

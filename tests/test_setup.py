@@ -229,6 +229,7 @@ BREAKAGES = {
     "the environment's Python is gone": ("build", lambda e: moved_away(e.bin)),
     "an installation was cut off": ("build", lambda e: moved_away(e.stamp)),
     "half a stamp was written": ("build", lambda e: rewritten(e.stamp, lambda text: text[:40])),
+    "the stamp has another form": ("build", lambda e: rewritten(e.stamp, lambda text: "[]")),
     "the folder was moved": ("build", lambda e: rewritten(e.stamp, edited_stamp("root", "/elsewhere"))),
     "the base Python is another now": ("build", lambda e: rewritten(e.stamp, edited_stamp("python", "3.9"))),
     "the base Python is deleted": ("build", lambda e: leading_nowhere(e.python)),
