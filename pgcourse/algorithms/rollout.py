@@ -26,7 +26,8 @@ def rollout(
         frames.append((obs, action, step.reward, step.next_obs, step.terminated, step.truncated))
         obs = step.obs
     columns = [torch.stack(column, 1) for column in zip(*frames, strict=True)]
-    return Trajectory(*columns, torch.ones_like(columns[-1])), obs
+    columns.append(torch.ones_like(columns[-1]))  # the mask
+    return Trajectory(*columns), obs
 
 
 @torch.no_grad()
@@ -41,7 +42,7 @@ def episodes(
     """One whole episode in every copy, from a fresh reset; shorter ones are padded (see `Trajectory.mask`).
 
     `deterministic` takes the distribution's mode instead of a sample. `active` [seed] says whose episodes are wanted:
-    the others are padding from the start, and nobody waits for them.
+    nobody waits for the others, whose episodes are cut after one step.
 
     Raises:
         ValueError: the world has no time limit, so that an episode might never end.
@@ -50,8 +51,6 @@ def episodes(
         raise ValueError(f"{env.name} has no time limit: whole episodes may never end; use fixed-length rollouts")
     obs = env.reset(streams)
     running = torch.ones(len(streams), env.envs, dtype=torch.bool, device=obs.device)
-    if active is not None:
-        running &= active.unsqueeze(1)
     frames = []
     for t in range(env.time_limit):
         if t % BLOCK == 0:
@@ -62,6 +61,8 @@ def episodes(
         step = env.step(action, env_noise[:, t % BLOCK])
         frames.append((obs, action, step.reward, step.next_obs, step.terminated, step.truncated, running))
         running = running & ~(step.terminated | step.truncated)
+        if active is not None:
+            running &= active.unsqueeze(1)
         obs = step.obs
         if not running.any():
             break

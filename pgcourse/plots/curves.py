@@ -103,7 +103,7 @@ BAND = "thick: mean over seeds; band: its 95 % t-interval"
 _NAMES = {"return": "return of an episode", "length": "length of an episode (steps)", "entropy": "entropy (nats)"}
 
 
-def thousands(x: float, _: int) -> str:
+def thousands(x: float, _: float) -> str:
     """A tick label: 25k for 25,000."""
     return f"{x / 1000:g}k" if x else "0"
 

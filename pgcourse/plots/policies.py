@@ -25,7 +25,8 @@ def simplex_field(reward: Tensor, names: Sequence[str], paths: Mapping[str, Tens
     _, ax = plt.subplots(figsize=(6.2, 4.6))
     pi = barycentric(60)
     objective = pi @ reward.numpy()
-    shade = ax.tricontourf(*(pi @ CORNERS).T, objective, levels=20, cmap="Blues")
+    x, y = (pi @ CORNERS).T
+    shade = ax.tricontourf(x, y, objective, levels=20, cmap="Blues")
     ax.figure.colorbar(shade, ax=ax, label="expected score J", shrink=0.8)
     pi = barycentric(16)
     pi = pi[(pi > 0).all(1)]
@@ -96,10 +97,11 @@ def histograms(samples: Mapping[str, Tensor], xlabel: str, bins: int = 60) -> Ax
     ax = style.axes(figsize=(7, 3.2))
     color = style.colors(samples)
     everything = torch.cat(list(samples.values()))
-    edges = np.linspace(*torch.quantile(everything, torch.tensor([0.005, 0.995], dtype=everything.dtype)), bins)
+    low, high = np.quantile(everything.numpy(), [0.005, 0.995])
+    edges = np.linspace(low, high, bins).tolist()
     for name, values in samples.items():
         ax.hist(values, edges, density=True, alpha=0.5, color=color[name], label=name)
-        ax.axvline(values.mean(), color=color[name], lw=2)
+        ax.axvline(float(values.mean()), color=color[name], lw=2)
     ax.set(xlabel=xlabel, ylabel="density")
     ax.legend(fontsize=9)
     size = {len(values) for values in samples.values()}

@@ -37,7 +37,7 @@ def papers(curves: pd.DataFrame, choices: Mapping[str, Sequence[int]], target: f
 def spread_of_choices(values: Sequence[float], truth: float, xlabel: str, ax: Axes | None = None) -> Axes:
     """A histogram of what each choice of seeds would have reported, and the mean over all seeds."""
     ax = style.axes(ax, figsize=(7, 2.8))
-    ax.hist(values, bins=np.linspace(0, 500, 26), color=style.SKY, edgecolor="white")
+    ax.hist(values, bins=list(range(0, 501, 20)), color=style.SKY, edgecolor="white")
     ax.axvline(truth, color=style.BLACK, lw=1.5)
     ax.annotate("all seeds", (truth, 1), (6, -2), ("data", "axes fraction"), "offset points", va="top")
     ax.set(xlabel=f"mean return: {xlabel}", ylabel="choices")

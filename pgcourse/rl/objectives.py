@@ -19,5 +19,5 @@ def value_loss(value: Tensor, target: Tensor) -> Tensor:
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean over each seed's real steps, 0 where it has none; [seed, time, env] to [seed]. Padding may be anything."""
-    return x.where(mask, 0.0).sum((1, 2)) / mask.sum((1, 2)).clamp_min(1)
+    """Mean over the real steps of each seed: [seed, time, env] to [seed]; padding may hold anything."""
+    return x.where(mask, 0.0).sum((1, 2)) / mask.sum((1, 2))
