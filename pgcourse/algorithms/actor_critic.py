@@ -80,5 +80,10 @@ class A2C:
             "grad_norm": grad_norm,
             "entropy": masked_mean(bonus.detach(), batch.mask),
             "value_loss": error.detach(),
-            "explained_variance": 1 - (target - value.detach()).var((1, 2)) / target.var((1, 2)).clamp_min(1e-12),
+            "explained_variance": 1 - _variance(target - value.detach()) / _variance(target).clamp_min(1e-12),
         }
+
+
+def _variance(x: Tensor) -> Tensor:
+    """Of all steps of a seed's rollout; 0 for a rollout of one step."""
+    return x.var((1, 2), correction=0)
