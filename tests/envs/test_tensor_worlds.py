@@ -8,12 +8,13 @@ from gymnasium import spaces
 from torch import Tensor
 
 from pgcourse.core import Streams
-from pgcourse.envs import CartPole, Diver, Pendulum, Step, TensorWorld
+from pgcourse.envs import PROBES, CartPole, Diver, Forever, Pendulum, Step, TensorWorld
 
 WORLDS: dict[str, Callable[[int], TensorWorld]] = {
     "CartPole": CartPole,
     "Pendulum": Pendulum,
     "Diver": Diver,
+    **{probe.__name__: probe for probe in (*PROBES, Forever)},
 }
 TIME = 230  # beyond Pendulum's limit, and some ten episodes of CartPole under random actions
 
