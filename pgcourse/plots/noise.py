@@ -20,7 +20,7 @@ def agreement(
         ax.annotate(name, (sizes[-1], values[-1]), (8, 0), textcoords="offset points", va="center", color=color[name])
     ax.set_xscale("log", base=2)
     ax.set_xticks(sizes, [str(n) for n in sizes])
-    ax.set(ylim=(0, 1), xlabel="episodes behind one estimate", ylabel="cosine between two estimates")
+    ax.set(ylim=(-0.1, 1), xlabel="episodes behind one estimate", ylabel="cosine between two estimates")
     ax.set_title("Do two learners at the same point agree where to go?")
     style.note(ax, f"mean over all pairs of {copies} independent estimates at the same θ")
     return ax
