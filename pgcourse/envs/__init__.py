@@ -23,6 +23,7 @@ from pgcourse.envs.probes import (
     ProbeDiscount,
     ProbeState,
 )
+from pgcourse.envs.tabular import GridWorld, TabularWorld
 
 __all__ = [
     "PROBES",
@@ -31,6 +32,7 @@ __all__ = [
     "Diver",
     "Env",
     "Forever",
+    "GridWorld",
     "GymnasiumEnv",
     "Pendulum",
     "Probe",
@@ -40,12 +42,15 @@ __all__ = [
     "ProbeDiscount",
     "ProbeState",
     "Step",
+    "TabularWorld",
     "TensorWorld",
     "make",
     "names",
 ]
 
-WORLDS: dict[str, Callable[..., Env]] = {world.name: world for world in (CartPole, Pendulum, Diver, *PROBES, Forever)}
+WORLDS: dict[str, Callable[..., Env]] = {
+    world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, *PROBES, Forever)
+}
 
 
 def names() -> list[str]:

@@ -8,12 +8,15 @@ from gymnasium import spaces
 from torch import Tensor
 
 from pgcourse.core import Streams
-from pgcourse.envs import PROBES, CartPole, Diver, Forever, Pendulum, Step, TensorWorld
+from pgcourse.envs import PROBES, CartPole, Diver, Forever, GridWorld, Pendulum, Step, TabularWorld, TensorWorld
+from pgcourse.rl import random_mdp
 
 WORLDS: dict[str, Callable[[int], TensorWorld]] = {
     "CartPole": CartPole,
     "Pendulum": Pendulum,
     "Diver": Diver,
+    "TabularWorld": lambda envs: TabularWorld(random_mdp(), envs),
+    "GridWorld": GridWorld,
     **{probe.__name__: probe for probe in (*PROBES, Forever)},
 }
 TIME = 230  # beyond Pendulum's limit, and some ten episodes of CartPole under random actions
