@@ -12,6 +12,7 @@ from pgcourse.envs.base import Env, Step, TensorWorld
 from pgcourse.envs.cartpole import CartPole
 from pgcourse.envs.diver import Diver
 from pgcourse.envs.gymnasium import GymnasiumEnv
+from pgcourse.envs.lqr import LQR, DoubleIntegrator, ScalarLQR
 from pgcourse.envs.pendulum import Pendulum
 from pgcourse.envs.probes import (
     PROBES,
@@ -26,10 +27,12 @@ from pgcourse.envs.probes import (
 from pgcourse.envs.tabular import GridWorld, TabularWorld
 
 __all__ = [
+    "LQR",
     "PROBES",
     "WORLDS",
     "CartPole",
     "Diver",
+    "DoubleIntegrator",
     "Env",
     "Forever",
     "GridWorld",
@@ -41,6 +44,7 @@ __all__ = [
     "ProbeDelay",
     "ProbeDiscount",
     "ProbeState",
+    "ScalarLQR",
     "Step",
     "TabularWorld",
     "TensorWorld",
@@ -49,7 +53,7 @@ __all__ = [
 ]
 
 WORLDS: dict[str, Callable[..., Env]] = {
-    world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, *PROBES, Forever)
+    world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, ScalarLQR, DoubleIntegrator, *PROBES, Forever)
 }
 
 

@@ -8,7 +8,19 @@ from gymnasium import spaces
 from torch import Tensor
 
 from pgcourse.core import Streams
-from pgcourse.envs import PROBES, CartPole, Diver, Forever, GridWorld, Pendulum, Step, TabularWorld, TensorWorld
+from pgcourse.envs import (
+    PROBES,
+    CartPole,
+    Diver,
+    DoubleIntegrator,
+    Forever,
+    GridWorld,
+    Pendulum,
+    ScalarLQR,
+    Step,
+    TabularWorld,
+    TensorWorld,
+)
 from pgcourse.rl import random_mdp
 
 WORLDS: dict[str, Callable[[int], TensorWorld]] = {
@@ -17,6 +29,8 @@ WORLDS: dict[str, Callable[[int], TensorWorld]] = {
     "Diver": Diver,
     "TabularWorld": lambda envs: TabularWorld(random_mdp(), envs),
     "GridWorld": GridWorld,
+    "ScalarLQR": ScalarLQR,
+    "DoubleIntegrator": DoubleIntegrator,
     **{probe.__name__: probe for probe in (*PROBES, Forever)},
 }
 TIME = 230  # beyond Pendulum's limit, and some ten episodes of CartPole under random actions
