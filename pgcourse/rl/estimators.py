@@ -145,7 +145,7 @@ def optimal_return_baseline(
         b* = E[‖S‖² G_0] / E[‖S‖²],  [seed, 1];      per component  b*_j = E[S_j² G_0] / E[S_j²],  [seed, parameter]
 
     d/db E‖S (G_0 - b)‖² = 0, and the mean does not move because E[S] = 0. Greensmith et al. (2004); the form per
-    component in Peters & Schaal (2008). A component whose score is always 0 gets b = 0.
+    component in Peters & Schaal (2008). Chapter 04 derives it. A component whose score is always 0 gets b = 0.
     """
     score = episode_gradients(policy, theta, pilot, torch.ones_like(pilot.reward))
     ret = discounted_return(pilot.reward, gamma, pilot.mask).unsqueeze(-1)
@@ -163,7 +163,7 @@ def optimal_baseline(policy: Policy, theta: Tensor, pilot: Trajectory, gamma: fl
 
     So b is a control variate, and E‖g - Σ_k w_k X_k‖² is least where E[X_j·X_k] w_k = E[X_j·g]: a regression of the
     noise on the X. Constant f gives the best constant, one-hot states the best state-dependent baseline. Greensmith et
-    al. (2004). A feature that the pilot never meets gets w = 0.
+    al. (2004). Chapter 04 derives it. A feature that the pilot never meets gets w = 0.
     """
     gradient = episode_gradients(policy, theta, pilot, reward_to_go_weight(pilot, gamma))
     features = features.expand(*pilot.mask.shape, -1).to(gradient.dtype)

@@ -10,7 +10,8 @@ All three sums are solutions of linear systems. Let W_t be the weight of step t 
 for a signal x_t = x(s_t, a_t, s_{t+1}): rewards and κ = γ give the reward-to-go, TD residuals and κ = γλ give GAE(λ).
 A draw at time t still can change the gradient to come, Y_t = W_t ∇log π(a_t|s_t) + γ Y_{t+1}, and the weights of
 all earlier steps, whose scores add up to Z_t = Σ_{k<t} γ^k κ^(t-k) ∇log π(a_k|s_k): E[g|F] moves by
-Z_t ΔE[W_t|F] + γ^t ΔE[Y_t|F]. Means of W and Y follow backwards in time, moments of Z forwards.
+Z_t ΔE[W_t|F] + γ^t ΔE[Y_t|F]. Means of W and Y follow backwards in time, moments of Z forwards. Chapter 04 derives the
+law and shows which estimator touches which source.
 """
 
 from __future__ import annotations
