@@ -83,7 +83,7 @@ class REINFORCE:
 
     def loss(self, log_prob: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
         """-1/N Σ_i Σ_t Ψ_{i,t} log π_θ(a_{i,t}|s_{i,t}): summed over time, averaged over episodes. [seed]."""
-        return -score_function(log_prob, weight).where(mask, 0.0).sum(1).mean(1)
+        return -score_function(log_prob.where(mask, 0.0), weight.where(mask, 0.0)).sum(1).mean(1)
 
     @torch.no_grad()
     def returns(self, learner: Learner, batch: Trajectory) -> Tensor:

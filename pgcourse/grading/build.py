@@ -21,11 +21,11 @@ def build(solution: str) -> str:
         RuntimeError: a solution region that does not end, or outside a cell marked as an answer.
         nbgrader.nbgraderformat.ValidationError: wrong nbgrader metadata, such as one id twice.
     """
-    from nbgrader.nbgraderformat import MetadataValidatorV3
+    from nbgrader.nbgraderformat import MetadataValidator
     from nbgrader.preprocessors import ClearSolutions, ComputeChecksums, LockCells
 
     notebook = nbformat.reads(solution, as_version=4)
-    MetadataValidatorV3().validate_nb(notebook)
+    MetadataValidator().validate_nb(notebook)
     for preprocessor in (ClearSolutions(), LockCells(), ComputeChecksums()):
         notebook, _ = preprocessor.preprocess(notebook, {})
     return nbformat.writes(notebook) + "\n"

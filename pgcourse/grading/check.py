@@ -157,5 +157,5 @@ def reference_solution(exercise: Exercise) -> str:
     for path in SOLUTIONS.glob(f"{exercise.chapter}_*.ipynb"):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code" and f"def {exercise.entry}(" in cell.source:
-                return re.sub(r"^ *### (BEGIN|END) SOLUTION\n", "", cell.source, flags=re.M)
+                return re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", cell.source, flags=re.M).rstrip()
     return ""

@@ -97,7 +97,7 @@ def document(submissions: Sequence[Graded], sandbox: Sandbox, seed: int) -> dict
                     for result in graded.exercises
                 ],
                 "notes": list(graded.notes),
-                "log": plain(graded.log, LOG_CHARACTERS),
+                "log": [plain(line) for line in graded.log[:LOG_CHARACTERS].splitlines()],
             }
             for graded in submissions
         ],

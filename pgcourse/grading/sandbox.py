@@ -17,12 +17,7 @@ PROBE = """
 import os, pathlib, socket, sys
 assert not any(os.path.isdir(p) and os.listdir(p) for p in sys.argv[1:]), "the course's folders can be seen"
 assert not os.path.exists("/etc/passwd"), "files of this computer can be seen"
-try:
-    socket.create_connection(("192.0.2.1", 9), timeout=1)
-except TimeoutError:
-    raise SystemExit("the network can be reached")
-except OSError:
-    pass
+assert [name for _, name in socket.if_nameindex()] in ([], ["lo"]), "the network can be reached"
 print("isolated")
 """
 

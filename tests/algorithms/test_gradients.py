@@ -61,12 +61,19 @@ def test_a_baseline_lowers_the_variance():
 
 
 def test_padding_may_hold_anything():
+    """Neither the loss nor its gradient sees it: masked before the product, for 0 · NaN would be NaN."""
     algorithm = REINFORCE(envs=8)
-    learner = algorithm.start(MDP.policy, Critic(Table(MDP.states, 1)), Streams(2))
-    batch = MDP.rollouts(learner.theta.double(), Streams(2), 8)
-    log_prob = learner.policy(learner.theta, batch.obs).log_prob(batch.action)
-    weight = torch.ones_like(log_prob)
-    poisoned = weight.masked_fill(~batch.mask, float("nan"))
+    batch = MDP.rollouts(MDP.policy.init(Streams(2), torch.float64), Streams(2), 8)
     assert (~batch.mask).any()
-    clean = algorithm.loss(log_prob, weight, batch.mask)
-    assert torch.equal(algorithm.loss(log_prob, poisoned, batch.mask), clean)
+    log_prob = torch.full(batch.mask.shape, -0.5)
+    weight = torch.ones_like(log_prob)
+
+    def loss_and_gradient(log_prob, weight):
+        log_prob = log_prob.clone().requires_grad_()
+        loss = algorithm.loss(log_prob, weight, batch.mask)
+        return loss, torch.autograd.grad(loss.sum(), log_prob)[0]
+
+    clean = loss_and_gradient(log_prob, weight)
+    poisoned = (x.masked_fill(~batch.mask, float("nan")) for x in (log_prob, weight))
+    for expected, found in zip(clean, loss_and_gradient(*poisoned), strict=True):
+        assert torch.equal(found, expected)
