@@ -158,6 +158,19 @@ def test_gradient_is_the_mean_of_score_times_return(build):
     assert scores.abs().max() < z_threshold(scores.numel())
 
 
+def test_starts_and_noise_have_their_covariances():
+    """Correlated components: the whole matrix, each entry within four standard errors of a Gaussian's."""
+    system = random_system(7, 3, 2)
+    noise = Streams(1).normal(100_000, 3, dtype=torch.float64)[0]
+    starts = system.initial(noise.float()).double()
+    drift, _, _ = system.transition(torch.zeros(100_000, 3), torch.zeros(100_000, 2), noise.float())
+    for sample, covariance in ((starts, system.S), (drift.double(), system.W)):
+        measured = sample.T @ sample / len(sample)
+        diagonal = covariance.diagonal()
+        error = ((covariance.square() + diagonal.outer(diagonal)) / len(sample)).sqrt()
+        assert ((measured - covariance).abs() < 4 * error).all()
+
+
 def test_singular_noise_moves_nothing_else():
     """The double integrator's noise is a force: given state and action, the position's step is certain."""
     world, *_, batch = play(DoubleIntegrator, GAMMA, envs=100, time_limit=50)

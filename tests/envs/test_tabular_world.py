@@ -11,7 +11,7 @@ from scipy import stats
 from pgcourse.algorithms import episodes, rollout
 from pgcourse.core import Streams
 from pgcourse.envs import GridWorld, TabularWorld, make
-from pgcourse.rl import cliff_gridworld, corridor, discounted_return, random_mdp, two_state_chain
+from pgcourse.rl import TabularMDP, cliff_gridworld, corridor, discounted_return, random_mdp, two_state_chain
 
 BEND = "SS..\n.#..\n.C.G"
 MDPS = {
@@ -77,7 +77,15 @@ def test_mean_return_is_the_objective(mdp):
     assert z.abs().max() < 3
 
 
+def tenths():
+    """Ten times 0.1 is less than 1 in float64; the eleventh state has probability 0."""
+    p = torch.cat([torch.full((10,), 0.1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)])
+    assert p.cumsum(0)[-1] < 1
+    return TabularMDP(p.expand(11, 1, 11), torch.zeros(11, 1), p, 0.9, torch.zeros(11, dtype=torch.bool))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("mdp", [*MDPS.values(), tenths()], ids=[*MDPS, "tenths"])
 def test_the_ends_of_the_uniform_noise_lead_somewhere_possible(mdp, dtype):
     world = TabularWorld(mdp, dtype=dtype)
     state = torch.arange(mdp.states).repeat_interleave(mdp.actions)
