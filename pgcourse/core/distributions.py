@@ -41,7 +41,8 @@ class Distribution(Protocol):
 class Categorical:
     """π(a) = exp(z_a) / Σ_b exp(z_b) for logits `z` of shape [..., action].
 
-    Actions are int64 of shape [...]; noise is uniform on [0, 1) of shape [...].
+    Actions are int64 of shape [...]; noise is uniform on [0, 1) of shape [...]. The score is ∇_z log π(a) = e_a - π;
+    chapter 01 derives it.
     """
 
     logits: Tensor
@@ -85,6 +86,8 @@ class Gaussian:
 
     Actions and noise have shape [..., action]; noise is standard normal. The density is that of the sampled action:
     where an environment clips actions at its bounds, the log-probability stays that of the *unclipped* action.
+
+    The scores are (a - μ)/σ² for μ and (a - μ)²/σ² - 1 for log σ; chapter 01 derives them.
     """
 
     mean: Tensor

@@ -60,7 +60,7 @@ def softmax_motion(pi: NDArray, reward: NDArray) -> NDArray:
 
 
 def over_updates(curves: Mapping[str, Tensor], ylabel: str, *, log: bool = False, mark: float | None = None) -> Axes:
-    """One line a name against the number of updates, labelled at its end."""
+    """One line a name against the number of updates; `mark` is a dashed level."""
     ax = style.axes()
     color = style.colors(curves)
     for name, values in curves.items():
@@ -74,15 +74,25 @@ def over_updates(curves: Mapping[str, Tensor], ylabel: str, *, log: bool = False
     return ax
 
 
-def power_laws(x: Sequence[float], curves: Mapping[str, Tensor], xlabel: str, ylabel: str, note: str) -> Axes:
-    """Log-log lines with the slope of each, fitted by least squares, in its label."""
-    ax = style.axes(figsize=(6.4, 3.8))
+def power_laws(
+    x: Sequence[float],
+    curves: Mapping[str, Tensor],
+    xlabel: str,
+    ylabel: str,
+    note: str,
+    exact: Mapping[str, Tensor] | None = None,
+) -> Axes:
+    """Log-log points, each curve labelled with its slope between the last two; lines through `exact` where given."""
+    ax = style.axes(figsize=(7.5, 3.8))
     color = style.colors(curves)
     for name, y in curves.items():
-        ax.plot(x, y, "o-", color=color[name])
-        label = f"{name} (slope {slope(x, y):.2f})"
+        ax.plot(x, y, "o", color=color[name])
+        ax.plot(x, (exact or curves)[name], color=color[name])
+        label = f"{name}\n(slope {slope(x[-2:], y[-2:]):.1f})"
         ax.annotate(label, (x[-1], float(y[-1])), (8, 0), textcoords="offset points", va="center", color=color[name])
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    ax.set_xticks(x, [f"{value:g}" for value in x])
+    ax.minorticks_off()
     style.note(ax, note)
     return ax
 
@@ -99,9 +109,9 @@ def histograms(samples: Mapping[str, Tensor], xlabel: str, bins: int = 60) -> Ax
     everything = torch.cat(list(samples.values()))
     low, high = np.quantile(everything.numpy(), [0.005, 0.995])
     edges = np.linspace(low, high, bins).tolist()
-    for name, values in samples.items():
+    for k, (name, values) in enumerate(samples.items()):
         ax.hist(values, edges, density=True, alpha=0.5, color=color[name], label=name)
-        ax.axvline(float(values.mean()), color=color[name], lw=2)
+        ax.axvline(float(values.mean()), color=color[name], lw=2, ls=(3 * k, (3, 3 * (len(samples) - 1))))
     ax.set(xlabel=xlabel, ylabel="density")
     ax.legend(fontsize=9)
     size = {len(values) for values in samples.values()}
