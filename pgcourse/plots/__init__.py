@@ -1,6 +1,7 @@
 """Pictures from tidy data; they never train. Importing this sets the course's look."""
 
 from pgcourse.plots import style
+from pgcourse.plots.advantage import sweet_spots, value_against_time_limit
 from pgcourse.plots.curves import learning_curve_grid, learning_curves
 from pgcourse.plots.dives import animate_dives, dives, spread_over_updates
 from pgcourse.plots.estimators import (
@@ -14,19 +15,37 @@ from pgcourse.plots.estimators import (
 from pgcourse.plots.noise import agreement
 from pgcourse.plots.policies import histograms, over_updates, power_laws, simplex_field, slope
 from pgcourse.plots.seeds import papers, spread_of_choices
+from pgcourse.plots.theorem import (
+    angles,
+    ascents,
+    credit,
+    curl,
+    gradient_by_sampling,
+    grid_policies,
+    landscape,
+    objectives,
+)
 
 style.use()
 
 __all__ = [
     "agreement",
+    "angles",
     "animate_dives",
+    "ascents",
+    "credit",
+    "curl",
     "differences",
     "dives",
     "error_against_batch_size",
+    "gradient_by_sampling",
+    "grid_policies",
     "histograms",
+    "landscape",
     "learning_curve_grid",
     "learning_curves",
     "ledger",
+    "objectives",
     "over_updates",
     "papers",
     "power_laws",
@@ -35,6 +54,8 @@ __all__ = [
     "spread_of_choices",
     "spread_over_updates",
     "style",
+    "sweet_spots",
+    "value_against_time_limit",
     "variance_against_baseline",
     "variance_ratios",
     "variance_sources",
