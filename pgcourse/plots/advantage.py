@@ -22,7 +22,12 @@ def sweet_spots(
 
     `critics` maps a panel's title to (bias², variance of one episode's estimate), each [seed, λ] in units of ‖∇J‖²; the
     lines are means over seeds.
+
+    Raises:
+        ValueError: more batch sizes than there are colours for.
     """
+    if len(batch_sizes) > len(SHADES):
+        raise ValueError(f"there are colours for {len(SHADES)} batch sizes, got {len(batch_sizes)}")
     lams = np.asarray(lams, dtype=float)
     _, grid = plt.subplots(1, len(critics), figsize=(9.0, 3.9), sharex=True, sharey=True, squeeze=False)
     low, high, seeds = np.inf, 0.0, set()

@@ -62,7 +62,7 @@ def gae(
     """Â_t = Σ_l (γλ)^l δ_{t+l}, the sum stopping at the episode's end. Schulman et al. (2016), eq. 16.
 
     All arguments are [seed, time, env]; `value` is v(s_t) and `next_value` is v of the true successor. λ = 0 gives the
-    TD residual, λ = 1 the Monte Carlo return (bootstrapped where truncated) minus the value.
+    TD residual, λ = 1 the Monte Carlo return (bootstrapped where truncated) minus the value. Chapter 05 derives it.
     """
     _require(reward, terminated=terminated, truncated=truncated, lam=lam)
     advantage = td_residual(reward, value, next_value, terminated, gamma)
@@ -83,7 +83,7 @@ def n_step_advantage(
 ) -> Tensor:
     """Â_t = r_t + ... + γ^(n-1) r_{t+n-1} + γ^n v(s_{t+n}) - v(s_t) = Σ_{l<n} γ^l δ_{t+l}, [seed, time, env].
 
-    Schulman et al. (2016), eq. 14. The sum stops at the episode's end; n = 1 gives the TD residual.
+    Schulman et al. (2016), eq. 14. The sum stops at the episode's end; n = 1 gives the TD residual. Chapter 05.
 
     Raises:
         ValueError: n below 1.
