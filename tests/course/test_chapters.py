@@ -36,6 +36,13 @@ def test_the_chapter_runs_and_its_claims_hold(results, notebook):
     assert result.verdict == "passed"
 
 
+def test_the_course_makes_many_claims_in_every_chapter():
+    assert len(CHAPTERS) >= 6
+    counts = {path.stem: len(expected.load(expected.path_for(path), "quick") or {}) for path in CHAPTERS}
+    assert min(counts.values()) >= 3, counts
+    assert sum(counts.values()) >= 25, counts
+
+
 def test_every_expected_file_has_its_chapter():
     expectations = {path.stem for path in (ROOT / "chapters" / "expected").glob("*.toml")}
     assert expectations <= {path.stem for path in CHAPTERS}
