@@ -201,7 +201,7 @@ def lab(arguments: tuple[str, ...]) -> None:
     """
     from jupyterlab.labapp import LabApp
 
-    from pgcourse.course.runner import THREADS, find_chapters, find_root
+    from pgcourse.course.runner import find_chapters, find_root
 
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else ()
     options = arguments[len(named) :]
@@ -210,8 +210,6 @@ def lab(arguments: tuple[str, ...]) -> None:
         notebook = find_chapters(root, named or ("00",))[0].resolve().relative_to(root).as_posix()
     except (FileNotFoundError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    for library in THREADS:  # the kernels inherit it: several threads on the course's small tensors only slow it down
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the kernels: faster for small tensors, and repeatable
     LabApp.launch_instance([f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{notebook}", *options])
 
