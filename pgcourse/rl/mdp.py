@@ -166,6 +166,7 @@ class TabularMDP:
             ∂J/∂θ_{s,a} = d_π(s) π(a|s) A_π(s, a)
 
         Sutton et al. (2000), theorem 1; Agarwal et al. (2021), lemma C.1 (with d_π normalised there).
+        Chapter 02 derives it.
         """
         return self._gradient(theta, self.occupancy(theta))
 
