@@ -123,9 +123,8 @@ class Feedback:
         for one in self.result.checks:
             mark = "✓" if one.passed else "✗"
             lines.append(f"  {mark} {one.check.name} ({one.points}/{one.check.points})  {one.message}".rstrip())
-            if one.trial and one is self.failed[0]:
-                lines += textwrap.indent(case(one.trial), "      ").splitlines()
-            if not one.passed:
+            if one in self.failed[:1]:
+                lines += textwrap.indent(case(one.trial), "      ").splitlines() if one.trial else []
                 lines.append(f"      hint: {one.check.hint}")
         if not self.failed and (solution := reference_solution(self.result.exercise)):
             lines += ["The course's own:", solution]

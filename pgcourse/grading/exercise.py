@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
@@ -42,7 +41,7 @@ class Call:
     once on the same tensors.
     """
 
-    args: dict[str, Argument]
+    args: Mapping[str, Argument]
     gradient: tuple[str, ...] = ()
     times: int = 1
 
@@ -118,19 +117,16 @@ class Trial:
     attempted: bool = True
 
 
-Ask = Callable[[Call], Reply]
-
-
 @dataclass(frozen=True)
 class Check:
     """One property of a right answer, worth its points wholly or not at all.
 
-    `examine` puts calls to an answer, the simplest ones first, with all its randomness from the generator.
+    `calls` are what an answer is asked, the simplest first, with all their randomness from the generator.
     """
 
     name: str
     points: int
-    examine: Callable[[Ask, np.random.Generator], Iterator[Trial]]
+    calls: Callable[[np.random.Generator], Iterable[Call]]
     hint: str
 
 
@@ -138,12 +134,13 @@ class Check:
 class Exercise:
     """An exercise: `name` as in `check(name, answer)`, and `entry`, what the answer is called in a notebook.
 
-    Each mutant is a wrong answer that people really write; its docstring is the diagnosis. Difficulty and importance
-    run from 1 to 5.
+    The reference says what a right answer replies to a call. Each mutant is a wrong answer that people really write;
+    its docstring is the diagnosis. Difficulty and importance run from 1 to 5.
     """
 
     name: str
     entry: str
+    reference: Callable[[Call], Reply]
     checks: tuple[Check, ...]
     mutants: tuple[Callable[..., Any], ...]
     difficulty: int
@@ -198,25 +195,6 @@ class ExerciseResult:
         return "solved" if passed == len(self.checks) else f"{passed} of {len(self.checks)} checks"
 
 
-def compare(reference: Callable[[Call], Reply], calls: Callable[[np.random.Generator], Iterable[Call]]):
-    """The `examine` of a check that compares an answer with a reference on every call."""
-
-    def examine(ask: Ask, rng: np.random.Generator) -> Iterator[Trial]:
-        for call in calls(rng):
-            yield trial(ask, call, reference(call))
-
-    return examine
-
-
-def trial(ask: Ask, call: Call, expected: Reply) -> Trial:
-    """Ask, and compare."""
-    try:
-        reply = ask(call)
-    except AnswerError as error:
-        return Trial(call, expected, None, str(error), error.attempted)
-    return Trial(call, expected, reply, difference(reply, expected))
-
-
 def difference(reply: Reply, expected: Reply) -> str:
     """What tells a reply from the expected one: shape, dtype, NaN, value; "" if nothing does."""
     for time_number, (value, wanted) in enumerate(zip(reply.values, expected.values, strict=True)):
@@ -247,11 +225,15 @@ def _array_difference(value: np.ndarray, wanted: np.ndarray) -> str:
     allowed = ATOL[str(wanted.dtype)] + RTOL[str(wanted.dtype)] * np.abs(wanted)
     if (error[judged] <= allowed[judged]).all():
         return ""
-    if value.ndim == 0:
-        return f"{value:.4g} instead of {wanted:.4g}"
     worst = error == error.max()
     index = tuple(np.argwhere(worst)[0])
-    return f"{value[index]:.4g} instead of {wanted[index]:.4g}{_position(worst)}"
+    return f"{_instead(float(value[index]), float(wanted[index]))}{_position(worst)}"
+
+
+def _instead(value: float, wanted: float) -> str:
+    """Both numbers, with as many digits as it takes to tell them apart."""
+    pairs = ((f"{value:.{digits}g}", f"{wanted:.{digits}g}") for digits in (4, 8, 17))
+    return next(f"{a} instead of {b}" for a, b in pairs if a != b)
 
 
 def _position(where: np.ndarray) -> str:
@@ -304,10 +286,10 @@ def judge(exercise: Exercise, answer: Answer, seed: int) -> ExerciseResult:
         answer.prepare()
         end = time.monotonic() + exercise.limits.exercise_seconds
         for check in exercise.checks:
-            ask = partial(answer.ask, deadline=min(end, time.monotonic() + exercise.limits.check_seconds))
+            deadline = min(end, time.monotonic() + exercise.limits.check_seconds)
             trials[check] = []
-            for trial in check.examine(ask, draws(seed, exercise, check)):
-                trials[check].append(trial)
+            for call in check.calls(draws(seed, exercise, check)):
+                trials[check].append(_try(answer, call, exercise.reference(call), deadline))
     except AnswerStopped as error:
         stopped = str(error)
         if not trials:
@@ -327,22 +309,29 @@ def judge(exercise: Exercise, answer: Answer, seed: int) -> ExerciseResult:
     return ExerciseResult(exercise, tuple(results), attempted)
 
 
+def _try(answer: Answer, call: Call, expected: Reply, deadline: float = np.inf) -> Trial:
+    try:
+        reply = answer.ask(call, deadline)
+    except AnswerError as error:
+        return Trial(call, expected, None, str(error), error.attempted)
+    return Trial(call, expected, reply, difference(reply, expected))
+
+
 def diagnose(exercise: Exercise, trials: list[Trial]) -> str:
     """The first known mistake that behaves as the answer did in every one of the trials; "" if there is none."""
     if not any(trial.problem for trial in trials) or not all(trial.attempted for trial in trials):
         return ""
     for mutant in exercise.mutants:
-        if all(_behaves_alike(mutant, trial) for trial in trials):
+        if all(_behaves_alike(_try(InProcess(mutant), trial.call, trial.expected), trial) for trial in trials):
             return inspect.cleandoc(mutant.__doc__ or "").replace("\n", " ")
     return ""
 
 
-def _behaves_alike(mutant: Callable[..., Any], trial: Trial) -> bool:
-    try:
-        other = InProcess(mutant).ask(trial.call)
-    except AnswerError:
-        return trial.reply is None
-    return trial.reply is not None and _same(trial.reply, other)
+def _behaves_alike(one: Trial, other: Trial) -> bool:
+    """Whether both are right or both are wrong, and with the same numbers."""
+    if one.reply is None or other.reply is None:
+        return one.reply is other.reply
+    return bool(one.problem) == bool(other.problem) and _same(one.reply, other.reply)
 
 
 def _same(a: Reply, b: Reply) -> bool:
