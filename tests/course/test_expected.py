@@ -3,7 +3,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pgcourse.course import expected
@@ -234,6 +234,8 @@ samples = st.lists(numbers, min_size=3, max_size=12).filter(lambda xs: np.std(xs
 def test_any_number_can_be_accepted_and_a_wrong_one_is_seen(value, tmp_path_factory):
     path = tmp_path_factory.mktemp("expected") / "01.toml"
     made = Claim("topic/name", tuple([tuple(value) if isinstance(value, list) else (value,)]))
+    # A spread at the level of rounding is none: nothing that could be measured lies just outside of it.
+    assume(not isinstance(value, list) or made.sd > 1e-9 * max(map(abs, value)))
     assert expected.accept(path, "quick", [made]) == {}
     assert reload(path, [made]) == {}
     if isinstance(value, bool):
