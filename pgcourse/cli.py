@@ -156,7 +156,8 @@ def grade(
         click.echo(json.dumps(report.document(submissions, sandbox, seed), indent=2))
     if not finished:
         sys.exit(130)
-    if require is not None and any(graded.percent < require for graded in submissions):
+    if require is not None and (below := [graded for graded in submissions if graded.percent < require]):
+        screen.print(f"Below {require:g} %: {len(below)} of {len(submissions)}.")
         sys.exit(1)
 
 

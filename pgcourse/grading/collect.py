@@ -60,10 +60,12 @@ def collect(path: Path, entries: Iterable[str]) -> Submission:
             line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
             problem = f"{name}: {type(error).__name__}{line}: {getattr(error, 'msg', error)}"
             notes.append(problem)
-            missing.update(dict.fromkeys(re.findall(r"^(?:async +)?(?:def|class) +(\w+)", source, re.M), problem))
+            missing.update(dict.fromkeys(_seem_defined(source), problem))
             continue
         if source.lstrip().startswith("%%"):
-            notes.append(f"{name}: starts with a cell magic ({source.split()[0]}); what it defines is not seen")
+            problem = f"{name}: starts with a cell magic ({source.split()[0]}); what it defines is not seen"
+            notes.append(problem)
+            missing.update(dict.fromkeys(_seem_defined(source), problem))
         cells.append((name, code, body))
         for statement in body:
             if not _kept(statement):
@@ -101,6 +103,11 @@ def _code_cells(path: Path) -> list[tuple[str, str]]:
     if (length := sum(len(source) for _, source in code)) > CODE_CHARACTERS:
         raise Unreadable(f"the notebook has {length} characters of code, more than {CODE_CHARACTERS}")
     return code
+
+
+def _seem_defined(source: str) -> list[str]:
+    """The functions and classes in code that has no syntax tree."""
+    return re.findall(r"^(?:async +)?(?:def|class) +(\w+)", source, re.M)
 
 
 def _kept(statement: ast.stmt) -> bool:

@@ -37,9 +37,10 @@ class Process:
 
     def __init__(self, sandbox: Sandbox, limits: Limits) -> None:
         self.folder = tempfile.mkdtemp(prefix="pgcourse-grade-")
-        config = json.dumps({"memory": limits.memory, "cpu_seconds": CPU_SECONDS})
+        self.memory = limits.memory
+        config = {"memory": limits.memory, "cpu_seconds": CPU_SECONDS, "alone": bool(sandbox.prefix)}
         self.popen = subprocess.Popen(
-            sandbox.command(sandbox.worker, config),
+            sandbox.command(sandbox.worker, json.dumps(config)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -151,6 +152,8 @@ class Session:
         """The process, with the submission's definitions in it. Raises `AnswerStopped`, from then on always."""
         if self.broken:
             raise AnswerStopped(self.broken)
+        if self.process and self.process.memory != limits.memory:
+            self.stop()
         if self.process is None:
             process = self.process = Process(self.sandbox, limits)
             try:
@@ -199,7 +202,8 @@ class SessionAnswer:
     def ask(self, call: Call, deadline: float) -> Reply:
         process = self.session.start(self.limits)
         try:
-            content = process.ask(call.request(self.entry), deadline, f"{self.limits.check_seconds:g} s")
+            limit = f"{self.limits.check_seconds:g} s a check, {self.limits.exercise_seconds:g} s an exercise"
+            content = process.ask(call.request(self.entry), deadline, limit)
             if "error" not in content:
                 return Reply.parse(call, content)
             raise self._error(content["error"])

@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from pgcourse.grading.exercise import CheckResult, plain
+from pgcourse.grading.exercise import CheckResult, ExerciseResult, plain
 from pgcourse.grading.grade import Graded, exercises_for, grade, notebooks
 from pgcourse.grading.sandbox import ALWAYS, Sandbox, find
 
@@ -109,10 +109,14 @@ def details(graded: Graded) -> Table:
     table = Table("exercise", "check", "points", "", title=_text(graded.path), title_justify="left")
     table.columns[2].justify = "right"
     for result in graded.exercises:
-        name = result.exercise.name
+        name, said = result.exercise.name, set[str]()
         for check in result.checks:
+            words = [text for text in (check.message, check.diagnosis) if text and text not in said]
+            said.update(words)
             points = Text(f"{check.points}/{check.check.points}", style="green" if check.passed else "red")
-            table.add_row(name, check.check.name, points, Text(message(check)))
+            table.add_row(
+                name, check.check.name, points, Text(". ".join(words) if words or check.passed else "as above")
+            )
             name = ""
         table.add_section()
     table.add_row("total", "", f"{graded.points}/{graded.max_points}", f"{graded.percent:.0f} %")
@@ -122,13 +126,20 @@ def details(graded: Graded) -> Table:
 def overview(submissions: Sequence[Graded]) -> Table:
     """Many notebooks, a row for each."""
     table = Table("submission", "exercise by exercise", "points", "%", title="Grades", title_justify="left")
+    table.columns[0].overflow = "fold"
     for column in table.columns[2:]:
         column.justify = "right"
     for graded in submissions:
-        states = "\n".join(f"{result.exercise.name}: {result.state}" for result in graded.exercises)
+        states = "\n".join(f"{result.exercise.name}: {_state(result)}" for result in graded.exercises)
         points = f"{graded.points}/{graded.max_points}"
         table.add_row(_text(graded.path), Text(states), points, f"{graded.percent:.0f}", end_section=True)
     return table
+
+
+def _state(result: ExerciseResult) -> str:
+    """The state, and why where nothing is right."""
+    wrong = result.attempted and not result.points
+    return f"{result.state}, {result.checks[0].message}" if wrong else result.state
 
 
 def write(folder: Path, submissions: Sequence[Graded], sandbox: Sandbox, seed: int) -> None:

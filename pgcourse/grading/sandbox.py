@@ -14,7 +14,7 @@ import pgcourse
 from pgcourse.grading import worker
 
 PROBE = """
-import os, pathlib, socket, sys
+import os, socket, sys
 assert not any(os.path.isdir(p) and os.listdir(p) for p in sys.argv[1:]), "the course's folders can be seen"
 assert not os.path.exists("/etc/passwd"), "files of this computer can be seen"
 assert [name for _, name in socket.if_nameindex()] in ([], ["lo"]), "the network can be reached"
@@ -85,16 +85,13 @@ def _bwrap() -> Sandbox:
     if program is None:
         raise CannotGrade("bubblewrap (bwrap) is not installed; on Debian and Ubuntu: apt install bubblewrap")
     sandbox = Sandbox("bwrap", BWRAP_GUARANTEE, (program, *_bwrap_options()), WORKER)
-    probe = subprocess.run(
-        sandbox.command("-S", "-c", PROBE, *map(str, _hidden())),
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    if probe.stdout.strip() != "isolated":
-        reason = (probe.stderr.strip().splitlines() or ["no output"])[-1]
+    command = sandbox.command("-S", "-c", PROBE, *map(str, _hidden()))
+    try:
+        probe = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotGrade(f"bubblewrap is installed but does not start on this computer: {error}") from None
+    if probe.stdout.strip() != b"isolated":
+        reason = (probe.stderr.decode(errors="replace").strip().splitlines() or ["no output"])[-1]
         raise CannotGrade(f"bubblewrap is installed but does not isolate on this computer: {reason}")
     return sandbox
 

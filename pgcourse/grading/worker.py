@@ -136,12 +136,14 @@ class _Absent:
             raise ModuleNotFoundError(f"pgcourse {ABSENT}", name=name)
 
 
-def _limit_resources(limits: dict[str, int]) -> None:
+def _limit_resources(limits: dict[str, Any]) -> None:
     try:
         import resource
     except ImportError:  # Windows
         return
     wanted = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 16 << 20, "RLIMIT_CPU": limits["cpu_seconds"]}
+    if limits["alone"]:
+        wanted["RLIMIT_NPROC"] = 0  # no further process or thread: the limit of memory is one of each process
     # What importing torch maps is not the submission's doing, and differs by gigabytes between torch's builds.
     with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
         wanted["RLIMIT_AS"] = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") + limits["memory"]
@@ -157,13 +159,12 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what the submission prints goes to the log
     torch.set_num_threads(1)
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(inbox, requests), daemon=True).start()
     _limit_resources(limits)
     sys.meta_path.insert(0, _Absent())  # type: ignore[arg-type]
     module = types.ModuleType("submission")
     sys.modules["submission"] = module
-
-    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(inbox, requests), daemon=True).start()
     while True:
         request = requests.get()
         reply: dict[str, Any] = {}

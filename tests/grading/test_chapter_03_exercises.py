@@ -1,0 +1,254 @@
+"""The exercises of chapter 03: their notebooks, and the mistakes that their checks must find and name."""
+
+import inspect
+from dataclasses import replace
+
+import nbformat
+import pandas as pd
+import pytest
+import torch
+from nbclient import NotebookClient
+from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, reasons, write
+
+import pgcourse as pg
+from pgcourse.grading import build, check, sandbox, solved
+from pgcourse.grading.check import CheckFailed, Feedback, examine
+from pgcourse.grading.checks import EXERCISES, chapter_03
+from pgcourse.grading.exercise import InProcess, judge
+from pgcourse.grading.grade import grade
+
+ALL = list(EXERCISES.values())
+MISTAKES = [(exercise, mutant) for exercise in ALL for mutant in exercise.mutants]
+NAMES = [f"{exercise.entry}-{mutant.__name__.strip('_')}" for exercise, mutant in MISTAKES]
+
+
+def meaning(mutant):
+    return inspect.cleandoc(mutant.__doc__).replace("\n", " ")
+
+
+def diagnoses(result):
+    return {one.diagnosis for one in result.checks if not one.passed}
+
+
+# ---------------------------------------------------------------------------------------------- known mistakes
+
+
+@pytest.mark.parametrize(("exercise", "mutant"), MISTAKES, ids=NAMES)
+def test_a_known_mistake_fails_on_any_draw(exercise, mutant):
+    for seed in range(3):
+        assert judge(exercise, InProcess(mutant), seed).points < exercise.points
+
+
+@pytest.mark.parametrize(("exercise", "mutant"), MISTAKES, ids=NAMES)
+def test_the_notebook_names_a_known_mistake(exercise, mutant):
+    assert diagnoses(examine(exercise.name, mutant)) == {meaning(mutant)}
+
+
+@pytest.fixture(scope="module")
+def graded_mistakes(tmp_path_factory):
+    """All of them handed in as one notebook: the module's own source, each function of it an answer."""
+    path = write(tmp_path_factory.mktemp("mistakes") / "03_x.ipynb", inspect.getsource(chapter_03))
+    exercises = [replace(exercise, entry=mutant.__name__) for exercise, mutant in MISTAKES]
+    return dict(zip(NAMES, grade(path, exercises, sandbox.NONE, seed=7).exercises, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_known_mistake_fails_and_is_named_in_a_process_of_its_own(name, graded_mistakes):
+    result, (_, mutant) = graded_mistakes[name], MISTAKES[NAMES.index(name)]
+    assert result.points < result.exercise.points
+    assert diagnoses(result) == {meaning(mutant)}
+
+
+def test_each_mistake_has_a_diagnosis_of_its_own():
+    assert len({meaning(mutant) for _, mutant in MISTAKES}) == len(MISTAKES)
+
+
+def test_a_mistake_that_no_mutant_makes_gets_no_diagnosis():
+    """Right but for its digits: it must not be taken for a mutant that is right on the same inputs."""
+    scope = {}
+    exec(RIGHT, scope)
+    result = examine("03.reward_to_go", lambda reward, gamma: scope["right"](reward.float(), gamma).to(reward.dtype))
+    assert list(reasons(result)) == ["input and dtype"]
+    value, wanted = reasons(result)["input and dtype"].partition(" at ")[0].split(" instead of ")
+    assert value != wanted
+    assert float(value) == pytest.approx(float(wanted), rel=1e-6)
+    assert diagnoses(result) == {""}
+
+
+def test_two_mistakes_at_once_are_named_each_at_the_check_it_fails():
+    result = examine("03.loss", lambda log_prob, ret, mask: -(log_prob * ret * mask).sum(1).mean())
+    found = {one.check.name: one.diagnosis for one in result.checks if not one.passed}
+    assert found == {
+        "returns are data": meaning(chapter_03._returns_not_detached),
+        "broken padding": meaning(chapter_03._padding_times_zero),
+    }
+
+
+# ------------------------------------------------------------------------------------- the library's own answers
+
+
+def test_the_library_s_own_functions_solve_the_exercises():
+    """They were written for other shapes and other tests."""
+
+    def reward_to_go(reward, gamma):
+        flat = reward.reshape(-1, reward.shape[-1]).T.unsqueeze(0)  # [1, time, env]
+        never = torch.zeros_like(flat, dtype=torch.bool)
+        return pg.rl.reward_to_go(flat, never, never, gamma)[0].T.reshape(reward.shape)
+
+    def loss(log_prob, ret, mask):
+        shown = (x.T.unsqueeze(0) for x in (log_prob, ret, mask))
+        return pg.REINFORCE().loss(*shown).squeeze(0)
+
+    def baseline(ret, mask):
+        return pg.rl.leave_one_out_mean(ret.T.unsqueeze(0), mask.T.unsqueeze(0))[0].T
+
+    assert solved("03.reward_to_go", reward_to_go)
+    assert solved("03.baseline", baseline)
+    assert set(reasons(examine("03.loss", loss))) <= {"broken padding"}  # the library's padding is never NaN
+
+
+# ------------------------------------------------------------------------------------------------ the notebooks
+
+
+def test_the_solution_scores_everything_and_the_untouched_exercise_nothing():
+    assert grade(SOLUTION, ALL, sandbox.NONE, seed=3).percent == 100
+    untouched = grade(EXERCISE, ALL, sandbox.NONE, seed=3)
+    assert untouched.points == 0
+    assert [result.state for result in untouched.exercises] == ["not attempted"] * 3
+    assert {one.message for result in untouched.exercises for one in result.checks} == {"not attempted"}
+
+
+def run(path, monkeypatch):
+    """Execute a notebook from top to bottom in a kernel; its outputs by cell."""
+    monkeypatch.setenv("CI", "true")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
+    return {cell.id: str(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def test_the_solution_runs_from_top_to_bottom_and_trains(monkeypatch):
+    outputs = run(SOLUTION, monkeypatch)
+    for part in ("reward-to-go", "loss", "baseline"):
+        assert f"03.{part.replace('-', '_')}: solved" in outputs[f"check-{part}"]
+    assert "image/png" in outputs["train-run"]
+
+
+def test_the_untouched_exercise_runs_from_top_to_bottom(monkeypatch):
+    outputs = run(EXERCISE, monkeypatch)
+    for part in ("reward-to-go", "loss", "baseline"):
+        assert "not attempted" in outputs[f"check-{part}"]
+    assert "first solve the three exercises" in outputs["train-run"]
+
+
+def test_the_three_functions_train_exactly_as_the_library_does():
+    scope = {}
+    for cell in nbformat.read(SOLUTION, as_version=4).cells:
+        if cell.cell_type == "code" and cell.id.startswith(("imports", "answer-", "plug-in")):
+            exec(cell.source, scope)
+    mine, library = (pg.train(cls(), "CartPole-v1", seeds=3, steps=4000) for cls in (scope["Mine"], pg.REINFORCE))
+    pd.testing.assert_frame_equal(mine.curves, library.curves, rtol=1e-4)
+
+
+def test_points_and_minutes_in_the_notebook_are_those_of_the_exercises():
+    cells = nbformat.read(SOLUTION, as_version=4).cells
+    points = [cell.metadata.nbgrader.points for cell in cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    assert points == [exercise.points for exercise in ALL]
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    for one in ALL:
+        grades = f"Difficulty {one.difficulty} of 5, importance {one.importance} of 5"
+        assert f"{grades}, {one.minutes} minutes, {one.points} points." in text
+
+
+# ------------------------------------------------------------------------- from the solution to the exercise
+
+
+def test_the_exercise_notebook_is_the_one_built_from_the_solution(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert build.main(["--check"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_the_exercise_notebook_gives_nothing_away():
+    cells = {cell.id: cell.source for cell in nbformat.read(EXERCISE, as_version=4).cells}
+    answers = [source for name, source in cells.items() if name.startswith("answer-")]
+    assert len(answers) == len(ALL)
+    for source in answers:
+        signature, docstring, *rest = source.splitlines()
+        assert (signature[:4], docstring[:7]) == ("def ", '    """')
+        assert rest == ["    # YOUR CODE HERE", "    raise NotImplementedError()"]
+    assert "SOLUTION" not in "".join(cells.values())
+
+
+def test_building_writes_what_is_stale_and_checking_only_names_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert build.main([]) == 2
+    (tmp_path / "solutions").mkdir()
+    (tmp_path / "solutions" / "03_x.ipynb").write_text(SOLUTION.read_text(encoding="utf-8"), encoding="utf-8")
+    built = tmp_path / "exercises" / "03_x.ipynb"
+    assert build.main(["--check"]) == 1
+    assert not built.exists()
+    assert build.main([]) == 0
+    assert built.read_text(encoding="utf-8") == EXERCISE.read_text(encoding="utf-8")
+    assert build.main(["--check"]) == 0
+    built.write_text("{}", encoding="utf-8")
+    capsys.readouterr()
+    assert build.main(["--check"]) == 1
+    assert "03_x.ipynb: differs from its solution; run python -m pgcourse.grading.build" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------ feedback in the notebook
+
+
+def flipped(reward, gamma):
+    return -reward
+
+
+def test_a_wrong_answer_is_shown_and_raises_only_where_strict(capsys, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    check("03.reward_to_go", flipped)
+    shown = capsys.readouterr().out
+    assert "0 of 5 checks, 0 of 6 points" in shown
+    assert "✗ values (0/2)" in shown
+    assert "expected  [[0.25, 0.5 , 1. ]]" in shown
+    with pytest.raises(CheckFailed, match="0 of 5 checks"):
+        check("03.reward_to_go", flipped, strict=True)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(CheckFailed):
+        check("03.reward_to_go", flipped)
+    check("03.reward_to_go", flipped, strict=False)
+
+
+def test_a_stub_never_raises(capsys):
+    def stub(reward, gamma):
+        raise NotImplementedError
+
+    check("03.reward_to_go", stub, strict=True)
+    assert "not attempted, 0 of 6 points. Fill in reward_to_go and check again." in capsys.readouterr().out
+
+
+def test_the_solution_is_shown_once_the_exercise_is_solved_and_not_before():
+    scope = {}
+    exec(RIGHT, scope)
+    answer = Feedback(examine("03.reward_to_go", scope["right"]))
+    assert "The course's own:\ndef reward_to_go(reward, gamma):" in repr(answer)
+    assert "<summary>the course's own</summary><pre>def reward_to_go(reward, gamma):" in answer._repr_html_()
+    for text in (repr(answer), answer._repr_html_()):
+        assert "SOLUTION" not in text
+    wrong = Feedback(examine("03.reward_to_go", flipped))
+    assert "empty_like" not in repr(wrong) + wrong._repr_html_()
+
+
+def test_html_is_escaped():
+    def evil(reward, gamma):
+        raise ValueError("<script>alert(1)</script>")
+
+    html = Feedback(examine("03.reward_to_go", evil))._repr_html_()
+    assert "&lt;script&gt;" in html
+    assert "<script>" not in html
+
+
+def test_what_cannot_be_checked_is_named():
+    with pytest.raises(ValueError, match=r"no exercise is called '03.nothing'; there are: 03.reward_to_go"):
+        check("03.nothing", flipped)
+    with pytest.raises(TypeError, match=r"takes the function itself, not what it returned: 3.0"):
+        check("03.reward_to_go", 3.0)

@@ -1,0 +1,148 @@
+"""Inside bubblewrap a submission reaches nothing of this computer."""
+
+import os
+import socket
+import sys
+import time
+
+import psutil
+import pytest
+from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, TO_GO, function, reasons, submit, write
+
+from pgcourse.grading import sandbox
+from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.collect import collect
+from pgcourse.grading.exercise import judge
+from pgcourse.grading.grade import grade
+from pgcourse.grading.process import Session
+
+MARK = f"pgcourse-test-daemon-{os.getpid()}"
+
+
+@pytest.fixture(scope="module")
+def bubblewrap():
+    try:
+        return sandbox.find("bwrap")
+    except sandbox.CannotGrade as error:
+        pytest.skip(f"these need bubblewrap: {error}")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A port of this computer that takes connections."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        yield port
+
+
+ATTEMPTS = {
+    "imports_the_course": ("import pgcourse", "ModuleNotFoundError: pgcourse is not available while grading"),
+    "imports_the_course_s_parts": (
+        f"import sys; sys.meta_path.clear(); sys.path.append({str(ROOT)!r})\n"
+        "from importlib.machinery import PathFinder; sys.meta_path.append(PathFinder)\n"
+        "import pgcourse.grading.checks",
+        "ModuleNotFoundError: No module named 'pgcourse",
+    ),
+    "reads_the_solutions": (f"open({str(SOLUTION)!r})", "FileNotFoundError"),
+    "reads_the_checks": (f"open({str(ROOT / 'pgcourse' / 'cli.py')!r})", "FileNotFoundError"),
+    "reads_other_submissions": ("open(NEIGHBOUR)", "FileNotFoundError"),
+    "reads_passwords": ("open('/etc/passwd')", "FileNotFoundError"),
+    "reads_the_environment": ("import os; os.environ['PGCOURSE_TEST_SECRET']", "KeyError"),
+    "sees_other_processes": (
+        "import os; assert len([pid for pid in os.listdir('/proc') if pid.isdigit()]) > 3, 'alone'",
+        "AssertionError: alone",
+    ),
+    "signals_the_grader": (f"import os; os.kill({os.getpid()}, 0)", "ProcessLookupError"),
+    "connects": ("import socket; socket.create_connection(('127.0.0.1', PORT), timeout=5)", "ConnectionRefusedError"),
+    "connects_far_away": ("import socket; socket.create_connection(('192.0.2.1', 9), timeout=5)", "OSError"),
+    "writes_here": (f"open({MARK!r}, 'w')", "Read-only file system"),
+    "writes_to_tmp": (f"open('/tmp/{MARK}', 'w')", "Error: [Errno"),  # there may be none
+    "writes_to_memory": (f"open('/dev/shm/{MARK}', 'w')", "Read-only file system"),
+}
+HOOKS = """
+import ast
+def to_the_right_one(lines): return ['hooked = right']
+get_ipython().input_transformers_cleanup.append(to_the_right_one)
+class Rewrites(ast.NodeTransformer):
+    def visit_Return(self, node): return ast.parse('return right(reward, gamma)').body[0]
+get_ipython().ast_transformers.append(Rewrites())
+"""
+
+
+@pytest.fixture(scope="module")
+def attempts(tmp_path_factory, bubblewrap, server):
+    folder = tmp_path_factory.mktemp("attempts")
+    constants = f"NEIGHBOUR = {str(write(folder / 'neighbour.ipynb', RIGHT))!r}\nPORT = {server}"
+    cells = [function(name, f"{body}\nraise RuntimeError('got through')") for name, (body, _) in ATTEMPTS.items()]
+    cells += [HOOKS, function("hooked", "return reward"), RIGHT]
+    os.environ["PGCOURSE_TEST_SECRET"] = "secret"
+    try:
+        return submit(folder, constants, *cells, entries=[*ATTEMPTS, "hooked", "right"], where=bubblewrap)[1]
+    finally:
+        del os.environ["PGCOURSE_TEST_SECRET"]
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_nothing_of_this_computer_is_reached(attempts, name):
+    found = reasons(attempts[name])
+    assert set(found) == {check.name for check in TO_GO.checks}
+    for reason in found.values():
+        assert ATTEMPTS[name][1] in reason
+        assert "got through" not in reason
+
+
+def test_hooks_of_ipython_change_nothing(attempts):
+    assert "values" in reasons(attempts["hooked"])
+
+
+def test_a_right_answer_among_them_gets_all_points(attempts):
+    assert reasons(attempts["right"]) == {}
+
+
+def test_it_grades_as_no_sandbox_does(bubblewrap):
+    exercises = list(EXERCISES.values())
+    assert grade(SOLUTION, exercises, bubblewrap, seed=5).percent == 100
+    assert grade(EXERCISE, exercises, bubblewrap, seed=5).percent == 0
+
+
+def daemons():
+    return [one for one in psutil.process_iter(["cmdline"]) if MARK in (one.info["cmdline"] or [])]
+
+
+def test_a_daemon_does_not_outlive_the_sandbox(tmp_path, bubblewrap):
+    """For root alone it starts at all: anybody else is not allowed another process."""
+    body = f"""
+        import subprocess, sys
+        command = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)", {MARK!r}]
+        subprocess.Popen(command, start_new_session=True)
+        raise RuntimeError("started")"""
+    submission = collect(write(tmp_path / "03_x.ipynb", function("reward_to_go", body)), ["reward_to_go"])
+    session = Session(submission, bubblewrap)
+    try:
+        found = reasons(judge(TO_GO, session.answer("reward_to_go", TO_GO.limits), seed=0))
+        if os.getuid() == 0:
+            assert "RuntimeError: started" in found["values"]
+            assert daemons()
+        else:
+            assert "BlockingIOError" in found["values"]
+    finally:
+        session.stop()
+    deadline = time.monotonic() + 10
+    while daemons() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not daemons()
+
+
+def test_a_sandbox_that_cannot_isolate_is_never_used(tmp_path, monkeypatch):
+    """A program called bwrap that runs what it is given, and isolates from nothing."""
+    fake = tmp_path / "bwrap"
+    fake.write_text(f"#!/bin/sh\nexec {sys.executable} -I -S -c 'import os' \n", encoding="utf-8")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(sandbox.CannotGrade, match="does not isolate on this computer"):
+        sandbox.find("bwrap")
+    with pytest.raises(sandbox.CannotGrade, match=r"not graded without a sandbox.*does not isolate"):
+        sandbox.find("auto", several=True)
+    assert sandbox.find("auto").name == "none"
+    assert "does not isolate" in sandbox.find("auto").guarantee

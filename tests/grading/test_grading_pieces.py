@@ -1,0 +1,165 @@
+"""What grading is made of: arrays on the wire, code from notebooks, one number against another."""
+
+import base64
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from submissions import TO_GO, write
+
+from pgcourse.grading.collect import collect
+from pgcourse.grading.exercise import Reply, difference, draws, plain
+from pgcourse.grading.worker import DTYPES, Refused, decode, encode
+
+# ------------------------------------------------------------------------------------------ arrays on the wire
+
+
+@given(
+    st.sampled_from(sorted(DTYPES)).flatmap(
+        lambda dtype: arrays.arrays(np.dtype(dtype), arrays.array_shapes(min_dims=0, max_dims=4, min_side=0))
+    )
+)
+def test_an_array_comes_back_as_it_was_sent(array):
+    back = decode(encode(array))
+    assert (back.dtype, back.shape) == (array.dtype, array.shape)
+    assert back.tobytes() == array.tobytes()
+    back[...] = 0  # its own memory, writable
+
+
+def test_a_view_comes_back_as_what_it_shows():
+    array = np.arange(12.0).reshape(3, 4).T[::2]
+    np.testing.assert_array_equal(decode(encode(array)), array)
+
+
+@pytest.mark.parametrize("array", [np.array([print]), np.array([1j]), np.array(["a"]), np.zeros(2**20 + 1, "<f4")])
+def test_what_cannot_be_sent_is_refused(array):
+    with pytest.raises(Refused, match=r"dtype .* is not one of|4 MB is too large to send"):
+        encode(array)
+
+
+FOUR_BYTES = base64.b64encode(bytes(4)).decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [1.0],
+        {},
+        {"dtype": "<f4", "shape": [1]},
+        {"dtype": "<f4", "shape": [1], "data": FOUR_BYTES, "more": 1},
+        {"dtype": "|O", "shape": [1], "data": FOUR_BYTES},
+        {"dtype": ["<f4"], "shape": [1], "data": FOUR_BYTES},
+        {"dtype": "<f4", "shape": 1, "data": FOUR_BYTES},
+        {"dtype": "<f4", "shape": [True], "data": FOUR_BYTES},
+        {"dtype": "<f4", "shape": [1.0], "data": FOUR_BYTES},
+        {"dtype": "<f4", "shape": [-1, -1], "data": FOUR_BYTES},
+        {"dtype": "<f4", "shape": [1] * 9, "data": FOUR_BYTES},
+        {"dtype": "<f4", "shape": [2], "data": FOUR_BYTES},
+        {"dtype": "<f4", "shape": [10**30], "data": FOUR_BYTES},
+        {"dtype": "<f4", "shape": [1], "data": "!!!!"},
+        {"dtype": "<f4", "shape": [1], "data": 4},
+    ],
+)
+def test_what_is_no_array_is_not_decoded(value):
+    with pytest.raises(ValueError, match=r"not an array|not allowed|disagree|base64"):
+        decode(value)
+
+
+# ------------------------------------------------------------------------------------------ code from notebooks
+
+
+def kept(tmp_path, *cells, entries=("answer",)):
+    """The names that are executed, in order, and the submission."""
+    submission = collect(write(tmp_path / "03_x.ipynb", *cells), entries)
+    return [name for cell in submission.cells for _, names in cell.keep for name in names], submission
+
+
+def test_only_what_an_answer_needs_is_kept(tmp_path):
+    names, submission = kept(
+        tmp_path,
+        "import torch, os\nimport subprocess\nfrom math import *",
+        "SCALE = -1.5e3\nUNUSED = 3\nRUN = train()",
+        "def helper(x): return SCALE * x\ndef other(): pass",
+        "for _ in range(10**9): pass\nprint('hello')",
+        "def answer(x): return helper(torch.sqrt(x)) + RUN",
+    )
+    assert names == ["torch", "os", "*", "SCALE", "helper", "answer"]
+    assert submission.missing["RUN"] == "cell 2: only imports, definitions and literal constants are kept"
+
+
+def test_a_name_defined_twice_is_kept_twice_and_in_order(tmp_path):
+    _, submission = kept(tmp_path, "def answer(x): return 1", "def answer(x): return 2")
+    assert [cell.name for cell in submission.cells] == ["cell 1", "cell 2"]
+
+
+def test_decorators_defaults_and_bases_are_needed_too(tmp_path):
+    cell = (
+        "import torch\nGAMMA = 0.9\nclass A: pass\nclass B(A): pass\n@torch.no_grad()\ndef answer(x, g=GAMMA, b=B): 0"
+    )
+    names, _ = kept(tmp_path, cell)
+    assert names == ["torch", "GAMMA", "A", "B", "answer"]
+
+
+# --------------------------------------------------------------------------------- one number against another
+
+
+def found(value, wanted):
+    return difference(Reply((np.asarray(value),)), Reply((np.asarray(wanted),)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rounding_is_forgiven_and_no_more_than_that(dtype):
+    wanted = np.array([3.0, -7.0], dtype)
+    rounding = {"float32": 1e-5, "float64": 1e-12}[dtype]
+    assert found(wanted * (1 + rounding), wanted) == ""
+    assert found((wanted * np.array([1, 1 + 10_000 * rounding])).astype(dtype), wanted).endswith(" at [1]")
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "reason"),
+    [
+        ([1.0, 2.5], [1.0, 2.0], "2.5 instead of 2 at [1]"),
+        (1.5, 2.0, "1.5 instead of 2"),
+        ([[1.0], [np.nan]], [[1.0], [2.0]], "NaN at [1, 0]"),
+        (-np.inf, 2.0, "infinite"),
+        ([1.0], 1.0, "shape [1], expected []"),
+        (np.float32(1), np.float64(1), "dtype float32, expected float64"),
+        ([True], [1.0], "dtype bool, expected float64"),
+        ([np.nan, np.inf, 5.0], [np.nan, np.nan, 5.0], ""),  # NaN is wanted where anything will do
+        (1 + 1e-7, 1.0, "1.0000001 instead of 1"),
+    ],
+)
+def test_a_difference_is_put_into_words(value, wanted, reason):
+    assert found(value, wanted) == reason
+
+
+def test_gradients_are_compared():
+    one = np.ones(2)
+
+    def compare(gradient, wanted):
+        return difference(Reply((one,), {"x": gradient}), Reply((one,), {"x": wanted}))
+
+    assert compare(one, one) == compare(None, None) == compare(0 * one, None) == ""
+    assert compare(2 * one, one) == "gradient by x: 2 instead of 1 at [0]"
+    assert compare(one, None) == compare(one * np.nan, None) == "a gradient flows into x"
+    assert compare(None, one) == "no gradient reaches x (was it detached, or turned into a number?)"
+
+
+def test_every_check_has_draws_of_its_own():
+    def numbers(check, seed):
+        return [call.args["reward"].tolist() for call in check.calls(draws(seed, TO_GO, check))]
+
+    values = TO_GO.checks[0]
+    assert numbers(values, 3) == numbers(values, 3) != numbers(values, 4)
+    first = {draws(3, TO_GO, check).random() for check in TO_GO.checks}
+    assert len(first) == len(TO_GO.checks)
+
+
+@given(st.text(max_size=2000))
+def test_text_of_strangers_is_one_short_printable_line(text):
+    assert plain(text).isprintable()
+    assert len(plain(text)) <= 300
+    assert plain(plain(text)) == plain(text)

@@ -1,0 +1,359 @@
+"""Whatever is handed in gets a grade and a reason, and none that it did not earn.
+
+Real processes, without a sandbox: so nothing here reaches beyond its own process. What would, runs inside bubblewrap.
+"""
+
+import json
+import os
+import pickle
+import re
+import sys
+
+import nbformat
+import psutil
+import pytest
+from submissions import RIGHT, SOLUTION, TO_GO, function, reasons, submit, write
+
+from pgcourse.grading import sandbox
+from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.exercise import Limits
+from pgcourse.grading.grade import grade
+
+ALL = list(EXERCISES.values())
+EVERY_CHECK = {check.name for check in TO_GO.checks}
+
+
+# --------------------------------------------------------------------- right answers, whatever else is around them
+
+RIGHT_ANSWERS = {
+    "noisy": """
+        import sys, warnings
+        warnings.warn("careful")
+        print("x" * 100_000, file=sys.stderr)
+        print("y" * 100_000)
+        return right(reward, gamma)""",
+    "warns_of_errors": """
+        import warnings
+        warnings.simplefilter("error")
+        return right(reward, gamma)""",
+    "uses_constants": "return right(reward * ONE, float(gamma)) * TABLE['one'] + halve(0)",
+    "redefined": "return right(reward, gamma)",
+    "restores_its_input": """
+        ret = right(reward, gamma)
+        reward.mul_(2).div_(2)
+        return ret""",
+}
+SURROUNDINGS = [
+    "def unrelated(:",
+    "while True: pass",
+    "raise SystemExit",
+    "%matplotlib inline\n!exit 3\n?what",
+    "ONE = 1.0\nTABLE = {'one': 1}\nhalve = lambda x: x / 2\nfrom pgcourse.grading import check",
+    function("redefined", "return reward"),
+]
+
+# ------------------------------------------------------------ wrong answers: (body, the check it fails, the reason)
+
+WRONG_ANSWERS = {
+    "stub": ("raise NotImplementedError()", "values", "not attempted"),
+    "nothing": ("right(reward, gamma)", "values", "returned None (is a `return` missing?), expected a torch.Tensor"),
+    "not_a_number": ("return right(reward, gamma) * float('nan')", "values", "NaN at [0, 0]"),
+    "infinite": ("return right(reward, gamma) / 0", "values", "infinite at [0, 0]"),
+    "complex_numbers": (
+        "return right(reward, gamma).to(torch.complex64)",
+        "values",
+        "dtype complex64 is not one of real numbers or booleans",
+    ),
+    "wrong_shape": ("return right(reward, gamma)[..., :1]", "values", "shape [1, 1], expected [1, 3]"),
+    "wrong_dtype": ("return right(reward, gamma).double()", "values", "dtype float64, expected float32"),
+    "text": ("return 'ten'", "values", "returned an object of type str, expected a torch.Tensor"),
+    "numpy": ("return right(reward, gamma).numpy()", "values", "object of type ndarray, expected a torch.Tensor"),
+    "objects": ("import numpy as np; return np.array([print])", "values", "an object of type ndarray"),
+    "subclass": ("return right(reward, gamma).as_subclass(Same)", "values", "returned an object of type Same"),
+    "equal_to_all": ("return Equal()", "values", "returned an object of type Equal, expected a torch.Tensor"),
+    "large": ("return torch.zeros(8_000_000)", "values", "an array of 32 MB is too large to send"),
+    "raises": ("return reward['first']", "values", "IndexError: "),
+    "names_its_line": ("x = 1\nraise ValueError('here')", "values", ", line 4)"),
+    "endless_recursion": ("return endless_recursion(reward, gamma)", "values", "RecursionError"),
+    "needs_a_run": ("return right(reward, gamma) * TRAINED", "values", "cell 2: only imports, definitions and literal"),
+    "needs_a_module": ("return no_such_module.f(reward)", "values", "cell 1: ModuleNotFoundError: No module named"),
+    "needs_the_course": ("import pgcourse; return 0", "values", "pgcourse is not available while grading"),
+    "crashes_when_long": ("assert len(reward.T) < 99; return right(reward, gamma)", "long episodes", "AssertionError"),
+    "changes_its_input": (
+        "ret = right(reward, gamma); reward.zero_(); return ret",
+        "input and dtype",
+        "called again on the same input: 0 instead of",
+    ),
+    "terminal_codes": ("raise ValueError('\\x1b[31m</script>\\u202e\\0' + 'x' * 10**6)", "values", "�[31m</script>��x"),
+    "nasty_exception": ("raise Nasty()", "values", "Nasty: (its message could not be read)"),
+}
+CLASSES = """
+import torch
+import no_such_module
+class Same(torch.Tensor):
+    def __eq__(self, other): return True
+class Equal(float):
+    def __eq__(self, other): return True
+    __hash__ = None
+class Nasty(Exception):
+    def __str__(self): raise ValueError
+"""
+
+
+@pytest.fixture(scope="module")
+def class_of(tmp_path_factory):
+    """One notebook with all of these answers: they share a process, and no one's mistake costs another a point."""
+    wrong = [function(name, body) for name, (body, _, _) in WRONG_ANSWERS.items()]
+    right = [function(name, body) for name, body in RIGHT_ANSWERS.items()]
+    cells = [CLASSES, "TRAINED = float('1')", *SURROUNDINGS, RIGHT, *wrong, *right]
+    cells += ["def one_argument(reward): return reward", "def unclosed(reward, gamma:\n    return reward"]
+    cells += ["%%time\ndef timed(reward, gamma):\n    return reward"]
+    entries = [*WRONG_ANSWERS, *RIGHT_ANSWERS, "one_argument", "unclosed", "timed", "renamed"]
+    return submit(tmp_path_factory.mktemp("class"), *cells, entries=entries)
+
+
+@pytest.mark.parametrize("name", RIGHT_ANSWERS)
+def test_a_right_answer_gets_all_points(class_of, name):
+    result = class_of[1][name]
+    assert reasons(result) == {}
+    assert result.state == "solved"
+
+
+@pytest.mark.parametrize("name", WRONG_ANSWERS)
+def test_a_wrong_answer_gets_a_reason(class_of, name):
+    _, check, reason = WRONG_ANSWERS[name]
+    found = reasons(class_of[1][name])
+    assert reason in found[check]
+    assert set(found) == (EVERY_CHECK if check == "values" else {check})
+    assert len(found[check]) <= 300
+    assert found[check].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("one_argument", r"TypeError: one_argument\(\) takes 1 positional argument but 2 were given"),
+        ("renamed", "not defined: there is no function renamed"),
+        ("unclosed", r"not defined: cell \d+: SyntaxError in line 1: '\(' was never closed"),
+        ("timed", r"not defined: cell \d+: starts with a cell magic \(%%time\); what it defines is not seen"),
+    ],
+)
+def test_an_answer_that_cannot_be_called_gets_a_reason(class_of, name, reason):
+    found = reasons(class_of[1][name])
+    assert set(found) == EVERY_CHECK
+    assert all(re.fullmatch(reason, one) for one in found.values())
+
+
+def test_a_syntax_error_elsewhere_costs_nothing_and_its_cell_is_named(class_of):
+    graded, _ = class_of
+    assert any(note.startswith("cell 3: SyntaxError in line 1") for note in graded.notes)
+
+
+def test_what_is_printed_is_kept_up_to_a_limit(class_of):
+    graded, _ = class_of
+    assert "xxx" in graded.log
+    assert "yyy" in graded.log or len(graded.log) == 64 << 10
+    assert len(graded.log) <= 64 << 10
+
+
+def test_metadata_does_not_matter(tmp_path):
+    """Check cells deleted, duplicated and edited; points, ids and locks changed: graded as if nothing had been."""
+    notebook = nbformat.read(SOLUTION, as_version=4)
+    checks = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    notebook.cells.remove(checks[0])
+    checks[1].source = "assert True"
+    notebook.cells.append(checks[2].copy())
+    for cell in notebook.cells:
+        if "nbgrader" in cell.metadata:
+            cell.metadata.nbgrader |= {"points": 1000, "grade_id": "same", "locked": False, "solution": False}
+        cell.pop("id", None)
+    path = tmp_path / "03_x.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    graded = grade(path, ALL, sandbox.NONE, seed=7)
+    assert (graded.points, graded.max_points) == (21, 21)
+
+
+# ------------------------------------------------------------------------------------- tampering inside the process
+
+TAMPERING = {
+    "comparisons": """
+        import builtins, math, numpy as np, torch
+        for module, names in ((np, "allclose isclose array_equal isnan abs"), (torch, "allclose equal isclose")):
+            for name in names.split():
+                setattr(module, name, lambda *a, **k: True)
+        np.testing.assert_allclose = math.isclose = lambda *a, **k: True
+        return torch.zeros_like(reward)""",
+    "built_ins": """
+        import builtins
+        builtins.AssertionError = builtins.ValueError = builtins.all = builtins.any = lambda *a: True
+        return torch.zeros_like(reward)""",
+    "modules": """
+        import sys
+        for name in ("pgcourse", "pgcourse.grading", "pgcourse.grading.exercise"):
+            sys.modules[name] = type("Fake", (), {"difference": lambda *a: "", "__getattr__": lambda *a: True})()
+        return torch.zeros_like(reward)""",
+    "worker": """
+        import __main__
+        __main__.perform = lambda *a: {"verdict": "right", "points": 6}
+        return torch.zeros_like(reward)""",
+}
+
+
+@pytest.mark.parametrize("name", TAMPERING)
+def test_tampering_earns_nothing(tmp_path, name):
+    _, results = submit(tmp_path, function(name, TAMPERING[name]), entries=[name])
+    assert set(reasons(results[name])) == EVERY_CHECK
+
+
+def test_no_expected_value_is_in_the_process(tmp_path):
+    body = "import sys; raise RuntimeError([name for name in sys.modules if name.startswith('pgcourse')])"
+    _, results = submit(tmp_path, function("looks", body), entries=["looks"])
+    assert set(reasons(results["looks"]).values()) == {"RuntimeError: [] (cell 1, line 3)"}
+
+
+# --------------------------------------------------------------------------- processes that die, hang or send rubbish
+
+FRAMES = """
+import os, stat, struct, sys
+def pipes():
+    "Descriptors of this process that lead to the grader and to nobody else."
+    for fd in range(3, 32):
+        try:
+            if stat.S_ISFIFO(os.fstat(fd).st_mode): yield fd
+        except OSError: pass
+def send(content, size=None):
+    for fd in pipes():
+        try: os.write(fd, struct.pack('>I', len(content) if size is None else size) + content)
+        except OSError: pass
+def question():
+    "The id of the question that is being answered."
+    frame = sys._getframe()
+    while frame.f_code.co_name != 'main': frame = frame.f_back
+    return frame.f_locals['request']['id']
+"""
+FORGED = """send(('{"id": "%%s", %s}' %% question()).encode())"""
+
+MISBEHAVIOUR = {
+    "os_exit": ("import os; os._exit(0)", "the process exited with status 0"),
+    "sys_exit": ("import sys; sys.exit(0)", "the process exited with status 0"),
+    "segmentation_fault": ("import ctypes; ctypes.string_at(0)", "the process exited, killed by SIGSEGV"),
+    "sleeps": ("import time; time.sleep(99)", "over the time limit of 0.5 s a check, 2 s an exercise"),
+    "swallows": (
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "over the time limit of 0.5 s a check, 2 s an exercise",
+    ),
+    "closes_its_pipes": ("import time\nfor fd in pipes(): os.close(fd)\ntime.sleep(99)", "the process closed its conn"),
+    "memory_bomb": ("x = []\nwhile True: x.append(bytearray(1 << 24))", "over the memory limit of 0.25 GiB"),
+    "tensor_bomb": ("return torch.ones(1 << 36)", "over the memory limit of 0.25 GiB"),
+    "scores": ("send(b'{\"points\": 6}')", "protocol violation: an answer to no question"),
+    "not_json": ("send(b'[[[[' * 9999)", "protocol violation: not JSON"),
+    "pickle": ("send(PICKLE)", "protocol violation: not JSON"),
+    "enormous": (
+        "send(b'', 32 << 20)\nwhile True: send(b' ' * 65532)",
+        "protocol violation: a reply that is too large",
+    ),
+    "too_few_values": (FORGED % '"values": [], "gradients": []', "protocol violation: not as many values"),
+    "object_dtype": (
+        FORGED % '"values": [{"dtype": "|O", "shape": [1], "data": "AAAAAAAAAAA="}], "gradients": []',
+        "protocol violation: dtype not allowed",
+    ),
+    "wrong_size": (
+        FORGED % '"values": [{"dtype": "<f4", "shape": [1000000000], "data": "AAAA"}], "gradients": []',
+        "protocol violation: data and shape disagree",
+    ),
+    "error_without_words": (FORGED % '"error": {"type": 3}', "protocol violation: an error without words"),
+}
+SHORT = Limits(check_seconds=0.5, exercise_seconds=2.0)
+LIMITS = {
+    "sleeps": SHORT,
+    "swallows": SHORT,
+    "memory_bomb": Limits(memory=1 << 28),
+    "tensor_bomb": Limits(memory=1 << 28),
+}
+LINUX_ONLY = {"memory_bomb", "tensor_bomb"}
+
+
+class Bomb:
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+@pytest.fixture(scope="module")
+def misbehaved(tmp_path_factory):
+    """All of them in one notebook, a right answer behind them; with the processes and folders that were left over."""
+    folder = tmp_path_factory.mktemp("misbehaviour")
+    bomb = pickle.dumps(Bomb(str(folder / "unpickled")))
+    names = [name for name in MISBEHAVIOUR if sys.platform == "linux" or name not in LINUX_ONLY]
+    cells = [FRAMES, f"PICKLE = {bomb!r}", *(function(name, MISBEHAVIOUR[name][0]) for name in names), RIGHT]
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    _, results = submit(folder, *cells, entries=[*names, "right"], limits=LIMITS)
+    left = {process.pid for process in psutil.Process().children(recursive=True)} - before
+    return results, left, (folder / "unpickled").exists()
+
+
+@pytest.mark.parametrize("name", MISBEHAVIOUR)
+def test_a_process_that_misbehaves_gets_nothing(misbehaved, name):
+    if name in LINUX_ONLY and sys.platform != "linux":
+        pytest.skip("memory is limited on Linux only")
+    found = reasons(misbehaved[0][name])
+    assert set(found) == EVERY_CHECK
+    assert MISBEHAVIOUR[name][1] in found["values"]
+    assert found["long episodes"] == f"not run: {found['values']}"
+
+
+def test_the_answers_behind_them_are_graded_still(misbehaved):
+    assert reasons(misbehaved[0]["right"]) == {}
+
+
+def test_nothing_is_left_of_them(misbehaved):
+    _, processes, unpickled = misbehaved
+    assert not processes
+    assert not unpickled
+
+
+def test_a_submission_that_dies_while_it_is_loaded_gets_a_reason(tmp_path):
+    _, results = submit(
+        tmp_path,
+        "class Dies:\n    import os; os._exit(3)",
+        function("answer", "return Dies"),
+        RIGHT,
+        entries=["answer", "right"],
+    )
+    assert set(reasons(results["answer"]).values()) == {"while loading: the process exited with status 3"}
+    assert reasons(results["right"]) == reasons(results["answer"])
+
+
+# --------------------------------------------------------------------------------------------- what is no notebook
+
+
+def sparse(path):
+    with path.open("wb") as file:
+        file.truncate(100 << 20)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: path.write_text("", encoding="utf-8"), "not a valid notebook (nbformat 4)"),
+        (lambda path: path.write_text("\x1b[0mhello", encoding="utf-8"), "not a valid notebook (nbformat 4)"),
+        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "not a valid notebook (nbformat 4)"),
+        (lambda path: path.write_text('{"cells": 3}', encoding="utf-8"), "not a valid notebook (nbformat 4)"),
+        (lambda path: path.write_text('{"cells": [{}]}', encoding="utf-8"), "not a valid notebook (nbformat 4)"),
+        (lambda path: path.write_text("[" * 100_000, encoding="utf-8"), "not a valid notebook (nbformat 4)"),
+        (lambda path: path.symlink_to("nowhere"), "cannot be read: No such file or directory"),
+        (lambda path: write(path, "x = 1\n" * 200_000), "1200000 characters of code, more than 1048576"),
+        (sparse, "the notebook has 100 MB, more than 50 MB: clear its outputs and try again"),
+    ],
+    ids=["empty", "text", "binary", "cells-3", "cell-empty", "nested", "dead-link", "long", "large"],
+)
+def test_a_file_that_is_no_notebook_gets_a_reason(tmp_path, make, reason):
+    path = tmp_path / "03_x.ipynb"
+    make(path)
+    graded = grade(path, ALL, sandbox.NONE, seed=0)
+    assert (graded.points, graded.max_points) == (0, 21)
+    assert all(reason in one.message for result in graded.exercises for one in result.checks)
