@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from pgcourse.lab.engines import Done, Failed, Progress, local
+from pgcourse.lab.engines.local import _interrupts_held_back
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and SIGINT")
 
@@ -95,3 +97,24 @@ def test_no_orphans_when_the_parent_is_interrupted_or_killed(tmp_path, how):
     assert parent.returncode == (130 if how == signal.SIGINT else -how)
     assert "Traceback" not in errors
     assert not list(marks.iterdir())
+
+
+@posix
+def test_an_interrupt_waits_until_a_process_has_started():
+    """Whichever thread the signal reaches: half a message to a new process is a traceback on the user's screen."""
+    inside, reached = threading.Event(), threading.Event()
+
+    def interrupt() -> None:
+        inside.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        reached.set()
+
+    other = threading.Thread(target=interrupt)  # with signals as they are outside of the block
+    other.start()
+    with pytest.raises(KeyboardInterrupt), _interrupts_held_back():
+        inside.set()
+        reached.wait()
+        time.sleep(0.01)
+        reached.clear()
+    assert not reached.is_set()
+    other.join()

@@ -1,41 +1,26 @@
-"""Where tasks are computed. An engine yields what happens to its tasks as it happens."""
+"""The processors of this machine: a fresh process for each task."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, NamedTuple, TypeAlias
+from types import FrameType
+from typing import Any
 
 import torch
 
+from pgcourse.lab.engines.events import Done, Event, Failed, Progress, Task
+
 REPORT_EVERY = 0.2  # seconds between two reports of a task's progress
-
-
-class Progress(NamedTuple):
-    task: int
-    fraction: float
-
-
-class Done(NamedTuple):
-    task: int
-    result: Any
-
-
-class Failed(NamedTuple):
-    task: int
-    error: str
-
-
-Event: TypeAlias = Progress | Done | Failed
-Task: TypeAlias = Callable[[Any, Callable[[float], None]], Any]
 
 
 def local(function: Task, arguments: Sequence[Any], workers: int) -> Generator[Event, None, None]:
@@ -115,11 +100,29 @@ def _end(*_: object) -> None:
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
     """Ctrl-C waits until the block is left; processes started in it never see one, from their first moment on."""
+    if threading.current_thread() is not threading.main_thread():  # Python interrupts the main thread only
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    # Not masked alone: another thread of the process may still be sent the signal, and pass it on to this one.
+    handler = signal.signal(signal.SIGINT, lambda *interrupt: held.append(interrupt))
+    try:
+        with _masked(signal.SIGINT):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held and callable(handler):
+            handler(*held[0])
+
+
+@contextmanager
+def _masked(number: int) -> Iterator[None]:
+    """Processes started in the block inherit that this signal is blocked."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # here, because starting it lets interrupts through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # here, because starting it unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield
     finally:
