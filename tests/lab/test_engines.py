@@ -109,12 +109,16 @@ def test_an_interrupt_waits_until_a_process_has_started():
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         reached.set()
 
+    def start_a_process() -> None:
+        with _interrupts_held_back():
+            inside.set()
+            reached.wait()
+            time.sleep(0.01)
+            reached.clear()
+
     other = threading.Thread(target=interrupt)  # with signals as they are outside of the block
     other.start()
-    with pytest.raises(KeyboardInterrupt), _interrupts_held_back():
-        inside.set()
-        reached.wait()
-        time.sleep(0.01)
-        reached.clear()
+    with pytest.raises(KeyboardInterrupt):
+        start_a_process()
     assert not reached.is_set()
     other.join()
