@@ -70,22 +70,47 @@ def run(
 Examples:
   pgcourse study list                          every study and how much of it is there
   pgcourse study reinforce-cartpole --dry-run  what would be computed
-  pgcourse study reinforce-cartpole            compute what is missing"""
+  pgcourse study reinforce-cartpole            compute what is missing
+  pgcourse study a2c-cartpole --engine ray --address 10.0.0.1:6379 --checkpoints /shared/checkpoints"""
 )
 @click.argument("names", nargs=-1, required=True, metavar="list | NAME...")
 @click.option("--dry-run", is_flag=True, help="Show the state of every run and compute nothing.")
 @click.option("--refresh", is_flag=True, help="Compute again what is there, too.")
 @click.option("--prune", is_flag=True, help="Delete records that no variant leads to any more.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Runs at a time.  [default: cores]")
-def study(names: tuple[str, ...], dry_run: bool, refresh: bool, prune: bool, workers: int | None) -> None:
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Runs at a time.  [default: as many as fit]")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--address", help="Of a Ray cluster; without one, Ray runs on this machine.")
+@click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="For the state of unfinished runs, seen by all nodes.  [default: beside the records; none on a cluster]",
+)
+def study(
+    names: tuple[str, ...],
+    dry_run: bool,
+    refresh: bool,
+    prune: bool,
+    workers: int | None,
+    engine: str,
+    address: str | None,
+    checkpoints: Path | None,
+) -> None:
     """Compute the studies declared in results/NAME/study.toml.
 
-    A run whose record is there is not computed again. Ctrl-C keeps every finished run.
+    A run whose record is there is not computed again. Ctrl-C keeps every finished run, and of the others what they had
+    computed up to their last checkpoint.
     """
+    from functools import partial
+
+    import torch
     from rich.console import Console
 
-    from pgcourse.lab import Study, StudyError, console
+    from pgcourse.lab import Checkpoints, Study, StudyError, console, engines
 
+    if address is not None and engine != "ray":
+        raise click.UsageError("--address is that of a Ray cluster: add --engine ray")
+    torch.set_num_threads(1)  # as in the processes that compute: what they left is compared with this one
     screen = Console()
     try:
         if names == ("list",):
@@ -94,9 +119,26 @@ def study(names: tuple[str, ...], dry_run: bool, refresh: bool, prune: bool, wor
         studies = [Study.read(name) for name in dict.fromkeys(names)]
         for each in studies:
             each.check()
+        if engine == "ray":
+            from pgcourse.lab.engines.ray import ray
+
+            compute = partial(ray, address=address, workers=workers)
+        else:
+            compute = partial(engines.local, workers=workers)
+        status = console.compute(
+            screen,
+            studies,
+            compute,
+            (lambda each: Checkpoints(checkpoints))
+            if checkpoints
+            else (lambda each: None if address else each.checkpoints),
+            dry_run=dry_run,
+            refresh=refresh,
+            prune=prune,
+        )
     except StudyError as error:
         raise click.ClickException(str(error)) from None
-    sys.exit(console.compute(screen, studies, workers, dry_run=dry_run, refresh=refresh, prune=prune))
+    sys.exit(status)
 
 
 @main.command(

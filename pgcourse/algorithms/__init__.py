@@ -5,7 +5,7 @@ from pgcourse.algorithms.evaluate import evaluate
 from pgcourse.algorithms.learner import Learner, default_critic, default_policy
 from pgcourse.algorithms.reinforce import REINFORCE
 from pgcourse.algorithms.rollout import episodes, rollout
-from pgcourse.algorithms.train import Algorithm, Iteration, Run, TrainedPolicy, train, training
+from pgcourse.algorithms.train import Algorithm, Checkpoint, Curves, Iteration, Run, TrainedPolicy, train, training
 
 ALGORITHMS: dict[str, type] = {"reinforce": REINFORCE, "a2c": A2C}
 
@@ -14,6 +14,8 @@ __all__ = [
     "ALGORITHMS",
     "REINFORCE",
     "Algorithm",
+    "Checkpoint",
+    "Curves",
     "Iteration",
     "Learner",
     "Run",

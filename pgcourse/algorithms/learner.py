@@ -41,6 +41,24 @@ class Learner:
             Adam(critic.init(streams.child("phi")), critic_lr, max_grad_norm),
         )
 
+    def state(self) -> dict[str, Tensor]:
+        """A copy of all that has been learnt, step sizes' statistics included: see `load`."""
+        return {
+            f"{name}.{key}": tensor
+            for name, optimizer in self._optimizers.items()
+            for key, tensor in optimizer.state().items()
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `state` returned for a learner of the same kind."""
+        for name, optimizer in self._optimizers.items():
+            prefix = f"{name}."
+            optimizer.load({key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)})
+
+    @property
+    def _optimizers(self) -> dict[str, Adam]:
+        return {"policy": self.policy_optimizer, "critic": self.critic_optimizer}
+
     @property
     def theta(self) -> Tensor:
         return self.policy_optimizer.parameters

@@ -48,6 +48,17 @@ class TrainedPolicy:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """All that training needs to go on from a moment at which the worlds are made anew: see `training`."""
+
+    number: int  # iterations so far
+    steps: Tensor  # [seed]
+    active: Tensor  # [seed]
+    final: Tensor  # θ, for each seed that has used up its steps the one it had then
+    learner: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
 class Iteration:
     """One update of every seed. All tensors are [seed]."""
 
@@ -59,6 +70,7 @@ class Iteration:
     total_length: Tensor  # and of their lengths
     metrics: dict[str, Tensor]
     policy: TrainedPolicy
+    checkpoint: Checkpoint | None  # where the worlds are made anew after this iteration
 
 
 @dataclass(frozen=True)
@@ -77,29 +89,43 @@ def training(
     steps: int = 100_000,
     policy: Policy | None = None,
     critic: Critic | None = None,
+    restart_every: int | None = None,
+    resume: Checkpoint | None = None,
 ) -> Iterator[Iteration]:
     """Train all seeds side by side, yielding after every update until each seed has seen `steps` environment steps.
 
     Saving, showing progress and stopping early belong to the caller. What a seed does depends on no other seed: where
     whole episodes use up one seed's steps earlier than another's, the first one's policy is kept from that moment on.
 
+    Each time that all seeds have passed another `restart_every` steps, the worlds are made anew, whether or not anybody
+    keeps the iteration's `checkpoint`. Not every simulator can save what it is doing; so nothing has to, and training
+    that resumes from a checkpoint, with all other arguments as they were, gives the same bits as if it had never
+    stopped.
+
     Raises:
-        ValueError: unknown environment, unsupported space, or steps below 1.
+        ValueError: unknown environment, unsupported space, steps or restart_every below 1.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, got {steps}")
+    if restart_every is not None and restart_every < 1:
+        raise ValueError(f"restart_every must be 1 or more, got {restart_every}")
     streams = Streams(seeds)
     world = make(env, algorithm.envs)
     policy = policy or default_policy(world)
     critic = critic or default_critic(world)
     learner = algorithm.start(policy, critic, streams.child("init"))
-    obs = world.reset(streams.child("reset"))
-    done_steps = torch.zeros(len(streams), dtype=torch.int64)
-    active = torch.ones(len(streams), dtype=torch.bool)
-    final = learner.theta.detach().clone()
+    if resume is None:
+        number = 0
+        done_steps = torch.zeros(len(streams), dtype=torch.int64)
+        active = torch.ones(len(streams), dtype=torch.bool)
+        final = learner.theta.detach().clone()
+        obs = world.reset(streams.child("reset"))
+    else:
+        number, done_steps, active, final = resume.number, resume.steps, resume.active, resume.final
+        learner.load(resume.learner)
+        obs = world.reset(streams.child(f"reset {number}"))
     ends = Episodes.start(len(streams), world.envs)
-    number = 0
     while active.any():
         noise = streams.child(number)
         if algorithm.rollout is None:
@@ -111,12 +137,20 @@ def training(
             raise FloatingPointError(f"{world.name} gave a reward that is NaN or infinite in iteration {number}")
         ends, (count, total_return, total_length) = ends.follow(batch)
         metrics = algorithm.update(learner, batch, min(1.0, done_steps.min().item() / steps))
-        done_steps = done_steps + batch.mask.sum((1, 2))
+        before, done_steps = done_steps, done_steps + batch.mask.sum((1, 2))
         final = learner.theta.detach().where(active.unsqueeze(1), final)
         trained = TrainedPolicy(policy, final, streams.seeds, env)
-        yield Iteration(number, done_steps, active, count, total_return, total_length, metrics, trained)
-        active = active & (done_steps < steps)
+        trained_now, active = active, active & (done_steps < steps)
         number += 1
+        checkpoint = None
+        if restart_every and done_steps.min() // restart_every > before.min() // restart_every and active.any():
+            checkpoint = Checkpoint(number, done_steps, active, final, learner.state())
+            world = make(env, algorithm.envs)
+            obs = world.reset(streams.child(f"reset {number}"))
+            ends = Episodes.start(len(streams), world.envs)
+        yield Iteration(
+            number - 1, done_steps, trained_now, count, total_return, total_length, metrics, trained, checkpoint
+        )
 
 
 def train(
@@ -172,9 +206,12 @@ class Curves:
     `length` (their means, undiscounted; NaN where no episode ended), and the means of the algorithm's metrics.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, iterations: dict[str, Tensor] | None = None) -> None:
         self.width = max(1, steps // REPORTS)
         self.rows: list[dict[str, Tensor]] = []
+        if iterations:
+            columns = zip(*(column.unbind(1) for column in iterations.values()), strict=True)
+            self.rows = [dict(zip(iterations, row, strict=True)) for row in columns]
 
     def add(self, iteration: Iteration) -> None:
         self.rows.append(
@@ -188,8 +225,12 @@ class Curves:
             }
         )
 
+    def iterations(self) -> dict[str, Tensor]:
+        """Everything added so far, each [seed, iteration]: with it another `Curves` goes on where this one is."""
+        return {name: torch.stack([row[name] for row in self.rows], 1) for name in self.rows[0]}
+
     def frame(self, seeds: Iterable[int]) -> pd.DataFrame:
-        columns = {name: torch.stack([row[name] for row in self.rows], 1).flatten().numpy() for name in self.rows[0]}
+        columns = {name: column.flatten().numpy() for name, column in self.iterations().items()}
         table = pd.DataFrame({"seed": np.repeat(list(seeds), len(self.rows)), **columns})
         table = table[table.pop("active")]
         report = ((table["step"] - 1) // self.width).rename("report")

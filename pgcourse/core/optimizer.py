@@ -40,3 +40,16 @@ class Adam:
         self._adam.param_groups[0]["lr"] = rate * self.lr
         self._adam.step()
         return norm
+
+    def state(self) -> dict[str, Tensor]:
+        """A copy of the parameters and of Adam's moments and step count: see `load`."""
+        moments = self._adam.state[self.parameters]
+        return {name: tensor.detach().clone() for name, tensor in {"parameters": self.parameters, **moments}.items()}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `state` returned."""
+        with torch.no_grad():
+            self.parameters.copy_(state["parameters"])
+        self._adam.state[self.parameters] = {
+            name: tensor.clone() for name, tensor in state.items() if name != "parameters"
+        }

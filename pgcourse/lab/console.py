@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from functools import partial
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.progress import (
@@ -19,11 +18,16 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from pgcourse.lab import engines, runs
+from pgcourse.lab import runs
+from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
+from pgcourse.lab.engines import Done, Event, Failed, Task
+from pgcourse.lab.engines import Progress as Advanced
 from pgcourse.lab.records import MissingRecord, RecordError
 from pgcourse.lab.studies import Block, Study, study_names
 
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C has ended
+
+Engine: TypeAlias = Callable[[Task, Sequence[Any]], Generator[Event, None, None]]
 
 
 def overview(console: Console) -> None:
@@ -38,10 +42,20 @@ def overview(console: Console) -> None:
 
 
 def compute(
-    console: Console, studies: Sequence[Study], workers: int | None, *, dry_run: bool, refresh: bool, prune: bool
+    console: Console,
+    studies: Sequence[Study],
+    engine: Engine,
+    checkpoints: Callable[[Study], Checkpoints | None],
+    *,
+    dry_run: bool,
+    refresh: bool,
+    prune: bool,
 ) -> int:
-    """Show the state of every run and compute what is missing; the exit status, 0 where every record is there."""
-    todo, unusable = _plan(console, studies, refresh)
+    """Show the state of every run and compute what is missing; the exit status, 0 where every record is there.
+
+    `checkpoints` says where the runs of a study keep their state, if anywhere.
+    """
+    todo, unusable = _plan(console, studies, checkpoints, refresh)
     if dry_run:
         return 1 if unusable else 0
     for study in studies:
@@ -52,16 +66,18 @@ def compute(
     failed = 0
     try:
         if todo:
-            failed = _run(console, todo, workers or _processors(), refresh)
+            failed = _run(console, todo, engine, checkpoints, refresh)
     except KeyboardInterrupt:
-        console.print("Stopped. Finished runs are kept; the same command computes the rest.")
+        console.print("Stopped. Finished runs are kept, others as their last checkpoints; the same command goes on.")
         return INTERRUPTED
     if failed:
         console.print(f"[red]{failed} of {len(todo)} runs failed[/red]")
     return 1 if failed or unusable else 0
 
 
-def _plan(console: Console, studies: Sequence[Study], refresh: bool) -> tuple[list[Block], int]:
+def _plan(
+    console: Console, studies: Sequence[Study], checkpoints: Callable[[Study], Checkpoints | None], refresh: bool
+) -> tuple[list[Block], int]:
     """The runs to compute, and how many records are there but cannot be used."""
     table = Table("study", "variant", "seeds", "run", "state")
     todo, unusable = [], []
@@ -71,6 +87,7 @@ def _plan(console: Console, studies: Sequence[Study], refresh: bool) -> tuple[li
             if refresh or state == "missing":
                 todo.append(block)
                 state = "missing" if state == "missing" else "to be computed again"
+                state += _begun(block, checkpoints(study))
             elif state != "done":
                 unusable.append(state)
                 state = "[red]cannot be used[/red]"
@@ -83,34 +100,56 @@ def _plan(console: Console, studies: Sequence[Study], refresh: bool) -> tuple[li
     return todo, len(unusable)
 
 
-def _run(console: Console, blocks: Sequence[Block], workers: int, refresh: bool) -> int:
-    """Compute with a progress display; how many runs failed."""
+def _run(
+    console: Console,
+    blocks: Sequence[Block],
+    engine: Engine,
+    checkpoints: Callable[[Study], Checkpoints | None],
+    refresh: bool,
+) -> int:
+    """Compute with a progress display, storing every run as it ends; how many failed."""
     failed = 0
     steps = [block.study.steps * len(block.seeds) for block in blocks]
     done = [0.0] * len(blocks)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
-    with progress, closing(engines.local(partial(runs.compute, replace=refresh), blocks, workers)) as events:
+    tasks = [(block, checkpoints(block.study)) for block in blocks]
+    with progress, closing(engine(_compute, tasks)) as events:
         overall = progress.add_task(f"all {len(blocks)} runs", total=sum(steps))
         bars: dict[int, TaskID] = {}
         for event in events:
-            block = blocks[event.task]
+            block, kept = tasks[event.task]
             name = f"{block.study.name}: {block.variant}, seeds {_span(block)}"
             if event.task not in bars:
                 bars[event.task] = progress.add_task(name, total=1.0)
-            done[event.task] = event.fraction if isinstance(event, engines.Progress) else 1.0
+            done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
             progress.update(bars[event.task], completed=done[event.task])
             progress.update(overall, completed=sum(n * part for n, part in zip(steps, done, strict=True)))
-            if isinstance(event, engines.Progress):
+            if isinstance(event, Advanced):
                 continue
             progress.remove_task(bars[event.task])
-            if isinstance(event, engines.Failed):
+            error = event.error if isinstance(event, Failed) else _store(block, event, kept, refresh)
+            if error is None:
+                progress.console.print(f"[green]done[/green] {name}", highlight=False)
+            else:
                 failed += 1
                 progress.console.print(f"[red]failed[/red] {name}")
-                progress.console.print(event.error, markup=False, highlight=False)
-            else:
-                progress.console.print(f"[green]done[/green] {name}", highlight=False)
+                progress.console.print(error, markup=False, highlight=False)
     return failed
+
+
+def _compute(task: tuple[Block, Checkpoints | None], report: Callable[[float], None]) -> runs.Computed:
+    block, checkpoints = task
+    return runs.compute(block, report, checkpoints)
+
+
+def _store(block: Block, done: Done, checkpoints: Checkpoints | None, replace: bool) -> str | None:
+    """Store what a run has given; why that was not possible, if so."""
+    try:
+        runs.store(block, done.result, checkpoints, replace=replace)
+    except (OSError, RecordError) as error:
+        return f"computed, but not stored: {type(error).__name__}: {error}"
+    return None
 
 
 def _state(block: Block) -> str | RecordError:
@@ -124,6 +163,15 @@ def _state(block: Block) -> str | RecordError:
     return "done"
 
 
+def _begun(block: Block, checkpoints: Checkpoints | None) -> str:
+    """How far a run has come that was stopped, as an addition to its state."""
+    try:
+        saved = checkpoints.load(block.run_id) if checkpoints else None
+    except UnusableCheckpoint as error:
+        return f"; {error}: it starts anew"
+    return f", {int(saved.checkpoint.steps.min()) / block.study.steps:.0%} done" if saved else ""
+
+
 def _undeclared(study: Study) -> list[str]:
     """Records that no variant leads to any more: left from other hyper-parameters."""
     declared = {block.run_id for block in study.blocks()}
@@ -132,8 +180,3 @@ def _undeclared(study: Study) -> list[str]:
 
 def _span(block: Block) -> str:
     return f"{block.seeds[0]} to {block.seeds[-1]}"
-
-
-def _processors() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,7 +7,8 @@ import os
 import platform
 import subprocess
 import tomllib
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,18 @@ import torch
 
 # What floating-point results depend on. Between machines that agree on these, the same run gives the same bits.
 ARITHMETIC = ("system", "machine", "libc", "torch", "numpy", "gymnasium", "cpu_capability", "threads")
+# What else may explain different bits: libraries choose their kernels by processor, and simulators are libraries.
+SUSPECTS = (*ARITHMETIC, "cpu_model", "box2d", "mujoco")
+SIMULATORS = {"box2d": ("box2d", "box2d-py"), "mujoco": ("mujoco",)}
+COMPUTES = ("core", "rl", "envs", "algorithms")  # the parts of this package that decide a run's numbers
 
 
 def fingerprint() -> dict[str, Any]:
     """The machine and the versions that compute in this process.
 
-    Keys: `system`, `machine`, `libc`, `python`, `torch`, `numpy`, `gymnasium`, `pandas`, `cpu_model`, `cpu_capability`
-    (the vector instructions that torch uses) and `threads` (torch's, in this process).
+    Keys: `system`, `machine`, `libc`, `python`, `torch`, `numpy`, `gymnasium`, `pandas`, `box2d`, `mujoco` (None if not
+    installed), `cpu_model`, `cpu_capability` (the vector instructions that torch uses) and `threads` (torch's, in this
+    process).
     """
     return {
         "system": platform.system(),
@@ -31,6 +37,7 @@ def fingerprint() -> dict[str, Any]:
         "libc": " ".join(platform.libc_ver()).strip(),
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "numpy", "gymnasium", "pandas")},
+        **{name: _version(*packages) for name, packages in SIMULATORS.items()},
         "cpu_model": _cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
@@ -38,8 +45,8 @@ def fingerprint() -> dict[str, Any]:
 
 
 def differences(here: dict[str, Any], there: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Where two fingerprints differ in `ARITHMETIC`, as {key: (here, there)}; empty where equal bits are expected."""
-    return {key: (here.get(key), there.get(key)) for key in ARITHMETIC if here.get(key) != there.get(key)}
+    """Where two fingerprints differ in what may change bits, as {key: (here, there)}; empty where they are expected."""
+    return {key: (here.get(key), there.get(key)) for key in SUSPECTS if here.get(key) != there.get(key)}
 
 
 def repository() -> Path | None:
@@ -63,6 +70,16 @@ def constraints_hash() -> str | None:
     if root is None or not (root / "constraints.txt").is_file():
         return None
     return hashlib.sha256((root / "constraints.txt").read_text("utf-8").encode()).hexdigest()
+
+
+@cache
+def source_digest() -> str:
+    """SHA-256 over this package's files that decide a run's numbers; line ends do not matter."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(file for part in COMPUTES for file in (package / part).rglob("*.py")):
+        digest.update(f"{file.relative_to(package).as_posix()}\n{file.read_text('utf-8')}\n".encode())
+    return digest.hexdigest()
 
 
 def tensor_digest(tensor: torch.Tensor | np.ndarray) -> str:
@@ -95,6 +112,16 @@ def _is_course(folder: Path) -> bool:
         return tomllib.loads(declaration.read_text("utf-8")).get("project", {}).get("name") == "pgcourse"
     except (OSError, ValueError):
         return False
+
+
+def _version(*packages: str) -> str | None:
+    """Of the first of these packages that is installed."""
+    for package in packages:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            pass
+    return None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -1,6 +1,6 @@
 """The record store: a run's result under its configuration's hash, there whole or not at all, verified when read.
 
-A record is the folder STUDY/RUN_ID with config.json, manifest.json, curves.csv, evaluations.csv and perhaps policy.pt.
+A record is the folder STUDY/RUN_ID with config.json, manifest.json, a CSV file for each table and perhaps policy.pt.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ import hashlib
 import io
 import json
 import math
-import os
 import shutil
-import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +20,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pgcourse.lab import files
 from pgcourse.lab.provenance import metrics_digest, tensor_digest
 
-SCHEMA = 1
+SCHEMA = 2
 POLICY_LIMIT = 1_000_000  # bytes of parameters that one record may hold: records are committed
-STAGING = ".staging-"
-ABANDONED = 3600.0  # seconds after which a staging folder is a dead writer's: writing takes less than one
 
 
 class RecordError(Exception):
@@ -91,14 +87,13 @@ def run_id(config: Any) -> str:
 class Record:
     """A run's stored result, verified.
 
-    `curves` and `evaluations` have the columns and dtypes that were written. `tensors` is empty without a kept policy.
+    `tables` have the columns and dtypes that were written. `tensors` is empty without a kept policy.
     """
 
     run_id: str
     config: dict[str, Any]
     manifest: dict[str, Any]
-    curves: pd.DataFrame
-    evaluations: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
     tensors: dict[str, torch.Tensor]
 
 
@@ -120,8 +115,7 @@ class Store:
     def write(
         self,
         config: Any,
-        curves: pd.DataFrame,
-        evaluations: pd.DataFrame,
+        tables: Mapping[str, pd.DataFrame],
         manifest: Mapping[str, Any],
         tensors: Mapping[str, torch.Tensor] | None = None,
         *,
@@ -133,7 +127,7 @@ class Store:
         is what is returned, unless `replace`.
 
         Args:
-            curves, evaluations: tables of numbers; their index is not kept.
+            tables: tables of numbers by name; their index is not kept.
             manifest: what to note of the run beside what the store adds itself (format version, digests, dtypes).
             tensors: a policy's parameters, `POLICY_LIMIT` bytes at most.
 
@@ -143,14 +137,14 @@ class Store:
             OSError: the disk is full or not writable; nothing is left behind.
         """
         run = run_id(config)
-        files = _encode(run, plain(config), {"curves": curves, "evaluations": evaluations}, plain(manifest), tensors)
+        content = _encode(run, plain(config), tables, plain(manifest), tensors)
         self.root.mkdir(parents=True, exist_ok=True)
-        staging = self.root / f"{STAGING}{uuid.uuid4().hex}"
+        staging = files.staging(self.root)
         try:
             staging.mkdir()
-            for name, content in files.items():
-                _write_through(staging / name, content)
-            _flush_folder(staging)
+            for name, each in content.items():
+                files.write_through(staging / name, each)
+            files.flush_folder(staging)
             record = _read(staging, run)  # what is published has been read back once
             if replace and run in self:
                 self._remove(run)
@@ -177,9 +171,7 @@ class Store:
 
     def sweep(self) -> None:
         """Delete what killed writers have left behind."""
-        for folder in self.root.glob(f"{STAGING}*"):
-            if time.time() - folder.stat().st_mtime > ABANDONED:
-                shutil.rmtree(folder, ignore_errors=True)
+        files.sweep(self.root)
 
     def _publish(self, staging: Path, run_id: str) -> bool:
         """Move a finished record to its place; False where another writer's is there already."""
@@ -189,11 +181,11 @@ class Store:
             if run_id not in self:
                 raise
             return False
-        _flush_folder(self.root)
+        files.flush_folder(self.root)
         return True
 
     def _remove(self, run_id: str) -> None:
-        doomed = self.root / f"{STAGING}{uuid.uuid4().hex}"
+        doomed = files.staging(self.root)
         (self.root / run_id).rename(doomed)  # at once: no reader sees half of it
         shutil.rmtree(doomed)
 
@@ -201,19 +193,19 @@ class Store:
 def _encode(
     run: str,
     config: dict[str, Any],
-    tables: dict[str, pd.DataFrame],
+    tables: Mapping[str, pd.DataFrame],
     manifest: dict[str, Any],
     tensors: Mapping[str, torch.Tensor] | None,
 ) -> dict[str, bytes]:
     """A record's files by name, the manifest last."""
-    files = {"config.json": _dump(config)}
+    contents = {"config.json": _dump(config)}
     for name, table in tables.items():
-        files[f"{name}.csv"] = _to_csv(table)
+        contents[f"{name}.csv"] = _to_csv(table)
     if tensors:
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         if size > POLICY_LIMIT:
             raise ValueError(f"{size:,} bytes of parameters: a record holds {POLICY_LIMIT:,} at most")
-        files["policy.pt"] = _to_pt(tensors)
+        contents["policy.pt"] = _to_pt(tensors)
     manifest = manifest | {
         "schema": SCHEMA,
         "run_id": run,
@@ -222,9 +214,9 @@ def _encode(
         },
         "metrics": {name: metrics_digest(table) for name, table in tables.items()},
         "tensors": {name: tensor_digest(tensor) for name, tensor in (tensors or {}).items()},
-        "files": {name: _sha256(content) for name, content in files.items()},
+        "files": {name: _sha256(content) for name, content in contents.items()},
     }
-    return files | {"manifest.json": _dump(manifest | {"digest": _sha256(canonical(manifest).encode())})}
+    return contents | {"manifest.json": _dump(manifest | {"digest": _sha256(canonical(manifest).encode())})}
 
 
 def _read(folder: Path, run: str) -> Record:
@@ -234,18 +226,18 @@ def _read(folder: Path, run: str) -> Record:
 
     manifest = _read_manifest(folder)
     require(manifest["run_id"] == run, f"manifest.json is that of run {manifest['run_id']}")
-    files = {name: _read_file(folder, name) for name in manifest["files"]}
+    contents = {name: _read_file(folder, name) for name in manifest["files"]}
     for name, digest in manifest["files"].items():
-        require(_sha256(files[name]) == digest, f"{name} differs from its digest in manifest.json")
-    config = json.loads(files["config.json"])
+        require(_sha256(contents[name]) == digest, f"{name} differs from its digest in manifest.json")
+    config = json.loads(contents["config.json"])
     require(run_id(config) == run, f"config.json is that of run {run_id(config)}")
-    tables = {name: _from_csv(files[f"{name}.csv"], columns) for name, columns in manifest["columns"].items()}
+    tables = {name: _from_csv(contents[f"{name}.csv"], columns) for name, columns in manifest["columns"].items()}
     for name, table in tables.items():
         require(metrics_digest(table) == manifest["metrics"][name], f"{name}.csv does not give the numbers of the run")
-    tensors = _from_pt(files["policy.pt"]) if "policy.pt" in files else {}
+    tensors = _from_pt(contents["policy.pt"]) if "policy.pt" in contents else {}
     digests = {name: tensor_digest(tensor) for name, tensor in tensors.items()}
     require(digests == manifest["tensors"], "policy.pt does not give the tensors of the run")
-    return Record(run, config, manifest, tables["curves"], tables["evaluations"], tensors)
+    return Record(run, config, manifest, tables, tensors)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -256,7 +248,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise CorruptRecord(folder, "manifest.json is no manifest") from None
     if schema != SCHEMA:
-        raise UnknownSchema(f"{folder}: format version {schema!r}; this version of pgcourse reads {SCHEMA}")
+        newer = isinstance(schema, int) and schema > SCHEMA
+        remedy = "update pgcourse" if newer else f"compute it again: pgcourse study {folder.parent.name} --refresh"
+        raise UnknownSchema(f"{folder}: format version {schema!r}; this version of pgcourse reads {SCHEMA}; {remedy}")
     signed = {key: value for key, value in manifest.items() if key != "digest"}
     if text != _dump(manifest) or manifest.get("digest") != _sha256(canonical(signed).encode()):
         raise CorruptRecord(folder, "manifest.json differs from its own digest")
@@ -302,20 +296,3 @@ def _from_pt(content: bytes) -> dict[str, torch.Tensor]:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder, and needs no flush for a rename to last
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -80,7 +80,7 @@ class Results:
 
     def _table(self, name: str) -> pd.DataFrame:
         tables = {
-            variant: pd.concat([getattr(block, name) for block in blocks]) for variant, blocks in self.records.items()
+            variant: pd.concat([block.tables[name] for block in blocks]) for variant, blocks in self.records.items()
         }
         return pd.concat(tables, names=["variant"]).reset_index("variant").reset_index(drop=True)
 

@@ -1,75 +1,139 @@
-"""Computing one run of a study: train, evaluate, digest, store."""
+"""Computing one run of a study: train, evaluate, and note how; storing what came out."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from pgcourse.algorithms import Iteration, evaluate, training
-from pgcourse.algorithms.train import Curves
-from pgcourse.lab.provenance import commit, constraints_hash, fingerprint, tensor_digest
+import pandas as pd
+from torch import Tensor
+
+from pgcourse.algorithms import Curves, evaluate, training
+from pgcourse.lab.checkpoints import Checkpoints, Saved, UnusableCheckpoint
+from pgcourse.lab.provenance import commit, constraints_hash, fingerprint, source_digest
+from pgcourse.lab.records import Record
 from pgcourse.lab.studies import Block
 
-PREFIX = (1, 2, 4, 8, 16, 32, 64)  # after so many iterations a run's metrics are digested
+PREFIX = 16  # a record holds every number of so many iterations, to be compared with those of a repetition
 
 
-def compute(block: Block, report: Callable[[float], None] = lambda fraction: None, *, replace: bool = False) -> str:
-    """Compute a run and store its record; the run's id. `report` is told the fraction of the steps done.
+@dataclass(frozen=True)
+class Computed:
+    """What a run gives, ready for the store."""
+
+    tables: dict[str, pd.DataFrame]
+    manifest: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def compute(
+    block: Block, report: Callable[[float], None] = lambda fraction: None, checkpoints: Checkpoints | None = None
+) -> Computed:
+    """Compute a run. `report` is told the fraction of the steps done.
+
+    With `checkpoints`, the run's state is kept there every `checkpoint_steps` steps of its study, and a run that was
+    stopped goes on from there; where its checkpoint cannot be used it starts anew. The numbers are the same either way.
 
     Raises:
         StudyError: the environment cannot be made.
         FloatingPointError: training has diverged to NaN or infinity.
-        OSError: the record cannot be written.
+        OSError: a checkpoint cannot be written.
     """
     study = block.study
     source = commit()  # now, while the files are those that were just imported
-    wall, cpu = time.perf_counter(), time.process_time()
-    curves, prefix = Curves(study.steps), Prefix()
-    for iteration in training(block.algorithm, study.env, block.seeds, study.steps, *study.networks()):
+    saved = _load(checkpoints, block.run_id)
+    clock = _Clock(saved)
+    curves = Curves(study.steps, saved.iterations if saved else None)
+    for iteration in training(
+        block.algorithm,
+        study.env,
+        block.seeds,
+        study.steps,
+        *study.networks(),
+        restart_every=study.checkpoint_steps,
+        resume=saved.checkpoint if saved else None,
+    ):
         curves.add(iteration)
-        prefix.add(iteration)
+        if checkpoints and iteration.checkpoint:
+            checkpoints.save(block.run_id, Saved(iteration.checkpoint, curves.iterations(), *clock.read()))
         report(min(1.0, int(iteration.steps.min()) / study.steps))
-    evaluations = evaluate(iteration.policy, study.evaluation_episodes)
+    tables = {
+        "curves": curves.frame(block.seeds),
+        "evaluations": evaluate(iteration.policy, study.evaluation_episodes),
+        "prefix": prefix(curves, block.seeds),
+    }
+    wall_seconds, cpu_seconds, resumed = clock.read()
     manifest = {
         **source,
+        "source": source_digest(),
         "constraints": constraints_hash(),
         "machine": fingerprint(),
-        "wall_seconds": time.perf_counter() - wall,
-        "cpu_seconds": time.process_time() - cpu,
+        "wall_seconds": wall_seconds,
+        "cpu_seconds": cpu_seconds,
+        "resumed": resumed,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "iterations": iteration.number + 1,
-        "prefix": prefix.digests,
     }
-    tensors = {"theta": iteration.policy.theta} if study.keep_policies else None
-    study.store.write(block.config, curves.frame(block.seeds), evaluations, manifest, tensors, replace=replace)
-    return block.run_id
+    return Computed(tables, manifest, {"theta": iteration.policy.theta} if study.keep_policies else {})
 
 
-class Prefix:
-    """Digests of all that a run has reported after its first iterations: {iterations: digest}, for each of `PREFIX`.
+def store(block: Block, computed: Computed, checkpoints: Checkpoints | None = None, *, replace: bool = False) -> Record:
+    """Put a run's record into its study's store and let go of its checkpoint. Arguments and errors as `Store.write`."""
+    record = block.study.store.write(
+        block.config, computed.tables, computed.manifest, computed.tensors, replace=replace
+    )
+    if checkpoints:
+        checkpoints.discard(block.run_id)
+    return record
 
-    A run computed again for as many iterations gives the same digest, or something has drifted.
+
+def compute_prefix(block: Block, iterations: int = PREFIX) -> pd.DataFrame:
+    """The `prefix` table of a run's record, by training for as many iterations only. Errors as `compute`."""
+    study = block.study
+    curves = Curves(study.steps)
+    for iteration in training(
+        block.algorithm,
+        study.env,
+        block.seeds,
+        study.steps,
+        *study.networks(),
+        restart_every=study.checkpoint_steps,
+    ):
+        curves.add(iteration)
+        if iteration.number + 1 == iterations:
+            break
+    return prefix(curves, block.seeds)
+
+
+def prefix(curves: Curves, seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Every number of the first `PREFIX` iterations: seed, iteration, step, active, episodes, and the sums and metrics.
+
+    `return` and `length` are summed over the episodes that ended in the iteration.
     """
+    columns = {name: column[:, :PREFIX] for name, column in curves.iterations().items()}
+    columns["active"] = columns["active"].int()
+    count = columns["step"].shape[1]
+    index = pd.MultiIndex.from_product([seeds, range(1, count + 1)], names=["seed", "iteration"])
+    return pd.DataFrame({name: column.flatten().numpy() for name, column in columns.items()}, index).reset_index()
 
-    def __init__(self) -> None:
-        self.digests: dict[str, str] = {}
-        self._hash = hashlib.sha256()
 
-    def add(self, iteration: Iteration) -> None:
-        count = iteration.number + 1
-        if count > PREFIX[-1]:
-            return
-        numbers = {
-            "steps": iteration.steps,
-            "active": iteration.active,
-            "episodes": iteration.episodes,
-            "return": iteration.total_return,
-            "length": iteration.total_length,
-            **iteration.metrics,
-        }
-        for name, tensor in sorted(numbers.items()):
-            self._hash.update(f"{name}:{tensor_digest(tensor)}\n".encode())
-        if count in PREFIX:
-            self.digests[str(count)] = self._hash.hexdigest()
+def _load(checkpoints: Checkpoints | None, run_id: str) -> Saved | None:
+    try:
+        return checkpoints.load(run_id) if checkpoints else None
+    except UnusableCheckpoint:  # whoever plans the run has said so
+        return None
+
+
+class _Clock:
+    """Seconds that a run has taken, its earlier parts included, and how often it was taken up again."""
+
+    def __init__(self, saved: Saved | None) -> None:
+        self._wall = time.perf_counter() - (saved.wall_seconds if saved else 0.0)
+        self._cpu = time.process_time() - (saved.cpu_seconds if saved else 0.0)
+        self._resumed = saved.resumed + 1 if saved else 0
+
+    def read(self) -> tuple[float, float, int]:
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu, self._resumed

@@ -5,6 +5,7 @@ env = "CartPole-v1"
 steps = 200_000                 # environment steps of each seed
 seeds = 10                      # 0 to 9
 seeds_per_block = 10            # seeds that train side by side as one run; all of them, if not given
+checkpoint_steps = 100_000      # steps of each seed after which a run keeps its state and starts its worlds anew
 hidden = [64, 64]               # hidden layers of policy and critic
 evaluation_episodes = 100       # of each seed's final policy
 keep_policies = false           # store θ beside the curves
@@ -31,10 +32,11 @@ from pgcourse.algorithms import ALGORITHMS, Algorithm
 from pgcourse.algorithms.learner import default_critic, default_policy
 from pgcourse.core import Critic, Policy
 from pgcourse.envs import make
+from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.provenance import repository
 from pgcourse.lab.records import POLICY_LIMIT, Store, run_id
 
-DEFAULTS = {"hidden": [64, 64], "evaluation_episodes": 100, "keep_policies": False}
+DEFAULTS = {"checkpoint_steps": 100_000, "hidden": [64, 64], "evaluation_episodes": 100, "keep_policies": False}
 
 
 class StudyError(ValueError):
@@ -51,6 +53,7 @@ class Study:
     steps: int
     seeds: int
     seeds_per_block: int
+    checkpoint_steps: int
     hidden: tuple[int, ...]
     evaluation_episodes: int
     keep_policies: bool
@@ -79,6 +82,11 @@ class Study:
     @property
     def store(self) -> Store:
         return Store(self.folder)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Where its runs keep their state on this machine."""
+        return Checkpoints(self.folder / ".checkpoints")
 
     def blocks(self) -> list[Block]:
         """Every run of the study, variants in their order."""
@@ -136,6 +144,7 @@ class Block:
             "env": self.study.env,
             "seeds": self.seeds,
             "steps": self.study.steps,
+            "checkpoint_steps": self.study.checkpoint_steps,
             "hidden": self.study.hidden,
             "evaluation_episodes": self.study.evaluation_episodes,
         }
@@ -174,7 +183,13 @@ def _parse(folder: Path, declared: dict[str, Any]) -> Study:
     for name, kind in {"title": str, "env": str, "hidden": list, "keep_policies": bool, "variants": dict}.items():
         if not isinstance(values[name], kind):
             raise StudyError(f"{name} must be of type {kind.__name__}, got {values[name]!r}")
-    for name, low in {"steps": 1, "seeds": 1, "seeds_per_block": 1, "evaluation_episodes": 2}.items():
+    for name, low in {
+        "steps": 1,
+        "seeds": 1,
+        "seeds_per_block": 1,
+        "checkpoint_steps": 1,
+        "evaluation_episodes": 2,
+    }.items():
         if type(values[name]) is not int or values[name] < low:
             raise StudyError(f"{name} must be an integer, {low} or more, got {values[name]!r}")
     if values["seeds"] % values["seeds_per_block"]:

@@ -1,5 +1,7 @@
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,9 @@ def test_fingerprint_describes_this_process():
     assert here["numpy"] == np.__version__
     assert here["threads"] == threads
     assert here["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
-    assert set(provenance.ARITHMETIC) <= set(here)
+    assert set(provenance.SUSPECTS) <= set(here)
     assert differences(here, fingerprint()) == {}
-    assert differences(here, here | {"cpu_model": "another", "python": "another"}) == {}
+    assert differences(here, here | {"pandas": "another", "python": "another"}) == {}
     assert differences(here, here | {"threads": threads + 1}) == {"threads": (threads, threads + 1)}
 
 
@@ -124,3 +126,23 @@ def test_metrics_digest_goes_by_column_name():
     assert metrics_digest(frame) != metrics_digest(frame.astype({"return": "float32"}))
     with pytest.raises(TypeError, match="numbers"):
         metrics_digest(pd.DataFrame({"variant": ["a"]}))
+
+
+def test_the_source_digest_is_that_of_what_computes(tmp_path):
+    """In a copy of the package: another algorithm changes it, another command or another kind of line end does not."""
+    package = tmp_path / "pgcourse"
+    shutil.copytree(Path(provenance.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def digest() -> str:
+        script = "from pgcourse.lab.provenance import source_digest; print(source_digest())"
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        return subprocess.check_output([sys.executable, "-c", script], env=environment, text=True, cwd=tmp_path).strip()
+
+    assert digest() == provenance.source_digest()
+    (package / "cli.py").write_text("")
+    returns = package / "rl" / "returns.py"
+    content = returns.read_bytes()
+    returns.write_bytes(content.replace(b"\n", b"\r\n"))
+    assert digest() == provenance.source_digest()
+    returns.write_bytes(content + b"# changed\n")
+    assert digest() != provenance.source_digest()

@@ -16,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcourse.lab import records
+from pgcourse.lab import files, records
 from pgcourse.lab.records import CorruptRecord, MissingRecord, Store, UnknownSchema, canonical, run_id
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
@@ -39,10 +39,10 @@ def test_run_id_is_a_committed_constant():
     """A change of this id orphans every committed record: raise the schema version if that is meant."""
     text = (
         '{"config":{"algorithm":{"clip":{"float":"inf"},"lr":0.1,"sizes":[64,64],"type":"Options"},"env":"CartPole-v1",'
-        '"note":"\\u03b5 \\u2264 0.1","seeds":[0,1],"steps":1000},"schema":1}'
+        '"note":"\\u03b5 \\u2264 0.1","seeds":[0,1],"steps":1000},"schema":2}'
     )
-    assert canonical({"schema": 1, "config": CONFIG}) == text
-    assert run_id(CONFIG) == "3eac92039520fc55"
+    assert canonical({"schema": 2, "config": CONFIG}) == text
+    assert run_id(CONFIG) == "79e222a5a8134930"
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
@@ -131,9 +131,13 @@ def evaluations() -> pd.DataFrame:
     return pd.DataFrame({"seed": [0, 0, 1, 1], "episode": [0, 1, 0, 1], "return": np.float32([500, 9.1, 1e-38, -0.0])})
 
 
+def tables() -> dict[str, pd.DataFrame]:
+    return {"curves": curves(), "evaluations": evaluations()}
+
+
 def write(store: Store, config=CONFIG, **options) -> records.Record:
     theta = torch.linspace(0, 1, 14).view(2, 7)
-    return store.write(config, curves(), evaluations(), {"seconds": 1.5}, {"theta": theta}, **options)
+    return store.write(config, tables(), {"seconds": 1.5}, {"theta": theta}, **options)
 
 
 def bits(table: pd.DataFrame) -> dict:
@@ -146,8 +150,8 @@ def test_a_record_comes_back_bit_for_bit(tmp_path):
     assert written.run_id == run_id(CONFIG) in store
     assert store.run_ids() == [written.run_id]
     record = store.read(written.run_id)
-    assert bits(record.curves) == bits(curves()) == bits(written.curves)
-    assert bits(record.evaluations) == bits(evaluations())
+    assert bits(record.tables["curves"]) == bits(curves()) == bits(written.tables["curves"])
+    assert bits(record.tables["evaluations"]) == bits(evaluations())
     assert torch.equal(record.tensors["theta"], torch.linspace(0, 1, 14).view(2, 7))
     assert run_id(record.config) == record.run_id
     assert record.manifest["seconds"] == 1.5
@@ -158,7 +162,7 @@ def test_a_record_comes_back_bit_for_bit(tmp_path):
 
 def test_a_record_without_a_policy(tmp_path):
     store = Store(tmp_path)
-    record = store.write(CONFIG, curves(), evaluations(), {})
+    record = store.write(CONFIG, tables(), {})
     assert store.read(record.run_id).tensors == {}
     assert not (tmp_path / record.run_id / "policy.pt").exists()
 
@@ -190,18 +194,18 @@ def test_csv_gives_back_every_number(single, double):
 @pytest.mark.parametrize("dtype", ["str", "object", "bool", "Int64", "datetime64[ns]", "complex128"])
 def test_tables_hold_numbers_only(tmp_path, dtype):
     with pytest.raises(TypeError, match="column 'x'"):
-        Store(tmp_path).write({}, pd.DataFrame({"x": pd.Series([1, 0], dtype=dtype)}), evaluations(), {})
+        Store(tmp_path).write({}, {"x": pd.DataFrame({"x": pd.Series([1, 0], dtype=dtype)})}, {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_column_names_are_words(tmp_path):
     with pytest.raises(ValueError, match="mean return, sd"):
-        Store(tmp_path).write({}, pd.DataFrame({"mean return, sd": [1.0]}), evaluations(), {})
+        Store(tmp_path).write({}, {"x": pd.DataFrame({"mean return, sd": [1.0]})}, {})
 
 
 def test_a_policy_over_the_limit_is_refused(tmp_path):
     with pytest.raises(ValueError, match="1,000,004 bytes of parameters: a record holds 1,000,000 at most"):
-        Store(tmp_path).write({}, curves(), evaluations(), {}, {"theta": torch.zeros(1, 250_001)})
+        Store(tmp_path).write({}, tables(), {}, {"theta": torch.zeros(1, 250_001)})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -273,10 +277,10 @@ def test_a_renamed_record_is_found(pristine, tmp_path):
 
 
 def test_a_record_of_another_schema_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "SCHEMA", 2)
+    monkeypatch.setattr(records, "SCHEMA", 3)
     record = write(Store(tmp_path))
     monkeypatch.undo()
-    with pytest.raises(UnknownSchema, match="format version 2; this version of pgcourse reads 1"):
+    with pytest.raises(UnknownSchema, match=r"format version 3; this version of pgcourse reads 2.*update pgcourse"):
         Store(tmp_path).read(record.run_id)
 
 
@@ -305,12 +309,12 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
 
 def test_the_second_writer_loses_and_a_replacement_wins(tmp_path):
     store = Store(tmp_path)
-    first = store.write(CONFIG, curves(), evaluations(), {"attempt": 1})
-    assert store.write(CONFIG, curves(), evaluations(), {"attempt": 2}).manifest["attempt"] == 1
-    assert store.write(CONFIG, curves(), evaluations(), {"attempt": 3}, replace=True).manifest["attempt"] == 3
+    first = store.write(CONFIG, tables(), {"attempt": 1})
+    assert store.write(CONFIG, tables(), {"attempt": 2}).manifest["attempt"] == 1
+    assert store.write(CONFIG, tables(), {"attempt": 3}, replace=True).manifest["attempt"] == 3
     assert store.read(first.run_id).manifest["attempt"] == 3
     (tmp_path / first.run_id / "curves.csv").write_bytes(b"torn")
-    assert store.write(CONFIG, curves(), evaluations(), {"attempt": 4}, replace=True).manifest["attempt"] == 4
+    assert store.write(CONFIG, tables(), {"attempt": 4}, replace=True).manifest["attempt"] == 4
     store.remove(first.run_id)
     assert list(tmp_path.iterdir()) == []
 
@@ -318,11 +322,11 @@ def test_the_second_writer_loses_and_a_replacement_wins(tmp_path):
 def test_sweep_deletes_abandoned_staging_only(tmp_path):
     store = Store(tmp_path)
     record = write(store)
-    old, young = tmp_path / f"{records.STAGING}old", tmp_path / f"{records.STAGING}young"
+    old, young = tmp_path / f"{files.STAGING}old", tmp_path / f"{files.STAGING}young"
     for folder in (old, young):
         folder.mkdir()
         (folder / "curves.csv").write_text("half", encoding="utf-8")
-    os.utime(old, (time.time() - 2 * records.ABANDONED,) * 2)
+    os.utime(old, (time.time() - 2 * files.ABANDONED,) * 2)
     store.sweep()
     assert sorted(folder.name for folder in tmp_path.iterdir()) == [young.name, record.run_id]
     assert store.run_ids() == [record.run_id]
@@ -340,7 +344,8 @@ WRITER = """
 
     def write(config, rows=50, **options):
         tensors = {"theta": torch.zeros(2, 100)}
-        return Store(sys.argv[1]).write(config, table(rows), table(5), {"pid": os.getpid()}, tensors, **options)
+        tables = {"curves": table(rows), "evaluations": table(5)}
+        return Store(sys.argv[1]).write(config, tables, {"pid": os.getpid()}, tensors, **options)
 """
 
 
@@ -392,7 +397,7 @@ def test_a_writer_killed_at_any_system_call_leaves_a_whole_record_or_none(tmp_pa
     kills, kept = map(int, output.split())
     assert kills > 12  # five files opened and flushed, folders made, flushed and renamed
     assert 1 <= kept < kills
-    leftovers = [folder for folder in tmp_path.iterdir() if folder.name.startswith(records.STAGING)]
+    leftovers = [folder for folder in tmp_path.iterdir() if folder.name.startswith(files.STAGING)]
     assert leftovers  # they were killed in the middle
     for folder in leftovers:
         os.utime(folder, (0, 0))
@@ -416,7 +421,7 @@ def test_a_writer_killed_at_a_random_moment_leaves_whole_records(tmp_path):
         assert process.wait() == -signal.SIGKILL
         store = Store(tmp_path)
         for run in store.run_ids():
-            assert len(store.read(run).curves) == 5_000
+            assert len(store.read(run).tables["curves"]) == 5_000
     assert len(store.run_ids()) > 0
 
 
@@ -426,7 +431,7 @@ def test_two_processes_writing_the_same_runs_end_with_one_record_each(tmp_path):
     sys.stdin.readline()
     for run in range(40):
         record = write({"run": run})
-        assert len(record.curves) == 50
+        assert len(record.tables["curves"]) == 50
     """
     program = textwrap.dedent(WRITER) + textwrap.dedent(body)
     command = [sys.executable, "-c", program, str(tmp_path)]

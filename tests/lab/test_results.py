@@ -6,8 +6,9 @@ from small_study import SMALL
 
 import pgcourse as pg
 from pgcourse.core import MLP, Critic, SoftmaxPolicy
-from pgcourse.lab import CorruptRecord, MissingRecord, Study, compute, fingerprint, load
-from pgcourse.lab.runs import PREFIX, Prefix
+from pgcourse.lab import CorruptRecord, MissingRecord, Study, compute, compute_prefix, fingerprint, load, store
+from pgcourse.lab.provenance import metrics_digest
+from pgcourse.lab.runs import PREFIX
 
 NETWORKS = SoftmaxPolicy(MLP((4, 8, 2), last_gain=0.01)), Critic(MLP((4, 8, 1), last_gain=1.0))
 
@@ -17,7 +18,7 @@ def computed(declare):
     """A small study, computed in this process."""
     folder = declare()
     for block in Study.read("small").blocks():
-        compute(block)
+        store(block, compute(block))
     return folder
 
 
@@ -52,38 +53,38 @@ def test_a_run_computed_again_has_the_same_digests(computed):
     study = Study.read("small")
     for block in study.blocks():
         first = study.store.read(block.run_id).manifest
-        compute(block, replace=True)
+        store(block, compute(block), replace=True)
         second = study.store.read(block.run_id).manifest
-        for key in ("metrics", "tensors", "prefix", "files"):
+        for key in ("metrics", "tensors", "files"):
             assert second[key] == first[key]
         assert second["machine"] == fingerprint()
         assert second["cpu_seconds"] > 0
 
 
-def test_prefix_digests_are_those_of_a_run_that_stops_early(computed):
-    def digests(algorithm, iterations):
-        prefix = Prefix()
-        for iteration in pg.training(algorithm, "CartPole-v1", [2, 3], 600, *NETWORKS):
-            prefix.add(iteration)
-            if iteration.number + 1 == iterations:
-                break
-        return prefix.digests
-
-    (_, manifest) = load("small").manifests["critic"]
-    assert manifest["iterations"] == 10  # 600 steps in rollouts of 16 steps of 4 copies
-    assert manifest["prefix"].keys() == {"1", "2", "4", "8"}
-    early = digests(pg.A2C(envs=4), 4)
-    assert early == {count: manifest["prefix"][count] for count in ("1", "2", "4")}
-    drifted = digests(pg.A2C(envs=4, lam=0.94), 4)
-    assert drifted.keys() == early.keys()
-    assert all(drifted[count] != early[count] for count in drifted)
+def test_the_prefix_is_what_a_run_that_stops_early_reports(computed):
+    block = Study.read("small").blocks()[3]
+    record = block.study.store.read(block.run_id)
+    kept = record.tables["prefix"]
+    assert record.manifest["iterations"] == 10  # 600 steps in rollouts of 16 steps of 4 copies
+    assert kept["iteration"].max() == 10
+    assert metrics_digest(compute_prefix(block)) == metrics_digest(kept)
+    early = compute_prefix(block, iterations=3)
+    pd.testing.assert_frame_equal(early, kept[kept["iteration"] <= 3].reset_index(drop=True), check_exact=True)
+    first = next(pg.training(block.algorithm, "CartPole-v1", block.seeds, 600, *NETWORKS))
+    for number, seed in enumerate(block.seeds):
+        row = kept.query(f"seed == {seed} and iteration == 1").squeeze()
+        assert row["return"] == first.total_return[number]
+        assert np.float32(row["value_loss"]) == first.metrics["value_loss"][number]
 
 
-def test_prefix_digests_end_with_the_first_few_iterations():
-    prefix = Prefix()
-    for iteration in pg.training(pg.A2C(envs=1, rollout=4), "CartPole-v1", 1, 5 * PREFIX[-1], *NETWORKS):
-        prefix.add(iteration)
-    assert tuple(map(int, prefix.digests)) == PREFIX
+def test_the_prefix_ends_after_a_few_iterations(declare):
+    declare(text=SMALL.replace('"a2c"\nenvs = 4', '"a2c"\nenvs = 1\nrollout = 4'))
+    block = Study.read("small").blocks()[2]
+    assert block.study.steps / 4 > PREFIX
+    expected = [(seed, number) for seed in (0, 1) for number in range(1, PREFIX + 1)]
+    table = compute(block).tables["prefix"]
+    assert list(table[["seed", "iteration"]].itertuples(index=False, name=None)) == expected
+    assert metrics_digest(table) == metrics_digest(compute_prefix(block))
 
 
 def test_missing_and_corrupt_records_are_errors(computed):
@@ -99,7 +100,7 @@ def test_missing_and_corrupt_records_are_errors(computed):
 def test_policies_that_were_not_kept(declare):
     declare(text=SMALL.replace("keep_policies = true", "keep_policies = false"))
     for block in Study.read("small").blocks():
-        compute(block)
+        store(block, compute(block))
     results = load("small")
     with pytest.raises(MissingRecord, match=r"keeps no policies; .*pgcourse study small --refresh"):
         results.policy("plain")

@@ -25,6 +25,7 @@ def test_a_declaration_becomes_runs(declare):
         "env": "CartPole-v1",
         "seeds": [2, 3],
         "steps": 600,
+        "checkpoint_steps": 100_000,
         "hidden": [8],
         "evaluation_episodes": 3,
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import pickle
 import signal
 import sys
 import threading
@@ -23,16 +25,17 @@ from pgcourse.lab.engines.events import Done, Event, Failed, Progress, Task
 REPORT_EVERY = 0.2  # seconds between two reports of a task's progress
 
 
-def local(function: Task, arguments: Sequence[Any], workers: int) -> Generator[Event, None, None]:
+def local(function: Task, arguments: Sequence[Any], workers: int | None = None) -> Generator[Event, None, None]:
     """Call `function(argument, report)` for every argument, each in a fresh process with one torch thread.
 
-    At most `workers` processes run at a time; `report(fraction)` tells how far a task has come. A task that raises, or
-    whose process dies, is `Failed` and costs no other. Closing the iterator, or an interrupt in it, ends the processes;
-    they also end on their own when this one is gone.
+    At most `workers` processes run at a time, by default one for each processor. `report(fraction)` tells how far a
+    task has come. A task that raises, or whose process dies, is `Failed` and costs no other. Closing the iterator, or
+    an interrupt in it, ends the processes; they also end on their own when this one is gone.
 
     Raises:
         ValueError: `workers` below 1.
     """
+    workers = _processors() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}")
     context = multiprocessing.get_context("spawn")
@@ -52,7 +55,7 @@ def local(function: Task, arguments: Sequence[Any], workers: int) -> Generator[E
             for receive in [each for each in running if each in ready]:
                 task, process = running[receive]
                 try:
-                    event = receive.recv()
+                    event = pickle.loads(receive.recv_bytes())
                 except (EOFError, OSError):
                     process.join()
                     event = Failed(task, f"its process ended with exit code {process.exitcode}")
@@ -70,6 +73,11 @@ def local(function: Task, arguments: Sequence[Any], workers: int) -> Generator[E
             process.join()
 
 
+def _processors() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _work(send: Connection, function: Task, task: int, argument: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, _end)
@@ -79,7 +87,7 @@ def _work(send: Connection, function: Task, task: int, argument: Any) -> None:
     def report(fraction: float) -> None:
         nonlocal last
         if time.monotonic() - last > REPORT_EVERY:
-            send.send(Progress(task, fraction))
+            send.send_bytes(pickle.dumps(Progress(task, fraction)))
             last = time.monotonic()
 
     with suppress(BrokenPipeError):  # the parent is gone: so is this process
@@ -89,7 +97,7 @@ def _work(send: Connection, function: Task, task: int, argument: Any) -> None:
             raise
         except Exception:
             event = Failed(task, traceback.format_exc().strip())
-        send.send(event)
+        send.send_bytes(pickle.dumps(event))  # not `send`, with which tensors are lent, and gone with this process
 
 
 def _end(*_: object) -> None:

@@ -1,0 +1,158 @@
+import os
+
+import pandas as pd
+import pytest
+import torch
+from small_study import SMALL
+
+from pgcourse.lab import Block, Checkpoints, Study, checkpoints, compute, files, store
+from pgcourse.lab.checkpoints import UnusableCheckpoint
+
+RESTARTING = SMALL.replace("steps = 600", "steps = 600\ncheckpoint_steps = 130")
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(fraction: float):
+    """A progress report that ends the run, as far as Python can, once it has come so far."""
+
+    def report(done: float) -> None:
+        if done > fraction:
+            raise Killed
+
+    return report
+
+
+@pytest.fixture(params=["plain", "critic"])
+def block(request, declare) -> Block:
+    declare(text=RESTARTING)
+    return next(block for block in Study.read("small").blocks() if block.variant == request.param)
+
+
+def stopped(block: Block, fraction: float = 0.6) -> Checkpoints:
+    kept = block.study.checkpoints
+    with pytest.raises(Killed):
+        compute(block, killed_at(fraction), kept)
+    return kept
+
+
+def assert_same(computed, reference):
+    for name, table in reference.tables.items():
+        pd.testing.assert_frame_equal(computed.tables[name], table, check_exact=True)
+    assert torch.equal(computed.tensors["theta"], reference.tensors["theta"])
+    assert computed.manifest["iterations"] == reference.manifest["iterations"]
+
+
+def test_a_run_stopped_twice_is_the_run_that_was_not(block):
+    reference = compute(block)
+    assert reference.manifest["resumed"] == 0
+    kept = stopped(block, 0.3)
+    first = kept.load(block.run_id)
+    stopped(block, 0.8)
+    second = kept.load(block.run_id)
+    assert 0 < first.checkpoint.number < second.checkpoint.number < reference.manifest["iterations"]
+    assert second.wall_seconds > first.wall_seconds > 0
+    again = compute(block, checkpoints=kept)
+    assert_same(again, reference)
+    assert again.manifest["resumed"] == 2
+    assert again.manifest["wall_seconds"] > second.wall_seconds
+    assert again.manifest["cpu_seconds"] > second.cpu_seconds
+
+
+def test_what_is_resumed_is_not_computed_again(block):
+    kept = stopped(block)
+    seen = []
+    compute(block, seen.append, kept)
+    saved = kept.load(block.run_id)
+    assert min(seen) > 130 / 600
+    assert saved.resumed == 1
+
+
+def test_where_worlds_start_anew_decides_the_numbers_and_is_part_of_the_configuration(declare):
+    declare(text=SMALL)
+    at_once = Study.read("small").blocks()[2]
+    declare(text=RESTARTING)
+    restarting = Study.read("small").blocks()[2]
+    assert restarting.run_id != at_once.run_id
+    assert not compute(restarting).tables["curves"].equals(compute(at_once).tables["curves"])
+
+
+def test_a_stored_run_leaves_no_checkpoint(block):
+    kept = stopped(block)
+    assert [file.name for file in kept.folder.iterdir()] == [f"{block.run_id}.pt"]
+    store(block, compute(block, checkpoints=kept), kept)
+    assert list(kept.folder.iterdir()) == []
+    assert kept.load(block.run_id) is None
+    assert block.study.store.run_ids() == [block.run_id]  # and the folder of checkpoints is no record
+
+
+def test_a_damaged_checkpoint_is_named_and_not_used(block):
+    reference = compute(block)
+    kept = stopped(block)
+    path = kept.folder / f"{block.run_id}.pt"
+    whole = path.read_bytes()
+    for position in range(0, len(whole), max(1, len(whole) // 50)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(UnusableCheckpoint, match="torn or changed"):
+            kept.load(block.run_id)
+    for keep in (0, 1, 64, 65, len(whole) // 2, -1):
+        path.write_bytes(whole[:keep])
+        with pytest.raises(UnusableCheckpoint, match="torn or changed"):
+            kept.load(block.run_id)
+    computed = compute(block, checkpoints=kept)
+    assert computed.manifest["resumed"] == 0
+    assert_same(computed, reference)
+
+
+@pytest.mark.parametrize(
+    ("what", "name"), [("source_digest", "source code"), ("fingerprint", "cpu_capability"), ("SCHEMA", "format")]
+)
+def test_a_checkpoint_of_other_code_or_another_machine_is_named_and_not_used(block, monkeypatch, what, name):
+    kept = stopped(block)
+    here = checkpoints.fingerprint()
+    other = {
+        "source_digest": lambda: "0" * 64,
+        "fingerprint": lambda: here | {"cpu_capability": "OTHER"},
+        "SCHEMA": checkpoints.SCHEMA + 1,
+    }
+    monkeypatch.setattr(checkpoints, what, other[what])
+    with pytest.raises(UnusableCheckpoint, match=f"written elsewhere: .*{name}"):
+        kept.load(block.run_id)
+    assert compute(block, checkpoints=kept).manifest["resumed"] == 0
+
+
+def test_a_checkpoint_under_another_runs_name_is_not_used(block):
+    kept = stopped(block)
+    (kept.folder / f"{block.run_id}.pt").rename(kept.folder / "0123456789abcdef.pt")
+    with pytest.raises(UnusableCheckpoint, match="run"):
+        kept.load("0123456789abcdef")
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(block, monkeypatch):
+    kept = stopped(block, 0.3)
+    before = kept.load(block.run_id).checkpoint.number
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            compute(block, checkpoints=kept)
+    assert kept.load(block.run_id).checkpoint.number == before
+    assert [file.name for file in kept.folder.iterdir()] == [f"{block.run_id}.pt"]
+
+
+def test_what_killed_writers_left_is_swept(tmp_path):
+    kept = Checkpoints(tmp_path)
+    old, young = tmp_path / f"{files.STAGING}old", tmp_path / f"{files.STAGING}young"
+    for path in (old, young):
+        path.write_bytes(b"half a checkpoint")
+    long_ago = old.stat().st_mtime - 2 * files.ABANDONED
+    os.utime(old, (long_ago, long_ago))
+    kept.discard("0123456789abcdef")
+    assert list(tmp_path.iterdir()) == [young]
