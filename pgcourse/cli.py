@@ -144,6 +144,54 @@ def study(
 @main.command(
     epilog="""\b
 Examples:
+  pgcourse reproduce                        the first iterations of every committed run
+  pgcourse reproduce a2c-cartpole --full    every run of one study, to its end
+  pgcourse reproduce --json > verdicts.json"""
+)
+@click.argument("names", nargs=-1, metavar="[STUDY]...")
+@click.option("--full", is_flag=True, help="Compute whole runs, not only their first iterations.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes at a time.  [default: cores]")
+def reproduce(names: tuple[str, ...], full: bool, as_json: bool, workers: int | None) -> None:
+    """Compute committed studies again and compare with their records; without a STUDY, all of them.
+
+    \b
+    repeated    the same numbers, bit for bit
+    reproduced  on another kind of machine: the same up to rounding, or, with
+                --full, every claim that rests on the study holds
+    drifted     neither
+    failed      a record cannot be read, or a run cannot be computed
+
+    Records are not touched. The exit status is 0 if every study is repeated or reproduced.
+    """
+    import torch
+    from rich.console import Console
+
+    from pgcourse.course.reproduce import reproduce, show
+    from pgcourse.course.runner import find_root
+    from pgcourse.lab import Study, StudyError, study_names
+
+    torch.set_num_threads(1)  # as in the processes that compute
+    screen = Console(stderr=as_json)
+    try:
+        root = find_root()
+        studies = [Study.read(name) for name in dict.fromkeys(names or study_names())]
+    except (FileNotFoundError, StudyError) as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        verdicts = reproduce(studies, root, screen, workers, full=full)
+    except KeyboardInterrupt:
+        screen.print("Stopped." + " The same command goes on from here." * full)
+        sys.exit(130)
+    show(verdicts, screen)
+    if as_json:
+        click.echo(json.dumps({"studies": [verdict.to_json() for verdict in verdicts]}, indent=2))
+    sys.exit(any(verdict.verdict in ("drifted", "failed") for verdict in verdicts))
+
+
+@main.command(
+    epilog="""\b
+Examples:
   pgcourse grade exercises/03_reinforce.ipynb
   pgcourse grade submissions/ --seed 8231 --out grades/
   pgcourse grade exercises/03_reinforce.ipynb --require 100 --json"""

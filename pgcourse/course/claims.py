@@ -12,6 +12,7 @@ sentence:
     claim("baseline/effect", per_seed, above=0)  order: the lower 95 % confidence bound of the mean is above 0
     claim("a2c/gain", (a, b), above=0)           order: ... of mean(a) - mean(b), two independent samples (Welch, 1947)
     claim("a2c/gain", (a, b), inconclusive=True) order: neither 95 % bound excludes 0; `per_seed` works, too
+    claim("a2c/final", per_seed, above=475, rests_on="a2c-cartpole")         the numbers are those of a study's records
 
 `x` is a number, a boolean or a tensor or array of one element. `per_seed` is one-dimensional, one number for each of at
 least three seeds; a paired comparison is the difference per seed. `above` and `below` may be given together.
@@ -51,7 +52,7 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class Claim:
     rtol: float | None = None
     atol: float | None = None
     platform: str | None = None
+    rests_on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
@@ -215,7 +217,7 @@ class Claim:
         """`claim` has displayed itself already; a claim on a cell's last line is not shown twice."""
 
     def to_metadata(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value is not None and value is not False}
+        return {key: value for key, value in asdict(self).items() if value not in (None, False, ())}
 
     @classmethod
     def from_metadata(cls, data: Mapping[str, Any]) -> Claim:
@@ -227,7 +229,8 @@ class Claim:
         known = {field.name for field in fields(cls)}
         if not {"name", "samples"} <= set(data) <= known:
             raise ValueError(f"a recorded claim has the keys {sorted(data)}; possible are {sorted(known)}")
-        return cls(**{**data, "samples": tuple(tuple(sample) for sample in data["samples"])})
+        samples = tuple(tuple(sample) for sample in data["samples"])
+        return cls(**{**data, "samples": samples, "rests_on": tuple(data.get("rests_on", ()))})
 
 
 def claim(
@@ -240,6 +243,7 @@ def claim(
     inconclusive: bool = False,
     rtol: float | None = None,
     atol: float | None = None,
+    rests_on: str | Sequence[str] = (),
 ) -> Claim:
     """State that a chapter's sentence rests on `value`; prints one line, in a notebook also records the numbers.
 
@@ -250,6 +254,8 @@ def claim(
         above, below: limits that the number, or the confidence bound of the mean, is to clear.
         inconclusive: the confidence bounds of the mean (or of the difference) have 0 between them.
         rtol, atol: tolerances of a single number; default as in `numpy.allclose`, 1e-5 and 1e-8.
+        rests_on: the study, or studies, whose records the numbers come from. Where another machine cannot repeat a
+            record bit for bit, `pgcourse reproduce --full` asks whether the claims that rest on it still hold.
 
     Returns:
         The claim: `value`, `lower`, `upper`, `objection()`.
@@ -268,6 +274,7 @@ def claim(
         rtol=_plain(rtol),
         atol=_plain(atol),
         platform=platform() if exact else None,
+        rests_on=(rests_on,) if isinstance(rests_on, str) else tuple(rests_on),
     )
     shell = _shell()
     if shell is None:

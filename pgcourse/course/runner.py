@@ -30,6 +30,7 @@ from pgcourse.course.claims import METADATA_KEY, Claim
 
 TIMEOUT = {"quick": 600.0, "full": 7200.0}  # seconds a chapter may take
 MARK = "PGCOURSE_RUN"  # names the run in the environment of every process that belongs to it
+RESULTS = "PGCOURSE_RESULTS"  # where pgcourse.lab looks for studies
 POLL = 0.1  # seconds
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
 TRACEBACK_LINES = 14
@@ -146,6 +147,7 @@ def run(
     workers: int | None = None,
     timeout: float | None = None,
     accept: bool = False,
+    results: Path | None = None,
     progress: Progress = lambda notebook, done, cells: None,
 ) -> Iterator[Result]:
     """Run chapters side by side; yields each result as its chapter ends.
@@ -158,6 +160,7 @@ def run(
         workers: chapters at a time; default as many as there are cores.
         timeout: wall-clock seconds a chapter may take; default `TIMEOUT[profile]`.
         accept: rewrite the chapter's expected claims with what was measured, if the chapter is sound otherwise.
+        results: the folder of studies that chapters load; default the repository's.
 
     Raises:
         ValueError: an unknown profile, or workers or timeout not positive.
@@ -168,7 +171,7 @@ def run(
     timeout = timeout if timeout is not None else TIMEOUT[profile]
     if workers < 1 or not timeout > 0:
         raise ValueError(f"workers and timeout must be positive, got workers={workers}, timeout={timeout}")
-    return _run(notebooks, build, profile, workers, timeout, accept, progress)
+    return _run(notebooks, build, profile, workers, timeout, accept, results, progress)
 
 
 def _run(
@@ -178,6 +181,7 @@ def _run(
     workers: int,
     timeout: float,
     accept: bool,
+    results: Path | None,
     progress: Progress,
 ) -> Iterator[Result]:
     stopped = Event()
@@ -185,7 +189,7 @@ def _run(
         tempfile.TemporaryDirectory(prefix="pgcourse-", ignore_cleanup_errors=True) as folder,
         ThreadPoolExecutor(workers) as pool,
     ):
-        environment = _environment(Path(folder))
+        environment = _environment(Path(folder)) | ({RESULTS: str(results.resolve())} if results else {})
         jobs = [_Job(notebook.resolve(), build, profile, timeout, accept, progress, stopped) for notebook in notebooks]
         waiting: set[Future[Result]] = {
             pool.submit(job.run, environment | {MARK: f"{folder}/{number}"}, Path(folder) / f"{number}.log")

@@ -109,33 +109,44 @@ def _run(
 ) -> int:
     """Compute with a progress display, storing every run as it ends; how many failed."""
     failed = 0
-    steps = [block.study.steps * len(block.seeds) for block in blocks]
-    done = [0.0] * len(blocks)
+    tasks = [(block, checkpoints(block.study)) for block in blocks]
+    names = [f"{block.study.name}: {block.variant}, seeds {_span(block)}" for block in blocks]
+    sizes = [block.study.steps * len(block.seeds) for block in blocks]
+    for event in follow(console, engine(_compute, tasks), names, sizes, f"all {len(blocks)} runs"):
+        block, kept = tasks[event.task]
+        error = event.error if isinstance(event, Failed) else _store(block, event, kept, refresh)
+        if error is None:
+            console.print(f"[green]done[/green] {names[event.task]}", highlight=False)
+        else:
+            failed += 1
+            console.print(f"[red]failed[/red] {names[event.task]}")
+            console.print(error, markup=False, highlight=False)
+    return failed
+
+
+def follow(
+    console: Console,
+    events: Generator[Event, None, None],
+    names: Sequence[str],
+    sizes: Sequence[float],
+    overall: str,
+) -> Generator[Done | Failed, None, None]:
+    """What an engine's tasks come to, with a bar for each of them and one for all, in which they count by size."""
+    done = [0.0] * len(names)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
-    tasks = [(block, checkpoints(block.study)) for block in blocks]
-    with progress, closing(engine(_compute, tasks)) as events:
-        overall = progress.add_task(f"all {len(blocks)} runs", total=sum(steps))
+    with progress, closing(events):
+        whole = progress.add_task(overall, total=sum(sizes))
         bars: dict[int, TaskID] = {}
         for event in events:
-            block, kept = tasks[event.task]
-            name = f"{block.study.name}: {block.variant}, seeds {_span(block)}"
             if event.task not in bars:
-                bars[event.task] = progress.add_task(name, total=1.0)
+                bars[event.task] = progress.add_task(names[event.task], total=1.0)
             done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
             progress.update(bars[event.task], completed=done[event.task])
-            progress.update(overall, completed=sum(n * part for n, part in zip(steps, done, strict=True)))
-            if isinstance(event, Advanced):
-                continue
-            progress.remove_task(bars[event.task])
-            error = event.error if isinstance(event, Failed) else _store(block, event, kept, refresh)
-            if error is None:
-                progress.console.print(f"[green]done[/green] {name}", highlight=False)
-            else:
-                failed += 1
-                progress.console.print(f"[red]failed[/red] {name}")
-                progress.console.print(error, markup=False, highlight=False)
-    return failed
+            progress.update(whole, completed=sum(size * part for size, part in zip(sizes, done, strict=True)))
+            if not isinstance(event, Advanced):
+                progress.remove_task(bars[event.task])
+                yield event
 
 
 def _compute(task: tuple[Block, Checkpoints | None], report: Callable[[float], None]) -> runs.Computed:
