@@ -1,0 +1,254 @@
+"""The Ray engine on a cluster of a head and two nodes, all on this machine; the last test kills one of the nodes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+import pgcourse as pg
+from pgcourse.lab.engines import Done, Failed, Progress, local
+from pgcourse.lab.engines import ray as engine
+from pgcourse.lab.engines.ray import RayMissing, ray
+from pgcourse.lab.provenance import metrics_digest, tensor_digest
+
+try:
+    import ray as library
+    from ray.cluster_utils import Cluster
+except ModuleNotFoundError:
+    library = None
+
+needs_ray = pytest.mark.skipif(library is None or os.name != "posix", reason='needs Ray: pip install "pgcourse[ray]"')
+MARK = "PGCOURSE_TEST_RAY"  # an environment variable that everything started here inherits
+
+
+def living(mark: str, within: float = 0.0) -> list[str]:
+    """The processes that inherited a mark, once they had some time to end."""
+    until = time.monotonic() + within
+    while (found := [" ".join(p.cmdline()) for p in processes(mark)]) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def processes(mark: str):
+    for process in psutil.process_iter():
+        try:
+            ended = process.status() == psutil.STATUS_ZOMBIE
+            if process.pid != os.getpid() and not ended and process.environ().get(MARK) == mark:
+                yield process
+        except psutil.Error:
+            pass
+
+
+def environment(mark: str) -> dict[str, str]:
+    """For nodes that are to know this file, and to be found again."""
+    return {MARK: mark, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    mark = uuid.uuid4().hex
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        for name, value in environment(mark).items():
+            patch.setenv(name, value)
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        try:
+            for _ in range(2):
+                cluster.add_node(num_cpus=1)
+            yield cluster
+        finally:
+            cluster.shutdown()
+    assert living(mark, within=20) == []
+
+
+def odd(what, report):
+    if what == "raise":
+        raise ValueError("refused")
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "lock":
+        return threading.Lock()
+    return np.zeros(50_000), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"], os.getpid()
+
+
+def slow(folder: Path, report):
+    """Leaves a file with its process id, and takes it away when it is told to end."""
+    mark = folder / str(os.getpid())
+    mark.touch()
+    try:
+        for _ in range(6000):
+            time.sleep(0.05)
+            report(0.5)
+    finally:
+        mark.unlink()
+
+
+def train(argument, report):
+    """Digests of a small training, not begun before there is a file `go`; with a mark of each beginning."""
+    folder, seed = argument
+    (folder / f"{seed} {os.getpid()} {os.getppid()}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.05)
+        report(0.0)
+    run = pg.train(pg.A2C(envs=4), "CartPole-v1", seeds=[seed], steps=400)
+    return metrics_digest(run.curves), tensor_digest(run.policy.theta)
+
+
+def ends(events) -> dict[int, Done | Failed]:
+    """How each task ended; none twice, and no word of it afterwards."""
+    found: dict[int, Done | Failed] = {}
+    for event in events:
+        assert event.task not in found
+        if not isinstance(event, Progress):
+            found[event.task] = event
+    return found
+
+
+@needs_ray
+def test_each_task_has_its_process_and_fails_alone(cluster, monkeypatch):
+    monkeypatch.setattr(engine, "ATTEMPTS", 2)
+    found = ends(ray(odd, ["fine", "raise", "die", "lock", "fine"], cluster.address))
+    assert {task: type(end) for task, end in found.items()} == dict(enumerate([Done, Failed, Failed, Failed, Done])), (
+        found
+    )
+    results = [found[task].result for task in (0, 4)]
+    assert [result[1:3] for result in results] == [(1, "1")] * 2
+    assert len({result[3] for result in results}) == 2
+    results[0][0][0] = 1.0  # an array of one's own, not a page of Ray's store
+    assert found[1].error.startswith("Traceback")
+    assert found[1].error.endswith("ValueError: refused")
+    assert found[2].error.startswith("its process or node was lost 2 times, last with: ")
+    assert "cannot pickle '_thread.lock' object" in found[3].error
+    assert not library.is_initialized()
+
+
+@needs_ray
+def test_a_connection_that_was_there_stays_and_closing_ends_the_tasks(cluster, tmp_path):
+    library.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        with pytest.raises(ValueError, match="connected to Ray already"):
+            next(ray(slow, [tmp_path], cluster.address))
+        events = ray(slow, [tmp_path] * 3, workers=1)
+        assert next(events) == Progress(0, 0.5)
+        (mark,) = tmp_path.iterdir()  # one at a time
+        assert psutil.pid_exists(int(mark.name))
+        events.close()
+        assert not mark.exists()
+        assert library.is_initialized()
+        assert library.cluster_resources()["CPU"] == 2
+    finally:
+        library.shutdown()
+
+
+@needs_ray
+def test_another_version_on_a_node_is_refused(cluster, monkeypatch):
+    monkeypatch.setattr(engine, "_versions", lambda: {"pgcourse source": "older", "torch": "1.0"})
+    found = ends(ray(odd, ["fine"], cluster.address))
+    assert isinstance(found[0], Failed)
+    assert found[0].error.endswith("the head {'pgcourse source': 'older', 'torch': '1.0'}; install the same on both")
+
+
+@needs_ray
+def test_a_lost_node_costs_nothing_but_time(cluster, tmp_path):
+    """One of two nodes is killed while each holds a run; all runs end, once, with the bits of the local engine."""
+    arguments = [(tmp_path, seed) for seed in range(4)]
+    doomed = sorted(cluster.worker_nodes, key=id)[0]
+    raylet = doomed.all_processes["raylet"][0].process.pid
+    lost: list[str] = []
+
+    def kill_when_both_are_busy() -> None:
+        begun = [path.name.split() for path in tmp_path.iterdir() if path.name != "go"]
+        if lost or len({parent for _, _, parent in begun}) < 2:
+            return
+        lost.extend(seed for seed, _, parent in begun if int(parent) == raylet)
+        workers = [psutil.Process(int(pid)) for _, pid, parent in begun if int(parent) == raylet]
+        os.kill(raylet, signal.SIGKILL)
+        psutil.wait_procs(workers, timeout=30)
+        (tmp_path / "go").touch()
+
+    def watched(events):
+        for event in events:
+            kill_when_both_are_busy()
+            yield event
+
+    found = ends(watched(ray(train, arguments, cluster.address)))
+    begun = Counter(path.name.split()[0] for path in tmp_path.iterdir() if path.name != "go")
+    assert len(lost) == 1
+    assert begun == {str(seed): 2 if str(seed) in lost else 1 for seed in range(4)}
+    assert found == ends(local(train, arguments, workers=2))
+    assert len({event.result for event in found.values()}) == 4
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from test_ray_engine import slow
+from pgcourse.lab.engines.ray import ray
+
+if __name__ == "__main__":
+    try:
+        for event in ray(slow, [Path(sys.argv[1])] * 3, workers=2):
+            print("running", flush=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@needs_ray
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_orphans_when_a_ray_of_this_machine_alone_is_interrupted_or_killed(tmp_path, monkeypatch, how):
+    script, marks = tmp_path / "parent.py", tmp_path / "marks"
+    script.write_text(PARENT, encoding="utf-8")
+    marks.mkdir()
+    mark = uuid.uuid4().hex
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    options = {"env": os.environ | environment(mark), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    parent = subprocess.Popen([sys.executable, str(script), str(marks)], text=True, start_new_session=True, **options)
+    assert parent.stdout.readline() == "running\n"
+    assert len(list(marks.iterdir())) in (1, 2)
+    if how == signal.SIGINT:
+        os.killpg(parent.pid, how)  # as the terminal does: to everybody
+    else:
+        parent.send_signal(how)
+    assert parent.wait(timeout=60) == (130 if how == signal.SIGINT else -how)
+    assert living(mark, within=20) == []
+    if how == signal.SIGINT:
+        assert not list(marks.iterdir())
+    said, errors = parent.communicate()
+    assert (set(said.splitlines()) <= {"running"}, errors) == (True, "")
+
+
+def test_without_ray_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RayMissing, match=r'pip install "pgcourse\[ray\]"'):
+        next(ray(odd, ["fine"]))
+
+
+def test_without_workers_nothing_is_started():
+    with pytest.raises(ValueError, match="workers must be 1 or more, got 0"):
+        next(ray(odd, ["fine"], workers=0))
+
+
+@needs_ray
+def test_an_address_without_a_cluster_is_named_at_once():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and not listening
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(ConnectionError, match=f"no Ray cluster answers at '{address}'.*ray start --head"):
+            next(ray(odd, ["fine"], address))
+    with pytest.raises(ConnectionError, match="HOST:PORT"):
+        next(ray(odd, ["fine"], "nonsense"))
+    with pytest.raises(ValueError, match="for a Ray client"):
+        next(ray(odd, ["fine"], "ray://127.0.0.1:10001"))
+    assert not library.is_initialized()
