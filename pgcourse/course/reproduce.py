@@ -1,7 +1,7 @@
 """`pgcourse reproduce`: are the committed records still what this code gives, on this machine?
 
 A study is *repeated* where every run gives its record bit for bit. Elsewhere than on the kind of machine that made the
-record it is *reproduced* where the difference is rounding: in the first iteration of every run, or, of whole runs, as
+record it is *reproduced* where the difference is rounding: in the first iterations of every run, or, of whole runs, as
 far as every claim that rests on the study holds. Otherwise it has *drifted*. Where a record cannot be read or a run not
 be computed it has *failed*.
 """
@@ -27,7 +27,7 @@ from pgcourse.course.runner import Result, find_chapters
 from pgcourse.lab import Block, Checkpoints, Record, RecordError, Study, compute, compute_prefix, engines, store
 from pgcourse.lab.console import follow
 from pgcourse.lab.provenance import constraints_hash, differences, fingerprint, source_digest
-from pgcourse.lab.reproduction import ROUNDING, Comparison, compare
+from pgcourse.lab.reproduction import EARLY, ROUNDING, Comparison, compare
 
 VERDICTS = ("repeated", "reproduced", "drifted", "failed")  # from best to worst
 COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red", "red"), strict=True))
@@ -145,7 +145,7 @@ def _reasons(verdict: Verdict) -> Iterable[str]:
     if verdict.claims is None:
         rounding = max(comparison.rounding for comparison in verdict.comparisons.values())
         how = "rounding" if rounding <= ROUNDING else f"more than rounding ({ROUNDING:g})"
-        yield f"In the first iteration numbers differ by up to {rounding:.1e} of the largest: {how}."
+        yield f"In the first {EARLY} iterations numbers differ by up to {rounding:.1e} of the largest: {how}."
     else:
         failed = {name: why for name, why in verdict.claims.items() if why}
         yield f"{len(verdict.claims) - len(failed)} of {len(verdict.claims)} claims that rest on the study hold."
