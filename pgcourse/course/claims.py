@@ -12,7 +12,7 @@ sentence:
     claim("baseline/effect", per_seed, above=0)  order: the lower 95 % confidence bound of the mean is above 0
     claim("a2c/gain", (a, b), above=0)           order: ... of mean(a) - mean(b), two independent samples (Welch, 1947)
     claim("a2c/gain", (a, b), inconclusive=True) order: neither 95 % bound excludes 0; `per_seed` works, too
-    claim("a2c/final", per_seed, above=475, rests_on="a2c-cartpole")         the numbers are those of a study's records
+    claim("a2c/final", per_seed, above=475, rests_on=record)                 the numbers are those of `record = pg.lab.load(study)`
 
 `x` is a number, a boolean or a tensor or array of one element. `per_seed` is one-dimensional, one number for each of at
 least three seeds; a paired comparison is the difference per seed. `above` and `below` may be given together.
@@ -52,7 +52,7 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,11 @@ class Claim:
         """`claim` has displayed itself already; a claim on a cell's last line is not shown twice."""
 
     def to_metadata(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value not in (None, False, ())}
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if value is not None and value is not False and value != ()
+        }
 
     @classmethod
     def from_metadata(cls, data: Mapping[str, Any]) -> Claim:
@@ -243,7 +247,7 @@ def claim(
     inconclusive: bool = False,
     rtol: float | None = None,
     atol: float | None = None,
-    rests_on: str | Sequence[str] = (),
+    rests_on: Any = (),
 ) -> Claim:
     """State that a chapter's sentence rests on `value`; prints one line, in a notebook also records the numbers.
 
@@ -254,8 +258,9 @@ def claim(
         above, below: limits that the number, or the confidence bound of the mean, is to clear.
         inconclusive: the confidence bounds of the mean (or of the difference) have 0 between them.
         rtol, atol: tolerances of a single number; default as in `numpy.allclose`, 1e-5 and 1e-8.
-        rests_on: the study, or studies, whose records the numbers come from. Where another machine cannot repeat a
-            record bit for bit, `pgcourse reproduce --full` asks whether the claims that rest on it still hold.
+        rests_on: the study whose records the numbers come from, or several: names, or what `pg.lab.load` returned. Where
+            another machine cannot repeat a record bit for bit, `pgcourse reproduce --full` asks whether the claims that
+            rest on it still hold.
 
     Returns:
         The claim: `value`, `lower`, `upper`, `objection()`.
@@ -274,7 +279,7 @@ def claim(
         rtol=_plain(rtol),
         atol=_plain(atol),
         platform=platform() if exact else None,
-        rests_on=(rests_on,) if isinstance(rests_on, str) else tuple(rests_on),
+        rests_on=_studies(rests_on),
     )
     shell = _shell()
     if shell is None:
@@ -304,6 +309,11 @@ def platform() -> str:
 
     here = fingerprint()
     return ", ".join(f"{key} {here[key]}" for key in ARITHMETIC)
+
+
+def _studies(rests_on: Any) -> tuple[str, ...]:
+    several = rests_on if isinstance(rests_on, list | tuple) else (rests_on,)
+    return tuple(each if isinstance(each, str) else each.study.name for each in several)
 
 
 def _samples(name: str, value: Any) -> tuple[tuple[Number, ...], ...]:

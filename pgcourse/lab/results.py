@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 
-from pgcourse.algorithms import TrainedPolicy
+from pgcourse.algorithms import Run, TrainedPolicy
 from pgcourse.lab.records import MissingRecord, Record
-from pgcourse.lab.studies import Study
+from pgcourse.lab.studies import Study, study_names
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,75 @@ def load(name: str) -> Results:
     for block in study.blocks():
         records[block.variant].append(study.store.read(block.run_id))
     return Results(study, records)
+
+
+def percentile(run: Run, study: str | None = None, variant: str | None = None) -> pd.DataFrame:
+    """Where each seed of a run of your own lies among the reference seeds of a record.
+
+    Compared is the mean return of the training episodes in the last tenth of the steps that both have seen; where step
+    sizes are annealed, only runs of equal length are alike. A row for each seed: `seed`, `return`, `better_than` (how
+    many of the `of` reference seeds did worse; a tie counts half) and `percentile` (that share, in %).
+
+    Args:
+        run: what `pg.train` returned.
+        study, variant: with what to compare. Without them: the variant with the run's own environment and
+            hyper-parameters, or else the only one with its environment and algorithm.
+
+    Raises:
+        ValueError: no variant is meant, or more than one (the message lists them), or the study's environment is
+            another one, or too few episodes have ended to compare.
+        StudyError, RecordError: as `load`.
+    """
+    name, variant = _reference(run, study, variant)
+    results = load(name)
+    if results.study.env != run.policy.env:
+        raise ValueError(f"the run is of {run.policy.env!r}, study {name} of {results.study.env!r}")
+    curves = results.curves[results.curves["variant"] == variant]
+    steps = min(table.groupby("seed")["step"].max().min() for table in (run.curves, curves))
+    own, reference = _late_returns(run.curves, steps), _late_returns(curves, steps)
+    table = pd.DataFrame(
+        {
+            "seed": own.index,
+            "return": own.to_numpy(),
+            "better_than": [(reference < each).sum() + (reference == each).sum() / 2 for each in own],
+            "of": len(reference),
+            "percentile": [stats.percentileofscore(reference, each, "mean") for each in own],
+        }
+    )
+    return table.rename_axis(columns=f"beside {name}: {variant}")
+
+
+def _reference(run: Run, study: str | None, variant: str | None) -> tuple[str, str]:
+    """The study and the variant that a run is to be compared with."""
+    names = study_names() if study is None else [study]
+    found = [
+        (declared.name, each, algorithm, tuple(b.run_id for b in declared.blocks() if b.variant == each))
+        for declared in map(Study.read, names)
+        for each, algorithm in declared.variants.items()
+        if (study is not None or declared.env == run.policy.env) and variant in (None, each)
+    ]
+    alike = [each for each in found if type(each[2]) is type(run.algorithm)]
+    equal = [each for each in alike if each[2] == run.algorithm]
+    for fitting in (found, equal, alike):
+        if len({run_ids for *_, run_ids in fitting}) == 1:  # a record may belong to several studies
+            return fitting[0][:2]
+    choices = "; ".join(f"study={name!r}, variant={each!r}" for name, each, *_ in equal or alike or found)
+    problem = "more than one record fits" if choices else "no record fits"
+    raise ValueError(
+        f"{problem} {type(run.algorithm).__name__} on {run.policy.env!r}; "
+        + (f"choose one: {choices}" if choices else f"studies: {', '.join(study_names())}")
+    )
+
+
+def _late_returns(curves: pd.DataFrame, steps: int) -> pd.Series:
+    """For each seed the mean return of the episodes reported in the last tenth of `steps`, else in the last before."""
+    ended = curves[(curves["step"] <= steps) & (curves["episodes"] > 0)]
+    if missing := sorted(set(curves["seed"].tolist()) - set(ended["seed"])):
+        raise ValueError(f"seeds {missing} have ended no episode in {steps:,} steps: train for longer")
+    last = ended.groupby("seed")["step"].transform("max")
+    late = ended[ended["step"] > np.minimum(0.9 * steps, last - 1)]
+    total = (late["return"] * late["episodes"]).groupby(late["seed"]).sum()
+    return total / late.groupby("seed")["episodes"].sum()
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from pgcourse.course import expected, runner
 from pgcourse.course.claims import Claim
 from pgcourse.course.expected import Close, Exact, Interval, Order
+from pgcourse.lab import study_names
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
@@ -109,3 +110,10 @@ def ordered(name, entry, mean, spread=0.0):
     centres = [mean, 0.0]
     samples = [sample(n, centre) for n, centre in zip(entry.n, centres, strict=False)] or [(mean,)]
     return Claim(name, tuple(samples), above=entry.above, below=entry.below, inconclusive=entry.inconclusive)
+
+
+@pytest.mark.chapters
+def test_every_study_has_claims_that_rest_on_it(results):
+    """They are what `pgcourse reproduce --full` asks on another kind of machine."""
+    claims = [claim for result in results.values() for claim in result.claims]
+    assert {name for claim in claims for name in claim.rests_on} == set(study_names())

@@ -203,3 +203,19 @@ def test_importing_claim_does_not_wait_for_torch():
     code += "; print(sorted({'torch', 'pandas', 'scipy.stats', 'papermill'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_claim_names_the_studies_that_it_rests_on():
+    class Results:  # as `pg.lab.load` returns them
+        class study:
+            name = "a2c-cartpole"
+
+    for rests_on, names in [
+        ((), ()),
+        ("reinforce-grid", ("reinforce-grid",)),
+        (Results(), ("a2c-cartpole",)),
+        ([Results(), "reinforce-grid"], ("a2c-cartpole", "reinforce-grid")),
+    ]:
+        made = claim("topic/number", 0.1, above=0, rests_on=rests_on)
+        assert made.rests_on == names
+        assert Claim.from_metadata(json.loads(json.dumps(made.to_metadata()))) == made

@@ -6,7 +6,17 @@ from small_study import SMALL
 
 import pgcourse as pg
 from pgcourse.core import MLP, Critic, SoftmaxPolicy
-from pgcourse.lab import CorruptRecord, MissingRecord, Study, compute, compute_prefix, fingerprint, load, store
+from pgcourse.lab import (
+    CorruptRecord,
+    MissingRecord,
+    Study,
+    compute,
+    compute_prefix,
+    fingerprint,
+    load,
+    percentile,
+    store,
+)
 from pgcourse.lab.provenance import metrics_digest
 from pgcourse.lab.runs import PREFIX
 
@@ -116,3 +126,75 @@ def test_describe_is_one_line_with_the_history(computed):
         assert part in line
     (commit,) = {manifest["commit"] for blocks in results.manifests.values() for manifest in blocks}
     assert (commit or "unknown")[:7] in line
+
+
+@pytest.fixture
+def reference(declare):
+    """A study of ten seeds that learn CartPole for a while, computed in this process."""
+    declare("reference", REFERENCE)
+    for block in Study.read("reference").blocks():
+        store(block, compute(block))
+    return load("reference")
+
+
+REFERENCE = """
+title = "Reference seeds"
+env = "CartPole-v1"
+steps = 4000
+seeds = 10
+evaluation_episodes = 2
+
+[variants.ours]
+algorithm = "a2c"
+
+[variants.slow]
+algorithm = "a2c"
+lr = 1e-4
+"""
+
+
+def test_the_references_own_seeds_have_their_own_places(reference):
+    run = pg.train(pg.A2C(), "CartPole-v1", 10, 4000)
+    table = percentile(run)  # found by environment and hyper-parameters
+    assert table.columns.name == "beside reference: ours"
+    late = reference.curves.query("variant == 'ours' and step > 3600")
+    means = late.groupby("seed").apply(lambda seed: np.average(seed["return"].fillna(0), weights=seed["episodes"]))
+    np.testing.assert_allclose(table["return"], means, rtol=1e-6)
+    places = means.rank() - 0.5  # better than those below, and a tie, with itself, counts half
+    np.testing.assert_array_equal(table["better_than"], places)
+    np.testing.assert_allclose(table["percentile"], places / 10 * 100)
+    assert (table["of"] == 10).all()
+
+
+def test_a_run_of_another_length_is_compared_at_equal_steps(reference):
+    curves = reference.curves.query("variant == 'slow'")
+    run = pg.train(pg.A2C(lr=1e-4), "CartPole-v1", [20, 21], 8000)
+    assert run.curves["step"].max() > curves["step"].max()
+    changed = run.curves["return"].where(run.curves["step"] <= curves["step"].max(), 500.0)
+    later = pg.Run(run.algorithm, run.policy, run.curves.assign(**{"return": changed}))
+    np.testing.assert_array_equal(percentile(later)["return"], percentile(run)["return"])
+    sooner = pg.Run(run.algorithm, run.policy, run.curves.assign(**{"return": 500.0}))
+    assert (percentile(sooner)["return"] == 500).all()
+
+
+def test_percentiles_need_to_know_with_what_to_compare(reference):
+    run = pg.train(pg.A2C(lr=5e-3), "CartPole-v1", [20, 21], 2000)
+    with pytest.raises(ValueError, match="study='reference', variant='ours'; study='reference', variant='slow'"):
+        percentile(run)
+    assert len(percentile(run, "reference", "slow")) == 2
+    with pytest.raises(ValueError, match=r"no record fits REINFORCE on 'Pendulum-v1'; studies: reference"):
+        percentile(pg.train(pg.REINFORCE(envs=2), "Pendulum-v1", 1, 400))
+    pendulum = pg.train(pg.A2C(), "Pendulum-v1", 1, 4000)
+    with pytest.raises(ValueError, match="the run is of 'Pendulum-v1', study reference of 'CartPole-v1'"):
+        percentile(pendulum, "reference", "ours")
+    short = pg.Run(run.algorithm, run.policy, run.curves.assign(episodes=0))
+    with pytest.raises(ValueError, match=r"seeds \[20, 21\] have ended no episode in .* steps: train for longer"):
+        percentile(short, "reference", "ours")
+
+
+def test_a_record_that_several_studies_share_is_one_reference(reference, declare):
+    declare("another", REFERENCE.replace("[variants.slow]", "[variants.unlike]").replace("1e-4", "2e-4"))
+    run = pg.train(pg.A2C(), "CartPole-v1", [20, 21], 2000)
+    store(block := Study.read("another").blocks()[0], compute(block))
+    store(block := Study.read("another").blocks()[1], compute(block))
+    assert percentile(run)["of"].tolist() == [10, 10]
