@@ -137,27 +137,25 @@ def _versions() -> dict[str, str]:
     return {"pgcourse source": source_digest(), "torch": torch.__version__}
 
 
-class _Board:
-    """An actor beside the caller, where tasks write how far they are."""
-
-    def __init__(self) -> None:
-        self._fractions: dict[int, float] = {}
-
-    def tell(self, task: int, fraction: float) -> None:
-        self._fractions[task] = fraction
-
-    def read(self) -> dict[int, float]:
-        """What is new since the last reading."""
-        fractions, self._fractions = self._fractions, {}
-        return fractions
-
-
 @contextmanager
 def _board(api: Any) -> Iterator[Any]:
-    beside = api.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-        api.get_runtime_context().get_node_id(), soft=False
-    )
-    board = api.remote(num_cpus=0, scheduling_strategy=beside)(_Board).remote()
+    """An actor beside the caller, where tasks write how far they are."""
+
+    class Board:  # in here, Ray sends it as it is, and its process need not import this package and torch
+        def __init__(self) -> None:
+            self.fractions: dict[int, float] = {}
+
+        def tell(self, task: int, fraction: float) -> None:
+            self.fractions[task] = fraction
+
+        def read(self) -> dict[int, float]:
+            """What is new since the last reading."""
+            fractions, self.fractions = self.fractions, {}
+            return fractions
+
+    node = api.get_runtime_context().get_node_id()
+    beside = api.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+    board = api.remote(num_cpus=0, scheduling_strategy=beside)(Board).remote()
     try:
         yield board
     finally:
