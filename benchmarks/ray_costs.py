@@ -29,7 +29,7 @@ import torch
 
 from pgcourse.lab import Study, fingerprint, runs
 from pgcourse.lab.engines import Done, Event, Failed, local
-from pgcourse.lab.engines.ray import QUIET, ray
+from pgcourse.lab.engines.ray import QUIET, REPORTS, ray
 
 STUDY = """
 title = "A run of ten seeds"
@@ -207,7 +207,7 @@ def cpu_seconds(processes: dict[str, psutil.Process], call: Callable[[], Any]) -
     return {name: sum(process.cpu_times()[:2]) - before[name] for name, process in processes.items()}
 
 
-def tables(costs: Costs) -> str:
+def tables(costs: Costs, machine: dict[str, Any], load: float) -> str:
     """What was measured and what follows from it, in Markdown."""
 
     def row(*cells: str) -> str:
@@ -222,7 +222,8 @@ def tables(costs: Costs) -> str:
     def kb(value: float) -> str:
         return f"{value / 1e3:,.0f} kB"
 
-    lines = table("constant", "measured")
+    lines = [f"Measured on {machine['system']}, {machine['cpu_model']}; load of the machine before: {load:.1f}."]
+    lines += table("constant", "measured")
     lines += [
         row("connecting, once", f"{costs.connect:.2f} s"),
         row("worker: CPU of a fresh process and its imports, a run", f"{costs.worker_cpu:.2f} s"),
@@ -235,6 +236,7 @@ def tables(costs: Costs) -> str:
         row("memory of the head, for each that waits", kb(costs.pending_bytes)),
         row(f"ending the {PENDING:,}", f"{costs.stop:.1f} s"),
         row("CPU for a message of progress", ms(costs.message_cpu)),
+        row(f"the same for {REPORTS} a second, of a processor", f"{REPORTS * costs.message_cpu:.1%}"),
         row("a result, through Ray's object store", kb(costs.result_bytes)),
         row("a record on the head's disk", kb(costs.record_bytes)),
     ]
@@ -248,7 +250,7 @@ def tables(costs: Costs) -> str:
     lines += table("minutes a run", "workers that keep the head busy", "runs an hour")
     for minutes in (1, 5, 20, 60):
         lines.append(row(str(minutes), f"{costs.limit(minutes):,.0f}", f"{3600 / costs.head:,.0f}"))
-    return "\n".join(lines[1:])
+    return "\n".join(lines)
 
 
 def clock(seconds: float) -> str:
@@ -267,7 +269,10 @@ def main() -> None:
     else:
         load = psutil.getloadavg()[0]
         document = {"machine": fingerprint(), "load_before": load, "costs": dataclasses.asdict(measure())}
-    print(json.dumps(document, indent=2) if arguments.json else tables(Costs(**document["costs"])))
+    if arguments.json:
+        print(json.dumps(document, indent=2))
+    else:
+        print(tables(Costs(**document["costs"]), document["machine"], document["load_before"]))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ except ModuleNotFoundError:
     library = None
 
 needs_ray = pytest.mark.skipif(library is None or os.name != "posix", reason='needs Ray: pip install "pgcourse[ray]"')
+ROOT = Path(__file__).resolve().parents[2]
 MARK = "PGCOURSE_TEST_RAY"  # an environment variable that everything started here inherits
 
 
@@ -251,3 +252,10 @@ def test_an_address_without_a_cluster_is_named_at_once():
     with pytest.raises(ValueError, match="for a Ray client"):
         next(ray(odd, ["fine"], "ray://127.0.0.1:10001"))
     assert not library.is_initialized()
+
+
+def test_the_page_shows_what_was_measured():
+    command = [sys.executable, "-m", "benchmarks.ray_costs", "--from", "benchmarks/ray_costs.json"]
+    tables = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    assert tables.count("\n| ") > 20
+    assert tables in (ROOT / "docs" / "ray.md").read_text(encoding="utf-8")
