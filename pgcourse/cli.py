@@ -84,7 +84,7 @@ Examples:
     "--checkpoints",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="For the state of unfinished runs, seen by all nodes.  [default: beside the records; none on a cluster]",
+    help="For the state of unfinished runs, seen by all nodes.  [default: beside the records; none with Ray]",
 )
 def study(
     names: tuple[str, ...],
@@ -125,18 +125,22 @@ def study(
             compute = partial(ray, address=address, workers=workers)
         else:
             compute = partial(engines.local, workers=workers)
+
+        def kept(each: Study) -> Checkpoints | None:
+            if checkpoints:
+                return Checkpoints(checkpoints.resolve())
+            return each.checkpoints if engine == "local" else None
+
         status = console.compute(
             screen,
             studies,
             compute,
-            (lambda each: Checkpoints(checkpoints))
-            if checkpoints
-            else (lambda each: None if address else each.checkpoints),
+            kept,
             dry_run=dry_run,
             refresh=refresh,
             prune=prune,
         )
-    except StudyError as error:
+    except (StudyError, ConnectionError, ModuleNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(status)
 

@@ -12,7 +12,7 @@ sentence:
     claim("baseline/effect", per_seed, above=0)  order: the lower 95 % confidence bound of the mean is above 0
     claim("a2c/gain", (a, b), above=0)           order: ... of mean(a) - mean(b), two independent samples (Welch, 1947)
     claim("a2c/gain", (a, b), inconclusive=True) order: neither 95 % bound excludes 0; `per_seed` works, too
-    claim("a2c/final", per_seed, above=475, rests_on=record)                 the numbers are those of `record = pg.lab.load(study)`
+    claim("a2c/final", per_seed, above=475, rests_on=record)      ... and the numbers come from a study's records
 
 `x` is a number, a boolean or a tensor or array of one element. `per_seed` is one-dimensional, one number for each of at
 least three seeds; a paired comparison is the difference per seed. `above` and `below` may be given together.
@@ -258,9 +258,9 @@ def claim(
         above, below: limits that the number, or the confidence bound of the mean, is to clear.
         inconclusive: the confidence bounds of the mean (or of the difference) have 0 between them.
         rtol, atol: tolerances of a single number; default as in `numpy.allclose`, 1e-5 and 1e-8.
-        rests_on: the study whose records the numbers come from, or several: names, or what `pg.lab.load` returned. Where
-            another machine cannot repeat a record bit for bit, `pgcourse reproduce --full` asks whether the claims that
-            rest on it still hold.
+        rests_on: the study whose records the numbers come from, or several: names, or what `pg.lab.load` returned.
+            Where another machine cannot repeat a record bit for bit, `pgcourse reproduce --full` asks whether the
+            claims that rest on it still hold.
 
     Returns:
         The claim: `value`, `lower`, `upper`, `objection()`.
