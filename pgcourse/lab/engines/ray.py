@@ -19,7 +19,6 @@ import torch
 from click import unstyle
 
 from pgcourse.lab.engines.events import Done, Event, Failed, Progress, Task
-from pgcourse.lab.engines.local import _processors as processors
 from pgcourse.lab.provenance import source_digest
 
 ATTEMPTS = 4  # how often a task may begin, where the first processes that had it were lost
@@ -52,9 +51,9 @@ def ray(
 
     Raises:
         RayMissing: Ray is not installed.
-        ValueError: `workers` below 1; the address of a Ray client ("ray://..."); an address for a process that is
-            connected already.
-        ConnectionError: no cluster at the address, or one with another version of Ray or Python.
+        ValueError: `workers` below 1; an address for a process that is connected already.
+        ConnectionError: no cluster at the address, or one that does not let this process in; the address of a Ray
+            client ("ray://...").
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}")
@@ -125,16 +124,17 @@ def _work(function: Task, task: int, argument: Any, versions: dict[str, str], bo
             board.tell.remote(task, fraction)
             last = time.monotonic()
 
+    if (here := _versions()) != versions:
+        error = f"node {socket.gethostname()} has {here}, the head {versions}; install the same on both"
+        return cloudpickle.dumps(Failed(task, error))
     try:
-        if (here := _versions()) != versions:
-            raise RuntimeError(f"node {socket.gethostname()} has {here}, the head {versions}; install the same on both")
         return cloudpickle.dumps(Done(task, function(argument, report)))
     except Exception:
         return cloudpickle.dumps(Failed(task, traceback.format_exc().strip()))
 
 
 def _versions() -> dict[str, str]:
-    return {"pgcourse source": source_digest(), "torch": torch.__version__}
+    return {"pgcourse source": source_digest()[:12], "torch": torch.__version__}
 
 
 @contextmanager
@@ -180,14 +180,17 @@ def _connection(address: str | None, workers: int | None) -> Iterator[Any]:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         if address == "local":
-            options = {"num_cpus": workers or processors(), "num_gpus": 0, "include_dashboard": False}
+            options = {"num_cpus": workers, "num_gpus": 0, "include_dashboard": False}
         else:
             _reach(address)
             options = {}
         try:
             api.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
-        except RuntimeError as error:  # other versions there
-            raise ConnectionError(f"no connection to Ray at {address!r}: {error}") from error
+        except (RuntimeError, ConnectionError) as error:
+            remedy = (
+                "it needs the same Python and Ray there and here, and RAY_AUTH_MODE=token where it asks for a token"
+            )
+            raise ConnectionError(f"no connection to Ray at {address!r} ({error}); {remedy}") from error
         yield api
     finally:
         api.shutdown()
@@ -196,7 +199,7 @@ def _connection(address: str | None, workers: int | None) -> Iterator[Any]:
 def _reach(address: str) -> None:
     """Fail now where Ray would wait for minutes."""
     if address.startswith("ray://"):
-        raise ValueError(f"{address!r} is for a Ray client; run on the head node, with address 'auto'")
+        raise ConnectionError(f"{address!r} is for a Ray client; run on the head node, with address 'auto'")
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
