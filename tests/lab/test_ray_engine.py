@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -113,10 +114,11 @@ def train(argument, report):
 def ends(events) -> dict[int, Done | Failed]:
     """How each task ended; none twice, and no word of it afterwards."""
     found: dict[int, Done | Failed] = {}
-    for event in events:
-        assert event.task not in found
-        if not isinstance(event, Progress):
-            found[event.task] = event
+    with closing(events):
+        for event in events:
+            assert event.task not in found
+            if not isinstance(event, Progress):
+                found[event.task] = event
     return found
 
 
@@ -176,16 +178,18 @@ def test_a_lost_node_costs_nothing_but_time(cluster, tmp_path):
 
     lost: list[str] = []
     found: dict[int, Done | Failed] = {}
-    for event in ray(train, arguments, cluster.address):
-        assert event.task not in found
-        if not isinstance(event, Progress):
-            found[event.task] = event
-        if not lost and len({parent for _, _, parent in begun()}) == 2:
-            (held,) = [(seed, int(pid)) for seed, pid, parent in begun() if int(parent) == raylet]
-            lost.append(held[0])
-            for process in (raylet, held[1]):  # the whole node: its run might still end, and be told
-                os.kill(process, signal.SIGKILL)
-            (tmp_path / "go").touch()
+    with closing(ray(train, arguments, cluster.address)) as events:
+        for event in events:
+            assert event.task not in found
+            if not isinstance(event, Progress):
+                assert isinstance(event, Done), event
+                found[event.task] = event
+            if not lost and len({parent for _, _, parent in begun()}) == 2:
+                (held,) = [(seed, int(pid)) for seed, pid, parent in begun() if int(parent) == raylet]
+                lost.append(held[0])
+                for process in (raylet, held[1]):  # the whole node: its run might still end, and be told
+                    os.kill(process, signal.SIGKILL)
+                (tmp_path / "go").touch()
     assert Counter(seed for seed, _, _ in begun()) == Counter(["0", "1", "2", *lost])
     assert found == ends(local(train, arguments, workers=2))
     assert len({event.result for event in found.values()}) == len(arguments)
