@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pgcourse import core, envs, lab, plots, rl
-    from pgcourse.algorithms import A2C, REINFORCE, Run, evaluate, train, training
+    from pgcourse.algorithms import A2C, PPO, REINFORCE, TRPO, NaturalGradient, Run, evaluate, train, training
     from pgcourse.core import Streams
     from pgcourse.course.claims import claim
     from pgcourse.course.doctor import doctor
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 # Resolved on first use: `pgcourse --help` should not wait for torch.
 _HOME = {
     "A2C": "pgcourse.algorithms",
+    "NaturalGradient": "pgcourse.algorithms",
+    "PPO": "pgcourse.algorithms",
     "REINFORCE": "pgcourse.algorithms",
     "Run": "pgcourse.algorithms",
     "Streams": "pgcourse.core",
+    "TRPO": "pgcourse.algorithms",
     "claim": "pgcourse.course.claims",
     "doctor": "pgcourse.course.doctor",
     "evaluate": "pgcourse.algorithms",
@@ -37,7 +40,10 @@ _MODULES = ("algorithms", "core", "envs", "lab", "plots", "rl")
 
 __all__ = [
     "A2C",
+    "PPO",
     "REINFORCE",
+    "TRPO",
+    "NaturalGradient",
     "Run",
     "Streams",
     "claim",

@@ -3,21 +3,32 @@
 from pgcourse.algorithms.actor_critic import A2C
 from pgcourse.algorithms.evaluate import evaluate
 from pgcourse.algorithms.learner import Learner, default_critic, default_policy
+from pgcourse.algorithms.ppo import PPO
 from pgcourse.algorithms.reinforce import REINFORCE
 from pgcourse.algorithms.rollout import episodes, rollout
 from pgcourse.algorithms.train import Algorithm, Checkpoint, Curves, Iteration, Run, TrainedPolicy, train, training
+from pgcourse.algorithms.trpo import TRPO, NaturalGradient
 
-ALGORITHMS: dict[str, type] = {"reinforce": REINFORCE, "a2c": A2C}
+ALGORITHMS: dict[str, type] = {
+    "reinforce": REINFORCE,
+    "a2c": A2C,
+    "natural": NaturalGradient,
+    "trpo": TRPO,
+    "ppo": PPO,
+}
 
 __all__ = [
     "A2C",
     "ALGORITHMS",
+    "PPO",
     "REINFORCE",
+    "TRPO",
     "Algorithm",
     "Checkpoint",
     "Curves",
     "Iteration",
     "Learner",
+    "NaturalGradient",
     "Run",
     "TrainedPolicy",
     "default_critic",

@@ -57,7 +57,9 @@ class A2C:
     def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner:
         return Learner.start(policy, critic, streams, self.lr, self.critic_lr, self.max_grad_norm)
 
-    def update(self, learner: Learner, batch: Trajectory, progress: float) -> dict[str, Tensor]:
+    def update(
+        self, learner: Learner, batch: Trajectory, progress: float, streams: Streams | None = None
+    ) -> dict[str, Tensor]:
         """One step of θ and φ on a fixed-length rollout; metrics [seed]."""
         rate = 1 - progress if self.anneal else 1.0
         value = learner.critic(learner.phi, batch.obs)

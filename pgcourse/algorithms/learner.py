@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from gymnasium import spaces
 from torch import Tensor
@@ -14,13 +14,26 @@ from pgcourse.core.optimizer import Adam
 from pgcourse.envs import Env
 
 
+class Optimizer(Protocol):
+    """Holds rows of parameters and whatever it takes to go on moving them."""
+
+    parameters: Tensor
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def load(self, state: dict[str, Tensor]) -> None: ...
+
+
+OptimizerT = TypeVar("OptimizerT", bound=Optimizer)
+
+
 @dataclass(frozen=True)
-class Learner:
+class Learner(Generic[OptimizerT]):
     """A policy π_θ, a critic v_φ, and the optimisers that hold θ and φ."""
 
     policy: Policy
     critic: Critic
-    policy_optimizer: Adam
+    policy_optimizer: OptimizerT
     critic_optimizer: Adam
 
     @classmethod
@@ -32,9 +45,9 @@ class Learner:
         lr: float,
         critic_lr: float,
         max_grad_norm: float = math.inf,
-    ) -> Learner:
-        """A learner with freshly drawn θ and φ."""
-        return cls(
+    ) -> Learner[Adam]:
+        """A learner with freshly drawn θ and φ, both moved by Adam."""
+        return Learner(
             policy,
             critic,
             Adam(policy.init(streams.child("theta")), lr, max_grad_norm),
@@ -56,7 +69,7 @@ class Learner:
             optimizer.load({key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)})
 
     @property
-    def _optimizers(self) -> dict[str, Adam]:
+    def _optimizers(self) -> dict[str, Optimizer]:
         return {"policy": self.policy_optimizer, "critic": self.critic_optimizer}
 
     @property

@@ -65,7 +65,9 @@ class REINFORCE:
     def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner:
         return Learner.start(policy, critic, streams, self.lr, self.critic_lr, self.max_grad_norm)
 
-    def update(self, learner: Learner, batch: Trajectory, progress: float = 0.0) -> dict[str, Tensor]:
+    def update(
+        self, learner: Learner, batch: Trajectory, progress: float = 0.0, streams: Streams | None = None
+    ) -> dict[str, Tensor]:
         """One step of θ (and φ) on whole episodes; metrics [seed]. `progress` is not used: step sizes are constant."""
         ret = self.returns(learner, batch)
         dist = learner.policy(learner.theta, batch.obs)

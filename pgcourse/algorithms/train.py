@@ -33,8 +33,11 @@ class Algorithm(Protocol):
 
     def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner: ...
 
-    def update(self, learner: Learner, batch: Trajectory, progress: float) -> dict[str, Tensor]:
-        """One update of θ and φ; `progress` is the part of the training already done, for schedules."""
+    def update(self, learner: Learner, batch: Trajectory, progress: float, streams: Streams) -> dict[str, Tensor]:
+        """One update of θ and φ; `progress` is the part of the training already done, for schedules.
+
+        The iteration's noise, if it takes any, comes from `streams`.
+        """
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def training(
         if not batch.reward.where(batch.mask, 0.0).isfinite().all():
             raise FloatingPointError(f"{world.name} gave a reward that is NaN or infinite in iteration {number}")
         ends, (count, total_return, total_length) = ends.follow(batch)
-        metrics = algorithm.update(learner, batch, min(1.0, done_steps.min().item() / steps))
+        metrics = algorithm.update(learner, batch, min(1.0, done_steps.min().item() / steps), noise.child("update"))
         before, done_steps = done_steps, done_steps + batch.mask.sum((1, 2))
         final = learner.theta.detach().where(active.unsqueeze(1), final)
         trained = TrainedPolicy(policy, final, streams.seeds, env)

@@ -20,10 +20,10 @@ class Adam:
         self.max_norm = max_norm
         self._adam = torch.optim.Adam([self.parameters], lr=lr, eps=1e-5, fused=True)
 
-    def minimize(self, loss: Tensor, rate: float = 1.0) -> Tensor:
+    def minimize(self, loss: Tensor, rate: float = 1.0, rows: Tensor | None = None) -> Tensor:
         """One step down `loss` [seed]; returns the norm of each row's gradient before clipping.
 
-        `rate` scales the step size, for schedules.
+        `rate` scales the step size, for schedules. Where `rows` [seed] is False nothing moves, not even Adam's moments.
 
         Raises:
             FloatingPointError: a gradient that is NaN or infinite, naming the rows.
@@ -38,8 +38,16 @@ class Adam:
             )
         self.parameters.grad = grad * (self.max_norm / norm.clamp_min(1e-12)).clamp_max(1.0).unsqueeze(1)
         self._adam.param_groups[0]["lr"] = rate * self.lr
+        if rows is None or rows.all():
+            self._adam.step()
+            return norm
+        before = self.state()
         self._adam.step()
+        self.load({name: self._where(rows, new, before[name]) for name, new in self.state().items()})
         return norm
+
+    def _where(self, rows: Tensor, new: Tensor, old: Tensor) -> Tensor:
+        return new.where(rows.unsqueeze(1), old) if new.shape == self.parameters.shape else new  # Adam's step count
 
     def state(self) -> dict[str, Tensor]:
         """A copy of the parameters and of Adam's moments and step count: see `load`."""

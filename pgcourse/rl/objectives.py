@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -13,9 +14,29 @@ def score_function(log_prob: Tensor, weight: Tensor) -> Tensor:
     return weight.detach() * log_prob
 
 
+def surrogate(ratio: Tensor, advantage: Tensor) -> Tensor:
+    """r A, r = π_θ(a|s) / π_old(a|s): its gradient at θ_old is the policy gradient. Schulman et al. (2015), eq. 14."""
+    return ratio * advantage
+
+
+def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    """min(r A, clip(r, 1-ε, 1+ε) A). Schulman et al. (2017), eq. 7."""
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+
+
 def value_loss(value: Tensor, target: Tensor) -> Tensor:
     """½ (v_φ(s) - target)², the target held fixed. Sutton & Barto (2018), eq. 9.1 for one state."""
     return 0.5 * (value - target.detach()).square()
+
+
+def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float) -> Tensor:
+    """½ max((v - target)², (v_old + clip(v - v_old, -ε, ε) - target)²): the larger error of the two.
+
+    Of OpenAI's implementation (Dhariwal et al., 2017), not of the paper. The gradient is zero where the value has moved
+    by more than ε towards the target.
+    """
+    near = old_value + (value - old_value).clamp(-clip, clip)
+    return torch.maximum(value_loss(value, target), value_loss(near, target))
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:

@@ -5,11 +5,16 @@ import pandas as pd
 import pytest
 import torch
 
-from pgcourse.algorithms import A2C, REINFORCE, evaluate, train, training
+from pgcourse.algorithms import A2C, PPO, REINFORCE, evaluate, train, training
 from pgcourse.envs import CartPole
 
-ALGORITHMS = [REINFORCE(envs=4), REINFORCE(envs=4, baseline="value"), A2C(envs=4, rollout=8)]
-ids = ["reinforce", "reinforce-value", "a2c"]
+ALGORITHMS = [
+    REINFORCE(envs=4),
+    REINFORCE(envs=4, baseline="value"),
+    A2C(envs=4, rollout=8),
+    PPO(envs=4, rollout=8, max_kl=0.01, lr=1e-2),
+]
+ids = ["reinforce", "reinforce-value", "a2c", "ppo"]
 
 
 def first(iterations, algorithm, seeds):

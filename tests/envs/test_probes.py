@@ -113,7 +113,7 @@ class Broadcast(REINFORCE):
 class NextObservation(REINFORCE):
     """Stores what was seen after the action in the place of what it was chosen on."""
 
-    def update(self, learner, batch, progress=0.0):
+    def update(self, learner, batch, progress=0.0, streams=None):
         return super().update(learner, dataclasses.replace(batch, obs=batch.next_obs), progress)
 
 
@@ -205,7 +205,7 @@ def learned_value(algorithm, world, steps):
     obs = start = world.reset(streams.child("reset"))
     for number in range(steps // algorithm.rollout):
         batch, obs = rollout(policy, learner.theta, world, obs, algorithm.rollout, streams.child(number))
-        algorithm.update(learner, batch, number * algorithm.rollout / steps)
+        algorithm.update(learner, batch, number * algorithm.rollout / steps, streams.child(number).child("update"))
     return learner.critic(learner.phi, start)[:, 0].detach()
 
 
