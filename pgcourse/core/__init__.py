@@ -1,20 +1,44 @@
 """Tensors: distributions, networks over a flat θ, random streams. Knows no reinforcement learning."""
 
-from pgcourse.core.distributions import Categorical, Distribution, Gaussian
-from pgcourse.core.networks import MLP, Network, Table
-from pgcourse.core.policies import Critic, GaussianPolicy, Policy, SoftmaxPolicy
+from pgcourse.core.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Gaussian,
+    MultiDiscrete,
+    SquashedGaussian,
+)
+from pgcourse.core.modules import Module
+from pgcourse.core.networks import MLP, Conv, Network, Table
+from pgcourse.core.policies import (
+    BernoulliPolicy,
+    Critic,
+    GaussianPolicy,
+    MultiDiscretePolicy,
+    Policy,
+    SoftmaxPolicy,
+    SquashedGaussianPolicy,
+)
 from pgcourse.core.streams import Streams
 
 __all__ = [
     "MLP",
+    "Bernoulli",
+    "BernoulliPolicy",
     "Categorical",
+    "Conv",
     "Critic",
     "Distribution",
     "Gaussian",
     "GaussianPolicy",
+    "Module",
+    "MultiDiscrete",
+    "MultiDiscretePolicy",
     "Network",
     "Policy",
     "SoftmaxPolicy",
+    "SquashedGaussian",
+    "SquashedGaussianPolicy",
     "Streams",
     "Table",
 ]

@@ -7,19 +7,20 @@ evaluates all seeds' networks at once, each row of θ on its own row of the inpu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d
 
 from pgcourse.core.streams import Streams
 
 
 class Network(Protocol):
-    """An architecture: `size` parameters, inputs [seed, ..., in] to outputs [seed, ..., outputs]."""
+    """An architecture: `size` parameters, inputs [seed, ..., *input] to outputs [seed, ..., outputs]."""
 
     @property
     def size(self) -> int: ...
@@ -45,6 +46,12 @@ class _Tanh(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[override]
         (y,) = ctx.saved_tensors
         return torch.ops.aten.tanh_backward(grad, y)
+
+
+def pieces(theta: Tensor, layout: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """θ [seed, parameter] cut into tensors [seed, *shape], one for each shape of the layout."""
+    flat = theta.split([math.prod(shape) for shape in layout], dim=1)
+    return [piece.view(-1, *shape) for piece, shape in zip(flat, layout, strict=True)]
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": _Tanh.apply, "relu": torch.relu}
@@ -93,7 +100,7 @@ class MLP:
     def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
         """θ of shape [seed, size]."""
         theta = torch.zeros(len(streams), self.size, dtype=dtype)
-        weights = [piece for piece in self._pieces(theta) if piece.ndim == 3]
+        weights = pieces(theta, self.layout)[::2]
         for row, generator in enumerate(streams.generators()):
             for layer, weight in enumerate(weights):
                 gain = self.last_gain if layer == len(weights) - 1 else math.sqrt(2)
@@ -103,16 +110,104 @@ class MLP:
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         seeds, *batch, _ = x.shape
         x = x.reshape(seeds, -1, self.sizes[0])
-        pieces = list(self._pieces(theta))
+        parameters = pieces(theta, self.layout)
         activation = ACTIVATIONS[self.activation]
-        for weight, bias in zip(pieces[:-2:2], pieces[1:-2:2], strict=True):
+        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
             x = activation(torch.baddbmm(bias.unsqueeze(1), x, weight))
-        x = torch.baddbmm(pieces[-1].unsqueeze(1), x, pieces[-2])
+        x = torch.baddbmm(parameters[-1].unsqueeze(1), x, parameters[-2])
         return x.view(seeds, *batch, self.outputs)
 
-    def _pieces(self, theta: Tensor) -> Iterator[Tensor]:
-        flat = theta.split([math.prod(shape) for shape in self.layout], dim=1)
-        return (piece.view(-1, *shape) for piece, shape in zip(flat, self.layout, strict=True))
+
+@dataclass(frozen=True)
+class Conv:
+    """Convolutional network: x ← act(W_l * x + b_l) for each of the `filters`, then an MLP on what they leave.
+
+    `Conv((4, 10, 10), 6)` takes images [seed, ..., channel, height, width] of that shape, has 16 filters of 3 × 3
+    pixels and a hidden layer of 128 units, as the network of MinAtar (Young & Tian 2019), and 6 outputs. `filters` is
+    a tuple of (channels, kernel size, stride), one for each layer, without padding. A row of θ is W_1, b_1, ...
+    flattened, each W of shape [out, in, height, width] as in `torch.nn.Conv2d`, followed by the MLP's row. Weights
+    start as the MLP's do.
+
+    Raises:
+        ValueError: a shape, a filter or a layer below 1, a kernel larger than what it is laid on, an unknown
+            activation, images of another shape.
+    """
+
+    shape: tuple[int, int, int]
+    outputs: int
+    filters: tuple[tuple[int, int, int], ...] = ((16, 3, 1),)
+    hidden: tuple[int, ...] = (128,)
+    activation: str = "relu"
+    last_gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "filters", tuple(tuple(layer) for layer in self.filters))
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise ValueError(f"shape must be (channels, height, width), each 1 or more; got {self.shape}")
+        if not self.filters or any(len(layer) != 3 or min(layer) < 1 for layer in self.filters):
+            raise ValueError(
+                f"filters must be one or more of (channels, kernel size, stride), each 1 or more; got {self.filters}"
+            )
+        for (_, height, width), (_, kernel, _) in zip(self._images, self.filters, strict=False):
+            if kernel > min(height, width):
+                raise ValueError(
+                    f"filters {self.filters} on shape {self.shape}: a kernel of {kernel} does not fit on "
+                    f"{height} × {width}; take fewer or smaller ones"
+                )
+        _ = self.head  # raises what an MLP raises
+
+    @property
+    def _images(self) -> tuple[tuple[int, int, int], ...]:
+        """Shapes of the input and of what each layer makes of it."""
+        shapes = [self.shape]
+        for channels, kernel, stride in self.filters:
+            _, height, width = shapes[-1]
+            shapes.append((channels, (height - kernel) // stride + 1, (width - kernel) // stride + 1))
+        return tuple(shapes)
+
+    @cached_property
+    def head(self) -> MLP:
+        """The fully connected layers."""
+        return MLP((math.prod(self._images[-1]), *self.hidden, self.outputs), self.activation, self.last_gain)
+
+    @cached_property
+    def layout(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the pieces of θ before the head's: W_1, b_1, W_2, b_2, ..."""
+        channels = (self.shape[0], *(channels for channels, _, _ in self.filters))
+        return tuple(
+            shape
+            for n_in, (n_out, kernel, _) in zip(channels, self.filters, strict=False)
+            for shape in ((n_out, n_in, kernel, kernel), (n_out,))
+        )
+
+    @cached_property
+    def size(self) -> int:
+        return sum(math.prod(shape) for shape in self.layout) + self.head.size
+
+    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+        """θ of shape [seed, size]."""
+        theta = torch.zeros(len(streams), self.size - self.head.size, dtype=dtype)
+        for weight in pieces(theta, self.layout)[::2]:
+            for row, generator in zip(weight, streams.generators(), strict=True):
+                torch.nn.init.orthogonal_(row, math.sqrt(2), generator=generator)
+        return torch.cat([theta, self.head.init(streams, dtype)], 1)
+
+    def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
+        if x.shape[-3:] != self.shape:
+            raise ValueError(f"images must be [seed, ..., *{self.shape}], got {list(x.shape)}")
+        batch = x.shape[1:-3]
+        weights, head = theta.split([self.size - self.head.size, self.head.size], 1)
+        parameters = pieces(weights, self.layout)
+        activation = ACTIVATIONS[self.activation]
+        features = []
+        # One seed after another: on CPUs quicker for whole batches than one convolution with groups, or vmap.
+        for row, image in enumerate(x.reshape(len(x), -1, *self.shape)):
+            for weight, bias, (_, _, stride) in zip(parameters[::2], parameters[1::2], self.filters, strict=True):
+                image = activation(conv2d(image, weight[row], bias[row], stride))
+            features.append(image.flatten(1))
+        return self.head(head, torch.stack(features)).view(len(x), *batch, self.outputs)
 
 
 @dataclass(frozen=True)

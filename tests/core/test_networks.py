@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pgcourse.core import MLP, Streams, Table
+from pgcourse.core import MLP, Conv, Streams, Table
 from pgcourse.core.networks import ACTIVATIONS
 
 F64 = torch.float64
@@ -117,6 +117,95 @@ class TestInit:
         assert (gradient[0] == 0).all()
         assert (gradient[2] == 0).all()
         assert gradient[1].abs().sum() > 0
+
+
+def convolutional(conv, row):
+    """A torch module with the weights of one row of θ, in torch's own order of parameters where that is ours."""
+    layers = []
+    channels = conv.shape[0]
+    for n_out, kernel, stride in conv.filters:
+        layers += [nn.Conv2d(channels, n_out, kernel, stride, dtype=row.dtype), TORCH[conv.activation]()]
+        channels = n_out
+    filters = nn.Sequential(*layers)
+    count = sum(parameter.numel() for parameter in filters.parameters())
+    nn.utils.vector_to_parameters(row[:count], filters.parameters())
+    return nn.Sequential(filters, nn.Flatten(), sequential(conv.head, row[count:]))
+
+
+class TestConv:
+    nets = (
+        Conv((4, 10, 10), 6),
+        Conv((2, 9, 7), 3, filters=((5, 3, 2), (4, 2, 1)), hidden=(8, 6), activation="tanh"),
+        Conv((1, 4, 5), 2, filters=((3, 4, 1),), hidden=()),
+    )
+
+    @pytest.mark.parametrize("net", nets)
+    @pytest.mark.parametrize("batch", [(), (7,), (2, 3)])
+    def test_values_and_gradients_against_torch_modules(self, net, batch):
+        theta = random_theta(net).requires_grad_()
+        x = Streams(3).normal(*batch, *net.shape, dtype=F64)
+        y = net(theta, x)
+        assert y.shape == (3, *batch, net.outputs)
+        (gradient,) = torch.autograd.grad(y.square().sum(), theta)
+        for i in range(3):
+            module = convolutional(net, theta[i].detach())
+            expected = module(x[i].reshape(-1, *net.shape)).view(*batch, net.outputs)
+            torch.testing.assert_close(y[i], expected, rtol=1e-10, atol=1e-10)
+            expected.square().sum().backward()
+            filters, _, head = module
+            theirs = [p.grad for p in filters.parameters()]
+            theirs += [p.grad.T if p.grad.ndim == 2 else p.grad for p in head.parameters()]
+            torch.testing.assert_close(gradient[i], torch.cat([g.reshape(-1) for g in theirs]))
+
+    def test_the_gradient_and_its_gradient_by_finite_differences(self):
+        net = Conv((1, 3, 3), 2, filters=((2, 2, 1),), hidden=(3,), activation="tanh")
+        theta = random_theta(net, 2).requires_grad_()
+        x = Streams(2).normal(2, *net.shape, dtype=F64)
+        assert torch.autograd.gradcheck(lambda t: net(t, x), theta)
+        assert torch.autograd.gradgradcheck(lambda t: net(t, x), theta)
+
+    def test_filters_start_orthogonal_and_biases_zero(self):
+        net = Conv((4, 10, 10), 6, filters=((16, 3, 1), (8, 3, 2)), last_gain=0.01)
+        theta = net.init(Streams([4, 9]), F64)
+        assert theta.shape == (2, net.size)
+        for row in theta:
+            filters, _, head = convolutional(net, row)
+            layers = [layer for layer in (*filters, *head) if hasattr(layer, "weight")]
+            for layer, gain in zip(layers, (math.sqrt(2),) * 3 + (0.01,), strict=True):
+                w = layer.weight.detach().flatten(1)
+                short = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+                torch.testing.assert_close(short, gain**2 * torch.eye(len(short), dtype=F64))
+                assert (layer.bias == 0).all()
+        assert torch.equal(theta[1], net.init(Streams([9]), F64)[0])
+        assert not torch.equal(theta[0], theta[1])
+
+    def test_each_row_of_theta_is_its_own_network(self):
+        net = self.nets[0]
+        theta = random_theta(net).requires_grad_()
+        (gradient,) = torch.autograd.grad(net(theta, Streams(3).normal(2, *net.shape, dtype=F64))[1].sum(), theta)
+        assert (gradient[0] == 0).all()
+        assert (gradient[2] == 0).all()
+        assert gradient[1].abs().sum() > 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"shape": (10, 10)}, r"shape must be \(channels, height, width\), each 1 or more; got \(10, 10\)"),
+            ({"filters": ()}, r"filters must be one or more of .*; got \(\)"),
+            ({"filters": ((16, 3, 0),)}, r"each 1 or more; got \(\(16, 3, 0\),\)"),
+            ({"filters": ((16, 8, 1), (16, 4, 1))}, "a kernel of 4 does not fit on 3 × 3"),
+            ({"activation": "selu"}, "activation must be one of"),
+            ({"outputs": 0}, "each 1 or more; got"),
+        ],
+    )
+    def test_bad_architectures(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            Conv(**{"shape": (4, 10, 10), "outputs": 6} | arguments)
+
+    def test_images_of_another_shape(self):
+        net = self.nets[0]
+        with pytest.raises(ValueError, match=r"images must be \[seed, ..., \*\(4, 10, 10\)\], got \[1, 2, 10, 10, 4\]"):
+            net(net.init(Streams(1)), torch.zeros(1, 2, 10, 10, 4))
 
 
 @pytest.mark.parametrize("batch", [(), (6,), (2, 3)])

@@ -5,7 +5,18 @@ import math
 import pytest
 import torch
 
-from pgcourse.core import MLP, Critic, GaussianPolicy, SoftmaxPolicy, Streams, Table
+from pgcourse.core import (
+    MLP,
+    BernoulliPolicy,
+    Conv,
+    Critic,
+    GaussianPolicy,
+    MultiDiscretePolicy,
+    SoftmaxPolicy,
+    SquashedGaussianPolicy,
+    Streams,
+    Table,
+)
 
 F64 = torch.float64
 
@@ -39,6 +50,89 @@ def test_gaussian_policy_learns_its_mean_and_one_spread_an_action(batch):
     torch.testing.assert_close(dist.std[1], torch.tensor([1.0, 3.0], dtype=F64).expand(*batch, 2))
     assert policy.noise(streams, *batch).shape == (2, *batch, 2)
     assert dist.log_prob(dist.sample(policy.noise(streams, *batch).double())).shape == (2, *batch)
+
+
+@pytest.mark.parametrize("batch", [(), (5,), (5, 6)])
+def test_a_spread_that_depends_on_the_state_is_the_second_half_of_the_outputs(batch):
+    network = MLP((3, 8, 4))
+    policy = GaussianPolicy(network, log_std=-0.5, state_dependent_std=True, log_std_range=(-1.0, 0.5))
+    streams = Streams(2)
+    theta = 3 * policy.init(streams.child("init"), F64)
+    assert theta.shape == (2, network.size)
+    obs = streams.normal(*batch, 3, dtype=F64)
+    dist, outputs = policy(theta, obs), network(theta, obs)
+    torch.testing.assert_close(dist.mean, outputs[..., :2])
+    torch.testing.assert_close(dist.log_std, (outputs[..., 2:] - 0.5).clamp(-1.0, 0.5))
+    assert policy.noise(streams, *batch).shape == (2, *batch, 2)
+
+
+def test_a_spread_that_depends_on_the_state_starts_at_log_std_and_stays_in_its_range():
+    policy = GaussianPolicy(MLP((3, 64, 2), last_gain=0.01), log_std=-0.7, state_dependent_std=True)
+    theta = policy.init(Streams(3))
+    obs = Streams(3).normal(50, 3)
+    assert (policy(theta, obs).log_std + 0.7).abs().max() < 0.05
+    wild = policy(1e4 * theta, obs).log_std
+    assert (wild.min(), wild.max()) == (-5, 2)
+
+
+@pytest.mark.parametrize("state_dependent", [False, True])
+def test_a_squashed_policy_is_its_gaussian_between_the_bounds(state_dependent):
+    gaussian = GaussianPolicy(MLP((3, 8, 4 if state_dependent else 2)), state_dependent_std=state_dependent)
+    policy = SquashedGaussianPolicy(gaussian, low=(-2, 0), high=(2, 1))
+    streams = Streams(2)
+    theta = policy.init(streams.child("init"))
+    assert torch.equal(theta, gaussian.init(Streams(2).child("init")))
+    obs = streams.normal(40, 3)
+    dist, noise = policy(theta, obs), policy.noise(streams, 40)
+    assert torch.equal(dist.gaussian.mean, gaussian(theta, obs).mean)
+    action = dist.sample(3 * noise)
+    assert (action > torch.tensor([-2.0, 0.0])).all()
+    assert (action < torch.tensor([2.0, 1.0])).all()
+    assert action[..., 0].min() < -1.5
+    assert action[..., 0].max() > 1.5
+    assert dist.log_prob(action).shape == dist.entropy().shape == (2, 40)
+
+
+def test_multi_discrete_and_bernoulli_policies():
+    network, streams, obs = MLP((3, 8, 5)), Streams(2), Streams(2).normal(7, 3, dtype=F64)
+    theta = network.init(streams.child("init"), F64)
+    outputs = network(theta, obs)
+    choices, switches = MultiDiscretePolicy(network, (2, 3)), BernoulliPolicy(network)
+    for policy, width in ((choices, 2), (switches, 5)):
+        assert torch.equal(policy.init(Streams(2).child("init"), F64), theta)
+        noise = policy.noise(streams, 7)
+        assert noise.shape == policy(theta, obs).sample(noise).shape == (2, 7, width)
+        assert policy(theta, obs).log_prob(policy(theta, obs).sample(noise)).shape == (2, 7)
+    torch.testing.assert_close(choices(theta, obs).choices[1].probs, outputs[..., 2:].softmax(-1))
+    torch.testing.assert_close(switches(theta, obs).probs, outputs.sigmoid())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: MultiDiscretePolicy(MLP((3, 4)), (2, 3)), r"sum to the network's 4 outputs, got \(2, 3\)"),
+        (lambda: MultiDiscretePolicy(MLP((3, 4)), ()), r"sum to the network's 4 outputs, got \(\)"),
+        (lambda: GaussianPolicy(MLP((3, 3)), state_dependent_std=True), "two outputs .* for each action, got 3"),
+        (
+            lambda: GaussianPolicy(MLP((3, 2)), -6.0, state_dependent_std=True),
+            r"log_std = -6.0 must lie inside log_std_range = \(-5.0, 2.0\)",
+        ),
+        (lambda: SquashedGaussianPolicy(GaussianPolicy(MLP((3, 2))), (-1,), (1,)), "2 actions need as many bounds"),
+        (lambda: SquashedGaussianPolicy(GaussianPolicy(MLP((3, 1))), (-1,), (math.inf,)), "bounds must be finite"),
+        (lambda: SquashedGaussianPolicy(GaussianPolicy(MLP((3, 1))), (1,), (-1,)), r"low below high, got \(1.0,\)"),
+    ],
+)
+def test_bad_policies(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_policy_of_images():
+    policy = SoftmaxPolicy(Conv((4, 10, 10), 6, last_gain=0.01))
+    theta = policy.init(Streams(2))
+    dist = policy(theta, Streams(2).uniform(3, 5, 4, 10, 10))
+    assert dist.probs.shape == (2, 3, 5, 6)
+    assert (dist.probs - 1 / 6).abs().max() < 0.02
 
 
 def test_a_small_last_gain_makes_the_first_policy_nearly_uniform():
