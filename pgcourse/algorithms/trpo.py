@@ -86,7 +86,7 @@ class TRPO:
             if self.normalize_advantage:
                 std, mean = torch.std_mean(advantage, (1, 2), keepdim=True)
                 advantage = (advantage - mean) / (std + 1e-8)
-            old = learner.policy(learner.theta, batch.obs)
+            old = learner.policy(learner.theta.detach(), batch.obs)
             old_log_prob = old.log_prob(batch.action)
 
         def objective(theta: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,9 +96,7 @@ class TRPO:
 
         def divergence(theta: Tensor) -> Tensor:
             obs, mask = batch.obs[:, :: self.fisher_every], batch.mask[:, :: self.fisher_every]
-            with torch.no_grad():
-                old = learner.policy(theta, obs)
-            return masked_mean(old.kl(learner.policy(theta, obs)), mask)
+            return masked_mean(learner.policy(theta.detach(), obs).kl(learner.policy(theta, obs)), mask)
 
         metrics = learner.policy_optimizer.maximize(objective, divergence)
         for _ in range(self.critic_steps):

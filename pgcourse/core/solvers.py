@@ -149,8 +149,7 @@ class TrustRegion:
             else whole_step(theta, step, objective)
         )
         moved = taken.theta - theta.detach()
-        with torch.no_grad():
-            theta.copy_(taken.theta)
+        self.load({"parameters": taken.theta})
         return {
             "kl": taken.kl,
             "improvement": taken.improvement,
@@ -167,5 +166,4 @@ class TrustRegion:
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from what `state` returned."""
-        with torch.no_grad():
-            self.parameters.copy_(state["parameters"])
+        self.parameters = state["parameters"].clone().requires_grad_()  # not in place: distributions are views of θ
