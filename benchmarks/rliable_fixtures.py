@@ -59,7 +59,7 @@ def bounds(scores, function: Callable) -> dict[str, list]:
     """Mean and standard deviation of the interval's bounds over repeated bootstraps: [low or high, statistic]."""
     found = []
     for repeat in range(REPEATS):
-        np.random.seed(repeat)  # noqa: NPY002: rliable draws from the global state, whatever random_state it is given
+        np.random.seed(repeat)  # noqa: NPY002  rliable draws from the global state, random_state or not
         _, intervals = library.get_interval_estimates({"": scores}, function, reps=RESAMPLES)
         found.append(intervals[""])
     return {"mean": np.mean(found, 0).tolist(), "sd": np.std(found, 0, ddof=1).tolist()}
