@@ -5,11 +5,22 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 import pgcourse as pg
 from pgcourse.algorithms import Curves, default_critic, default_policy, evaluate, rollout, train, training
-from pgcourse.core import Critic, Gaussian, SoftmaxPolicy, Streams, Table
+from pgcourse.core import (
+    MLP,
+    Critic,
+    Gaussian,
+    GaussianPolicy,
+    Module,
+    SoftmaxPolicy,
+    SquashedGaussianPolicy,
+    Streams,
+    Table,
+)
 from pgcourse.envs import make
 from pgcourse.rl import Trajectory
 from pgcourse.rl.objectives import masked_mean, score_function, surrogate
@@ -66,10 +77,10 @@ def test_at_the_old_policy_the_surrogate_has_the_policy_gradient():
 # Real rollouts
 
 
-def updates(algorithm, world, seeds, number):
+def updates(algorithm, world, seeds, number, policy=None):
     """Rollouts and updates: θ before, the batch, θ after, metrics."""
     env, streams = make(world, algorithm.envs), Streams(seeds)
-    learner = algorithm.start(default_policy(env), default_critic(env), streams)
+    learner = algorithm.start(policy or default_policy(env), default_critic(env), streams)
     obs = env.reset(streams.child("reset"))
     for i in range(number):
         batch, obs = rollout(learner.policy, learner.theta, env, obs, algorithm.rollout, streams.child(i))
@@ -190,6 +201,33 @@ def test_a_seed_does_not_depend_on_its_neighbours(name):
         assert many.metrics["backtracks"][1] == one.metrics["backtracks"][0]
 
 
+def bounded(network):
+    return SquashedGaussianPolicy(GaussianPolicy(network), low=(-2.0,), high=(2.0,))
+
+
+POLICIES = {
+    "squashed": ("Pendulum-v1", bounded(MLP((3, 16, 1), last_gain=0.01))),
+    "state-dependent spread": ("Pendulum-v1", GaussianPolicy(MLP((3, 16, 2)), state_dependent_std=True)),
+    "relu": ("CartPole-v1", SoftmaxPolicy(MLP((4, 16, 2), "relu"))),
+    "torch module": (
+        "CartPole-v1",
+        SoftmaxPolicy(Module(lambda: nn.Sequential(nn.Linear(4, 16), nn.SiLU(), nn.Linear(16, 2)), (4,), 2)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_kind_of_policy_steps_within_the_trust_region(name):
+    """A small step, nearly undamped: a KL divergence near δ, and predicted and actual improvement agree."""
+    world, policy = POLICIES[name]
+    algorithm = pg.NaturalGradient(envs=8, rollout=64, max_kl=1e-6, damping=1e-3, cg_steps=50, fisher_every=1)
+    for _, before, batch, after, metrics in updates(algorithm, world, 3, 2, policy):
+        kl = policy(before, batch.obs).kl(policy(after, batch.obs)).mean((1, 2))
+        torch.testing.assert_close(metrics["kl"], kl, rtol=1e-4, atol=1e-9)
+        assert ((kl > 0.3e-6) & (kl < 1.2e-6)).all(), kl
+        torch.testing.assert_close(metrics["improvement"], metrics["predicted_improvement"], rtol=0.2, atol=0)
+
+
 @dataclass(frozen=True)
 class Threshold:
     """A policy of one's own: one parameter, the chance to push right rises with the pole's angle."""
@@ -231,9 +269,9 @@ def test_options_out_of_range_are_named(options, message):
         pg.TRPO(**options)
 
 
-def test_trpo_and_the_natural_gradient_learn_cartpole():
-    """Real learning: at least 9 of 10 seeds end at a mean return of 475 or more over 100 episodes."""
-    for algorithm in (pg.TRPO(), pg.NaturalGradient()):
-        run = train(algorithm, "CartPole-v1", seeds=10, steps=100_000)
-        final = evaluate(run.policy, episodes=100).groupby("seed")["return"].mean()
-        assert (final >= 475).sum() >= 9, (algorithm, final.round(0).tolist())
+@pytest.mark.parametrize("algorithm", [pg.TRPO(), pg.NaturalGradient()], ids=["trpo", "natural"])
+def test_cartpole_is_learnt(algorithm):
+    """Real learning: at least 4 of 5 seeds end at a mean return of 475 or more over 100 episodes."""
+    run = train(algorithm, "CartPole-v1", seeds=5, steps=60_000)
+    final = evaluate(run.policy, episodes=100).groupby("seed")["return"].mean()
+    assert (final >= 475).sum() >= 4, final.round(0).tolist()
