@@ -315,6 +315,13 @@ def test_every_row_steps_as_if_it_were_alone():
         assert metrics["backtracks"][row] == own["backtracks"][0]
 
 
+def test_the_step_does_not_depend_on_the_scale_of_the_advantages():
+    for search in (True, False):
+        small, large = (Problem.softmax(12, size=size).step(search=search) for size in (1e-3, 1e3))
+        torch.testing.assert_close(large[0], small[0], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(large[1]["improvement"], 1e6 * small[1]["improvement"], rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("search", [True, False])
 def test_where_nothing_can_be_gained_nothing_moves(search):
     problem = Problem.softmax(8)
