@@ -14,6 +14,7 @@ from pgcourse.plots.estimators import (
 )
 from pgcourse.plots.noise import agreement
 from pgcourse.plots.policies import histograms, over_updates, power_laws, simplex_field, slope
+from pgcourse.plots.scores import aggregates, performance_profile
 from pgcourse.plots.seeds import papers, spread_of_choices
 from pgcourse.plots.theorem import (
     angles,
@@ -29,6 +30,7 @@ from pgcourse.plots.theorem import (
 style.use()
 
 __all__ = [
+    "aggregates",
     "agreement",
     "angles",
     "animate_dives",
@@ -48,6 +50,7 @@ __all__ = [
     "objectives",
     "over_updates",
     "papers",
+    "performance_profile",
     "power_laws",
     "simplex_field",
     "slope",
