@@ -64,8 +64,8 @@ def aggregates(
 ) -> list[Axes]:
     """Several aggregates side by side, a row a variant: the estimate and its 95 % stratified bootstrap interval.
 
-    `scores` as in `performance_profile`. `statistics` names functions of [seed, task] scores with an argument `axis`, such
-    as `pgcourse.lab.task_median` for several tasks and `pgcourse.lab.optimality_gap` for scores with a target.
+    `scores` as in `performance_profile`. `statistics` names functions of [seed, task] scores with an argument `axis`:
+    `pgcourse.lab.task_median` is one for several tasks, `pgcourse.lab.optimality_gap` for scores with a target.
     """
     matrices = _matrices(scores, y, task)
     color = style.colors(matrices)

@@ -1,7 +1,10 @@
 """Statistics over runs, held against rliable, closed forms, enumeration and simulation."""
 
+import contextlib
+import io
 import itertools
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -581,3 +584,19 @@ def scores_of(*shape):
 def test_what_makes_no_sense_is_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call(generator())
+
+
+def test_the_tables_of_the_page_are_what_its_code_prints():
+    page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"((?:\|.*\n)+)\n```python\n((?:(?!```).*\n)+)```", page)
+    assert len(blocks) == page.count("```python") == 2
+    for table, code in blocks:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(code, {})
+        assert table.split("\n", 2)[2] == printed.getvalue()  # without its head
+
+
+def test_the_page_says_what_three_against_three_and_a_pilot_of_five_can_show():
+    assert permutation_test([4, 5, 6], [1, 2, 3], generator()) == 2 / 20
+    assert np.sqrt(4 / stats.chi2.ppf(0.05, 4)) > 2
