@@ -102,11 +102,11 @@ class TRPO:
         for _ in range(self.critic_steps):
             error = value_loss(learner.critic(learner.phi, batch.obs), target)
             learner.critic_optimizer.minimize(masked_mean(error, batch.mask))
-        unexplained = _variance(target - value) / _variance(target).clamp_min(1e-12)
+        unexplained, variance = (x.var((1, 2), correction=0) for x in (target - value, target))
         return metrics | {
             "entropy": masked_mean(old.entropy(), batch.mask),
             "value_loss": masked_mean(value_loss(value, target), batch.mask),
-            "explained_variance": 1 - unexplained,
+            "explained_variance": 1 - unexplained / variance.clamp_min(1e-12),
         }
 
 
@@ -119,8 +119,3 @@ class NaturalGradient(TRPO):
     """
 
     search: bool = False
-
-
-def _variance(x: Tensor) -> Tensor:
-    """Of all steps of a seed's rollout; 0 for a rollout of one step."""
-    return x.var((1, 2), correction=0)

@@ -35,7 +35,7 @@ def conjugate_gradient(product: Product, b: Tensor, iterations: int, tolerance: 
             break
         image = product(direction)
         curvature = dot(direction, image)
-        going = going & (curvature > 0)
+        going = going & ~(curvature <= 0)  # NaN is not hidden: it goes on into x
         length = torch.where(going, square / curvature, 0.0).unsqueeze(1)
         x = x + length * direction
         residual = residual - length * image
@@ -67,13 +67,12 @@ class Step(NamedTuple):
 
 @torch.no_grad()
 def backtracking(
-    theta: Tensor, step: Tensor, objective: Objective, max_kl: float, backtracks: int, shrink: float
+    theta: Tensor, start: Tensor, step: Tensor, objective: Objective, max_kl: float, backtracks: int, shrink: float
 ) -> Step:
-    """θ + shrinkᵏ step with the least k ≤ `backtracks` that improves the objective and has KL(θ_old, θ) ≤ `max_kl`.
+    """θ + shrinkᵏ step with the least k ≤ `backtracks` for which L is above `start`, L(θ), and KL(θ_old, θ) ≤ `max_kl`.
 
     Rows for which there is none keep θ to the bit. Schulman et al. (2015), appendix C.
     """
-    start, _ = objective(theta)
     taken = Step(theta, *(torch.zeros_like(start, dtype=kind) for kind in (torch.bool, None, None, None)))
     for k in range(backtracks + 1):
         candidate = theta + shrink**k * step
@@ -93,9 +92,9 @@ def backtracking(
 
 
 @torch.no_grad()
-def whole_step(theta: Tensor, step: Tensor, objective: Objective) -> Step:
+def whole_step(theta: Tensor, start: Tensor, step: Tensor, objective: Objective) -> Step:
     """θ + step, whatever comes of it."""
-    (start, _), (value, kl) = objective(theta), objective(theta + step)
+    value, kl = objective(theta + step)
     return Step(theta + step, torch.ones_like(start, dtype=torch.bool), torch.zeros_like(start), value - start, kl)
 
 
@@ -112,9 +111,15 @@ class TrustRegion:
     """
 
     def __init__(
-        self, parameters: Tensor, max_kl: float, damping: float, cg_steps: int, search: bool, backtracks: int,
+        self,
+        parameters: Tensor,
+        max_kl: float,
+        damping: float,
+        cg_steps: int,
+        search: bool,
+        backtracks: int,
         shrink: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.parameters = parameters.detach().clone().requires_grad_()
         self.max_kl = max_kl
         self.damping = damping
@@ -129,24 +134,25 @@ class TrustRegion:
         `divergence(θ)` [row] is the KL whose Hessian is F: the same, or its estimate from fewer states.
 
         Raises:
-            FloatingPointError: a gradient that is NaN or infinite, naming the rows.
+            FloatingPointError: a gradient or a step that is NaN or infinite, naming the rows.
         """
         theta = self.parameters
         value, _ = objective(theta)
         (gradient,) = torch.autograd.grad(value.sum(), theta)
-        broken = (~gradient.isfinite().all(1)).nonzero().flatten().tolist()
-        if broken:
-            raise FloatingPointError(
-                f"the gradient of rows {broken} of θ is NaN or infinite: look for NaN in observations or rewards"
-            )
         fisher = hessian_product(divergence(theta), theta)
         x, residual = conjugate_gradient(lambda v: fisher(v) + self.damping * v, gradient, self.cg_steps)
         curvature = dot(x, gradient - residual)
         step = torch.where(curvature > 0, 2 * self.max_kl / curvature, 0.0).sqrt().unsqueeze(1) * x
+        broken = (~(gradient + step).isfinite().all(1)).nonzero().flatten().tolist()
+        if broken:
+            raise FloatingPointError(
+                f"the gradient or the step of rows {broken} of θ is NaN or infinite: look for NaN in observations or "
+                "rewards, and for actions that the policy forbids"
+            )
         taken = (
-            backtracking(theta, step, objective, self.max_kl, self.backtracks, self.shrink)
+            backtracking(theta, value, step, objective, self.max_kl, self.backtracks, self.shrink)
             if self.search
-            else whole_step(theta, step, objective)
+            else whole_step(theta, value, step, objective)
         )
         moved = taken.theta - theta.detach()
         self.load({"parameters": taken.theta})

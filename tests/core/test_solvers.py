@@ -158,7 +158,7 @@ def test_backtracking_takes_the_first_try_that_is_allowed(seed, rows, max_kl, ba
     step = gradient.clone()
     step[rows // 2] *= -1  # against the gradient of a concave L: every try must be refused
     theta = torch.zeros(rows, 4, dtype=F64)
-    taken = backtracking(theta, step, objective, max_kl, backtracks, shrink)
+    taken = backtracking(theta, torch.zeros(rows, dtype=F64), step, objective, max_kl, backtracks, shrink)
     for row in range(rows):
         wanted = None
         for k in range(backtracks + 1):
@@ -182,7 +182,7 @@ def test_a_try_whose_kl_is_not_a_number_is_refused():
         far = candidate.norm(dim=1) > 0.5
         return candidate.sum(1), torch.where(far, torch.nan, 0.0)
 
-    taken = backtracking(theta, torch.ones_like(theta), objective, 1.0, 5, 0.5)
+    taken = backtracking(theta, theta.sum(1), torch.ones_like(theta), objective, 1.0, 5, 0.5)
     assert taken.backtracks.item() == 2
     assert taken.theta.tolist() == [[0.25, 0.25]]
 
@@ -354,6 +354,16 @@ def test_a_gradient_that_is_nan_names_its_rows():
     problem.advantage[2, 0] = torch.nan
     with pytest.raises(FloatingPointError, match=r"rows \[2\] of θ is NaN or infinite"):
         problem.step()
+
+
+def test_a_curvature_that_is_nan_names_its_rows():
+    """As of a policy that forbids an action: 0 · ∞ in the derivatives of its KL."""
+    problem = Problem.softmax(10)
+    region = TrustRegion(problem.old, 0.01, 0.1, 10, False, 10, 0.8)
+    nan = torch.tensor([1, torch.nan, 1])
+    with pytest.raises(FloatingPointError, match=r"rows \[1\] of θ is NaN or infinite"):
+        region.maximize(problem.objective, lambda theta: nan * problem.divergence(theta))
+    assert torch.equal(region.parameters, problem.old)
 
 
 @dataclass(frozen=True)
