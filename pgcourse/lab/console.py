@@ -25,6 +25,7 @@ from pgcourse.lab.engines import Progress as Advanced
 from pgcourse.lab.records import MissingRecord, RecordError
 from pgcourse.lab.studies import Block, Study, study_names
 
+BARS = 16  # runs that are shown one by one
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C has ended
 
 Engine: TypeAlias = Callable[[Task, Sequence[Any]], Generator[Event, None, None]]
@@ -139,13 +140,16 @@ def follow(
         whole = progress.add_task(overall, total=sum(sizes))
         bars: dict[int, TaskID] = {}
         for event in events:
-            if event.task not in bars:
+            fraction = event.fraction if isinstance(event, Advanced) else 1.0
+            progress.advance(whole, sizes[event.task] * (fraction - done[event.task]))
+            done[event.task] = fraction
+            if event.task not in bars and len(bars) < BARS:
                 bars[event.task] = progress.add_task(names[event.task], total=1.0)
-            done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
-            progress.update(bars[event.task], completed=done[event.task])
-            progress.update(whole, completed=sum(size * part for size, part in zip(sizes, done, strict=True)))
+            if event.task in bars:
+                progress.update(bars[event.task], completed=fraction)
             if not isinstance(event, Advanced):
-                progress.remove_task(bars[event.task])
+                if event.task in bars:
+                    progress.remove_task(bars.pop(event.task))
                 yield event
 
 
