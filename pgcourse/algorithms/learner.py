@@ -9,7 +9,19 @@ from typing import Any, Generic, Protocol, TypeVar
 from gymnasium import spaces
 from torch import Tensor
 
-from pgcourse.core import MLP, Critic, GaussianPolicy, Network, Policy, SoftmaxPolicy, Streams, Table
+from pgcourse.core import (
+    MLP,
+    BernoulliPolicy,
+    Conv,
+    Critic,
+    GaussianPolicy,
+    MultiDiscretePolicy,
+    Network,
+    Policy,
+    SoftmaxPolicy,
+    Streams,
+    Table,
+)
 from pgcourse.core.optimizer import Adam
 from pgcourse.envs import Env
 
@@ -81,22 +93,37 @@ class Learner(Generic[OptimizerT]):
         return self.critic_optimizer.parameters
 
 
+# (channels, kernel size, stride) of each layer.
+MINATAR = ((16, 3, 1),)
+NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+
+
 def default_policy(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Policy:
-    """Softmax over discrete actions, Gaussian over continuous ones; a table for discrete observations, else an MLP.
+    """The usual policy for the environment's spaces.
+
+    Actions: softmax for `Discrete` and `MultiDiscrete`, Bernoulli for `MultiBinary`, a Gaussian with one σ for all
+    states for a one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional `Box`, a
+    convolutional network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small ones
+    (Young & Tian 2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Hidden layers are `hidden`.
 
     Raises:
-        ValueError: an observation or action space that is neither `Discrete` nor a one-dimensional `Box`.
+        ValueError: another observation or action space.
     """
-    space = env.action_space
+    space: Any = env.action_space
     if isinstance(space, spaces.Discrete):
         return SoftmaxPolicy(_network(env, hidden, int(space.n), last_gain=0.01))
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
         return GaussianPolicy(_network(env, hidden, space.shape[0], last_gain=0.01))
+    if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
+        sizes = tuple(space.nvec.tolist())
+        return MultiDiscretePolicy(_network(env, hidden, sum(sizes), last_gain=0.01), sizes)
+    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 1:
+        return BernoulliPolicy(_network(env, hidden, space.shape[0], last_gain=0.01))
     raise ValueError(f"{env.name}: no default policy for actions in {space}; pass `policy=`")
 
 
 def default_critic(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Critic:
-    """One value per observation: a table for discrete observations, else an MLP. Raises as `default_policy`."""
+    """One value per observation, by the kind of network that `default_policy` has. Raises as `default_policy`."""
     return Critic(_network(env, hidden, 1, last_gain=1.0))
 
 
@@ -106,4 +133,7 @@ def _network(env: Env, hidden: tuple[int, ...], outputs: int, last_gain: float) 
         return Table(int(space.n), outputs)
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
         return MLP((space.shape[0], *hidden, outputs), last_gain=last_gain)
+    if isinstance(space, spaces.Box) and len(space.shape) == 3 and space.shape[0] <= min(space.shape[1:]) >= 3:
+        filters = NATURE if min(space.shape[1:]) >= 36 else MINATAR
+        return Conv(space.shape, outputs, filters, hidden, last_gain=last_gain)
     raise ValueError(f"{env.name}: no default network for observations in {space}; pass `policy=` and `critic=`")

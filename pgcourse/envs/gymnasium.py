@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,9 +25,13 @@ class GymnasiumEnv:
         with GymnasiumEnv("MountainCarContinuous-v0", envs=8) as env:
             obs = env.reset(streams)
 
-    Observations: Box of floats (given as float32, shape kept) or Discrete (int64, from 0). Actions: Discrete (from 0)
-    or Box of floats, clipped to its bounds on the way to the environment: the log-probability of a policy remains that
-    of the *unclipped* action. Rewards are float32.
+    Observations: Discrete (int64, from 0), MultiBinary, or a Box of floats, integers or truth values (given as
+    float32, shape kept). A Box of integers with three axes is an image, and given as [channel, height, width]: the
+    shorter one of the first and the last axis is the channels', and bytes are scaled to 0 ... 1.
+
+    Actions: Discrete (from 0), MultiDiscrete (each from 0) and MultiBinary, both as vectors, or a Box of floats,
+    clipped to its bounds on the way to the environment: the log-probability of a policy remains that of the *unclipped*
+    action. Rewards are float32.
 
     The copies draw their own randomness. Each is seeded at `reset` with a number from its seed's stream and goes on
     from there at automatic resets, so that a seed's episodes do not depend on which other seeds run beside it.
@@ -116,10 +121,30 @@ def _observations(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         low, high = space.low.astype(np.float32), space.high.astype(np.float32)
         return spaces.Box(low, high), lambda obs: obs.astype(np.float32)
+    if isinstance(space, spaces.MultiBinary):
+        return spaces.Box(0, 1, space.shape), lambda obs: obs.astype(np.float32)
+    if isinstance(space, spaces.Box) and _exact_in_float32(space):
+        return _integers(space)
     raise ValueError(
-        f"{id}: observations in {space} are not supported; they must be Discrete or a Box of floats. "
+        f"{id}: observations in {space} are not supported; they must be Discrete, MultiBinary or a Box of floats or of "
+        "integers up to 2**24. "
         "Register a version of it that is wrapped in gymnasium.wrappers.FlattenObservation or TransformObservation"
     )
+
+
+def _exact_in_float32(space: spaces.Box) -> bool:
+    return max(abs(float(space.low.min())), abs(float(space.high.max()))) <= 2**24
+
+
+def _integers(space: spaces.Box) -> tuple[spaces.Space, Convert]:
+    image = len(space.shape) == 3
+    channels_last = image and space.shape[-1] < space.shape[0]
+    scale = np.float32(255 if image and space.dtype == np.uint8 else 1)
+
+    def convert(obs: np.ndarray) -> np.ndarray:
+        return (np.moveaxis(obs, -1, -3) if channels_last else obs).astype(np.float32) / scale
+
+    return spaces.Box(convert(space.low), convert(space.high)), convert
 
 
 def _actions(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
@@ -128,7 +153,13 @@ def _actions(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
         return spaces.Discrete(int(space.n)), lambda action: action + space.start
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return space, lambda action: action.clip(space.low, space.high).astype(space.dtype)
+    if isinstance(space, spaces.MultiDiscrete):
+        flat = spaces.MultiDiscrete(space.nvec.flatten())
+        return flat, lambda action: (action + space.start).astype(space.dtype)
+    if isinstance(space, spaces.MultiBinary):
+        return spaces.MultiBinary(math.prod(space.shape)), lambda action: action.astype(space.dtype)
     raise ValueError(
-        f"{id}: actions in {space} are not supported; they must be Discrete or a Box of floats. "
+        f"{id}: actions in {space} are not supported; they must be Discrete, MultiDiscrete, MultiBinary or a Box of "
+        "floats. "
         "Register a version of it that is wrapped in gymnasium.wrappers.TransformAction"
     )

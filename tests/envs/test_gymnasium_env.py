@@ -1,6 +1,7 @@
 """The adapter against single Gymnasium environments stepped by hand, over the ends of episodes."""
 
 import contextlib
+import functools
 
 import gymnasium
 import numpy as np
@@ -66,12 +67,66 @@ class Dictionary(Broken):
     observation_space = spaces.Dict({"a": spaces.Discrete(2)})
 
 
-class Pixels(Broken):
-    observation_space = spaces.Box(0, 255, (8, 8), np.uint8)
+class Counter(Broken):
+    observation_space = spaces.Box(0, 2**24 + 1, (1,), np.int32)
 
 
-class Buttons(Broken):
-    action_space = spaces.MultiBinary(3)
+class Sentence(Broken):
+    action_space = spaces.Text(5)
+
+
+class Camera(gymnasium.Env):
+    """A picture in bytes, channels last; a 2 × 2 field of buttons, each of which adds light to one of its rows."""
+
+    observation_space = spaces.Box(0, 255, (5, 4, 3), np.uint8)
+    action_space = spaces.MultiBinary((2, 2))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.picture = self.np_random.integers(200, size=(5, 4, 3), dtype=np.uint8)
+        return self.picture.copy(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.picture[:4] += action.reshape(4, 1, 1).astype(np.uint8)
+        return self.picture.copy(), float(action.sum()), bool(self.picture.max() > 204), False, {}
+
+
+class Dials(gymnasium.Env):
+    """Dials that do not begin at 0 turn a field of small integers."""
+
+    observation_space = spaces.Box(-300, 300, (2, 3), np.int16)
+    action_space = spaces.MultiDiscrete([[2, 3, 4], [5, 1, 2]], start=[[-1, 0, 2], [-3, 7, 0]])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.field = self.np_random.integers(-9, 10, size=(2, 3), dtype=np.int16)
+        return self.field.copy(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.field = ((self.field + action) % 256).astype(np.int16)
+        return self.field.copy(), float(action.sum()), bool(self.np_random.uniform() < 0.1), False, {}
+
+
+class Lamps(gymnasium.Env):
+    """Truth values seen as images of three channels, and as a row of switches where `flat`."""
+
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, flat=False):
+        self.observation_space = spaces.MultiBinary(4) if flat else spaces.Box(0, 1, (3, 4, 4), np.bool_)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation(), {}
+
+    def observation(self):
+        dtype, shape = self.observation_space.dtype, self.observation_space.shape
+        return (self.np_random.uniform(size=shape) < 0.5).astype(dtype)
+
+    def step(self, action):
+        return self.observation(), 1.0, bool(self.np_random.uniform() < 0.1), False, {}
 
 
 IDS = {
@@ -79,8 +134,12 @@ IDS = {
     "Ring": (Ring, 7),
     "Broken": (Broken, None),
     "Dictionary": (Dictionary, 5),
-    "Pixels": (Pixels, 5),
-    "Buttons": (Buttons, 5),
+    "Counter": (Counter, 5),
+    "Sentence": (Sentence, 5),
+    "Camera": (Camera, 9),
+    "Dials": (Dials, 9),
+    "Lamps": (Lamps, 9),
+    "Switches": (functools.partial(Lamps, flat=True), 9),
 }
 
 
@@ -96,6 +155,10 @@ def _registered():
 def act(env, streams, steps):
     if isinstance(env.action_space, spaces.Discrete):
         return streams.integers(int(env.action_space.n), steps, env.envs)
+    if isinstance(env.action_space, spaces.MultiBinary):
+        return streams.integers(2, steps, env.envs, env.action_space.n)
+    if isinstance(env.action_space, spaces.MultiDiscrete):
+        return streams.integers(60, steps, env.envs, len(env.action_space.nvec)) % torch.tensor(env.action_space.nvec)
     return 3 * streams.normal(steps, env.envs, *env.action_space.shape)
 
 
@@ -103,13 +166,26 @@ def to_gymnasium(action, space):
     """What the adapter promises to send, written for one action."""
     if isinstance(space, spaces.Discrete):
         return space.start + action
+    if isinstance(space, spaces.MultiBinary):
+        return action.reshape(space.shape).astype(np.int8)
+    if isinstance(space, spaces.MultiDiscrete):
+        return action.reshape(space.shape) + space.start
     return np.clip(action, space.low, space.high).astype(space.dtype)
+
+
+def seen(observation, space):
+    """What the adapter promises to give of one observation."""
+    if isinstance(space, spaces.Discrete):
+        return observation - space.start
+    if space.shape == (5, 4, 3):
+        return np.stack([observation[:, :, channel] for channel in range(3)]).astype(np.float32) / np.float32(255)
+    return np.float32(observation)
 
 
 @pytest.mark.parametrize(
     "id",
     ["CartPole-v1", "Pendulum-v1", "MountainCarContinuous-v0", "FrozenLake-v1", "Acrobot-v1"]
-    + [f"pgcourse-test/{name}-v0" for name in ("Countdown", "Ring")],
+    + [f"pgcourse-test/{name}-v0" for name in ("Countdown", "Ring", "Camera", "Dials", "Lamps", "Switches")],
 )
 @pytest.mark.filterwarnings("ignore:.*share an object")  # Countdown does, on purpose
 def test_agrees_with_single_environments_step_for_step(id):
@@ -122,19 +198,18 @@ def test_agrees_with_single_environments_step_for_step(id):
     ends = {"terminated": 0, "truncated": 0}
     for i, j in np.ndindex(2, envs):
         single = gymnasium.make(id)
-        start = single.observation_space.start if isinstance(single.observation_space, spaces.Discrete) else 0
         expected, _ = single.reset(seed=int(reset_seeds[i, j]))
-        np.testing.assert_array_equal(obs[i, j].numpy(), np.float32(expected - start))
+        np.testing.assert_array_equal(obs[i, j].numpy(), seen(expected, single.observation_space))
         for t in range(steps):
             action = to_gymnasium(actions[i, t, j].numpy(), single.action_space)
             expected, reward, terminated, truncated, _ = single.step(action)
             step = taken[t]
-            np.testing.assert_array_equal(step.next_obs[i, j].numpy(), np.float32(expected - start))
+            np.testing.assert_array_equal(step.next_obs[i, j].numpy(), seen(expected, single.observation_space))
             assert step.reward[i, j] == np.float32(reward)
             assert (step.terminated[i, j].item(), step.truncated[i, j].item()) == (terminated, truncated)
             if terminated or truncated:
                 expected, _ = single.reset()
-            np.testing.assert_array_equal(step.obs[i, j].numpy(), np.float32(expected - start))
+            np.testing.assert_array_equal(step.obs[i, j].numpy(), seen(expected, single.observation_space))
             ends["terminated"] += terminated
             ends["truncated"] += truncated
         single.close()
@@ -168,7 +243,11 @@ def test_seeds_do_not_mix(id):
         assert all(torch.equal(one[0], all_[row]) for one, all_ in zip(play([seed]), together, strict=True))
 
 
-@pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1", "pgcourse-test/Ring-v0"])
+@pytest.mark.parametrize(
+    "id",
+    ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1"]
+    + [f"pgcourse-test/{name}-v0" for name in ("Ring", "Camera", "Dials", "Lamps", "Switches")],
+)
 def test_shapes_dtypes_and_spaces(id):
     with GymnasiumEnv(id, 3) as env:
         obs = env.reset(Streams(2))
@@ -179,6 +258,20 @@ def test_shapes_dtypes_and_spaces(id):
             assert all(env.observation_space.contains(value) for value in seen.flatten(0, 1).numpy())
     assert step.reward.shape == step.terminated.shape == step.truncated.shape == (2, 3)
     assert (step.reward.dtype, step.terminated.dtype, step.truncated.dtype) == (torch.float32, torch.bool, torch.bool)
+
+
+def test_spaces_that_a_policy_sees():
+    """Vectors of choices from 0 on, and images with the channels first, from 0 to 1."""
+    with GymnasiumEnv("pgcourse-test/Camera-v0") as env:
+        assert env.observation_space == spaces.Box(0, 1, (3, 5, 4))
+        assert env.action_space == spaces.MultiBinary(4)
+    with GymnasiumEnv("pgcourse-test/Dials-v0") as env:
+        assert env.observation_space == spaces.Box(-300, 300, (2, 3))
+        assert env.action_space == spaces.MultiDiscrete([2, 3, 4, 5, 1, 2])
+    with GymnasiumEnv("pgcourse-test/Lamps-v0") as env:
+        assert env.observation_space == spaces.Box(0, 1, (3, 4, 4))
+    with GymnasiumEnv("pgcourse-test/Switches-v0") as env:
+        assert env.observation_space == spaces.Box(0, 1, (4,))
 
 
 def test_number_of_seeds_may_change_at_a_reset():
@@ -193,9 +286,11 @@ def test_a_second_reset_starts_other_episodes():
         assert not torch.equal(env.reset(streams), env.reset(streams))
 
 
-@pytest.mark.parametrize("name", ["Dictionary", "Pixels", "Buttons"])
+@pytest.mark.parametrize("name", ["Dictionary", "Counter", "Sentence"])
 def test_unsupported_spaces_are_named(name):
-    with pytest.raises(ValueError, match=f"pgcourse-test/{name}-v0: .* are not supported; they must be Discrete or"):
+    with pytest.raises(
+        ValueError, match=f"pgcourse-test/{name}-v0: .* are not supported; they must be Discrete, Multi"
+    ):
         GymnasiumEnv(f"pgcourse-test/{name}-v0")
 
 
