@@ -250,7 +250,10 @@ def on_common_steps(
     first, last = max(x[0] for x, _ in runs), min(x[-1] for x, _ in runs)
     if first > last:
         raise ValueError(f"no step at which every run reports: one begins at {first:g}, another ends at {last:g}")
-    axis = np.linspace(first, last, steps) if isinstance(steps, int) else np.asarray(steps, dtype=np.float64)
+    if isinstance(steps, int | np.integer):
+        axis = np.linspace(first, last, int(steps))
+    else:
+        axis = np.asarray(steps, dtype=np.float64)
     if axis.min() < first or axis.max() > last:
         raise ValueError(
             f"every run has reports from step {first:g} to {last:g}; steps were asked from {axis.min():g} to "
