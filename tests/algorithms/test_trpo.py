@@ -58,6 +58,8 @@ def test_the_first_step_in_a_bandit_is_the_advantage(algorithm):
     torch.testing.assert_close(learner.theta.detach() - pi.log(), step.expand(3, 4), rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(metrics["kl"], torch.full((3,), 1e-4), rtol=0.02, atol=0)
     torch.testing.assert_close(metrics["predicted_improvement"], (2e-4 * variance).sqrt().expand(3), rtol=1e-3, atol=0)
+    change = policy(learner.theta, torch.zeros(3, 1, dtype=torch.int64)).probs[:, 0].detach() - pi
+    torch.testing.assert_close(metrics["improvement"], change @ rewards, rtol=1e-3, atol=0)
     assert metrics["accepted"].tolist() == [1, 1, 1]
 
 
