@@ -7,8 +7,8 @@ Three studies (a tensor world, Box2D, MuJoCo) with frequent checkpoints are comp
 command and its workers at once, the command alone, or a worker alone. After every kill, each record that was ever there
 must be there and verify. When the studies are complete, every table and θ is compared bit for bit with the same runs
 computed without checkpoints or interruption, and the studies begin anew, until there have been as many kills as asked
-for. One such lane runs for each processor, in a temporary folder. The exit status is 0 only if nothing was lost, torn or
-changed, nothing foreign was left beside the records, and no process outlived its command.
+for. One such lane runs for each processor, in a temporary folder. The exit status is 0 only if nothing was lost, torn
+or changed, nothing foreign was left beside the records, and no process outlived its command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from unittest.mock import patch
 
 import numpy as np
@@ -41,7 +41,7 @@ from pgcourse.lab.provenance import metrics_digest, tensor_digest
 
 STUDIES = {  # environment, steps of each seed, steps between checkpoints, seeds, seeds of a block
     "cartpole": ("CartPole-v1", 24_000, 2_000, 4, 2),
-    "walker": ("BipedalWalker-v3", 2_000, 250, 2, 2),
+    "walker": ("BipedalWalker-v3", 1_500, 250, 2, 2),
     "reacher": ("Reacher-v5", 4_000, 400, 4, 4),
 }
 DECLARATION = """
@@ -51,7 +51,6 @@ steps = {}
 checkpoint_steps = {}
 seeds = {}
 seeds_per_block = {}
-hidden = [16]
 evaluation_episodes = 2
 keep_policies = true
 
@@ -67,6 +66,7 @@ envs = 4
 MOMENTS = {"any": 0.25, "progress": 0.35, "checkpoint": 0.25, "record": 0.15}  # what a kill waits for, and how often
 VICTIMS = {"all": 0.6, "command": 0.2, "worker": 0.2}
 PHASES = ("start-up, first steps", "training", "writing a checkpoint", "storing a record")
+WRITING, STORING = f".checkpoints/{STAGING}*", f"{STAGING}*"
 PATIENCE = 300.0  # seconds in which something must happen, on a machine that others use too
 
 Digests: TypeAlias = dict[tuple[str, str], dict[str, str]]  # of every table and θ, by study and run id
@@ -74,11 +74,11 @@ Digests: TypeAlias = dict[tuple[str, str], dict[str, str]]  # of every table and
 
 @dataclass(frozen=True)
 class Kill:
-    """One SIGKILL: to whom, in which of the `PHASES`, how long after something was last put on the disk."""
+    """One SIGKILL: to whom, in which of the `PHASES`, how long after the last checkpoint or record, or the start."""
 
     victim: str
     phase: str
-    seconds_lost: float  # since the newest checkpoint or record, at most since the command started
+    seconds_lost: float | None  # None with two workers, of which nobody outside knows how far each has come
 
 
 @dataclass
@@ -156,18 +156,18 @@ class Round:
         self.folder = Path(tempfile.mkdtemp(prefix="round-", dir=folder))
         self.rng, self.expected, self.on_kill = rng, expected, on_kill
         self.figures = Figures()
-        self.seen: set[tuple[str, str]] = set()  # records that were there once
-        self.sessions: list[int] = []
+        self.seen: set[tuple[str, str]] = set()  # records that were there
+        self.left: set[Path] = set()  # unfinished files of killed writers
         declare(self.folder)
 
     def play(self, kills: int) -> Figures:
-        """Kill the studies so many times, less often if they are complete before; complete and verify them."""
+        """Kill the studies so many times, less often if they are complete before; then complete and verify them."""
         try:
-            while len(self.figures.kills) < kills and not self._life(kills):
-                pass
-            with self._start(workers=2) as command:
-                if command.wait() != 0:
-                    raise RuntimeError(f"the studies cannot be completed: {self._log()}")
+            complete = False
+            while not complete and len(self.figures.kills) < kills:
+                complete = self._life(kills)
+            if self._start(workers=2).wait() != 0:
+                raise RuntimeError(f"the studies cannot be completed: {self._log()}")
             self._inspect()
             self._conclude()
         finally:
@@ -176,20 +176,19 @@ class Round:
         return self.figures
 
     def _life(self, kills: int) -> bool:
-        """Start the command and kill, until it is dead; True where it lived to complete the studies."""
-        hurt = False
-        with self._start(workers=int(self.rng.integers(1, 3))) as command:
-            started = time.time()
-            while len(self.figures.kills) < kills and self._wait(command):
-                victim = self._kill(command, started)
-                self.on_kill()
-                self._inspect()
-                if victim != "worker":
-                    return False
-                hurt = True
-            if command.poll() is None:  # there have been enough kills
-                command.wait()
-        if command.returncode != 0 and not hurt:  # the run of a killed worker has failed
+        """Start the command and kill until it is dead; True where it lives to complete the studies."""
+        workers = int(self.rng.integers(1, 3))
+        command, started, hurt = self._start(workers), time.time(), False
+        while len(self.figures.kills) < kills and self._wait(command):
+            victim = self._kill(command)
+            phase, wrote = self._phase(started), self._wrote(started)
+            self.figures.kills.append(Kill(victim, phase, max(0.0, time.time() - wrote) if workers == 1 else None))
+            self.on_kill()
+            self._inspect()
+            if victim != "worker":
+                return False
+            hurt = True
+        if command.wait() != 0 and not hurt:  # where a worker was killed, its run has failed
             raise RuntimeError(f"the studies ended with exit status {command.returncode}: {self._log()}")
         return command.returncode == 0
 
@@ -197,51 +196,158 @@ class Round:
         arguments = [sys.executable, "-m", "pgcourse.cli", "study", *STUDIES, "--workers", str(workers)]
         environment = os.environ | {"PGCOURSE_RESULTS": str(self.folder), "OMP_NUM_THREADS": "1"}
         with (self.folder / "log.txt").open("ab") as log:
-            command = subprocess.Popen(
+            return subprocess.Popen(
                 arguments, env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self.sessions.append(command.pid)
-        return command
 
     def _wait(self, command: subprocess.Popen[bytes]) -> bool:
         """Until a random moment has come; False where the command ends first."""
-        moment = self.rng.choice(list(MOMENTS), p=list(MOMENTS.values()))
-        delay = {"any": self.rng.uniform(0, 8), "progress": self.rng.exponential(0.5)}.get(moment, 0.0)
-        before = self._traces(moment)
-        deadline = time.monotonic() + PATIENCE
-        while moment != "any" and self._traces(moment) == before:
+        wanted, patience = {
+            "any": ("", self.rng.uniform(0, 8)),
+            "progress": (".checkpoints/*.pt", self.rng.exponential(0.5)),
+            "checkpoint": (WRITING, self.rng.choice([0.0, 0.002, 0.01])),
+            "record": (STORING, self.rng.choice([0.0, 0.002, 0.01, 0.02])),
+        }[str(self.rng.choice(list(MOMENTS), p=list(MOMENTS.values())))]
+        before, deadline = self._traces(wanted), time.monotonic() + PATIENCE
+        while wanted and self._traces(wanted) <= before:
             if command.poll() is not None:
                 return False
             if time.monotonic() > deadline:
                 raise RuntimeError(f"nothing happens: {self._log()}")
-            time.sleep(0.002)
-        time.sleep(delay)
+            time.sleep(0.0005)
+        time.sleep(patience)
         return command.poll() is None
 
-    def _traces(self, moment: str) -> set[tuple[Path, float]]:
-        """What the disk shows of checkpoints that are there, are being written, or of records being written."""
-        patterns = {"progress": ".checkpoints/*.pt", "checkpoint": f".checkpoints/{STAGING}*", "record": f"{STAGING}*"}
+    def _kill(self, command: subprocess.Popen[bytes]) -> str:
+        """Kill somebody at random and say whom."""
+        victim = str(self.rng.choice(list(VICTIMS), p=list(VICTIMS.values())))
+        if victim == "worker" and (workers := [each for each in self._alive() if each.ppid() == command.pid]):
+            self.rng.choice(np.array(workers)).kill()
+            return victim
+        if victim == "command":
+            command.kill()
+        else:
+            victim = "all"
+            os.killpg(command.pid, signal.SIGKILL)
+        command.wait()
+        return victim
+
+    def _phase(self, started: float) -> str:
+        """What was going on, from what was left unfinished."""
+        for pattern, phase in ((STORING, "storing a record"), (WRITING, "writing a checkpoint")):
+            left = {path for path, _ in self._traces(pattern)} - self.left
+            self.left |= left
+            if left:
+                return phase
+        return "start-up, first steps" if self._wrote(started) == started else "training"
+
+    def _wrote(self, started: float) -> float:
+        """When the command had last put a checkpoint or a record on the disk, or else when it started."""
+        finished = self._traces(".checkpoints/*.pt") | self._traces("*/manifest.json")
+        return max([started, *(time for _, time in finished)])
+
+    def _traces(self, pattern: str) -> set[tuple[Path, float]]:
+        """Files in the studies' folders, and when they were written."""
         found = set()
-        for path in self.folder.glob(f"*/{patterns[moment]}") if moment in patterns else ():
+        for path in self.folder.glob(f"*/{pattern}") if pattern else ():
             try:
                 found.add((path, path.stat().st_mtime))
             except FileNotFoundError:  # replaced or deleted meanwhile
                 continue
         return found
 
-    def _kill(self, command: subprocess.Popen[bytes], started: float) -> str:
-        """Kill somebody, note what was going on, and say who it was."""
-        victim = str(self.rng.choice(list(VICTIMS), p=list(VICTIMS.values())))
-        workers = _workers(command) if victim == "worker" else []
-        if workers:
-            workers[self.rng.integers(len(workers))].kill()
-        elif victim == "command":
-            command.kill()
-        else:
-            victim = "all"
-            os.killpg(command.pid, signal.SIGKILL)
-        killed = time.time()
-        if victim != "worker":
-            command.wait()
-        self.figures.kills.append(Kill(victim, self._phase(started), killed - self._newest(started)))
-        return victim
+    def _inspect(self) -> None:
+        """Every record that was there is there, and verifies."""
+        present = set()
+        for store, run in self._records():
+            try:
+                store.read(run)
+                present.add((store.root.name, run))
+            except MissingRecord:
+                continue
+            except RecordError:
+                self.figures.torn += 1
+        self.figures.lost += len(self.seen - present)
+        self.seen = present
+
+    def _conclude(self) -> None:
+        """Everything is there once, in the undisturbed runs' numbers, and nothing else is, nor lives."""
+        records = {(store.root.name, run): store.read(run) for store, run in self._records()}
+        for key, digest in self.expected.items():
+            self.figures.changed += key not in records or digests(records[key]) != digest
+        for record in records.values():
+            self.figures.records += 1
+            self.figures.resumed += record.manifest["resumed"] > 0
+            self.figures.resumptions += record.manifest["resumed"]
+        own = {"study.toml", ".checkpoints"} | {run for _, run in self.expected}
+        found = [*self.folder.glob("*/*"), *self.folder.glob("*/.checkpoints/*")]
+        self.figures.foreign += sum(path.name not in own and not path.name.startswith(STAGING) for path in found)
+        _, alive = psutil.wait_procs(list(self._alive()), timeout=30)
+        self.figures.orphans += len(alive)
+
+    def _records(self) -> list[tuple[Store, str]]:
+        stores = [Store(self.folder / name) for name in STUDIES]
+        return [(store, run) for store in stores for run in store.run_ids()]
+
+    def _alive(self) -> Iterator[psutil.Process]:
+        """The processes that work on this folder."""
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("PGCOURSE_RESULTS") == str(self.folder):
+                    yield process
+            except psutil.Error:  # gone, or somebody else's
+                continue
+
+    def _log(self) -> str:
+        return (self.folder / "log.txt").read_text("utf-8", errors="replace")[-2000:]
+
+
+def report(figures: Figures, console: Console) -> None:
+    phases = Table("what was going on", *(f"killed: {victim}" for victim in VICTIMS), "seconds lost: mean", "maximum")
+    for phase in PHASES:
+        kills = [kill for kill in figures.kills if kill.phase == phase]
+        mean, most = seconds_lost(kills)
+        counts = [str(sum(kill.victim == victim for kill in kills)) for victim in VICTIMS]
+        phases.add_row(phase, *counts, f"{mean:.1f}", f"{most:.1f}")
+    console.print(phases)
+    console.print(
+        f"{len(figures.kills)} kills, {figures.records} records, {figures.resumed} of them of resumed runs "
+        f"({figures.resumptions} resumptions)\n"
+        f"records lost {figures.lost}, torn {figures.torn}; bit-identical: {'no' if figures.changed else 'yes'}; "
+        f"left in the stores {figures.foreign}, orphans {figures.orphans}",
+        highlight=False,
+    )
+
+
+def seconds_lost(kills: list[Kill]) -> tuple[float, float]:
+    """Mean and maximum; 0 without any."""
+    seconds = [kill.seconds_lost for kill in kills if kill.seconds_lost is not None] or [0.0]
+    return float(np.mean(seconds)), max(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100, help="how many (default 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments and victims (default 0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    options = parser.parse_args()
+    if os.name != "posix":
+        raise SystemExit("this needs SIGKILL: Linux or macOS")
+    torch.set_num_threads(1)  # as in a study's workers
+    lanes = psutil.cpu_count() or 1
+    console = Console()
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    with tempfile.TemporaryDirectory() as folder, Progress(*columns, console=console) as progress:
+        bar = progress.add_task("kills", total=options.kills)
+        figures = torture(Path(folder), options.kills, options.seed, lanes, lambda: progress.advance(bar))
+    report(figures, console)
+    if options.json:
+        mean, most = seconds_lost(figures.kills)
+        document = {"machine": fingerprint() | {"processors": lanes}, "seed": options.seed, **asdict(figures)}
+        document |= {"seconds_lost": {"mean": mean, "max": most}, "sound": figures.sound}
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    raise SystemExit(0 if figures.sound else 1)
+
+
+if __name__ == "__main__":
+    main()
