@@ -45,7 +45,7 @@ def test_the_first_step_in_a_bandit_is_the_advantage(algorithm):
 
     Its length is √(2δ / Var_π A), so that the step is √(2δ / Var_π A) (A - mean of A over the arms).
     """
-    pulls, rewards = [5, 1, 3, 1], torch.tensor([1.0, 3.0, -2.0, 0.5])
+    pulls, rewards = [5, 1, 3, 1], torch.tensor([11.0, 13.0, 8.0, 10.5])
     policy, critic = SoftmaxPolicy(Table(1, 4)), Critic(Table(1, 1))
     options = algorithm(damping=1e-7, cg_steps=20, max_kl=1e-4, normalize_advantage=False, fisher_every=1)
     learner = options.start(policy, critic, Streams(3))
