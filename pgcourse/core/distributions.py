@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import logsigmoid
 
 D = TypeVar("D", bound="Distribution")
 
@@ -136,8 +136,8 @@ class SquashedGaussian:
     A stored action is all that `log_prob` needs. It finds u from the distances to *both* bounds, which subtraction
     gives without rounding next to a bound, so the density is that of the action as stored, and right up to the
     outermost numbers between the bounds. What is lost is lost in `sample`: numbers near a bound lie `spacing` apart,
-    and a sample beyond the outermost one, |u| > ½ log((high - low) / spacing), becomes that one. For bounds around 0
-    that is |u| > 8.3 in float32; a policy with its mass out there is a constant.
+    and a sample beyond the outermost one, |u| > ½ log((high - low) / spacing), becomes that one. With low = -high that
+    is beyond 8.3 in float32; a policy with its mass out there is a constant.
 
     For a fixed action the Jacobian does not depend on the parameters: scores and probability ratios are those of the
     Gaussian. Only the density's value and the entropy change.
@@ -160,9 +160,9 @@ class SquashedGaussian:
                 f"log_prob of an action not strictly between the bounds: {action[~inside][0].item():.9g}; "
                 "pass actions as `sample` returned them, not clipped and not of another dtype"
             )
-        u = 0.5 * (below.log() - above.log())
-        log_jacobian = below.log() + above.log() - self._half_width.log()
-        return self.gaussian.log_prob(u) - log_jacobian.sum(-1)
+        log_below, log_above = below.log(), above.log()
+        log_jacobian = log_below + log_above - self._half_width.log()
+        return self.gaussian.log_prob((log_below - log_above) / 2) - log_jacobian.sum(-1)
 
     def sample(self, noise: Tensor) -> Tensor:
         return self._squash(self.gaussian.sample(noise))
@@ -177,8 +177,8 @@ class SquashedGaussian:
         z = torch.linspace(-7, 7, QUADRATURE, dtype=self.low.dtype, device=self.low.device)
         weight = (-0.5 * z.square()).softmax(0)
         u = self.gaussian.mean.unsqueeze(-1) + self.gaussian.std.unsqueeze(-1) * z
-        # log(1 - tanh² u) without cancellation
-        log_slope = 2 * (math.log(2) - u - softplus(-2 * u)) @ weight
+        # log(1 - tanh² u) = 2 (log 2 - u - softplus(-2u)), which neither cancels nor overflows
+        log_slope = 2 * (math.log(2) - u + logsigmoid(2 * u)) @ weight
         return self.gaussian.entropy() + (log_slope + self._half_width.log()).sum(-1)
 
     def kl(self, other: SquashedGaussian) -> Tensor:

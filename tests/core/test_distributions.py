@@ -196,6 +196,18 @@ class TestSquashedGaussian:
         expected = exact_log_prob(action.item(), 0.5, math.exp(0.25), *bounds)
         assert dist.log_prob(action).item() == pytest.approx(expected, rel=3e-6, abs=3e-6)
 
+    @pytest.mark.parametrize("bounds", [*BOUNDS, (-1.0, 1.0), (-1.0001, 1.0001), (-1.9999, 1.9999)])
+    def test_the_outermost_samples(self, bounds):
+        """They are the numbers next to the bounds, which tanh reaches at |u| = ½ log(width / spacing)."""
+        low, high = map(np.float32, bounds)
+        lowest, highest = np.nextafter(low, high), np.nextafter(high, low)
+        dist = squashed(torch.zeros(1), torch.zeros(1), *bounds)
+        assert [dist.sample(torch.tensor([u])).item() for u in (-60.0, 60.0)] == [lowest, highest]
+        width = float(high) - float(low)
+        u = 0.5 * math.log(width / (float(high) - float(highest)))
+        assert width * (1 - math.tanh(u)) / 2 == pytest.approx(float(high) - float(highest), rel=1e-4)
+        assert u > 8.3 or bounds[0] != -bounds[1]
+
     @pytest.mark.parametrize(("mean", "std"), [(0.0, 0.5), (1.0, 1.0), (-2.0, 0.3), (0.5, 2.0)])
     def test_the_density_integrates_to_one_and_its_logarithm_to_the_entropy(self, mean, std):
         low, high = -2.0, 3.0
