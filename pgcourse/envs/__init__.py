@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as _gymnasium
 
+from pgcourse.envs.arm import Arm
 from pgcourse.envs.base import Env, Step, TensorWorld
 from pgcourse.envs.cartpole import CartPole
 from pgcourse.envs.diver import Diver
@@ -30,6 +32,7 @@ __all__ = [
     "LQR",
     "PROBES",
     "WORLDS",
+    "Arm",
     "CartPole",
     "Diver",
     "DoubleIntegrator",
@@ -53,7 +56,9 @@ __all__ = [
 ]
 
 WORLDS: dict[str, Callable[..., Env]] = {
-    world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, ScalarLQR, DoubleIntegrator, *PROBES, Forever)
+    **{world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, ScalarLQR, DoubleIntegrator)},
+    **{f"Arm{joints}-v0": partial(Arm, joints=joints) for joints in range(1, Arm.most_joints + 1)},
+    **{world.name: world for world in (*PROBES, Forever)},
 }
 
 
