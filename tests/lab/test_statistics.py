@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import stats
@@ -476,6 +476,7 @@ def share_of_splits(x, y):
     st.sampled_from([1.0, 0.1, 1e-6, 1e9]),
     st.sampled_from([0.0, 0.3, 1e6]),
 )
+@example([-1, -2, -4], [-1, -2, -2, -2], 0.1, 1e6)
 def test_the_permutation_test_by_enumeration_whatever_unit_and_origin(x, y, scale, origin):
     origin *= scale
     p_value = permutation_test(origin + scale * np.array(x), origin + scale * np.array(y), generator())
