@@ -13,6 +13,7 @@ from pgcourse.envs.arm import Arm
 from pgcourse.envs.base import Env, Step, TensorWorld
 from pgcourse.envs.cartpole import CartPole
 from pgcourse.envs.diver import Diver
+from pgcourse.envs.envpool import EnvPoolEnv
 from pgcourse.envs.gymnasium import GymnasiumEnv
 from pgcourse.envs.lqr import LQR, DoubleIntegrator, ScalarLQR
 from pgcourse.envs.pendulum import Pendulum
@@ -37,6 +38,7 @@ __all__ = [
     "Diver",
     "DoubleIntegrator",
     "Env",
+    "EnvPoolEnv",
     "Forever",
     "GridWorld",
     "GymnasiumEnv",
@@ -72,7 +74,8 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
 
     `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a function from `envs` to a world of your own.
     CartPole-v1 and Pendulum-v1 are tensor worlds that agree with Gymnasium's step for step; "gymnasium:CartPole-v1",
-    Gymnasium's own way to write module and id, gives Gymnasium's. `options` go to the world.
+    Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3" gives EnvPool's. `options`
+    go to the world.
 
     Raises:
         ValueError: a name that nobody knows, with the nearest ones; spaces that are not supported.
@@ -87,6 +90,8 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
         return env(envs, **options)
     if env in WORLDS:
         return WORLDS[env](envs, **options)
+    if env.startswith("envpool:"):
+        return EnvPoolEnv(env.removeprefix("envpool:"), envs, **options)
     try:
         return GymnasiumEnv(env, envs, **options)
     except _gymnasium.error.DependencyNotInstalled:

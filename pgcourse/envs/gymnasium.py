@@ -47,7 +47,7 @@ class GymnasiumEnv:
         self.name = id
         self.envs = envs
         self._make = partial(_make, id, kwargs)
-        self._copies: SyncVectorEnv | None = None
+        self._copies: Any = None  # a vector environment, as `_start` makes them
         with self._make() as sample:
             self.observation_space, self._to_obs = _observations(id, sample.observation_space)
             self.action_space, self._to_action = _actions(id, sample.action_space)
@@ -58,7 +58,7 @@ class GymnasiumEnv:
         copies = len(streams) * self.envs
         if self._copies is None or self._copies.num_envs != copies:
             self.close()
-            self._copies = SyncVectorEnv([self._make] * copies, autoreset_mode=AutoresetMode.SAME_STEP)
+            self._copies = self._start(copies)
         obs, _ = self._copies.reset(seed=streams.integers(2**31, self.envs).flatten().tolist())
         return self._tensor(self._to_obs(obs), "observation")
 
@@ -96,6 +96,10 @@ class GymnasiumEnv:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _start(self, copies: int) -> Any:
+        """Copies that begin their next episode within the step that ended the last one."""
+        return SyncVectorEnv([self._make] * copies, autoreset_mode=AutoresetMode.SAME_STEP)
 
     def _tensor(self, array: np.ndarray, what: str) -> Tensor:
         if not np.isfinite(array).all():

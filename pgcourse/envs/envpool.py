@@ -1,0 +1,133 @@
+"""EnvPool's simulators, written in C++, behind the interface of `pgcourse.envs.base`."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import DependencyNotInstalled
+
+from pgcourse.envs.gymnasium import GymnasiumEnv, _actions, _observations
+
+FOREVER = 2**31 - 1  # what EnvPool calls no time limit
+
+
+class EnvPoolEnv(GymnasiumEnv):
+    """`envpool.make(id, **options)`, seed × `envs` copies of it, stepped by `threads` threads. Weng et al. (2022).
+
+        with pg.make("envpool:BipedalWalker-v3", envs=8) as env:
+            obs = env.reset(streams)
+
+    Spaces, clipping of actions and errors are those of `GymnasiumEnv`, and so is every `Step`: EnvPool begins an
+    episode one step late, in a step that ignores its action; here the copies whose episode has ended are reset, and
+    only they, within the step that ended it.
+
+    EnvPool calls an episode that ends by itself in the very step in which the time limit is reached truncated. Here it
+    is both, as with Gymnasium: the time limit (`max_episode_steps`; by default the environment's own) is counted here.
+
+    EnvPool takes seeds only when a pool is built. So every `reset` builds one, each copy with a number from its seed's
+    stream; results do not depend on which other seeds run beside it, nor on `threads`.
+
+    Raises:
+        gymnasium.error.DependencyNotInstalled: EnvPool is not installed.
+        ValueError: EnvPool does not have `id`; several players; unsupported spaces; `threads` or `envs` below 1.
+    """
+
+    def __init__(
+        self, id: str, envs: int = 1, threads: int = 1, max_episode_steps: int | None = None, **options: Any
+    ) -> None:
+        for option, value in (("envs", envs), ("threads", threads), ("max_episode_steps", max_episode_steps)):
+            if value is not None and value < 1:
+                raise ValueError(f"{option} must be 1 or more, got {value}")
+        envpool = _library()
+        if id not in envpool.list_all_envs():
+            near = difflib.get_close_matches(id, envpool.list_all_envs(), n=3)
+            raise ValueError(
+                f"EnvPool has no environment {id!r}"
+                + (f"; did you mean {' or '.join(near)}?" if near else "; envpool.list_all_envs() lists what it has")
+            )
+        self.name = f"envpool:{id}"
+        self.envs = envs
+        self._copies = None
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of bounds cast to float32
+            spec = envpool.make_spec(id, num_envs=1, **options)
+            observation_space, action_space = spec.gymnasium_observation_space, spec.gymnasium_action_space
+        if spec.config.max_num_players != 1:
+            raise ValueError(f"{self.name} has {spec.config.max_num_players} players; only one is supported")
+        self.observation_space, self._to_obs = _observations(self.name, _unbounded(observation_space))
+        self.action_space, self._to_action = _actions(self.name, _unbounded(action_space))
+        self._action_shape = action_space.shape or ()
+        limit = max_episode_steps or spec.config.max_episode_steps
+        self.time_limit = None if limit == FOREVER else limit
+
+        def build(seeds: list[int]) -> Any:
+            with warnings.catch_warnings(action="ignore", category=UserWarning):
+                pool = envpool.make_gymnasium(
+                    id, num_envs=len(seeds), seed=seeds, num_threads=threads, max_episode_steps=FOREVER, **options
+                )
+                _ = pool.observation_space  # computed, with the same warnings, when it is first asked for
+            return pool
+
+        self._build = build
+
+    def _start(self, copies: int) -> Any:
+        return _Pool(self._build, copies, self.time_limit or FOREVER)
+
+
+class _Pool:
+    """What `GymnasiumEnv` needs of Gymnasium's `SyncVectorEnv`, autoreset mode SAME_STEP, made of pools."""
+
+    def __init__(self, build: Callable[[list[int]], Any], copies: int, limit: int) -> None:
+        self.num_envs = copies
+        self._build = build
+        self._limit = limit
+        self._pool: Any = None
+
+    def reset(self, seed: list[int]) -> tuple[np.ndarray, dict[str, Any]]:
+        self.close()
+        # Seeds are C++ ints, and 2**31 - 1 is not one of them.
+        self._pool = self._build([min(one, FOREVER - 1) for one in seed])
+        self._elapsed = np.zeros(self.num_envs, np.int64)
+        obs, info = self._pool.reset()
+        return obs, info
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        obs, reward, terminated, truncated, _ = self._pool.step(actions)
+        self._elapsed += 1
+        truncated = truncated | (self._elapsed >= self._limit)
+        done = terminated | truncated
+        info = {}
+        if done.any():
+            info["final_obs"] = obs
+            obs = obs.copy()
+            obs[done], _ = self._pool.reset(np.flatnonzero(done))
+            self._elapsed[done] = 0
+        return obs, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+def _library() -> Any:
+    try:
+        import envpool
+    except ImportError as error:
+        raise DependencyNotInstalled('EnvPool is not installed: pip install "pgcourse[fast]", on Linux') from error
+    return envpool
+
+
+def _unbounded(space: spaces.Space) -> spaces.Space:
+    """Where EnvPool knows no bounds it gives the smallest *positive* number and the largest; here, -∞ and ∞."""
+    if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        return space
+    tiny, huge = (np.finfo(np.float32).tiny, np.finfo(np.float64).tiny), np.finfo(np.float32).max
+    low = np.where(np.isin(space.low, tiny), -np.inf, space.low)
+    return spaces.Box(
+        low.astype(space.dtype), np.where(space.high >= huge, np.inf, space.high).astype(space.dtype), dtype=space.dtype
+    )
