@@ -5,21 +5,23 @@
 
 Three studies (a tensor world, Box2D, MuJoCo) with frequent checkpoints are computed by `pgcourse study` and killed: the
 command and its workers at once, the command alone, or a worker alone. After every kill, each record that was ever there
-must be there and verify. When the studies are complete, every table and θ is compared bit for bit with the same runs
-computed without checkpoints or interruption, and the studies begin anew, until there have been as many kills as asked
-for. One such lane runs for each processor, in a temporary folder. The exit status is 0 only if nothing was lost, torn
-or changed, nothing foreign was left beside the records, and no process outlived its command.
+must be there, and verify, as must every checkpoint. When the studies are complete, every table and θ is compared bit
+for bit with the same runs computed without checkpoints or interruption, and the studies begin anew, until there have
+been as many kills as asked for. One such lane runs for each processor, in a temporary folder. The exit status is 0 only
+if nothing was lost, torn or changed, nothing foreign was left beside the records, and no process outlived its command.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +37,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
-from pgcourse.lab import Computed, MissingRecord, Record, RecordError, Store, Study, compute, fingerprint
+from pgcourse.lab import Checkpoints, Computed, MissingRecord, Record, RecordError, Store, Study, compute, fingerprint
+from pgcourse.lab.checkpoints import UnusableCheckpoint
 from pgcourse.lab.files import STAGING
 from pgcourse.lab.provenance import metrics_digest, tensor_digest
 
@@ -90,7 +93,7 @@ class Figures:
     resumed: int = 0  # of them, those that went on from a checkpoint at least once
     resumptions: int = 0
     lost: int = 0  # records that were there and later were not
-    torn: int = 0  # records that did not verify
+    torn: int = 0  # records or checkpoints that did not verify
     changed: int = 0  # runs that ended without a record, or in other numbers than undisturbed
     foreign: int = 0  # what lies beside the complete records and does not belong there
     orphans: int = 0  # processes that outlived their command
@@ -112,18 +115,24 @@ def torture(folder: Path, kills: int, seed: int, lanes: int, on_kill: Callable[[
     """
     expected = undisturbed(folder / "undisturbed")
     generators = np.random.default_rng(seed).spawn(lanes)
+    stop = threading.Event()
 
     def lane(number: int) -> Figures:
         figures = Figures()
         share = kills // lanes + (number < kills % lanes)
         while len(figures.kills) < share:
-            figures.add(Round(folder, generators[number], expected, on_kill).play(share - len(figures.kills)))
+            played = Round(folder, generators[number], expected, on_kill, stop).play(share - len(figures.kills))
+            figures.add(played)
         return figures
 
     total = Figures()
-    with ThreadPoolExecutor(lanes) as pool:
-        for each in pool.map(lane, range(lanes)):
-            total.add(each)
+    # torch counts threads for each Python thread; one, as in the workers, lets their checkpoints be read
+    with ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            for each in pool.map(lane, range(lanes)):
+                total.add(each)
+        finally:  # interrupted, or one lane has failed: so end the others
+            stop.set()
     return total
 
 
@@ -151,10 +160,15 @@ class Round:
     """The studies in a new results folder, from nothing to completion."""
 
     def __init__(
-        self, folder: Path, rng: np.random.Generator, expected: Digests, on_kill: Callable[[], object]
+        self,
+        folder: Path,
+        rng: np.random.Generator,
+        expected: Digests,
+        on_kill: Callable[[], object],
+        stop: threading.Event,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="round-", dir=folder))
-        self.rng, self.expected, self.on_kill = rng, expected, on_kill
+        self.rng, self.expected, self.on_kill, self.stop = rng, expected, on_kill, stop
         self.figures = Figures()
         self.seen: set[tuple[str, str]] = set()  # records that were there
         self.left: set[Path] = set()  # unfinished files of killed writers
@@ -166,7 +180,7 @@ class Round:
             complete = False
             while not complete and len(self.figures.kills) < kills:
                 complete = self._life(kills)
-            if self._start(workers=2).wait() != 0:
+            if self._end(self._start(workers=2)) != 0:
                 raise RuntimeError(f"the studies cannot be completed: {self._log()}")
             self._inspect()
             self._conclude()
@@ -188,7 +202,7 @@ class Round:
             if victim != "worker":
                 return False
             hurt = True
-        if command.wait() != 0 and not hurt:  # where a worker was killed, its run has failed
+        if self._end(command) != 0 and not hurt:  # where a worker was killed, its run has failed
             raise RuntimeError(f"the studies ended with exit status {command.returncode}: {self._log()}")
         return command.returncode == 0
 
@@ -210,13 +224,21 @@ class Round:
         }[str(self.rng.choice(list(MOMENTS), p=list(MOMENTS.values())))]
         before, deadline = self._traces(wanted), time.monotonic() + PATIENCE
         while wanted and self._traces(wanted) <= before:
-            if command.poll() is not None:
+            if command.poll() is not None or self.stop.is_set():
                 return False
             if time.monotonic() > deadline:
                 raise RuntimeError(f"nothing happens: {self._log()}")
             time.sleep(0.0005)
         time.sleep(patience)
         return command.poll() is None
+
+    def _end(self, command: subprocess.Popen[bytes]) -> int:
+        """Its exit status, once it has ended by itself."""
+        while command.poll() is None:
+            if self.stop.is_set():
+                raise RuntimeError("stopped, because another lane was, or by Ctrl-C")
+            time.sleep(0.05)
+        return command.returncode
 
     def _kill(self, command: subprocess.Popen[bytes]) -> str:
         """Kill somebody at random and say whom."""
@@ -257,7 +279,7 @@ class Round:
         return found
 
     def _inspect(self) -> None:
-        """Every record that was there is there, and verifies."""
+        """Every record that was there is there; it verifies, and so does each checkpoint."""
         present = set()
         for store, run in self._records():
             try:
@@ -266,6 +288,11 @@ class Round:
             except MissingRecord:
                 continue
             except RecordError:
+                self.figures.torn += 1
+        for path in self.folder.glob("*/.checkpoints/*.pt"):
+            try:
+                Checkpoints(path.parent).load(path.stem)
+            except UnusableCheckpoint:
                 self.figures.torn += 1
         self.figures.lost += len(self.seen - present)
         self.seen = present
@@ -306,9 +333,8 @@ def report(figures: Figures, console: Console) -> None:
     phases = Table("what was going on", *(f"killed: {victim}" for victim in VICTIMS), "seconds lost: mean", "maximum")
     for phase in PHASES:
         kills = [kill for kill in figures.kills if kill.phase == phase]
-        mean, most = seconds_lost(kills)
         counts = [str(sum(kill.victim == victim for kill in kills)) for victim in VICTIMS]
-        phases.add_row(phase, *counts, f"{mean:.1f}", f"{most:.1f}")
+        phases.add_row(phase, *counts, *(f"{seconds:.1f}" for seconds in seconds_lost(kills).values()))
     console.print(phases)
     console.print(
         f"{len(figures.kills)} kills, {figures.records} records, {figures.resumed} of them of resumed runs "
@@ -319,10 +345,10 @@ def report(figures: Figures, console: Console) -> None:
     )
 
 
-def seconds_lost(kills: list[Kill]) -> tuple[float, float]:
-    """Mean and maximum; 0 without any."""
-    seconds = [kill.seconds_lost for kill in kills if kill.seconds_lost is not None] or [0.0]
-    return float(np.mean(seconds)), max(seconds)
+def seconds_lost(kills: list[Kill]) -> dict[str, float]:
+    """Mean and maximum, where one worker ran; NaN without any such kill."""
+    seconds = [kill.seconds_lost for kill in kills if kill.seconds_lost is not None] or [math.nan]
+    return {"mean": float(np.mean(seconds)), "max": max(seconds)}
 
 
 def main() -> None:
@@ -342,9 +368,8 @@ def main() -> None:
         figures = torture(Path(folder), options.kills, options.seed, lanes, lambda: progress.advance(bar))
     report(figures, console)
     if options.json:
-        mean, most = seconds_lost(figures.kills)
         document = {"machine": fingerprint() | {"processors": lanes}, "seed": options.seed, **asdict(figures)}
-        document |= {"seconds_lost": {"mean": mean, "max": most}, "sound": figures.sound}
+        document |= {"seconds_lost": seconds_lost(figures.kills), "sound": figures.sound}
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     raise SystemExit(0 if figures.sound else 1)
 
