@@ -135,7 +135,8 @@ def follow(
     """What an engine's tasks come to, with a bar for each of them and one for all, in which they count by size."""
     done = [0.0] * len(names)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
+    clocks = (TimeElapsedColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, *clocks, console=console, refresh_per_second=2)  # at ten, it outweighs all bookkeeping
     with progress, closing(events):
         whole = progress.add_task(overall, total=sum(sizes))
         bars: dict[int, TaskID] = {}
