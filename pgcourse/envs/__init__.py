@@ -11,11 +11,13 @@ import gymnasium as _gymnasium
 
 from pgcourse.envs.arm import Arm
 from pgcourse.envs.base import Env, Step, TensorWorld
+from pgcourse.envs.breakout import Breakout
 from pgcourse.envs.cartpole import CartPole
 from pgcourse.envs.diver import Diver
 from pgcourse.envs.envpool import EnvPoolEnv
 from pgcourse.envs.gymnasium import GymnasiumEnv
 from pgcourse.envs.lqr import LQR, DoubleIntegrator, ScalarLQR
+from pgcourse.envs.minatar import MinAtar
 from pgcourse.envs.pendulum import Pendulum
 from pgcourse.envs.probes import (
     PROBES,
@@ -34,6 +36,7 @@ __all__ = [
     "PROBES",
     "WORLDS",
     "Arm",
+    "Breakout",
     "CartPole",
     "Diver",
     "DoubleIntegrator",
@@ -42,6 +45,7 @@ __all__ = [
     "Forever",
     "GridWorld",
     "GymnasiumEnv",
+    "MinAtar",
     "Pendulum",
     "Probe",
     "ProbeAction",
@@ -60,7 +64,7 @@ __all__ = [
 WORLDS: dict[str, Callable[..., Env]] = {
     **{world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, ScalarLQR, DoubleIntegrator)},
     **{f"Arm{joints}-v0": partial(Arm, joints=joints) for joints in range(1, Arm.most_joints + 1)},
-    **{world.name: world for world in (*PROBES, Forever)},
+    **{world.name: world for world in (Breakout, *PROBES, Forever)},
 }
 
 
@@ -73,9 +77,9 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
     """A world with `envs` copies for each seed.
 
     `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a function from `envs` to a world of your own.
-    CartPole-v1 and Pendulum-v1 are tensor worlds that agree with Gymnasium's step for step; "gymnasium:CartPole-v1",
-    Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3" gives EnvPool's. `options`
-    go to the world.
+    CartPole-v1, Pendulum-v1 and MinAtar/Breakout-v1 are tensor worlds that agree with the originals step for step;
+    "gymnasium:CartPole-v1", Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3"
+    gives EnvPool's. `options` go to the world.
 
     Raises:
         ValueError: a name that nobody knows, with the nearest ones; spaces that are not supported.
@@ -93,7 +97,8 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
     if env.startswith("envpool:"):
         return EnvPoolEnv(env.removeprefix("envpool:"), envs, **options)
     try:
-        return GymnasiumEnv(env, envs, **options)
+        world = MinAtar if env.startswith("MinAtar/") else GymnasiumEnv
+        return world(env, envs, **options)
     except _gymnasium.error.DependencyNotInstalled:
         raise
     except _gymnasium.error.Error as error:
