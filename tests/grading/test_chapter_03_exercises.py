@@ -122,7 +122,9 @@ def run(path, monkeypatch):
     """Execute a notebook from top to bottom in a kernel; its outputs by cell."""
     monkeypatch.setenv("CI", "true")
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook, timeout=120, iopub_timeout=60, resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
     return {cell.id: str(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"}
 
 
