@@ -307,6 +307,9 @@ class Round:
             self.figures.resumed += record.manifest["resumed"] > 0
             self.figures.resumptions += record.manifest["resumed"]
         own = {"study.toml", ".checkpoints"} | {run for _, run in self.expected}
+        own |= {
+            f"{run}.pt" for _, run in self.expected
+        }  # of a worker that outlived its command; the next one tidies up
         found = [*self.folder.glob("*/*"), *self.folder.glob("*/.checkpoints/*")]
         self.figures.foreign += sum(path.name not in own and not path.name.startswith(STAGING) for path in found)
         _, alive = psutil.wait_procs(list(self._alive()), timeout=30)

@@ -61,6 +61,8 @@ def compute(
         return 1 if unusable else 0
     for study in studies:
         study.store.sweep()
+        if not refresh:
+            _tidy(study, checkpoints(study))
         if prune:
             for run_id in _undeclared(study):
                 study.store.remove(run_id)
@@ -186,6 +188,13 @@ def _begun(block: Block, checkpoints: Checkpoints | None) -> str:
     except UnusableCheckpoint as error:
         return f"; {error}: it starts anew"
     return f", {int(saved.checkpoint.steps.min()) / block.study.steps:.0%} done" if saved else ""
+
+
+def _tidy(study: Study, checkpoints: Checkpoints | None) -> None:
+    """Let go of checkpoints whose runs are done: a worker may outlive a killed command by a moment, and write one."""
+    for block in study.blocks():
+        if checkpoints and block.run_id in study.store:
+            checkpoints.discard(block.run_id)
 
 
 def _undeclared(study: Study) -> list[str]:

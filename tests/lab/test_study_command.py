@@ -111,6 +111,18 @@ def test_one_run_that_fails_costs_no_other(declare):
     assert len(Study.read("small").store.run_ids()) == 1
 
 
+def test_checkpoints_of_runs_that_are_done_are_tidied_up(small):
+    study_ = Study.read("small")
+    done, unknown = study_.blocks()[0].run_id, "0123456789abcdef"
+    study_.checkpoints.folder.mkdir(exist_ok=True)
+    for run_id in (done, unknown):
+        (study_.checkpoints.folder / f"{run_id}.pt").write_bytes(b"late")
+    assert study("small", "--dry-run")[0] == 0
+    assert len(list(study_.checkpoints.folder.iterdir())) == 2
+    assert study("small")[0] == 0
+    assert [path.stem for path in study_.checkpoints.folder.iterdir()] == [unknown]
+
+
 @pytest.mark.parametrize("arguments", [["small", "--dry-run"], ["list"], ["small"]])
 def test_a_wrong_declaration_is_one_line(declare, arguments):
     declare(text=SMALL.replace('"a2c"', '"a3c"'))
