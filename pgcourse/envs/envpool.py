@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -115,10 +116,14 @@ class _Pool:
 
 
 def _library() -> Any:
+    before = dict(os.environ)
     try:
         import envpool
     except ImportError as error:
         raise DependencyNotInstalled('EnvPool is not installed: pip install "pgcourse[fast]", on Linux') from error
+    finally:  # the import sets MPLBACKEND: figures of this process, and of all that it starts, would not be shown
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
     return envpool
 
 

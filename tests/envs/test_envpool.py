@@ -1,6 +1,8 @@
 """EnvPool against Gymnasium: the same transitions where the state can be set, the same statistics elsewhere."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 
 import gymnasium
@@ -224,6 +226,17 @@ def test_a_fixed_policy_has_the_same_returns_and_lengths_as_in_gymnasium(id, pol
 def test_mistakes_are_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@installed
+def test_the_environment_variables_stay_as_they_were():
+    """EnvPool's import sets MPLBACKEND, which would keep the figures of every kernel started afterwards from showing."""
+    code = (
+        "import os; from pgcourse.envs import make; before = dict(os.environ)\n"
+        "make('envpool:CartPole-v1'); assert dict(os.environ) == before, os.environ.keys() ^ before.keys()"
+    )
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MPL")}
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
 
 
 @installed
