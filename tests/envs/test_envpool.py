@@ -230,7 +230,7 @@ def test_mistakes_are_named(build, message):
 
 @installed
 def test_the_environment_variables_stay_as_they_were():
-    """EnvPool's import sets MPLBACKEND, which would keep the figures of every kernel started afterwards from showing."""
+    """EnvPool's import sets MPLBACKEND, which keeps figures of all kernels started afterwards from showing."""
     code = (
         "import os; from pgcourse.envs import make; before = dict(os.environ)\n"
         "make('envpool:CartPole-v1'); assert dict(os.environ) == before, os.environ.keys() ^ before.keys()"
