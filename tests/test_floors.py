@@ -42,6 +42,7 @@ RANDOM_STATE |= {"torch.dropout", "torch.nn.Dropout", "torch.nn.functional.dropo
 RANDOM_STATE |= {f"torch.{name}" for name in ("seed", "initial_seed", "get_rng_state", "set_rng_state")}
 RANDOM_STATE |= {f"torch.{name}" for name in ("manual_seed", "cuda.manual_seed", "cuda.manual_seed_all")}
 FORBIDDEN = FILES | CLOCKS | PROGRESS | RANDOM_STATE
+ALLOWED = {"os.environ"}  # a library's import may change it, which has to be undone
 
 # What draws random numbers, and must therefore be given a generator or a seed.
 SAMPLERS = ("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like")
@@ -144,7 +145,7 @@ def aliases(tree: ast.AST) -> Iterator[tuple[ast.stmt, str, str]]:
 def forbidden(name: str) -> bool:
     """Whether an imported name, or a package around it, is forbidden."""
     parts = name.split(".")
-    return any(".".join(parts[: i + 1]) in FORBIDDEN for i in range(len(parts)))
+    return name not in ALLOWED and any(".".join(parts[: i + 1]) in FORBIDDEN for i in range(len(parts)))
 
 
 def has_generator(call: ast.Call) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import os
 import warnings
 from collections.abc import Callable
+from os import environ
 from typing import Any
 
 import numpy as np
@@ -116,14 +116,14 @@ class _Pool:
 
 
 def _library() -> Any:
-    before = dict(os.environ)
+    before = dict(environ)
     try:
         import envpool
     except ImportError as error:
         raise DependencyNotInstalled('EnvPool is not installed: pip install "pgcourse[fast]", on Linux') from error
     finally:  # the import sets MPLBACKEND: figures of this process, and of all that it starts, would not be shown
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
+        for name in environ.keys() - before.keys():
+            del environ[name]
     return envpool
 
 
