@@ -20,7 +20,7 @@ import torch
 
 import pgcourse as pg
 from pgcourse.algorithms import rollout
-from pgcourse.algorithms.learner import default_policy
+from pgcourse.algorithms.architecture import default_policy
 from pgcourse.lab import fingerprint
 
 SEEDS = (1, 10, 32)

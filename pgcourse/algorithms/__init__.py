@@ -1,8 +1,9 @@
 """One algorithm, one file: a frozen dataclass of hyper-parameters and its update."""
 
 from pgcourse.algorithms.actor_critic import A2C
+from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
 from pgcourse.algorithms.evaluate import evaluate
-from pgcourse.algorithms.learner import Learner, default_critic, default_policy
+from pgcourse.algorithms.learner import Learner
 from pgcourse.algorithms.ppo import PPO
 from pgcourse.algorithms.reinforce import REINFORCE
 from pgcourse.algorithms.rollout import episodes, rollout
@@ -24,6 +25,7 @@ __all__ = [
     "REINFORCE",
     "TRPO",
     "Algorithm",
+    "Architecture",
     "Checkpoint",
     "Curves",
     "Iteration",

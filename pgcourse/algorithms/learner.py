@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
-from gymnasium import spaces
+import torch
 from torch import Tensor
 
-from pgcourse.core import (
-    MLP,
-    BernoulliPolicy,
-    Conv,
-    Critic,
-    GaussianPolicy,
-    MultiDiscretePolicy,
-    Network,
-    Policy,
-    SoftmaxPolicy,
-    Streams,
-    Table,
-)
+from pgcourse.core import Critic, Normalized, Policy, Streams
 from pgcourse.core.optimizer import Adam
-from pgcourse.envs import Env
+from pgcourse.rl import Trajectory
 
 
 class Optimizer(Protocol):
@@ -41,12 +29,13 @@ OptimizerT = TypeVar("OptimizerT", bound=Optimizer)
 
 @dataclass(frozen=True)
 class Learner(Generic[OptimizerT]):
-    """A policy π_θ, a critic v_φ, and the optimisers that hold θ and φ."""
+    """A policy π_θ, a critic v_φ, the optimisers that hold θ and φ, and what else lasts from update to update."""
 
     policy: Policy
     critic: Critic
     policy_optimizer: OptimizerT
     critic_optimizer: Adam
+    memory: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def start(
@@ -72,17 +61,25 @@ class Learner(Generic[OptimizerT]):
             f"{name}.{key}": tensor
             for name, optimizer in self._optimizers.items()
             for key, tensor in optimizer.state().items()
-        }
+        } | {f"memory.{key}": tensor.clone() for key, tensor in self.memory.items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from what `state` returned for a learner of the same kind."""
         for name, optimizer in self._optimizers.items():
-            prefix = f"{name}."
-            optimizer.load({key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)})
+            optimizer.load(_part(state, name))
+        self.memory.update({key: tensor.clone() for key, tensor in _part(state, "memory").items()})
 
     @property
     def _optimizers(self) -> dict[str, Optimizer]:
         return {"policy": self.policy_optimizer, "critic": self.critic_optimizer}
+
+    @torch.no_grad()
+    def observe(self, batch: Trajectory) -> None:
+        """Show a batch's observations to the networks that standardise theirs."""
+        for part, parameters in ((self.policy, self.theta), (self.critic, self.phi)):
+            network = getattr(part, "network", None)
+            if isinstance(network, Normalized):
+                network.observe(parameters[:, : network.size], batch.obs, batch.mask)
 
     @property
     def theta(self) -> Tensor:
@@ -93,47 +90,6 @@ class Learner(Generic[OptimizerT]):
         return self.critic_optimizer.parameters
 
 
-# (channels, kernel size, stride) of each layer.
-MINATAR = ((16, 3, 1),)
-NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
-
-
-def default_policy(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Policy:
-    """The usual policy for the environment's spaces.
-
-    Actions: softmax for `Discrete` and `MultiDiscrete`, Bernoulli for `MultiBinary`, a Gaussian with one σ for all
-    states for a one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional `Box`, a
-    convolutional network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small ones
-    (Young & Tian 2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Hidden layers are `hidden`.
-
-    Raises:
-        ValueError: another observation or action space.
-    """
-    space: Any = env.action_space
-    if isinstance(space, spaces.Discrete):
-        return SoftmaxPolicy(_network(env, hidden, int(space.n), last_gain=0.01))
-    if isinstance(space, spaces.Box) and len(space.shape) == 1:
-        return GaussianPolicy(_network(env, hidden, space.shape[0], last_gain=0.01))
-    if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
-        sizes = tuple(space.nvec.tolist())
-        return MultiDiscretePolicy(_network(env, hidden, sum(sizes), last_gain=0.01), sizes)
-    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 1:
-        return BernoulliPolicy(_network(env, hidden, space.shape[0], last_gain=0.01))
-    raise ValueError(f"{env.name}: no default policy for actions in {space}; pass `policy=`")
-
-
-def default_critic(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Critic:
-    """One value per observation, by the kind of network that `default_policy` has. Raises as `default_policy`."""
-    return Critic(_network(env, hidden, 1, last_gain=1.0))
-
-
-def _network(env: Env, hidden: tuple[int, ...], outputs: int, last_gain: float) -> Network:
-    space: Any = env.observation_space
-    if isinstance(space, spaces.Discrete):
-        return Table(int(space.n), outputs)
-    if isinstance(space, spaces.Box) and len(space.shape) == 1:
-        return MLP((space.shape[0], *hidden, outputs), last_gain=last_gain)
-    if isinstance(space, spaces.Box) and len(space.shape) == 3 and space.shape[0] <= min(space.shape[1:]) >= 3:
-        filters = NATURE if min(space.shape[1:]) >= 36 else MINATAR
-        return Conv(space.shape, outputs, filters, hidden, last_gain=last_gain)
-    raise ValueError(f"{env.name}: no default network for observations in {space}; pass `policy=` and `critic=`")
+def _part(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms.learner import Learner, default_critic, default_policy
+from pgcourse.algorithms.architecture import default_critic, default_policy
+from pgcourse.algorithms.learner import Learner
 from pgcourse.algorithms.rollout import episodes, rollout
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, make
@@ -115,9 +116,7 @@ def training(
         raise ValueError(f"restart_every must be 1 or more, got {restart_every}")
     streams = Streams(seeds)
     world = make(env, algorithm.envs)
-    policy = policy or default_policy(world)
-    critic = critic or default_critic(world)
-    learner = algorithm.start(policy, critic, streams.child("init"))
+    learner = algorithm.start(policy or default_policy(world), critic or default_critic(world), streams.child("init"))
     if resume is None:
         number = 0
         done_steps = torch.zeros(len(streams), dtype=torch.int64)
@@ -132,17 +131,18 @@ def training(
     while active.any():
         noise = streams.child(number)
         if algorithm.rollout is None:
-            batch = episodes(policy, learner.theta, world, noise, active=active)
+            batch = episodes(learner.policy, learner.theta, world, noise, active=active)
             ends = Episodes.start(len(streams), world.envs)
         else:
-            batch, obs = rollout(policy, learner.theta, world, obs, algorithm.rollout, noise)
+            batch, obs = rollout(learner.policy, learner.theta, world, obs, algorithm.rollout, noise)
         if not batch.reward.where(batch.mask, 0.0).isfinite().all():
             raise FloatingPointError(f"{world.name} gave a reward that is NaN or infinite in iteration {number}")
         ends, (count, total_return, total_length) = ends.follow(batch)
         metrics = algorithm.update(learner, batch, min(1.0, done_steps.min().item() / steps), noise.child("update"))
+        learner.observe(batch)  # now, so that the policy that acted is the one that the update began with
         before, done_steps = done_steps, done_steps + batch.mask.sum((1, 2))
         final = learner.theta.detach().where(active.unsqueeze(1), final)
-        trained = TrainedPolicy(policy, final, streams.seeds, env)
+        trained = TrainedPolicy(learner.policy, final, streams.seeds, env)
         trained_now, active = active, active & (done_steps < steps)
         number += 1
         checkpoint = None

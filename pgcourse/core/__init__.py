@@ -9,7 +9,8 @@ from pgcourse.core.distributions import (
     SquashedGaussian,
 )
 from pgcourse.core.modules import Module
-from pgcourse.core.networks import MLP, Conv, Network, Table
+from pgcourse.core.moments import Moments
+from pgcourse.core.networks import MLP, Conv, Network, Normalized, Table
 from pgcourse.core.policies import (
     BernoulliPolicy,
     Critic,
@@ -18,6 +19,7 @@ from pgcourse.core.policies import (
     Policy,
     SoftmaxPolicy,
     SquashedGaussianPolicy,
+    normalized,
 )
 from pgcourse.core.streams import Streams
 
@@ -32,13 +34,16 @@ __all__ = [
     "Gaussian",
     "GaussianPolicy",
     "Module",
+    "Moments",
     "MultiDiscrete",
     "MultiDiscretePolicy",
     "Network",
+    "Normalized",
     "Policy",
     "SoftmaxPolicy",
     "SquashedGaussian",
     "SquashedGaussianPolicy",
     "Streams",
     "Table",
+    "normalized",
 ]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from pgcourse.core.moments import Moments
 from pgcourse.core.streams import Streams
 
 
@@ -62,16 +63,19 @@ class MLP:
     """Fully connected network: x ← act(x W_l + b_l) for the hidden layers, a linear last layer.
 
     `MLP((4, 64, 64, 2))` has 4 inputs, two hidden layers of 64 units and 2 outputs. Its row of θ is W_1, b_1, W_2, b_2,
-    ... flattened, each W of shape [in, out]. Weights start orthogonal with gain √2 in hidden layers and `last_gain` in
-    the last; biases start at 0. A small `last_gain` makes the first policy nearly uniform.
+    ... flattened, each W of shape [in, out]. By default weights start orthogonal with gain √2 in hidden layers and
+    `last_gain` in the last, and biases at 0; a small `last_gain` makes the first policy nearly uniform. With `start`
+    "uniform" all weights and biases of a layer start uniform in ±1/√in, as those of `torch.nn.Linear`, and `last_gain`
+    does not matter.
 
     Raises:
-        ValueError: fewer than two sizes, a size below 1, or an unknown activation.
+        ValueError: fewer than two sizes, a size below 1, an unknown activation or start.
     """
 
     sizes: tuple[int, ...]
     activation: str = "tanh"
     last_gain: float = 1.0
+    start: str = "orthogonal"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(self.sizes))
@@ -79,6 +83,8 @@ class MLP:
             raise ValueError(f"sizes must name at least inputs and outputs, each 1 or more; got {self.sizes}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {self.activation!r}")
+        if self.start not in ("orthogonal", "uniform"):
+            raise ValueError(f"start must be 'orthogonal' or 'uniform', got {self.start!r}")
 
     @property
     def outputs(self) -> int:
@@ -100,6 +106,11 @@ class MLP:
     def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
         """θ of shape [seed, size]."""
         theta = torch.zeros(len(streams), self.size, dtype=dtype)
+        if self.start == "uniform":
+            bound = [1 / math.sqrt(n_in) for n_in in self.sizes[:-1] for _ in ("W", "b")]
+            for piece, each in zip(pieces(theta, self.layout), bound, strict=True):
+                piece.copy_((2 * streams.uniform(*piece.shape[1:], dtype=dtype) - 1) * each)
+            return theta
         weights = pieces(theta, self.layout)[::2]
         for row, generator in enumerate(streams.generators()):
             for layer, weight in enumerate(weights):
@@ -208,6 +219,50 @@ class Conv:
                 image = activation(conv2d(image, weight[row], bias[row], stride))
             features.append(image.flatten(1))
         return self.head(head, torch.stack(features)).view(len(x), *batch, self.outputs)
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """A network that sees standardised inputs, with the moments of all inputs that it was shown:
+
+        x̂ = clip((x - mean) / √(variance + 1e-8), -10, 10)
+
+    A row of θ is the network's, followed by mean and variance of each of the `inputs` and by how many have been shown.
+    So the moments are each seed's own, and are kept, saved and restored wherever θ is. No gradient moves them; only
+    `observe` does. As long as nothing has been shown, x̂ = clip(x).
+    """
+
+    network: Network
+    inputs: int
+
+    @property
+    def outputs(self) -> int:
+        return self.network.outputs
+
+    @property
+    def size(self) -> int:
+        return self.network.size + 2 * self.inputs + 1
+
+    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+        theta = self.network.init(streams, dtype)
+        mean, count = theta.new_zeros(len(theta), self.inputs), theta.new_zeros(len(theta), 1)
+        return torch.cat([theta, mean, torch.ones_like(mean), count], 1)
+
+    def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
+        weights, mean, variance, _ = self._split(theta)
+        shape = (len(theta), *(1,) * (x.ndim - 2), self.inputs)
+        scaled = (x - mean.detach().view(shape)) * (variance.detach() + 1e-8).rsqrt().view(shape)
+        return self.network(weights, scaled.clamp(-10, 10))
+
+    @torch.no_grad()
+    def observe(self, theta: Tensor, x: Tensor, mask: Tensor) -> None:
+        """Add inputs [seed, ..., inputs] to the moments in θ, in place, where mask [seed, ...]."""
+        kept = Moments(*self._split(theta)[1:])
+        for old, new in zip(kept, kept.merged(x.flatten(1, -2), mask.flatten(1)), strict=True):
+            old.copy_(new)
+
+    def _split(self, theta: Tensor) -> tuple[Tensor, ...]:
+        return theta.split([self.network.size, self.inputs, self.inputs, 1], 1)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from pgcourse.core.distributions import (
     MultiDiscrete,
     SquashedGaussian,
 )
-from pgcourse.core.networks import Network
+from pgcourse.core.networks import MLP, Network, Normalized
 from pgcourse.core.streams import Streams
 
 
@@ -196,6 +196,10 @@ class SquashedGaussianPolicy:
             raise ValueError(f"bounds must be finite and low below high, got {self.low} and {self.high}")
 
     @property
+    def network(self) -> Network:
+        return self.gaussian.network
+
+    @property
     def size(self) -> int:
         return self.gaussian.size
 
@@ -224,3 +228,25 @@ class Critic:
 
     def __call__(self, phi: Tensor, obs: Tensor) -> Tensor:
         return self.network(phi, obs).squeeze(-1)
+
+
+PolicyOrCritic = TypeVar("PolicyOrCritic")
+
+
+def normalized(part: PolicyOrCritic) -> PolicyOrCritic:
+    """The same policy or critic with its network seeing standardised observations: see `Normalized`.
+
+    Raises:
+        ValueError: its network is no MLP: images and tables need no scale; put another one into `Normalized` yourself.
+    """
+    if isinstance(part, SquashedGaussianPolicy):
+        return replace(part, gaussian=normalized(part.gaussian))
+    network = getattr(part, "network", None)
+    if isinstance(network, Normalized):
+        return part
+    if not isinstance(network, MLP):
+        raise ValueError(
+            f"observations are normalised for an MLP, not for {network!r}: put the network into "
+            "pgcourse.core.Normalized, or do without"
+        )
+    return replace(part, network=Normalized(network, network.sizes[0]))  # type: ignore[type-var]

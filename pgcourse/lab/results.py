@@ -62,7 +62,7 @@ class Results:
         if not all("theta" in record.tensors for record in records):
             remedy = f"set keep_policies = true in its study.toml, then: pgcourse study {self.study.name} --refresh"
             raise MissingRecord(f"{self.study.name} keeps no policies; {remedy}")
-        policy, _ = self.study.networks()
+        policy = next(block for block in self.study.blocks() if block.variant == variant).policy()
         theta = torch.cat([record.tensors["theta"] for record in records])
         seeds = tuple(seed for record in records for seed in record.config["seeds"])
         return TrainedPolicy(policy, theta, seeds, self.study.env)
@@ -141,9 +141,9 @@ def _reference(run: Run, study: str | None, variant: str | None) -> tuple[str, s
     """The study and the variant that a run is to be compared with."""
     names = study_names() if study is None else [study]
     found = [
-        (declared.name, each, algorithm, tuple(b.run_id for b in declared.blocks() if b.variant == each))
+        (declared.name, each, kind.algorithm, tuple(b.run_id for b in declared.blocks() if b.variant == each))
         for declared in map(Study.read, names)
-        for each, algorithm in declared.variants.items()
+        for each, kind in declared.variants.items()
         if (study is not None or declared.env == run.policy.env) and variant in (None, each)
     ]
     alike = [each for each in found if type(each[2]) is type(run.algorithm)]

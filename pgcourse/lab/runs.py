@@ -52,7 +52,7 @@ def compute(
         study.env,
         block.seeds,
         study.steps,
-        *study.networks(),
+        *block.networks(),
         restart_every=study.checkpoint_steps,
         resume=saved.checkpoint if saved else None,
     ):
@@ -99,7 +99,7 @@ def compute_prefix(block: Block, iterations: int = PREFIX) -> pd.DataFrame:
         study.env,
         block.seeds,
         study.steps,
-        *study.networks(),
+        *block.networks(),
         restart_every=study.checkpoint_steps,
     ):
         curves.add(iteration)

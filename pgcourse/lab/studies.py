@@ -6,13 +6,14 @@ steps = 200_000                 # environment steps of each seed
 seeds = 10                      # 0 to 9
 seeds_per_block = 10            # seeds that train side by side as one run; all of them, if not given
 checkpoint_steps = 100_000      # steps of each seed after which a run keeps its state and starts its worlds anew
-hidden = [64, 64]               # hidden layers of policy and critic
+network = { hidden = [64, 64] } # fields of `pgcourse.algorithms.Architecture`, of policy and critic
 evaluation_episodes = 100       # of each seed's final policy
 keep_policies = false           # store θ beside the curves
 
 [variants.baseline]
 algorithm = "reinforce"         # a key of `pgcourse.algorithms.ALGORITHMS`
 baseline = "value"              # and the hyper-parameters that differ from its defaults
+network = { activation = "relu" } # and what differs from the study's network
 """
 
 from __future__ import annotations
@@ -24,23 +25,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from pgcourse.algorithms import ALGORITHMS, Algorithm
-from pgcourse.algorithms.learner import default_critic, default_policy
-from pgcourse.core import Critic, Policy
+from pgcourse.algorithms import ALGORITHMS, Algorithm, Architecture
+from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import make
 from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.provenance import repository
-from pgcourse.lab.records import POLICY_LIMIT, Store, run_id
+from pgcourse.lab.records import POLICY_LIMIT, Store, plain, run_id
 
-DEFAULTS = {"checkpoint_steps": 100_000, "hidden": [64, 64], "evaluation_episodes": 100, "keep_policies": False}
+DEFAULTS = {"checkpoint_steps": 100_000, "network": {}, "evaluation_episodes": 100, "keep_policies": False}
+
+
+Options = TypeVar("Options")
 
 
 class StudyError(ValueError):
     """A study is not declared, or its declaration makes no sense."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What distinguishes some runs of a study from others: the algorithm, and the networks that it trains."""
+
+    algorithm: Algorithm
+    network: Architecture
 
 
 @dataclass(frozen=True)
@@ -54,10 +65,9 @@ class Study:
     seeds: int
     seeds_per_block: int
     checkpoint_steps: int
-    hidden: tuple[int, ...]
     evaluation_episodes: int
     keep_policies: bool
-    variants: Mapping[str, Algorithm]
+    variants: Mapping[str, Variant]
 
     @classmethod
     def read(cls, name: str) -> Study:
@@ -97,28 +107,18 @@ class Study:
             for first in firsts
         ]
 
-    def networks(self) -> tuple[Policy, Critic]:
-        """The architectures that all variants train: the environment's default ones with the declared hidden layers.
-
-        Raises:
-            StudyError: the environment cannot be made, or has no default architecture.
-        """
-        try:
-            world = make(self.env, 1)
-            return default_policy(world, self.hidden), default_critic(world, self.hidden)
-        except Exception as error:  # simulators raise all sorts of errors when asked for a world they do not have
-            raise StudyError(f"{self.name}: env = {self.env!r}: {error}") from error
-
     def check(self) -> None:
         """Fail now where computing or storing would fail later.
 
         Raises:
-            StudyError: as `networks`; or policies too large to keep.
+            StudyError: as `Block.networks`; or policies too large to keep.
         """
-        policy, _ = self.networks()
-        size = self.seeds_per_block * policy.size * torch.float32.itemsize
-        if self.keep_policies and size > POLICY_LIMIT:
-            raise StudyError(f"{self.name}: keep_policies: θ takes {size:,} bytes a block, {POLICY_LIMIT:,} at most")
+        for block in self.blocks():
+            size = len(block.seeds) * block.policy().size * torch.float32.itemsize
+            if self.keep_policies and size > POLICY_LIMIT:
+                raise StudyError(
+                    f"{self.name}: keep_policies: θ takes {size:,} bytes a block, {POLICY_LIMIT:,} at most"
+                )
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,20 @@ class Block:
 
     @property
     def algorithm(self) -> Algorithm:
-        return self.study.variants[self.variant]
+        return self.study.variants[self.variant].algorithm
+
+    def networks(self) -> tuple[Policy, Critic]:
+        """What the run trains.
+
+        Raises:
+            StudyError: the environment cannot be made, or its spaces are not supported.
+        """
+        network = self.study.variants[self.variant].network
+        try:
+            world = make(self.study.env, 1)
+            return network.policy(world), network.critic(world)
+        except Exception as error:  # simulators raise all sorts of errors when asked for a world they do not have
+            raise StudyError(f"{self.study.name}: env = {self.study.env!r}: {error}") from error
 
     @property
     def config(self) -> dict[str, Any]:
@@ -145,9 +158,13 @@ class Block:
             "seeds": self.seeds,
             "steps": self.study.steps,
             "checkpoint_steps": self.study.checkpoint_steps,
-            "hidden": self.study.hidden,
+            "network": self.study.variants[self.variant].network,
             "evaluation_episodes": self.study.evaluation_episodes,
         }
+
+    def policy(self) -> Policy:
+        """What θ belongs to: the algorithm may have wrapped the policy that it was given. Raises as `networks`."""
+        return self.algorithm.start(*self.networks(), Streams(1)).policy
 
     @cached_property
     def run_id(self) -> str:
@@ -174,13 +191,13 @@ def study_names() -> list[str]:
 
 
 def _parse(folder: Path, declared: dict[str, Any]) -> Study:
-    fields = {field.name for field in dataclasses.fields(Study)} - {"folder"}
+    fields = {field.name for field in dataclasses.fields(Study)} - {"folder"} | {"network"}
     if unknown := sorted(set(declared) - fields):
         raise StudyError(f"unknown key {unknown[0]!r}; a study has {', '.join(sorted(fields))}")
     values: dict[str, Any] = DEFAULTS | {"seeds_per_block": declared.get("seeds")} | declared
     if missing := sorted(fields - set(values)):
         raise StudyError(f"{missing[0]} is missing")
-    for name, kind in {"title": str, "env": str, "hidden": list, "keep_policies": bool, "variants": dict}.items():
+    for name, kind in {"title": str, "env": str, "network": dict, "keep_policies": bool, "variants": dict}.items():
         if not isinstance(values[name], kind):
             raise StudyError(f"{name} must be of type {kind.__name__}, got {values[name]!r}")
     for name, low in {
@@ -194,12 +211,12 @@ def _parse(folder: Path, declared: dict[str, Any]) -> Study:
             raise StudyError(f"{name} must be an integer, {low} or more, got {values[name]!r}")
     if values["seeds"] % values["seeds_per_block"]:
         raise StudyError(f"seeds_per_block = {values['seeds_per_block']} does not divide seeds = {values['seeds']}")
-    if not all(type(size) is int and size >= 1 for size in values["hidden"]):
-        raise StudyError(f"hidden must list sizes of 1 or more, got {values['hidden']}")
     if not values["variants"]:
         raise StudyError("no variants")
-    variants = {name: _algorithm(name, options) for name, options in values["variants"].items()}
-    study = Study(folder, **values | {"hidden": tuple(values["hidden"]), "variants": variants})
+    network = values.pop("network")
+    _options("network", Architecture, network)
+    variants = {name: _variant(f"variants.{name}", options, network) for name, options in values["variants"].items()}
+    study = Study(folder, **values | {"variants": variants})
     names: dict[str, str] = {}
     for block in study.blocks():
         if names.setdefault(block.run_id, block.variant) != block.variant:
@@ -207,23 +224,35 @@ def _parse(folder: Path, declared: dict[str, Any]) -> Study:
     return study
 
 
-def _algorithm(variant: str, options: Any) -> Algorithm:
-    where = f"variants.{variant}"
-    if not isinstance(options, dict):
-        raise StudyError(f"{where} must be a table, got {options!r}")
-    options = dict(options)
+def _variant(where: str, declared: Any, network: dict[str, Any]) -> Variant:
+    if not isinstance(declared, dict):
+        raise StudyError(f"{where} must be a table, got {declared!r}")
+    options = dict(declared)
     name = options.pop("algorithm", None)
     if name not in ALGORITHMS:
         raise StudyError(f"{where}: algorithm must be one of {', '.join(ALGORITHMS)}; got {name!r}")
-    defaults = {field.name: field.default for field in dataclasses.fields(ALGORITHMS[name])}
-    for option, value in options.items():
+    own = options.pop("network", {})
+    if not isinstance(own, dict):
+        raise StudyError(f"{where}.network must be a table, got {own!r}")
+    return Variant(
+        _options(where, ALGORITHMS[name], options), _options(f"{where}.network", Architecture, network | own)
+    )
+
+
+def _options(where: str, kind: type[Options], declared: dict[str, Any]) -> Options:
+    """A dataclass of options with some of them declared, the types being those of the defaults."""
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    options = {}
+    for option, value in declared.items():
         if option not in defaults:
-            raise StudyError(f"{where}: {name} has no hyper-parameter {option!r}; it has {', '.join(defaults)}")
-        if type(defaults[option]) is float and type(value) is int:
-            options[option] = float(value)  # 1 and 1.0 are one configuration
-        elif type(value) is not type(defaults[option]):
-            raise StudyError(f"{where}: {option} must be like {defaults[option]!r}, got {value!r}")
+            raise StudyError(f"{where}: {kind.__name__} has no option {option!r}; it has {', '.join(defaults)}")
+        default = defaults[option]
+        if type(default) is float and type(value) is int:
+            value = float(value)  # 1 and 1.0 are one configuration
+        if type(value) is not (list if isinstance(default, tuple) else type(default)):
+            raise StudyError(f"{where}: {option} must be like {plain(default)!r}, got {value!r}")
+        options[option] = value
     try:
-        return ALGORITHMS[name](**options)
+        return kind(**options)
     except ValueError as error:
         raise StudyError(f"{where}: {error}") from None

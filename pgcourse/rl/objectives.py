@@ -24,6 +24,19 @@ def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
     return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
 
 
+def penalized_surrogate(ratio: Tensor, advantage: Tensor, kl: Tensor, beta: Tensor) -> Tensor:
+    """r A - β KL(π_old ‖ π_θ), the KL divergence that of the sample's state. Schulman et al. (2017), eq. 8."""
+    return ratio * advantage - beta * kl
+
+
+def adapted_penalty(beta: Tensor, kl: Tensor, target: float) -> Tensor:
+    """β for the next update: half of it after one that moved less than target/1.5, twice after more than 1.5·target.
+
+    Schulman et al. (2017), section 4.
+    """
+    return torch.where(kl < target / 1.5, beta / 2, torch.where(kl > 1.5 * target, beta * 2, beta))
+
+
 def value_loss(value: Tensor, target: Tensor) -> Tensor:
     """½ (v_φ(s) - target)², the target held fixed. Sutton & Barto (2018), eq. 9.1 for one state."""
     return 0.5 * (value - target.detach()).square()

@@ -1,5 +1,6 @@
 """Default architectures: what each space gets, and that it learns."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from pgcourse.algorithms import A2C, default_critic, default_policy, rollout, train
+from pgcourse.algorithms import A2C, Architecture, default_critic, default_policy, rollout, train
 from pgcourse.core import (
     MLP,
     BernoulliPolicy,
@@ -41,6 +42,32 @@ def world(observation, action, name="World"):
 )
 def test_policies(action, expected):
     assert default_policy(world(VECTOR, action)) == expected
+
+
+def test_variants_of_the_architecture():
+    bounded = world(VECTOR, spaces.Box(np.float32([-1, 0]), np.float32([1, 4]), dtype=np.float32))
+    relu = Architecture((8,), "relu", "uniform", log_std=-1.0)
+    gaussian = GaussianPolicy(MLP((3, 8, 2), "relu", 0.01, "uniform"), -1.0)
+    assert relu.policy(bounded) == gaussian
+    assert relu.critic(bounded).network == MLP((3, 8, 1), "relu", start="uniform")
+    squashed = dataclasses.replace(relu, std="squashed")
+    assert squashed.policy(bounded) == SquashedGaussianPolicy(gaussian, (-1.0, 0.0), (1.0, 4.0))
+    by_state = dataclasses.replace(relu, std="state").policy(bounded)
+    assert by_state == GaussianPolicy(MLP((3, 8, 4), "relu", 0.01, "uniform"), -1.0, state_dependent_std=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden": (8, 0)}, r"hidden must list sizes of 1 or more, got \[8, 0\]"),
+        ({"activation": "gelu"}, "activation must be one of tanh, relu; got 'gelu'"),
+        ({"start": "zero"}, "start must be one of orthogonal, uniform; got 'zero'"),
+        ({"std": "none"}, "std must be one of global, state, squashed; got 'none'"),
+    ],
+)
+def test_unknown_architectures_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        Architecture(**options)
 
 
 @pytest.mark.parametrize(

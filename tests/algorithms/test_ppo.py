@@ -10,13 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch.distributions import Categorical, Normal
+from torch.distributions import Categorical, Normal, kl_divergence
 
 from pgcourse.algorithms import PPO, rollout, training
-from pgcourse.algorithms.learner import default_critic, default_policy
+from pgcourse.algorithms.architecture import default_critic, default_policy
+from pgcourse.algorithms.ppo import scaled_reward
 from pgcourse.core import Streams
 from pgcourse.envs import make
-from pgcourse.rl.objectives import clipped_surrogate, clipped_value_loss
+from pgcourse.rl.objectives import adapted_penalty, clipped_surrogate, clipped_value_loss
 
 WORLDS = ["CartPole-v1", "Pendulum-v1"]
 
@@ -72,9 +73,20 @@ def test_at_the_old_policy_the_gradient_is_the_policy_gradient(world):
         samples = algorithm.samples(learner, batch)
         log_prob = learner.policy(learner.theta, samples.obs).log_prob(samples.action)
         (expected,) = torch.autograd.grad((samples.advantage * log_prob).mean(1).sum(), learner.theta)
-        algorithm.step(learner, samples, 0.0, torch.ones(3, dtype=torch.bool))
+        algorithm.step(learner, samples, learner.theta.detach(), 0.0, torch.ones(3, dtype=torch.bool))
         torch.testing.assert_close(-learner.theta.grad, expected, rtol=1e-5, atol=1e-6)
         assert expected.norm() > 0.1
+
+
+@given(st.floats(1e-3, 1e3), st.floats(0, 1), st.floats(1e-3, 1))
+def test_the_penalty_adapts_as_in_the_paper(beta, kl, target):
+    (new,) = adapted_penalty(torch.tensor([beta]), torch.tensor([kl]), target).tolist()
+    if kl < 0.66 * target:
+        assert new == pytest.approx(beta / 2)
+    elif kl > 1.51 * target:
+        assert new == pytest.approx(2 * beta)
+    elif 0.67 * target < kl < 1.49 * target:
+        assert new == pytest.approx(beta)
 
 
 # The update
@@ -87,8 +99,10 @@ def test_at_the_old_policy_the_gradient_is_the_policy_gradient(world):
         {},
         {"normalize_advantage": "batch", "value_clip": 0.2, "entropy": 0.01, "max_grad_norm": 0.1},
         {"normalize_advantage": "never", "bootstrap": False, "anneal_clip": True, "clip": 0.02},
+        {"objective": "penalty", "kl_target": 0.01},
+        {"objective": "surrogate"},
     ],
-    ids=["defaults", "more", "less"],
+    ids=["defaults", "more", "less", "penalty", "surrogate"],
 )
 def test_update_for_update_the_numbers_of_another_implementation(world, options):
     """`torch.nn` modules, `torch.optim`, `torch.distributions`, loops over time and seeds; the same minibatches."""
@@ -104,6 +118,9 @@ def test_update_for_update_the_numbers_of_another_implementation(world, options)
             other.update(row, batch, progress, [order[row] for order in orders])
             assert (learner.theta[row] - other.flat(other.actor)).abs().max() < 1e-5
             assert (learner.phi[row] - other.flat(other.critic)).abs().max() < 1e-5
+    if algorithm.objective == "penalty":
+        assert learner.memory["beta"].tolist() == [other.beta for other in others]
+        assert learner.memory["beta"].max() != 1
     assert (learner.theta.grad.norm(dim=1) > 1e-4).all()
 
 
@@ -115,6 +132,7 @@ class Other:
         inputs, *hidden, outputs = learner.policy.network.sizes
         self.actor, self.critic = net(inputs, *hidden, outputs), net(inputs, *hidden, 1)
         self.log_std = None
+        self.beta = 1.0
         theta, phi = learner.theta[row].detach(), learner.phi[row].detach()
         if len(theta) > count(self.actor):
             self.log_std = nn.Parameter(theta[count(self.actor) :].clone())
@@ -157,6 +175,7 @@ class Other:
                     advantage[t, env] = carried
             target = advantage + value
             old = self.log_prob(obs, action)
+            self.before = self.distribution(obs.flatten(0, 1))
         obs, action = obs.flatten(0, 1), action.flatten(0, 1)
         advantage, target, old, value = (x.flatten() for x in (advantage, target, old, value))
         if o.normalize_advantage == "batch":
@@ -169,7 +188,11 @@ class Other:
                 if o.normalize_advantage == "minibatch":
                     a = (a - a.mean()) / (a.std() + 1e-8)
                 ratio = (self.log_prob(obs[index], action[index]) - old[index]).exp()
-                policy_loss = -torch.min(a * ratio, a * torch.clamp(ratio, 1 - clip, 1 + clip)).mean()
+                policy_loss = -(a * ratio).mean()
+                if o.objective == "clip":
+                    policy_loss = -torch.min(a * ratio, a * torch.clamp(ratio, 1 - clip, 1 + clip)).mean()
+                if o.objective == "penalty":
+                    policy_loss = policy_loss + self.beta * self.divergence(obs)[index].mean()
                 entropy = self.distribution(obs[index]).entropy()
                 entropy = entropy if self.log_std is None else entropy.sum(-1)
                 new = self.critic(obs[index])[:, 0]
@@ -189,6 +212,15 @@ class Other:
                     nn.utils.clip_grad_norm_(parameters, o.max_grad_norm)
                     adam.param_groups[0]["lr"] = rate * lr
                     adam.step()
+        moved = self.divergence(obs).mean().item()
+        if moved < o.kl_target / 1.5:
+            self.beta /= 2
+        if moved > o.kl_target * 1.5:
+            self.beta *= 2
+
+    def divergence(self, obs):
+        kl = kl_divergence(self.before, self.distribution(obs))
+        return kl if self.log_std is None else kl.sum(-1)
 
 
 def net(*sizes):
@@ -217,9 +249,9 @@ def test_every_sample_is_used_once_in_every_epoch_in_an_order_of_its_seed():
     seen = []
 
     class Watched(PPO):
-        def step(self, learner, samples, progress, going):
+        def step(self, learner, samples, old, progress, going):
             seen.append(samples)
-            return super().step(learner, samples, progress, going)
+            return super().step(learner, samples, old, progress, going)
 
     algorithm = Watched(envs=4, rollout=16, epochs=2, minibatches=8)
     learner, batch, streams = setting(algorithm, "CartPole-v1")
@@ -256,7 +288,7 @@ def test_a_seed_that_has_moved_too_far_stops_and_others_go_on():
         samples, going = unlimited.samples(alone, batch), torch.ones(3, dtype=torch.bool)
         order = torch.cat([noise.uniform(64).argsort(1) for _ in range(algorithm.epochs)], 1)
         for index in order.split(16, 1)[:steps]:
-            unlimited.step(alone, samples.take(index), 0.0, going)
+            unlimited.step(alone, samples.take(index), before["policy.parameters"], 0.0, going)
         assert torch.equal(alone.theta[row], learner.theta[row])
         for name in ("policy.exp_avg", "policy.exp_avg_sq", "critic.exp_avg"):
             assert torch.equal(alone.state()[name][row], learner.state()[name][row])
@@ -274,6 +306,64 @@ def test_without_bootstrapping_the_time_limit_is_an_end():
     torch.testing.assert_close(without[:, 199], batch.reward[:, 199])
     value = learner.critic(learner.phi, batch.next_obs)[:, 199].detach()
     torch.testing.assert_close(with_[:, 199], batch.reward[:, 199] + 0.99 * value)
+
+
+def played(algorithm, world, number, seeds=3):
+    """A learner after `number` iterations of training, and what it had seen until then."""
+    env, streams, batches = make(world, algorithm.envs), Streams(seeds), []
+    learner = algorithm.start(default_policy(env), default_critic(env), streams.child("init"))
+    obs = env.reset(streams)
+    for iteration in range(number):
+        noise = streams.child(iteration)
+        batch, obs = rollout(learner.policy, learner.theta, env, obs, algorithm.rollout, noise)
+        batches.append(batch)
+        algorithm.update(learner, batch, 0.0, noise.child("update"))
+        learner.observe(batch)
+    return learner, batches
+
+
+def test_rewards_are_divided_by_the_deviation_of_discounted_sums_so_far():
+    """Followed in numpy through the ends of episodes, with numbers that all rollouts together give."""
+    algorithm = PPO(envs=2, rollout=150, normalize_reward=True, gamma=0.9, bootstrap=False, lam=0.0)
+    learner, batches = played(algorithm, "Pendulum-v1", 3)
+    before = {name: tensor.clone() for name, tensor in learner.memory.items()}
+    scaled = scaled_reward(learner, batches[0], 0.9)
+    for row in range(3):
+        carried, sums = np.zeros(2), []
+        for batch in [*batches, batches[0]]:
+            for reward, done in zip(batch.reward[row].numpy(), batch.done[row].numpy(), strict=True):
+                carried = 0.9 * carried + reward
+                sums.append(carried)
+                carried = np.where(done, 0.0, carried)
+        np.testing.assert_allclose(before["variance"][row], np.var(sums[:450]), rtol=1e-4)
+        np.testing.assert_allclose(scaled[row], batches[0].reward[row] / np.std(sums), rtol=1e-4)
+
+
+def test_networks_see_observations_standardised_by_all_that_their_seed_has_seen():
+    algorithm = PPO(envs=2, rollout=64, normalize_observation=True)
+    learner, batches = played(algorithm, "Pendulum-v1", 3)
+    mlp = learner.policy.network.network
+    for row in range(3):
+        seen = np.concatenate([batch.obs[row].flatten(0, 1) for batch in batches]).astype(np.float64)
+        x = batches[0].obs[row].flatten(0, 1).numpy()
+        standard = torch.tensor((x - seen.mean(0)) / seen.std(0), dtype=torch.float32).clamp(-10, 10)
+        theta, phi = learner.theta[row : row + 1], learner.phi[row : row + 1]
+        torch.testing.assert_close(
+            learner.policy(theta, batches[0].obs[row : row + 1]).mean.flatten(1, 2),
+            mlp(theta[:, : mlp.size], standard.unsqueeze(0)), rtol=1e-3, atol=1e-4,
+        )  # fmt: skip
+        critic = learner.critic.network.network
+        torch.testing.assert_close(
+            learner.critic(phi, batches[0].obs[row : row + 1]).flatten(1),
+            critic(phi[:, : critic.size], standard.unsqueeze(0)).squeeze(-1), rtol=1e-3, atol=1e-4,
+        )  # fmt: skip
+
+
+def test_the_policy_that_acted_is_the_one_that_the_update_begins_with():
+    """Moments that changed in between would make ratios differ from 1 before anything was learnt."""
+    algorithm = PPO(envs=2, rollout=64, epochs=1, minibatches=1, lr=1e-12, normalize_observation=True)
+    *_, last = training(algorithm, "Pendulum-v1", 2, 512)
+    assert last.metrics["kl"].abs().max() < 1e-6
 
 
 def test_metrics_say_what_they_mean():
@@ -298,6 +388,7 @@ def test_metrics_say_what_they_mean():
         ({"minibatches": 256}, r"into parts of 2 samples or more, got 256"),
         ({"clip": 0.0}, r"PPO: clip must be above 0, got 0.0"),
         ({"normalize_advantage": "yes"}, r"normalize_advantage must be one of minibatch, batch, never; got 'yes'"),
+        ({"objective": "kl"}, r"objective must be one of clip, penalty, surrogate; got 'kl'"),
         ({"epochs": 0}, r"epochs must be at least 1, got 0"),
     ],
 )

@@ -20,6 +20,9 @@ WORLDS = [
 ALGORITHMS = {
     "a2c": pg.A2C(envs=2),
     "ppo": pg.PPO(envs=2, rollout=16, epochs=2, max_kl=0.01),
+    "ppo with memory": pg.PPO(
+        envs=2, rollout=16, epochs=2, objective="penalty", normalize_observation=True, normalize_reward=True
+    ),
     "reinforce": pg.REINFORCE(envs=2, baseline="value"),
 }
 
@@ -40,6 +43,7 @@ def follow(curves, *arguments, **options):
         *((name, world) for name in ("a2c", "reinforce") for world in WORLDS),
         ("ppo", "CartPole-v1"),
         ("ppo", "Reacher-v5"),
+        ("ppo with memory", "Pendulum-v1"),
     ],
 )
 def test_resumed_from_any_checkpoint_training_gives_the_same_bits(algorithm, world):

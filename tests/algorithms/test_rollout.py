@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgcourse.algorithms import episodes, rollout
-from pgcourse.algorithms.learner import default_policy
+from pgcourse.algorithms.architecture import default_policy
 from pgcourse.algorithms.train import Episodes
 from pgcourse.core import Streams
 from pgcourse.envs import CartPole

@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from pgcourse.core import MLP, Conv, Streams, Table
-from pgcourse.core.networks import ACTIVATIONS
+from pgcourse.core import MLP, Conv, Normalized, Streams, Table
+from pgcourse.core.networks import ACTIVATIONS, pieces
 
 F64 = torch.float64
 TORCH = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -231,3 +232,44 @@ def test_table_looks_up_rows(batch):
 def test_bad_architectures(arguments, message):
     with pytest.raises(ValueError, match=message):
         MLP(*arguments)
+
+
+@pytest.mark.parametrize("network", [MLP((3, 8, 2), start="uniform"), MLP((3, 8, 2), "relu")])
+def test_standardised_inputs(network):
+    """Moments of everything shown, in parts of any size, are numpy's; no gradient reaches them."""
+    standard, streams = Normalized(network, 3), Streams([4, 7])
+    theta = standard.init(streams).double()
+    x = 3 * streams.normal(50, 3, dtype=torch.float64) + torch.tensor([100.0, 0.0, -2.0], dtype=torch.float64)
+    torch.testing.assert_close(
+        standard(theta, x), network(theta[:, : network.size], x.clamp(-10, 10)), rtol=1e-6, atol=1e-6
+    )
+    shown = torch.ones(2, 50, dtype=torch.bool)
+    shown[0, 17:20] = False
+    for part in (slice(0, 1), slice(1, 16), slice(16, 50)):
+        standard.observe(theta, x[:, part], shown[:, part])
+    for row in range(2):
+        seen = x[row][shown[row]].numpy()
+        np.testing.assert_allclose(theta[row, network.size :], [*seen.mean(0), *seen.var(0), len(seen)], rtol=1e-10)
+        scaled = torch.tensor((x[row].numpy() - seen.mean(0)) / np.sqrt(seen.var(0) + 1e-8)).clamp(-10, 10)
+        expected = network(theta[row : row + 1, : network.size], scaled.unsqueeze(0))
+        torch.testing.assert_close(standard(theta, x)[row], expected[0])
+    theta.requires_grad_()
+    (grad,) = torch.autograd.grad(standard(theta, x).square().sum(), theta)
+    assert (grad[:, network.size :] == 0).all()
+    assert (grad[:, : network.size] != 0).any(0).sum() > network.size / 2
+
+
+def test_a_uniform_start_is_that_of_torch_nn_linear():
+    """Bounds ±1/√in for weights and biases; a seed's numbers are its own."""
+    network = MLP((100, 400, 5), start="uniform")
+    theta = network.init(Streams([1, 2]))
+    for piece, n_in in zip(pieces(theta, network.layout), (100, 100, 400, 400), strict=True):
+        linear = torch.nn.Linear(n_in, 400).weight
+        bound = 1 / math.sqrt(n_in)
+        assert piece.abs().max() <= bound
+        if piece[0].numel() > 1000:
+            assert piece.abs().max() > 0.99 * bound
+            assert abs(piece.std() / linear.std() - 1) < 0.02
+    assert torch.equal(network.init(Streams([2]))[0], theta[1])
+    with pytest.raises(ValueError, match="start must be 'orthogonal' or 'uniform', got 'zero'"):
+        MLP((1, 1), start="zero")

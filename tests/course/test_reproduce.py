@@ -22,7 +22,7 @@ title = "A small study"
 env = "CartPole-v1"
 steps = 600
 seeds = 4
-hidden = [8]
+network = { hidden = [8] }
 evaluation_episodes = 3
 checkpoint_steps = 200
 keep_policies = true

@@ -6,7 +6,7 @@ env = "CartPole-v1"
 steps = 600
 seeds = 4
 seeds_per_block = 2
-hidden = [8]
+network = { hidden = [8] }
 evaluation_episodes = 3
 keep_policies = true
 

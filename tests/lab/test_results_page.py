@@ -19,8 +19,8 @@ NAMED = set(re.findall(r"`(\w+)`", PAGE))
 def test_what_a_record_holds_is_on_the_page(name):
     results = load(name)
     for variant, records in results.records.items():
-        metrics = inspect.getdoc(type(results.study.variants[variant]))
-        metrics = set(re.findall(r"`(\w+)`", metrics[metrics.index("Metrics:") :]))
+        metrics = inspect.getdoc(type(results.study.variants[variant].algorithm))
+        metrics = set(re.findall(r"`(\w+)`", metrics[metrics.index("Metrics") :]))
         for record in records:
             assert set(record.manifest) <= NAMED
             for table in record.tables.values():

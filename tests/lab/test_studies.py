@@ -4,9 +4,9 @@ import json
 import pytest
 from small_study import SMALL
 
-from pgcourse.algorithms import A2C, REINFORCE
+from pgcourse.algorithms import A2C, REINFORCE, Architecture
 from pgcourse.lab import provenance, records, studies
-from pgcourse.lab.studies import Study, StudyError, study_names
+from pgcourse.lab.studies import Study, StudyError, Variant, study_names
 
 
 def ids(study: Study) -> list[str]:
@@ -17,7 +17,11 @@ def test_a_declaration_becomes_runs(declare):
     declare()
     study = Study.read("small")
     assert study.name == "small"
-    assert study.variants == {"plain": REINFORCE(envs=4, baseline="none"), "critic": A2C(envs=4)}
+    small = Architecture(hidden=(8,))
+    assert study.variants == {
+        "plain": Variant(REINFORCE(envs=4, baseline="none"), small),
+        "critic": Variant(A2C(envs=4), small),
+    }
     blocks = [(block.variant, block.seeds) for block in study.blocks()]
     assert blocks == [("plain", (0, 1)), ("plain", (2, 3)), ("critic", (0, 1)), ("critic", (2, 3))]
     assert json.loads(records.canonical(study.blocks()[3].config)) == {
@@ -26,7 +30,7 @@ def test_a_declaration_becomes_runs(declare):
         "seeds": [2, 3],
         "steps": 600,
         "checkpoint_steps": 100_000,
-        "hidden": [8],
+        "network": {"type": "Architecture"} | dataclasses.asdict(Architecture()) | {"hidden": [8]},
         "evaluation_episodes": 3,
     }
     assert len(set(ids(study))) == 4
@@ -36,7 +40,8 @@ def test_a_declaration_becomes_runs(declare):
 def test_defaults(declare):
     declare(text='title = "x"\nenv = "Pendulum-v1"\nsteps = 10\nseeds = 3\n[variants.a]\nalgorithm = "a2c"\n')
     study = Study.read("small")
-    assert (study.hidden, study.evaluation_episodes, study.keep_policies) == ((64, 64), 100, False)
+    assert study.variants == {"a": Variant(A2C(), Architecture(hidden=(64, 64)))}
+    assert (study.evaluation_episodes, study.keep_policies) == (100, False)
     assert [block.seeds for block in study.blocks()] == [(0, 1, 2)]
 
 
@@ -52,6 +57,8 @@ def test_defaults(declare):
         ("hidden = [8]", "hidden = [8, 8]", False),
         ("evaluation_episodes = 3", "evaluation_episodes = 4", False),
         ('"a2c"\nenvs = 4', '"a2c"\nenvs = 5', False),
+        ('"a2c"\nenvs = 4', '"a2c"\nenvs = 4\nnetwork = { activation = "relu" }', False),
+        ('"a2c"\nenvs = 4', '"a2c"\nenvs = 4\nnetwork = { hidden = [8] }', True),  # the study's, said aloud
         ('env = "CartPole-v1"', 'env = "gymnasium:CartPole-v1"', False),
     ],
 )
@@ -76,14 +83,21 @@ def test_whole_numbers_are_numbers(declare):
         (
             '"a2c"',
             '"a2c"\nlearning_rate = 0.1',
-            "variants.critic: a2c has no hyper-parameter 'learning_rate'; it has .*lr",
+            "variants.critic: A2C has no option 'learning_rate'; it has .*lr",
         ),
         ('"a2c"', '"a2c"\nlr = "0.1"', "variants.critic: lr must be like 0.003, got '0.1'"),
         ('"a2c"', '"a2c"\nnormalize_advantage = 1', "normalize_advantage must be like False, got 1"),
         ('"a2c"', '"a2c"\nrollout = 16.5', "rollout must be like 16, got 16.5"),
         ('"a2c"', '"a2c"\ngamma = 1.5', "variants.critic: A2C: gamma must be .*, got 1.5"),
         ('"none"', '"mean"', "variants.plain: REINFORCE: baseline must be one of .*got 'mean'"),
-        ("hidden", "hiden", "unknown key 'hiden'; a study has .*hidden"),
+        ("network", "netwerk", "unknown key 'netwerk'; a study has .*network"),
+        ("hidden", "hiden", "network: Architecture has no option 'hiden'; it has hidden, .*"),
+        (
+            '"a2c"',
+            '"a2c"\nnetwork = { std = "own" }',
+            "variants.critic.network: Architecture: std must be one of .* got 'own'",
+        ),
+        ('"a2c"', '"a2c"\nnetwork = "relu"', "variants.critic.network must be a table, got 'relu'"),
         ('env = "CartPole-v1"', "", "env is missing"),
         ("steps = 600", "", "steps is missing"),
         ("seeds = 4\nseeds_per_block = 2", "", "seeds is missing"),
@@ -91,8 +105,12 @@ def test_whole_numbers_are_numbers(declare):
         ("steps = 600", "steps = 6e2", "steps must be an integer, 1 or more, got 600.0"),
         ("seeds = 4", "seeds = true", "seeds must be an integer, 1 or more, got True"),
         ("seeds_per_block = 2", "seeds_per_block = 3", "seeds_per_block = 3 does not divide seeds = 4"),
-        ("hidden = [8]", "hidden = 8", "hidden must be of type list, got 8"),
-        ("hidden = [8]", "hidden = [8, 0]", r"hidden must list sizes of 1 or more, got \[8, 0\]"),
+        ("hidden = [8]", "hidden = 8", r"network: hidden must be like \[64, 64\], got 8"),
+        (
+            "hidden = [8]",
+            "hidden = [8, 0]",
+            r"network: Architecture: hidden must list sizes of 1 or more, got \[8, 0\]",
+        ),
         ("keep_policies = true", 'keep_policies = "yes"', "keep_policies must be of type bool, got 'yes'"),
         ("steps = 600", "steps = = 600", "Invalid value"),
         (
