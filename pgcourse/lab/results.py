@@ -94,7 +94,11 @@ def load(name: str) -> Results:
         StudyError: no such study.
         MissingRecord, CorruptRecord, UnknownSchema: naming the record and the remedy.
     """
-    study = Study.read(name)
+    return collect(Study.read(name))
+
+
+def collect(study: Study) -> Results:
+    """The records of a study, wherever it is. Raises as `load`."""
     records: dict[str, list[Record]] = {variant: [] for variant in study.variants}
     for block in study.blocks():
         records[block.variant].append(study.store.read(block.run_id))
@@ -124,7 +128,7 @@ def percentile(run: Run, study: str | None = None, variant: str | None = None) -
         raise ValueError(f"the run is of {run.policy.env!r}, study {name} of {results.study.env!r}")
     curves = results.curves[results.curves["variant"] == variant]
     steps = min(table.groupby("seed")["step"].max().min() for table in (run.curves, curves))
-    own, reference = _late_returns(run.curves, steps), _late_returns(curves, steps)
+    own, reference = late_returns(run.curves, steps), late_returns(curves, steps)
     table = pd.DataFrame(
         {
             "seed": own.index,
@@ -159,8 +163,12 @@ def _reference(run: Run, study: str | None, variant: str | None) -> tuple[str, s
     )
 
 
-def _late_returns(curves: pd.DataFrame, steps: int) -> pd.Series:
-    """For each seed the mean return of the episodes reported in the last tenth of `steps`, else in the last before."""
+def late_returns(curves: pd.DataFrame, steps: int) -> pd.Series:
+    """For each seed the mean return of the episodes reported in the last tenth of `steps`, else in the last before.
+
+    Raises:
+        ValueError: a seed has ended no episode.
+    """
     ended = curves[(curves["step"] <= steps) & (curves["episodes"] > 0)]
     if missing := sorted(set(curves["seed"].tolist()) - set(ended["seed"])):
         raise ValueError(f"seeds {missing} have ended no episode in {steps:,} steps: train for longer")

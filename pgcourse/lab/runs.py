@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor
 
-from pgcourse.algorithms import Curves, evaluate, training
+from pgcourse.algorithms import Curves, Iteration, evaluate, training
 from pgcourse.lab.checkpoints import Checkpoints, Saved, UnusableCheckpoint
+from pgcourse.lab.engines import Report
 from pgcourse.lab.provenance import commit, constraints_hash, fingerprint, source_digest
 from pgcourse.lab.records import Record
 from pgcourse.lab.studies import Block
@@ -30,9 +31,9 @@ class Computed:
 
 
 def compute(
-    block: Block, report: Callable[[float], None] = lambda fraction: None, checkpoints: Checkpoints | None = None
+    block: Block, report: Report = lambda fraction, value=None: None, checkpoints: Checkpoints | None = None
 ) -> Computed:
-    """Compute a run. `report` is told the fraction of the steps done.
+    """Compute a run. `report` is told the fraction of the steps done, and the mean return over seeds as it is now.
 
     With `checkpoints`, the run's state is kept there every `checkpoint_steps` steps of its study, and a run that was
     stopped goes on from there; where its checkpoint cannot be used it starts anew. The numbers are the same either way.
@@ -47,6 +48,7 @@ def compute(
     saved = _load(checkpoints, block.run_id)
     clock = _Clock(saved)
     curves = Curves(study.steps, saved.iterations if saved else None)
+    returns = _Returns(curves.width)
     for iteration in training(
         block.algorithm,
         study.env,
@@ -59,7 +61,7 @@ def compute(
         curves.add(iteration)
         if checkpoints and iteration.checkpoint:
             checkpoints.save(block.run_id, Saved(iteration.checkpoint, curves.iterations(), *clock.read()))
-        report(min(1.0, int(iteration.steps.min()) / study.steps))
+        report(min(1.0, int(iteration.steps.min()) / study.steps), returns.follow(iteration))
     tables = {
         "curves": curves.frame(block.seeds),
         "evaluations": evaluate(iteration.policy, study.evaluation_episodes),
@@ -125,6 +127,27 @@ def _load(checkpoints: Checkpoints | None, run_id: str) -> Saved | None:
         return checkpoints.load(run_id) if checkpoints else None
     except UnusableCheckpoint:  # whoever plans the run has said so
         return None
+
+
+class _Returns:
+    """The latest point of the learning curve: the mean over seeds of the returns that ended in the last `width` steps.
+
+    Or in more, as many as it takes until every seed has ended an episode; None until then.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = self._due = width
+        self._total, self._count = torch.zeros(1), torch.zeros(1)
+        self._latest: float | None = None
+
+    def follow(self, iteration: Iteration) -> float | None:
+        self._total = self._total + iteration.total_return
+        self._count = self._count + iteration.episodes
+        steps = int(iteration.steps.min())
+        if steps >= self._due and self._count.all():
+            self._latest = float((self._total / self._count).mean())
+            self._total, self._count, self._due = torch.zeros(1), torch.zeros(1), steps + self._width
+        return self._latest
 
 
 class _Clock:

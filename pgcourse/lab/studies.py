@@ -14,6 +14,8 @@ keep_policies = false           # store θ beside the curves
 algorithm = "reinforce"         # a key of `pgcourse.algorithms.ALGORITHMS`
 baseline = "value"              # and the hyper-parameters that differ from its defaults
 network = { activation = "relu" } # and what differs from the study's network
+
+A table `defaults`, written like a variant, holds what the variants do not say themselves.
 """
 
 from __future__ import annotations
@@ -36,7 +38,13 @@ from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.provenance import repository
 from pgcourse.lab.records import POLICY_LIMIT, Store, plain, run_id
 
-DEFAULTS = {"checkpoint_steps": 100_000, "network": {}, "evaluation_episodes": 100, "keep_policies": False}
+DEFAULTS = {
+    "checkpoint_steps": 100_000,
+    "network": {},
+    "defaults": {},
+    "evaluation_episodes": 100,
+    "keep_policies": False,
+}
 
 
 Options = TypeVar("Options")
@@ -77,11 +85,17 @@ class Study:
             StudyError: no such study, or an unknown key, algorithm or hyper-parameter, or a value out of range: naming
                 the file, the key, the value and what is allowed.
         """
-        file = results_folder() / name / "study.toml"
-        if not file.is_file():
+        folder = results_folder() / name
+        if not (folder / "study.toml").is_file():
             raise StudyError(f"no study {name!r}; there are: {', '.join(study_names()) or 'none'}")
+        return cls.at(folder)
+
+    @classmethod
+    def at(cls, folder: Path) -> Study:
+        """The study declared in FOLDER/study.toml. Raises as `read`, but for a missing file `FileNotFoundError`."""
+        file = folder / "study.toml"
         try:
-            return _parse(file.parent, tomllib.loads(file.read_text("utf-8")))
+            return parse(folder, tomllib.loads(file.read_text("utf-8")))
         except ValueError as error:
             raise StudyError(f"{file}: {error}") from None
 
@@ -190,14 +204,26 @@ def study_names() -> list[str]:
     return sorted(file.parent.name for file in results_folder().glob("*/study.toml"))
 
 
-def _parse(folder: Path, declared: dict[str, Any]) -> Study:
-    fields = {field.name for field in dataclasses.fields(Study)} - {"folder"} | {"network"}
+def parse(folder: Path, declared: dict[str, Any]) -> Study:
+    """The study that a study.toml with this content would declare.
+
+    Raises:
+        StudyError: as `Study.read`, without the file.
+    """
+    fields = {field.name for field in dataclasses.fields(Study)} - {"folder"} | {"network", "defaults"}
     if unknown := sorted(set(declared) - fields):
         raise StudyError(f"unknown key {unknown[0]!r}; a study has {', '.join(sorted(fields))}")
     values: dict[str, Any] = DEFAULTS | {"seeds_per_block": declared.get("seeds")} | declared
     if missing := sorted(fields - set(values)):
         raise StudyError(f"{missing[0]} is missing")
-    for name, kind in {"title": str, "env": str, "network": dict, "keep_policies": bool, "variants": dict}.items():
+    for name, kind in {
+        "title": str,
+        "env": str,
+        "network": dict,
+        "defaults": dict,
+        "keep_policies": bool,
+        "variants": dict,
+    }.items():
         if not isinstance(values[name], kind):
             raise StudyError(f"{name} must be of type {kind.__name__}, got {values[name]!r}")
     for name, low in {
@@ -213,9 +239,11 @@ def _parse(folder: Path, declared: dict[str, Any]) -> Study:
         raise StudyError(f"seeds_per_block = {values['seeds_per_block']} does not divide seeds = {values['seeds']}")
     if not values["variants"]:
         raise StudyError("no variants")
-    network = values.pop("network")
+    network, common = values.pop("network"), values.pop("defaults")
     _options("network", Architecture, network)
-    variants = {name: _variant(f"variants.{name}", options, network) for name, options in values["variants"].items()}
+    variants = {
+        name: _variant(f"variants.{name}", options, common, network) for name, options in values["variants"].items()
+    }
     study = Study(folder, **values | {"variants": variants})
     names: dict[str, str] = {}
     for block in study.blocks():
@@ -224,10 +252,10 @@ def _parse(folder: Path, declared: dict[str, Any]) -> Study:
     return study
 
 
-def _variant(where: str, declared: Any, network: dict[str, Any]) -> Variant:
+def _variant(where: str, declared: Any, common: dict[str, Any], network: dict[str, Any]) -> Variant:
     if not isinstance(declared, dict):
         raise StudyError(f"{where} must be a table, got {declared!r}")
-    options = dict(declared)
+    options = common | declared
     name = options.pop("algorithm", None)
     if name not in ALGORITHMS:
         raise StudyError(f"{where}: algorithm must be one of {', '.join(ALGORITHMS)}; got {name!r}")

@@ -69,6 +69,16 @@ def test_what_makes_another_run(declare, old, new, same):
     assert (ids(Study.read("small"))[-1] == ids(Study.read("other"))[-1]) is same
 
 
+def test_what_all_variants_share_is_said_once(declare):
+    declare("long", SMALL)
+    shared = SMALL.replace("envs = 4\n", "").replace("[variants.plain]", "[defaults]\nenvs = 4\n\n[variants.plain]")
+    assert shared.count("envs") == 1
+    declare("short", shared)
+    assert ids(Study.read("short")) == ids(Study.read("long"))
+    declare("own", shared.replace('"a2c"', '"a2c"\nenvs = 5'))
+    assert [variant.algorithm.envs for variant in Study.read("own").variants.values()] == [4, 5]
+
+
 def test_whole_numbers_are_numbers(declare):
     declare("one", SMALL + "gamma = 1")
     declare("float", SMALL + "gamma = 1.0")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 
 class Progress(NamedTuple):
     task: int  # the argument's place in the sequence that the engine was given
     fraction: float
+    value: float | None = None  # what the task is after, as it is now
 
 
 class Done(NamedTuple):
@@ -21,5 +22,11 @@ class Failed(NamedTuple):
     error: str
 
 
+class Report(Protocol):
+    """Told the fraction that is done, and perhaps how good the result would be now."""
+
+    def __call__(self, fraction: float, value: float | None = None) -> None: ...
+
+
 Event: TypeAlias = Progress | Done | Failed
-Task: TypeAlias = Callable[[Any, Callable[[float], None]], Any]
+Task: TypeAlias = Callable[[Any, Report], Any]

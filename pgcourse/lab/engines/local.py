@@ -28,8 +28,8 @@ REPORT_EVERY = 0.2  # seconds between two reports of a task's progress
 def local(function: Task, arguments: Sequence[Any], workers: int | None = None) -> Generator[Event, None, None]:
     """Call `function(argument, report)` for every argument, each in a fresh process with one torch thread.
 
-    At most `workers` processes run at a time, by default one for each processor. `report(fraction)` tells how far a
-    task has come. A task that raises, or whose process dies, is `Failed` and costs no other. Closing the iterator, or
+    At most `workers` processes run at a time, by default one for each processor. `report` tells how far a task
+    has come. A task that raises, or whose process dies, is `Failed` and costs no other. Closing the iterator, or
     an interrupt in it, ends the processes; they also end on their own when this one is gone.
 
     Raises:
@@ -84,10 +84,10 @@ def _work(send: Connection, function: Task, task: int, argument: Any) -> None:
     torch.set_num_threads(1)
     last = time.monotonic()
 
-    def report(fraction: float) -> None:
+    def report(fraction: float, value: float | None = None) -> None:
         nonlocal last
         if time.monotonic() - last > REPORT_EVERY:
-            send.send_bytes(pickle.dumps(Progress(task, fraction)))
+            send.send_bytes(pickle.dumps(Progress(task, fraction, value)))
             last = time.monotonic()
 
     with suppress(BrokenPipeError):  # the parent is gone: so is this process

@@ -89,9 +89,9 @@ def ray(
                     continue
                 if future is reading:
                     reading, due = None, time.monotonic() + every
-                    fractions = {} if future.exception() else future.result()
+                    told = {} if future.exception() else future.result()
                     tasks = {task for task, _ in running.values()}
-                    yield from (Progress(task, fraction) for task, fraction in fractions.items() if task in tasks)
+                    yield from (Progress(task, *each) for task, each in told.items() if task in tasks)
                     continue
                 task, _ = running.pop(future)
                 error = future.exception()
@@ -118,10 +118,10 @@ def _work(function: Task, task: int, argument: Any, versions: dict[str, str], bo
     torch.set_num_threads(1)
     last = time.monotonic()
 
-    def report(fraction: float) -> None:
+    def report(fraction: float, value: float | None = None) -> None:
         nonlocal last
         if time.monotonic() - last > every:
-            board.tell.remote(task, fraction)
+            board.tell.remote(task, fraction, value)
             last = time.monotonic()
 
     if (here := _versions()) != versions:
@@ -143,15 +143,15 @@ def _board(api: Any) -> Iterator[Any]:
 
     class Board:  # in here, Ray sends it as it is, and its process need not import this package and torch
         def __init__(self) -> None:
-            self.fractions: dict[int, float] = {}
+            self.told: dict[int, tuple[float, float | None]] = {}
 
-        def tell(self, task: int, fraction: float) -> None:
-            self.fractions[task] = fraction
+        def tell(self, task: int, fraction: float, value: float | None) -> None:
+            self.told[task] = fraction, value
 
-        def read(self) -> dict[int, float]:
+        def read(self) -> dict[int, tuple[float, float | None]]:
             """What is new since the last reading."""
-            fractions, self.fractions = self.fractions, {}
-            return fractions
+            told, self.told = self.told, {}
+            return told
 
     node = api.get_runtime_context().get_node_id()
     beside = api.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
