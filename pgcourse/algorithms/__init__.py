@@ -2,6 +2,7 @@
 
 from pgcourse.algorithms.actor_critic import A2C
 from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
+from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate
 from pgcourse.algorithms.learner import Learner
 from pgcourse.algorithms.ppo import PPO
@@ -16,11 +17,13 @@ ALGORITHMS: dict[str, type] = {
     "natural": NaturalGradient,
     "trpo": TRPO,
     "ppo": PPO,
+    "dqn": DQN,
 }
 
 __all__ = [
     "A2C",
     "ALGORITHMS",
+    "DQN",
     "PPO",
     "REINFORCE",
     "TRPO",
