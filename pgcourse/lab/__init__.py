@@ -3,7 +3,7 @@
 from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.provenance import fingerprint
 from pgcourse.lab.records import CorruptRecord, MissingRecord, Record, RecordError, Store, UnknownSchema
-from pgcourse.lab.results import Results, load, percentile
+from pgcourse.lab.results import Results, load, percentile, published
 from pgcourse.lab.runs import Computed, compute, compute_prefix, store
 from pgcourse.lab.statistics import (
     Comparison,
@@ -56,6 +56,7 @@ __all__ = [
     "performance_profile",
     "permutation_test",
     "probability_of_improvement",
+    "published",
     "sample_efficiency",
     "score_matrix",
     "seeds_needed",

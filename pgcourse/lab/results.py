@@ -14,7 +14,7 @@ from scipy import stats
 
 from pgcourse.algorithms import Run, TrainedPolicy
 from pgcourse.lab.records import MissingRecord, Record
-from pgcourse.lab.studies import Study, study_names
+from pgcourse.lab.studies import Study, results_folder, study_names
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,23 @@ def collect(study: Study) -> Results:
     for block in study.blocks():
         records[block.variant].append(study.store.read(block.run_id))
     return Results(study, records)
+
+
+def published(env: str | None = None, algorithm: str | None = None) -> pd.DataFrame:
+    """What others report: environment, algorithm, env_steps, score, spread, spread_kind, seeds, metric, source.
+
+    `metric` says what the score is a mean of; scores of different metrics are not alike. `env` selects all versions of
+    an environment: "Reacher-v5" finds the rows of Reacher-v2. `algorithm` is that of the table, such as "PPO".
+
+    Raises:
+        StudyError: the folder of studies is not there.
+    """
+    table = pd.read_csv(results_folder() / "published.csv")
+    if env is not None:
+        table = table[table["environment"].str.partition("-v")[0] == env.partition("-v")[0]]
+    if algorithm is not None:
+        table = table[table["algorithm"] == algorithm]
+    return table.reset_index(drop=True)
 
 
 def percentile(run: Run, study: str | None = None, variant: str | None = None) -> pd.DataFrame:

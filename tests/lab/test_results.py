@@ -15,6 +15,7 @@ from pgcourse.lab import (
     fingerprint,
     load,
     percentile,
+    published,
     store,
 )
 from pgcourse.lab.provenance import metrics_digest
@@ -198,3 +199,13 @@ def test_a_record_that_several_studies_share_is_one_reference(reference, declare
     store(block := Study.read("another").blocks()[0], compute(block))
     store(block := Study.read("another").blocks()[1], compute(block))
     assert percentile(run)["of"].tolist() == [10, 10]
+
+
+def test_what_others_report_is_found_by_environment_and_algorithm():
+    rows = published("Reacher-v5", "PPO")
+    assert rows[["environment", "score", "seeds"]].values.tolist() == [["Reacher-v2", -4.1, 10.0]]
+    whole = published()
+    assert len(whole) == len(whole.drop_duplicates()) > 40
+    assert whole[["environment", "algorithm", "score", "metric", "source"]].notna().all(axis=None)
+    assert set(published("CartPole-v1")["algorithm"]) == {"PPO", "TRPO", "A2C", "REINFORCE"}
+    assert published("Nothing-v0").empty
