@@ -241,7 +241,7 @@ class DQN:
         epsilon = max(self.epsilon, 1 - (1 - self.epsilon) * progress / self.exploration)
         learner.policy_optimizer.follow(learner.phi, epsilon)
         means = {name: torch.stack([report[name] for report in reports]).mean(0) for name in reports[0]}
-        return means | {"epsilon": learner.theta[:, -1]}
+        return means | {"epsilon": learner.theta[:, -1].clone()}  # a view would keep all of θ as long as the curves
 
     def remember(self, learner: Learner[ReadOff], batch: Trajectory) -> None:
         """Put every step of a rollout into the memory, in the place of the oldest ones once it is full."""

@@ -184,6 +184,7 @@ def test_epsilon_falls_in_its_part_of_the_training_and_stays():
         metrics = algorithm.update(learner, rollout(algorithm), progress, Streams(SEEDS))
         assert metrics["epsilon"].tolist() == pytest.approx([epsilon] * SEEDS)
         assert torch.equal(learner.theta[:, -1], metrics["epsilon"])
+        assert metrics["epsilon"].untyped_storage().nbytes() == 4 * SEEDS  # curves keep it, and should not keep θ
         assert torch.equal(learner.theta[:, :-1], learner.phi.detach())
 
 
