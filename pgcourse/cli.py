@@ -193,6 +193,149 @@ def reproduce(names: tuple[str, ...], full: bool, as_json: bool, workers: int | 
     sys.exit(any(verdict.verdict in ("drifted", "failed") for verdict in verdicts))
 
 
+class Algorithms(click.Group):
+    """A command for every algorithm; torch is not imported before one is looked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from pgcourse.algorithms import ALGORITHMS
+
+        return list(ALGORITHMS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        from pgcourse.course.train import TrainCommand
+
+        return TrainCommand(name) if name in self.list_commands(ctx) else None
+
+
+@main.group(
+    cls=Algorithms,
+    invoke_without_command=True,
+    subcommand_metavar="ALGORITHM [OPTION]...",
+    epilog="""\b
+Examples:
+  pgcourse train ppo --env Pendulum-v1 --seeds 10 --steps 200000
+  pgcourse train a2c --env LunarLander-v3 --workers 2 --hidden 128,128 --activation relu
+  pgcourse train --resume ppo-Pendulum-v1-1""",
+)
+@click.option("--resume", metavar="NAME", help="Go on with the run of this name.")
+@click.pass_context
+def train(context: click.Context, resume: str | None) -> None:
+    """Train agents of your own, several seeds at once.
+
+    pgcourse train ALGORITHM --help shows all hyper-parameters with their defaults. A run is kept in runs/NAME: what it
+    computes, learning curves, final policies, a figure. One that is stopped loses at most what came after its last
+    checkpoint: the same command goes on.
+    """
+    if resume is not None and context.invoked_subcommand:
+        raise click.UsageError("--resume goes on with a run as it was begun: without an algorithm")
+    if resume is not None:
+        from pgcourse.course.train import resume as go_on
+
+        go_on(resume)
+    elif not context.invoked_subcommand:
+        click.echo(context.get_help())
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  pgcourse evaluate ppo-Pendulum-v1-1
+  pgcourse evaluate ppo-Pendulum-v1-1 --deterministic --episodes 500
+  pgcourse evaluate a2c-cartpole/A2C --json > evaluation.json"""
+)
+@click.argument("name", metavar="RUN | STUDY[/VARIANT]")
+@click.option("--episodes", type=click.IntRange(min=1), metavar="N", default=100, show_default=True)
+@click.option("--deterministic", is_flag=True, help="Take the most probable action; without, actions are sampled.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
+def evaluate(name: str, episodes: int, deterministic: bool, as_json: bool) -> None:
+    """Play whole episodes with kept policies, every seed's.
+
+    RUN is a run of `pgcourse train`; STUDY one of those in results/ that keep their policies.
+    """
+    import torch
+    from rich.console import Console
+
+    from pgcourse.course.evaluate import Evaluation, show
+    from pgcourse.lab import RecordError, StudyError, personal
+
+    torch.set_num_threads(1)  # faster for tensors of this size, and repeatable
+    screen = Console(stderr=as_json)
+    evaluations = []
+    try:
+        for each, policy in personal.policies(name).items():
+            with screen.status(f"{each}: {episodes} episodes of each seed"):
+                evaluations.append(Evaluation.of(each, policy, episodes, deterministic))
+            show(evaluations[-1], screen)
+    except (StudyError, RecordError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps({"evaluations": [each.to_json() for each in evaluations]}, indent=2))
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  pgcourse watch ppo-Pendulum-v1-1
+  pgcourse watch ppo-Pendulum-v1-1 --seed 3 --deterministic --out best.gif
+  pgcourse watch a2c-cartpole/A2C --episodes 2 --window"""
+)
+@click.argument("name", metavar="RUN | STUDY/VARIANT")
+@click.option("--seed", type=int, metavar="S", help="Whose policy.  [default: the first]")
+@click.option("--episodes", type=click.IntRange(min=1), metavar="N", default=1, show_default=True)
+@click.option("--deterministic", is_flag=True, help="Take the most probable action; without, actions are sampled.")
+@click.option("--window", is_flag=True, help="Show it in a window instead of writing a file.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.gif",
+    help="[default: in the run's folder; a study's, here]",
+)
+@click.option(
+    "--most-bytes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1_000_000,
+    show_default=True,
+    help="Of the file: pictures are made smaller until they fit.",
+)
+def watch(
+    name: str, seed: int | None, episodes: int, deterministic: bool, window: bool, out: Path | None, most_bytes: int
+) -> None:
+    """Watch a kept policy act, as a GIF or in a window.
+
+    Gymnasium's environments draw themselves; the arm and MinAtar's games are drawn here.
+    """
+    import torch
+    from rich.console import Console
+
+    from pgcourse import video
+    from pgcourse.lab import RecordError, StudyError, personal
+
+    if out is not None and out.suffix.lower() != ".gif":
+        raise click.UsageError(f"--out writes a GIF: {out} must end in .gif")
+    if window and out is not None:
+        raise click.UsageError("--window writes no file: leave out --out")
+    torch.set_num_threads(1)
+    screen = Console()
+    try:
+        policy = personal.policy(name)
+        if window:
+            returns = video.show(policy, seed, episodes, deterministic)
+        else:
+            with screen.status("Playing and drawing"):
+                film = video.film(policy, seed, episodes, deterministic)
+                content = video.gif(film, most_bytes)
+            returns = film.returns
+            out = out or personal.picture(name, policy.seeds[0] if seed is None else seed)
+            out.write_bytes(content)
+    except (StudyError, RecordError, ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    shown = "  ".join(f"{each:,.4g}" for each in returns)
+    screen.print(f"return{'s' * (len(returns) > 1)}: {shown}", highlight=False)
+    if not window:
+        screen.print(f"{out}  ({len(film.frames)} pictures, {len(content):,} bytes)", highlight=False, soft_wrap=True)
+
+
 @main.command(
     epilog="""\b
 Examples:

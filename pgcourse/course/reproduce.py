@@ -12,7 +12,7 @@ import dataclasses
 import json
 import shutil
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -165,7 +165,7 @@ def _prefixes(
         yield from zip(group, outcomes, strict=True)
 
 
-def _compute_prefixes(blocks: Sequence[Block], report: Callable[[float], None]) -> list[Repetition | str]:
+def _compute_prefixes(blocks: Sequence[Block], report: engines.Report) -> list[Repetition | str]:
     outcomes: list[Repetition | str] = []
     for block in blocks:
         try:
@@ -201,7 +201,7 @@ def _whole_runs(
             yield original, Repetition(record.tables, record.manifest["machine"])
 
 
-def _compute_run(task: tuple[Block, Checkpoints], report: Callable[[float], None]) -> Any:
+def _compute_run(task: tuple[Block, Checkpoints], report: engines.Report) -> Any:
     block, checkpoints = task
     return compute(block, report, checkpoints)
 

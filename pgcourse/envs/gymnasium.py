@@ -85,6 +85,12 @@ class GymnasiumEnv:
             self._tensor(truncated, "truncated"),
         )
 
+    def render(self) -> list[np.ndarray]:
+        """A picture [height, width, 3] of every copy, seed by seed, where `render_mode="rgb_array"` was given."""
+        if self._copies is None:
+            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before render")
+        return list(self._copies.render())
+
     def close(self) -> None:
         """Close every copy; `reset` makes new ones."""
         if self._copies is not None:

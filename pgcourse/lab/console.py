@@ -1,7 +1,8 @@
-"""Studies on the terminal: what is there, what would be computed, progress while it is computed."""
+"""Studies and runs on the terminal: what is there, what would be computed, progress while it is computed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any, TypeAlias
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from pgcourse.lab import runs
 from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
-from pgcourse.lab.engines import Done, Event, Failed, Task
+from pgcourse.lab.engines import Done, Event, Failed, Report, Task, local
 from pgcourse.lab.engines import Progress as Advanced
 from pgcourse.lab.records import MissingRecord, RecordError
 from pgcourse.lab.studies import Block, Study, study_names
@@ -76,6 +77,79 @@ def compute(
     if failed:
         console.print(f"[red]{failed} of {len(todo)} runs failed[/red]")
     return 1 if failed or unusable else 0
+
+
+def train(console: Console, study: Study) -> int:
+    """Compute what is missing of a run of one's own, showing the mean return as it is now; the exit status."""
+    title = f"{study.title}, {study.seeds} seed{'s' * (study.seeds > 1)} × {study.steps:,} steps"
+    console.print(f"[bold]{study.name}[/bold]  {title}", highlight=False)
+    console.print(f"kept in {study.folder}", markup=False, highlight=False, soft_wrap=True)
+    study.store.sweep()
+    _tidy(study, study.checkpoints)
+    todo = []
+    for block in study.blocks():
+        if (state := _state(block)) == "missing":
+            todo.append(block)
+            if begun := _begun(block, study.checkpoints):
+                console.print(f"seeds {_span(block)}{begun}", markup=False, highlight=False)
+        elif isinstance(state, RecordError):
+            what = getattr(state, "what", str(state))
+            remedy = f"delete that folder, then: pgcourse train --resume {study.name}"
+            console.print(
+                f"[red]{study.folder / block.run_id}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True
+            )
+            return 1
+    failed = 0
+    try:
+        for event in _watched(console, study, todo) if todo else ():
+            block = todo[event.task]
+            error = (
+                _reason(event.error) if isinstance(event, Failed) else _store(block, event, study.checkpoints, False)
+            )
+            if error is not None:
+                failed += 1
+                console.print(f"[red]failed[/red] seeds {_span(block)}", highlight=False)
+                console.print(error, markup=False, highlight=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        console.print(
+            "Stopped. What was computed up to the last checkpoint is kept; the same command goes on, and so does\n"
+            f"  pgcourse train --resume {study.name}",
+            highlight=False,
+        )
+        return INTERRUPTED
+    return 1 if failed else 0
+
+
+def _watched(console: Console, study: Study, blocks: Sequence[Block]) -> Generator[Done | Failed, None, None]:
+    """What training some seeds of a run comes to, with a bar for all of them."""
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} steps"),
+        TextColumn("{task.fields[value]}", style="bold"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    tasks = [(block, study.checkpoints) for block in blocks]
+    done = [0.0] * len(blocks)
+    values: dict[int, float] = {}
+    with Progress(*columns, console=console, refresh_per_second=2) as progress:
+        bar = progress.add_task("", total=study.steps, value="")
+        with closing(local(_compute, tasks, workers=max(1, len(tasks)))) as events:
+            for event in events:
+                done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
+                if isinstance(event, Advanced) and event.value is not None:
+                    values[event.task] = event.value
+                value = f"mean return {sum(values.values()) / len(values):,.4g}" if values else ""
+                progress.update(bar, completed=study.steps * sum(done) / len(done), value=value)
+                if not isinstance(event, Advanced):
+                    yield event
+
+
+def _reason(error: str) -> str:
+    """Of a traceback what was said, where that names the thing and the remedy; else all of it."""
+    ours = r"\A.*^(?:FloatingPointError|ValueError|pgcourse[\w.]*Error): (.*)\Z"
+    said = re.search(ours, error, re.DOTALL | re.MULTILINE)
+    return said[1] if said else error
 
 
 def _plan(
@@ -156,7 +230,7 @@ def follow(
                 yield event
 
 
-def _compute(task: tuple[Block, Checkpoints | None], report: Callable[[float], None]) -> runs.Computed:
+def _compute(task: tuple[Block, Checkpoints | None], report: Report) -> runs.Computed:
     block, checkpoints = task
     return runs.compute(block, report, checkpoints)
 

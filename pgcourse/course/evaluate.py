@@ -1,0 +1,74 @@
+"""`pgcourse evaluate`: whole episodes of kept policies, seed by seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Column, Table
+
+from pgcourse.algorithms import TrainedPolicy, evaluate
+from pgcourse.lab import mean_interval
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a kept policy gives: `seeds` has a row a seed: seed, mean_return, sd (between its episodes), length."""
+
+    name: str
+    env: str
+    episodes: int
+    deterministic: bool
+    seeds: pd.DataFrame
+
+    @classmethod
+    def of(cls, name: str, trained: TrainedPolicy, episodes: int, deterministic: bool) -> Evaluation:
+        """Play `episodes` episodes with every seed's policy. Raises as `pgcourse.evaluate`."""
+        played = evaluate(trained, episodes, deterministic).groupby("seed", sort=False)
+        seeds = played.agg(mean_return=("return", "mean"), sd=("return", "std"), length=("length", "mean"))
+        return cls(name, str(trained.env), episodes, deterministic, seeds.reset_index())
+
+    @property
+    def actions(self) -> str:
+        return "the most probable action in every state" if self.deterministic else "actions sampled, as in training"
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % t-interval of the mean return over seeds; a single seed has none."""
+        if len(self.seeds) < 2:
+            return None
+        _, low, high = mean_interval(self.seeds["mean_return"].to_numpy())
+        return float(low), float(high)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; `sd` is null where there was one episode."""
+        rows = self.seeds.astype(object).where(self.seeds.notna(), None).to_dict("records")
+        return {
+            "name": self.name,
+            "env": self.env,
+            "episodes": self.episodes,
+            "actions": "mode" if self.deterministic else "sampled",
+            "seeds": rows,
+            "mean_return": float(self.seeds["mean_return"].mean()),
+            "interval": self.interval,
+        }
+
+
+def show(evaluation: Evaluation, screen: Console) -> None:
+    """A table with a row for every seed, and the mean over seeds with its interval below."""
+    episodes = f"{evaluation.episodes} episode{'s' * (evaluation.episodes > 1)} of each seed"
+    screen.print(f"[bold]{evaluation.name}[/bold]  {evaluation.env}, {episodes}", highlight=False)
+    screen.print(evaluation.actions, highlight=False)
+    table = Table("seed", *(Column(name, justify="right") for name in ("mean return", "sd", "mean length")))
+    for seed, *numbers in evaluation.seeds.itertuples(index=False):
+        table.add_row(str(seed), *("" if np.isnan(number) else f"{number:,.2f}" for number in numbers))
+    screen.print(table)
+    if evaluation.interval is None:
+        screen.print("one seed: no interval", highlight=False)
+    else:
+        mean, (low, high) = evaluation.seeds["mean_return"].mean(), evaluation.interval
+        said = f"mean return over {len(evaluation.seeds)} seeds: {mean:,.2f}, 95 % interval {low:,.2f} to {high:,.2f}"
+        screen.print(said, highlight=False, soft_wrap=True)

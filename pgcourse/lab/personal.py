@@ -1,0 +1,255 @@
+"""Runs of one's own: runs/NAME/ is a study of one variant, declared by a command and kept where git does not look."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from pgcourse.algorithms import ALGORITHMS, Algorithm, Architecture, TrainedPolicy
+from pgcourse.envs import make
+from pgcourse.lab import files
+from pgcourse.lab.provenance import repository
+from pgcourse.lab.records import POLICY_LIMIT, CorruptRecord, MissingRecord, RecordError
+from pgcourse.lab.results import Results, collect
+from pgcourse.lab.studies import Study, StudyError, parse, study_names
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class RunError(StudyError):
+    """A run cannot be begun, or cannot be used; the message says why, and what to do."""
+
+
+def runs_folder() -> Path:
+    """$PGCOURSE_RUNS, or runs/ in the course's repository, else in the working directory. It need not be there."""
+    return Path(os.environ.get("PGCOURSE_RUNS") or (repository() or Path()) / "runs")
+
+
+def run_names() -> list[str]:
+    """All runs that were begun."""
+    return sorted(file.parent.name for file in runs_folder().glob("*/study.toml"))
+
+
+def declaration(
+    algorithm: Algorithm,
+    network: Architecture,
+    env: str,
+    *,
+    seeds: int,
+    steps: int,
+    workers: int,
+    checkpoint_steps: int,
+    evaluation_episodes: int,
+) -> dict[str, Any]:
+    """The content of a run's study.toml, every option written out. See `pgcourse.lab.studies`.
+
+    Args:
+        workers: processes among which the seeds are divided.
+
+    Raises:
+        RunError: `workers` does not divide `seeds`.
+    """
+    if seeds % workers:
+        divisors = [n for n in range(1, seeds + 1) if seeds % n == 0]
+        raise RunError(
+            f"{workers} workers cannot share {seeds} seeds equally; take one of {', '.join(map(str, divisors))} workers"
+        )
+    kind = next(name for name, kind in ALGORITHMS.items() if kind is type(algorithm))
+    return {
+        "title": f"{type(algorithm).__name__} on {env}",
+        "env": env,
+        "steps": steps,
+        "seeds": seeds,
+        "seeds_per_block": seeds // workers,
+        "checkpoint_steps": checkpoint_steps,
+        "evaluation_episodes": evaluation_episodes,
+        "keep_policies": True,
+        "network": _options(network),
+        "variants": {kind: {"algorithm": kind, **_options(algorithm)}},
+    }
+
+
+def begin(declared: dict[str, Any], name: str | None = None) -> Study:
+    """The run with this declaration: the one that is there, else a new one, checked, with its study.toml written.
+
+    Without a `name`, a new run is called by its algorithm and environment and the first number that is free.
+
+    Raises:
+        RunError: naming what is wrong and the remedy: a name that is no folder's or that of a study, or of a run with
+            other options; an environment that is unknown, not supported or without a time limit; policies that are too
+            large to be kept.
+    """
+    folder = _free_folder(declared) if name is None else _named_folder(declared, name)
+    study = parse(folder, declared)
+    if not (folder / "study.toml").is_file():
+        _check(study)
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = files.staging(folder)
+        files.write_through(staging, tomlkit.dumps(declared).encode())
+        os.replace(staging, folder / "study.toml")
+    return study
+
+
+def find(name: str) -> Study:
+    """The run of this name.
+
+    Raises:
+        RunError: there is none, with the nearest names.
+        StudyError: its declaration makes no sense to this version of pgcourse.
+    """
+    if name not in run_names():
+        raise RunError(f"no run {name!r} in {runs_folder()}; {_near(name, run_names())}")
+    return Study.at(runs_folder() / name)
+
+
+def results(study: Study) -> Results:
+    """The records of a run.
+
+    Raises:
+        RunError: it is not finished, or a record cannot be read; with the remedy.
+    """
+    again = f"pgcourse train --resume {study.name}"
+    try:
+        return collect(study)
+    except MissingRecord:
+        raise RunError(f"{study.name} is not finished; `{again}` goes on") from None
+    except CorruptRecord as error:
+        raise RunError(f"{error.path}: {error.what}; delete that folder, then: {again}") from None
+    except RecordError as error:
+        raise RunError(str(error)) from None
+
+
+def policies(name: str) -> dict[str, TrainedPolicy]:
+    """The final policies that a name means, by the name of each: RUN, or STUDY/VARIANT; STUDY stands for all of it.
+
+    Raises:
+        RunError: no such run, study or variant, with the nearest names; a run that is not finished.
+        StudyError, RecordError: as `pgcourse.lab.load`; a study that keeps no policies.
+    """
+    if name in run_names():
+        study = find(name)
+        return {name: results(study).policy(next(iter(study.variants)))}
+    study_name, _, variant = name.partition("/")
+    if study_name not in _studies():
+        raise RunError(f"no run and no study {name!r}; {_near(name, [*run_names(), *_studies()])}")
+    kept = collect(Study.read(study_name))
+    variants = list(kept.records)
+    if variant and variant not in variants:
+        raise RunError(f"{study_name} has no variant {variant!r}; it has {', '.join(variants)}")
+    return {f"{study_name}/{each}": kept.policy(each) for each in ([variant] if variant else variants)}
+
+
+def policy(name: str) -> TrainedPolicy:
+    """The one final policy, of all its seeds, that a name means. Raises as `policies`, and where it means several."""
+    found = policies(name)
+    if len(found) > 1:
+        raise RunError(f"{name} has several variants: choose one of {', '.join(map(repr, found))}")
+    return next(iter(found.values()))
+
+
+def picture(name: str, seed: int) -> Path:
+    """Where a film of a policy goes: into the run's folder; one of a study into the working directory."""
+    if name in run_names():
+        return runs_folder() / name / f"seed-{seed}.gif"
+    return Path(f"{re.sub('[^A-Za-z0-9._-]+', '-', name)}-seed-{seed}.gif")
+
+
+def _options(options: Any) -> dict[str, Any]:
+    values = dataclasses.asdict(options)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _free_folder(declared: dict[str, Any]) -> Path:
+    """Of the folders called by algorithm, environment and number the first that holds this run or nothing."""
+    stem = f"{next(iter(declared['variants']))}-{re.sub('[^A-Za-z0-9._-]+', '-', declared['env'])}"
+    number = 1
+    while (folder := runs_folder() / f"{stem}-{number}").exists() and _differences(folder, declared) != []:
+        number += 1
+    return folder
+
+
+def _named_folder(declared: dict[str, Any], name: str) -> Path:
+    if not NAME.fullmatch(name):
+        raise RunError(
+            f"{name!r} cannot be a run's name: it is a folder's, of letters, digits, dots, - and _, and begins with a "
+            "letter or digit"
+        )
+    if name in _studies():
+        raise RunError(f"{name!r} is a study in results/; choose another --name")
+    folder = runs_folder() / name
+    differences = _differences(folder, declared) if (folder / "study.toml").is_file() else []
+    if differences is None:
+        raise RunError(f"{folder / 'study.toml'} is no declaration of a run; choose another --name")
+    if differences:
+        raise RunError(f"there is a run {name!r} with other options: {'; '.join(differences)}. Choose another --name")
+    return folder
+
+
+def _differences(folder: Path, declared: dict[str, Any]) -> list[str] | None:
+    """Where what a folder declares differs from `declared`; None where it declares nothing that can be read."""
+    try:
+        there = dict(_flat(tomllib.loads((folder / "study.toml").read_text("utf-8"))))
+    except (OSError, ValueError):
+        return None
+    here = dict(_flat(declared))
+    names = [name for name in {**there, **here} if name != "title" and there.get(name) != here.get(name)]
+    return [f"{name} is {there.get(name, 'not given')} there, {here.get(name, 'not given')} here" for name in names]
+
+
+def _flat(declared: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Options by their own names, without those of the tables around them."""
+    for name, value in declared.items():
+        if isinstance(value, dict):
+            yield from _flat(value)
+        else:
+            yield name, value
+
+
+def _check(study: Study) -> None:
+    """Fail now where training, storing or the final evaluation would fail later."""
+    (block, *_) = study.blocks()
+    try:
+        policy = block.policy()
+    except ValueError as error:
+        raise RunError(str(error.__cause__ or error)) from error
+    if make(study.env).time_limit is None:
+        raise RunError(
+            f"{study.env} has no time limit, so episodes may never end, those of the final evaluation neither; "
+            "register it with Gymnasium under an id of its own, with max_episode_steps, or use `pg.training` in Python"
+        )
+    size = policy.size * 4
+    if size > POLICY_LIMIT:
+        raise RunError(
+            f"θ of one seed takes {size:,} bytes, and a record holds {POLICY_LIMIT:,} at most: take smaller layers "
+            "with --hidden, or use `pg.train` in Python and keep the policy yourself"
+        )
+    if len(block.seeds) * size > POLICY_LIMIT:
+        workers = next(
+            n for n in range(1, study.seeds + 1) if study.seeds % n == 0 and study.seeds // n * size <= POLICY_LIMIT
+        )
+        raise RunError(
+            f"θ of {len(block.seeds)} seeds takes {len(block.seeds) * size:,} bytes, and a record holds "
+            f"{POLICY_LIMIT:,} at most: divide the seeds with --workers {workers}"
+        )
+
+
+def _studies() -> list[str]:
+    with suppress(StudyError):  # there need be no results folder
+        return study_names()
+    return []
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are: {', '.join(known)}" if known else "`pgcourse train` makes one"

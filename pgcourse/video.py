@@ -1,0 +1,241 @@
+"""Episodes to look at: a policy acts, and every step is drawn; as a GIF, or in a window."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from pgcourse.algorithms import TrainedPolicy
+from pgcourse.core import Streams
+from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, make
+
+FPS = 20.0  # pictures a second, at most
+WIDTH = 320  # pixels of a GIF, at most
+COLORS = 64  # of each picture of a GIF
+PAUSE = 1.0  # seconds that the last picture stays
+GYMNASIUM = ("CartPole-v1", "Pendulum-v1")  # tensor worlds that Gymnasium has, too, and can draw
+# White for the background, then a colour for each channel of a small image (Okabe & Ito's).
+PALETTE = ("#FFFFFF", "#0072B2", "#D55E00", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#000000")
+
+
+class CannotDraw(ValueError):
+    """A world cannot be drawn, here or anywhere; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """Episodes as pictures [height, width, 3], all of one size, and what each episode's return was."""
+
+    frames: list[NDArray[np.uint8]]
+    fps: float
+    returns: list[float]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A world of one copy, and how to draw it as it is: from the world itself or from what the policy sees."""
+
+    world: Env
+    draw: Callable[[Tensor], NDArray[np.uint8]]
+    fps: float  # steps a second
+
+
+def film(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, deterministic: bool = False) -> Film:
+    """Play episodes with one seed's policy, the first one's unless given, and draw every step in the world's own pace.
+
+    Where a world has more than `FPS` steps a second, only every second, third, ... one is kept.
+
+    Raises:
+        CannotDraw: see `stage`.
+        ValueError: no such seed, fewer than one episode.
+    """
+    scene = stage(trained.env)
+    every = math.ceil(scene.fps / FPS)
+    frames: list[NDArray[np.uint8]] = []
+
+    def look(t: int, obs: Tensor) -> None:
+        if t % every == 0:
+            frames.append(_drawn(scene, obs))
+
+    returns = _play(scene.world, trained, seed, episodes, deterministic, look)
+    return Film(frames, scene.fps / every, returns)
+
+
+def show(
+    trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, deterministic: bool = False
+) -> list[float]:
+    """Play episodes in a window; their returns.
+
+    Raises:
+        CannotDraw: a world that has no window, or a machine without display.
+        ValueError: as `film`.
+    """
+    id = _gymnasium_id(trained.env)
+    modes = _metadata(id).get("render_modes", []) if id else []
+    if id is None or "human" not in modes:
+        raise CannotDraw(f"{trained.env} has no window; leave out --window for a GIF")
+    if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))):
+        raise CannotDraw("this machine has no display for a window; leave out --window for a GIF")
+    with GymnasiumEnv(id, render_mode="human") as world:
+        return _play(world, trained, seed, episodes, deterministic, lambda t, obs: None)
+
+
+def stage(env: str | Callable[[int], Env]) -> Stage:
+    """A world that can be drawn.
+
+    Gymnasium's environments draw themselves, CartPole-v1 and Pendulum-v1 by their originals, EnvPool's by Gymnasium's.
+    The arm and MinAtar's games are drawn here.
+
+    Raises:
+        CannotDraw: there is no way to draw the world.
+    """
+    id = _gymnasium_id(env)
+    if id is not None:
+        metadata = _metadata(id)
+        if "rgb_array" not in metadata.get("render_modes", []):
+            raise CannotDraw(f"{id} draws no pictures: its metadata names no render mode 'rgb_array'")
+        world = GymnasiumEnv(id, render_mode="rgb_array")
+        return Stage(world, lambda obs: np.asarray(world.render()[0], np.uint8), float(metadata.get("render_fps", 30)))
+    if isinstance(env, str):
+        drawable = make(env)
+        if isinstance(drawable, Arm):
+            return Stage(drawable, lambda obs: arm(drawable, drawable.state[0, 0]), 1 / drawable.tau)
+        if env.startswith("MinAtar/"):
+            return Stage(drawable, lambda obs: cells(obs[0, 0]), 10.0)
+    raise CannotDraw(
+        f"{env} cannot be drawn; what can: Gymnasium's environments, {', '.join(GYMNASIUM)}, Arm1-v0 to "
+        f"Arm{Arm.most_joints}-v0 and MinAtar's games"
+    )
+
+
+def gif(pictures: Film, most_bytes: int = 1_000_000) -> bytes:
+    """A film as GIF, made smaller until it has at most so many bytes.
+
+    Raises:
+        ValueError: it does not fit, however small.
+    """
+    height, width, _ = pictures.frames[0].shape
+    scale = min(1.0, WIDTH / width)
+    starts = [10 * round(100 * k / pictures.fps) for k in range(len(pictures.frames))]  # GIFs count in 10 ms
+    duration = [*np.diff(starts).tolist(), round(1000 * PAUSE)]
+    while min(width, height) * scale >= 32:
+        size = (round(width * scale), round(height * scale))
+        images = [
+            Image.fromarray(frame).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST)
+            for frame in pictures.frames
+        ]
+        indexed = [image.quantize(COLORS, dither=Image.Dither.NONE) for image in images]
+        buffer = io.BytesIO()
+        indexed[0].save(buffer, "GIF", save_all=True, append_images=indexed[1:], duration=duration, loop=0)
+        if buffer.tell() <= most_bytes:
+            return buffer.getvalue()
+        scale *= 0.8
+    raise ValueError(
+        f"{len(pictures.frames)} pictures do not fit into {most_bytes:,} bytes: take fewer episodes, or allow more "
+        "bytes"
+    )
+
+
+def arm(world: Arm, state: Tensor, size: int = 240) -> NDArray[np.uint8]:
+    """The arm and its target, seen from above: a picture [size, size, 3] of a state [2n + 2]."""
+    large = 4 * size  # drawn larger, then averaged: smooth edges
+    image = Image.new("RGB", (large, large), PALETTE[0])
+    draw = ImageDraw.Draw(image)
+
+    def place(point: Tensor) -> tuple[float, float]:
+        x, y = (point / (2.2 * world.length)).tolist()
+        return large * (0.5 + x), large * (0.5 - y)
+
+    def disc(point: Tensor, radius: float, color: str) -> None:
+        x, y = place(point)
+        r = radius * large
+        draw.ellipse((x - r, y - r, x + r, y + r), color)
+
+    disc(state[-2:], 0.028, PALETTE[2])
+    joints = world.skeleton(state[: world.joints])
+    draw.line([place(joint) for joint in joints], PALETTE[1], width=large // 50)
+    for joint in joints:
+        disc(joint, 0.016, PALETTE[1])
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX))
+
+
+def cells(obs: Tensor, size: int = 16) -> NDArray[np.uint8]:
+    """A small image [channel, height, width] of 0 and 1, every cell in the colour of the first channel that is set."""
+    colors = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in PALETTE], np.uint8)
+    first = torch.where(obs.bool().any(0), obs.bool().int().argmax(0) % (len(PALETTE) - 1) + 1, 0)
+    return colors[first.numpy()].repeat(size, 0).repeat(size, 1)
+
+
+@torch.no_grad()
+def _play(
+    world: Env,
+    trained: TrainedPolicy,
+    seed: int | None,
+    episodes: int,
+    deterministic: bool,
+    look: Callable[[int, Tensor], None],
+) -> list[float]:
+    """The returns of episodes with one seed's policy in a world of one copy; `look(t, obs)` before every step."""
+    seed = trained.seeds[0] if seed is None else seed
+    if seed not in trained.seeds:
+        raise ValueError(f"there is no seed {seed}; there are {', '.join(map(str, trained.seeds))}")
+    if episodes < 1:
+        raise ValueError(f"episodes must be 1 or more, got {episodes}")
+    row = trained.seeds.index(seed)
+    theta = trained.theta[row : row + 1]
+    streams = Streams((seed,)).child("watch")
+    returns = [0.0]
+    obs = world.reset(streams)
+    for t in itertools.count():
+        look(t, obs)
+        dist = trained.policy(theta, obs)
+        action = dist.mode if deterministic else dist.sample(trained.policy.noise(streams, 1, 1)[:, 0])
+        step = world.step(action, world.noise(streams, 1)[:, 0])
+        obs = step.obs
+        returns[-1] += step.reward.item()
+        if (step.terminated | step.truncated).item():
+            if len(returns) == episodes:
+                break
+            returns.append(0.0)
+    return returns
+
+
+def _drawn(scene: Stage, obs: Tensor) -> NDArray[np.uint8]:
+    """A picture, or why there is none: environments fail in ways of their own where a graphics library is missing."""
+    try:
+        return scene.draw(obs)
+    except Exception as error:
+        mujoco = any("mujoco" in each.__module__ for each in type(error).__mro__)
+        remedy = "; on a machine without display, set MUJOCO_GL=egl or MUJOCO_GL=osmesa" if mujoco else ""
+        what = f"{type(error).__name__}: {error}"
+        raise CannotDraw(f"{scene.world.name} cannot be drawn on this machine ({what}){remedy}") from error
+
+
+def _gymnasium_id(env: Any) -> str | None:
+    """The id by which Gymnasium knows a world that it can draw."""
+    if not isinstance(env, str) or env.startswith("MinAtar/") or (env in WORLDS and env not in GYMNASIUM):
+        return None
+    return env.removeprefix("envpool:")
+
+
+def _metadata(id: str) -> dict[str, Any]:
+    """What an environment says of how it is drawn."""
+    try:
+        env = gymnasium.make(id)
+    except gymnasium.error.Error as error:
+        raise CannotDraw(f"{id} cannot be drawn: Gymnasium cannot make it ({error})") from error
+    env.close()
+    return dict(env.metadata)
