@@ -26,6 +26,7 @@ from pgcourse.plots.theorem import (
     landscape,
     objectives,
 )
+from pgcourse.plots.trust import gradient_paths, one_step_too_far, penalties, policy_balls, residuals, step_lengths
 
 style.use()
 
@@ -41,6 +42,7 @@ __all__ = [
     "dives",
     "error_against_batch_size",
     "gradient_by_sampling",
+    "gradient_paths",
     "grid_policies",
     "histograms",
     "landscape",
@@ -48,14 +50,19 @@ __all__ = [
     "learning_curves",
     "ledger",
     "objectives",
+    "one_step_too_far",
     "over_updates",
     "papers",
+    "penalties",
     "performance_profile",
+    "policy_balls",
     "power_laws",
+    "residuals",
     "simplex_field",
     "slope",
     "spread_of_choices",
     "spread_over_updates",
+    "step_lengths",
     "style",
     "sweet_spots",
     "value_against_time_limit",

@@ -16,6 +16,8 @@ CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
 COLORS = {
     "REINFORCE": BLUE,
     "A2C": VERMILION,
+    "TRPO": GREEN,
+    "natural gradient": PURPLE,
     "no baseline": GREY,
     "whole return": BLACK,
     "leave-one-out mean": BLUE,

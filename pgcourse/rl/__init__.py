@@ -25,6 +25,7 @@ from pgcourse.rl.returns import discounted_return, gae, leave_one_out_mean, n_st
 from pgcourse.rl.sampling import z_scores, z_threshold
 from pgcourse.rl.theorem import PolicyGradientCheck, check_policy_gradient
 from pgcourse.rl.trajectory import Trajectory
+from pgcourse.rl.trust import Penalty, fisher, ledge, performance_difference, surrogate_gain, surrogate_penalty
 
 __all__ = [
     "Estimator",
@@ -32,6 +33,7 @@ __all__ = [
     "Gridworld",
     "Ledger",
     "Optimum",
+    "Penalty",
     "PolicyGradientCheck",
     "TabularMDP",
     "Trajectory",
@@ -42,20 +44,25 @@ __all__ = [
     "corridor",
     "discounted_return",
     "episode_gradients",
+    "fisher",
     "gae",
     "gae_moments",
     "gae_weight",
     "least_variance_baseline",
     "leave_one_out_mean",
+    "ledge",
     "ledger",
     "n_step_advantage",
     "n_step_weight",
     "optimal_baseline",
     "optimal_return_baseline",
+    "performance_difference",
     "random_mdp",
     "reward_to_go",
     "reward_to_go_weight",
     "scores",
+    "surrogate_gain",
+    "surrogate_penalty",
     "table_moments",
     "table_weight",
     "td_residual",
