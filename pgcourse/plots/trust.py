@@ -27,7 +27,7 @@ def one_step_too_far(
     both [seed, step]). Of several seeds each is a thin line under their mean and its 95 % t-interval. `delta` is a
     length to mark. A panel shows all of the means; single seeds may leave it.
     """
-    _, grid = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.8), squeeze=False)
+    _, grid = plt.subplots(1, len(panels), figsize=(1.6 + 4.4 * len(panels), 3.8), squeeze=False)
     for ax, (title, (kl, *changes)) in zip(grid[0], panels.items(), strict=True):
         x, means = np.asarray(kl, dtype=float), []
         for (name, color), values in zip(ROLES.items(), changes, strict=True):
@@ -46,7 +46,8 @@ def one_step_too_far(
         ax.set(xlabel="length of the step (KL to second order, nats)", title=f"{title}, {_policies(len(seeds))}")
     grid[0, 0].set_ylabel("change of the return")
     grid[0, 0].legend(loc="lower left", fontsize=9)
-    style.note(grid[0, -1], "thin: seeds; thick: their mean; band: its 95 % t-interval")
+    if max(np.shape(truth)[0] for _, truth, _ in panels.values()) > 1:
+        style.note(grid[0, -1], "thin: seeds; thick: their mean; band: its 95 % t-interval")
     return list(grid[0])
 
 
