@@ -147,8 +147,8 @@ def _watched(console: Console, study: Study, blocks: Sequence[Block]) -> Generat
 
 def _reason(error: str) -> str:
     """Of a traceback what was said, where that names the thing and the remedy; else all of it."""
-    ours = r"\A.*^(?:FloatingPointError|ValueError|pgcourse[\w.]*Error): (.*)\Z"
-    said = re.search(ours, error, re.DOTALL | re.MULTILINE)
+    last = error.rpartition("Traceback (most recent call last):\n")[2]
+    said = re.search(r"^(?:FloatingPointError|ValueError|pgcourse[\w.]*Error): (.*)\Z", last, re.DOTALL | re.MULTILINE)
     return said[1] if said else error
 
 

@@ -1,0 +1,35 @@
+"""No algorithm goes on silently where a world returns NaN."""
+
+import pytest
+import torch
+
+from pgcourse.algorithms import ALGORITHMS, training
+from pgcourse.envs import CartPole
+
+
+class NaNReward(CartPole):
+    """Once one pole of one copy leans to the right by more than its start allows, its reward is NaN."""
+
+    name = "NaNReward-v0"
+
+    def transition(self, state, action, noise):
+        following, reward, terminated = super().transition(state, action, noise)
+        return following, reward.where(following[..., 2] < 0.1, torch.nan), terminated
+
+
+class NaNObservation(CartPole):
+    """The same for what is seen of its position; the state itself is as it should be."""
+
+    name = "NaNObservation-v0"
+
+    def observe(self, state):
+        position = state[..., :1].where(state[..., 2:3] < 0.1, torch.nan)
+        return torch.cat([position, state[..., 1:]], -1)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("world", "what"), [(NaNReward, "reward"), (NaNObservation, "observation")])
+def test_nan_ends_training(algorithm, world, what):
+    with pytest.raises(FloatingPointError, match=f"NaN.*{what}|{what}.*NaN"):
+        for _ in training(ALGORITHMS[algorithm](), lambda envs: world(envs), seeds=2, steps=20_000):
+            pass

@@ -1,0 +1,494 @@
+"""`pgcourse train` and `pgcourse evaluate`: every option of every algorithm, runs that are kept, errors that help."""
+
+import dataclasses
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from rich.console import Console
+
+import pgcourse as pg
+from pgcourse.algorithms import ALGORITHMS, Architecture
+from pgcourse.cli import main
+from pgcourse.course import train as command
+from pgcourse.lab import Study, compute, console, engines, personal, store
+
+FEW = ["--seeds", "3", "--steps", "600", "--evaluation-episodes", "4", "--hidden", "8"]
+SMALL = ["train", "a2c", "--env", "CartPole-v1", *FEW, "--lr", "2e-3"]
+NAME = "a2c-CartPole-v1-1"
+
+
+def pgcourse(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, arguments, env={"COLUMNS": "200"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def document(*arguments: str) -> dict:
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """An empty folder of runs, and one of studies."""
+    (tmp_path / "results").mkdir()
+    monkeypatch.setenv("PGCOURSE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("PGCOURSE_RESULTS", str(tmp_path / "results"))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def declared(runs, monkeypatch):
+    """The runs that the command declares, none of which is computed."""
+    studies: list[Study] = []
+    monkeypatch.setattr(command, "finish", studies.append)
+    return studies
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Tasks in this process: most of what a small one takes is the start of its own."""
+
+    def local(function, tasks, workers):
+        for number, task in enumerate(tasks):
+            try:
+                yield engines.Done(number, function(task, lambda fraction, value=None: None))
+            except Exception:
+                yield engines.Failed(number, traceback.format_exc().strip())
+
+    monkeypatch.setattr(console, "local", local)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with one run, trained by the command, and what the command said."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGCOURSE_RUNS", str(folder))
+        status, output = pgcourse(*SMALL)
+    assert status == 0, output
+    return folder, output
+
+
+@pytest.fixture
+def kept(trained, runs, monkeypatch):
+    monkeypatch.setenv("PGCOURSE_RUNS", str(trained[0]))
+    return personal.find(NAME)
+
+
+# Options
+
+
+@pytest.mark.parametrize("kind", [*ALGORITHMS.values(), Architecture])
+def test_every_option_is_explained_in_its_docstring(kind):
+    texts = command.option_texts(kind)
+    fields = [field.name for field in dataclasses.fields(kind)]
+    assert sorted(texts) == sorted(fields)
+    assert all(texts.values())
+
+
+def test_option_texts_are_read_off_the_docstring():
+    class Kind:
+        """What it is: this.
+
+        Options:
+            lr, critic_lr: step
+                sizes: of both.
+            envs: copies.
+
+        Metrics: `none`, envs: nothing.
+        """
+
+    class Heir(Kind):
+        """Options are those of `Kind`."""
+
+    expected = {"lr": "step sizes: of both.", "critic_lr": "step sizes: of both.", "envs": "copies."}
+    assert command.option_texts(Kind) == command.option_texts(Heir) == expected
+    assert command.one_line(Kind) == "What it is"
+    with pytest.raises(ValueError, match="int has no section"):
+        command.option_texts(int)
+
+
+def test_help_lists_the_algorithms_and_all_that_each_has():
+    status, output = pgcourse("train", "--help")
+    assert status == 0
+    for name, kind in ALGORITHMS.items():
+        assert f"{name}  " in output
+        assert command.one_line(kind)[:40] in output
+        status, own = pgcourse("train", name, "--help")
+        assert status == 0
+        assert f"pgcourse train {name} --env" in own
+        for field in [*dataclasses.fields(kind), *dataclasses.fields(Architecture)]:
+            assert f"--{field.name.replace('_', '-')}" in own
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_without_options_a_run_has_the_defaults(declared, name):
+    assert pgcourse("train", name, "--env", "CartPole-v1", "--seeds", "2") == (0, "")
+    (study,) = declared
+    (variant,) = study.variants.values()
+    assert variant.algorithm == ALGORITHMS[name]()
+    assert variant.network == Architecture()
+    assert (study.env, study.seeds, study.steps, study.keep_policies) == ("CartPole-v1", 2, 100_000, True)
+    again = Study.at(study.folder)  # what study.toml says, infinities included
+    assert again == study
+
+
+def other(default):
+    """Another value for an option with this default, as written on the command line and as it is meant."""
+    match default:
+        case bool():
+            return None, not default
+        case int():
+            return str(default + 1), default + 1
+        case float():
+            value = 0.5 if default in (0.0, math.inf) else default / 2
+            return str(value), value
+        case tuple():
+            return "12,7", (12, 7)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_option_arrives(declared, name):
+    """One after the other: the value that was given, all others by default. Words are left to the next test."""
+    kind = ALGORITHMS[name]
+    for number, field in enumerate([*dataclasses.fields(kind), *dataclasses.fields(Architecture)]):
+        if isinstance(field.default, str) or field.name in ("search", "minibatches"):
+            continue
+        text, value = other(field.default)
+        flag = field.name.replace("_", "-")
+        given = [f"--{flag}" if value is True else f"--no-{flag}"] if text is None else [f"--{flag}", text]
+        run = ["train", name, "--env", "CartPole-v1", "--seeds", "2", "--name", f"run{number}", *given]
+        status, output = pgcourse(*run)
+        assert status == 0, output
+        (variant,) = declared[-1].variants.values()
+        own = {field.name: value}
+        in_network = field.name in {each.name for each in dataclasses.fields(Architecture)}
+        assert variant.algorithm == (kind() if in_network else kind(**own))
+        assert variant.network == (Architecture(**own) if in_network else Architecture())
+
+
+def test_words_and_layers_arrive(declared):
+    options = ["--objective", "penalty", "--activation", "relu", "--std", "state", "--hidden", "64,32"]
+    options += ["--lr", "3e-4", "--minibatches", "8"]
+    assert pgcourse("train", "ppo", "--env", "Pendulum-v1", *options)[0] == 0
+    (variant,) = declared[0].variants.values()
+    assert variant.algorithm == pg.PPO(objective="penalty", lr=3e-4, minibatches=8)
+    assert variant.network == Architecture(hidden=(64, 32), activation="relu", std="state")
+
+
+def test_a_run_is_the_same_computation_as_a_study(declared, declare):
+    declare(
+        text='title = "x"\nenv = "CartPole-v1"\nsteps = 9000\nseeds = 4\nseeds_per_block = 2\n'
+        '[variants.any]\nalgorithm = "trpo"\nmax_kl = 0.02'
+    )
+    options = ["--steps", "9000", "--seeds", "4", "--workers", "2", "--max-kl", "0.02"]
+    assert pgcourse("train", "trpo", "--env", "CartPole-v1", *options)[0] == 0
+    assert [block.run_id for block in declared[0].blocks()] == [block.run_id for block in Study.read("small").blocks()]
+
+
+# Runs
+
+
+def test_a_run_is_what_training_in_python_gives(kept):
+    network = Architecture((8,))
+    world = pg.make("CartPole-v1")
+    run = pg.train(pg.A2C(lr=2e-3), "CartPole-v1", 3, 600, network.policy(world), network.critic(world))
+    results = personal.results(kept)
+    assert torch.equal(results.policy("a2c").theta, run.policy.theta)
+    pd.testing.assert_frame_equal(results.curves.drop(columns="variant"), run.curves, check_dtype=False)
+
+
+def test_what_is_said_is_what_is_kept(kept, trained):
+    output = trained[1]
+    results = personal.results(kept)
+    estimate, low, high = pg.lab.mean_interval(results.evaluations["mean_return"].to_numpy())
+    said = next(line for line in output.splitlines() if line.startswith("evaluation:"))
+    numbers = re.fullmatch(
+        r"evaluation:  mean return (\S+) ± (\S+) \(95 % interval over 3 seeds: (\S+) to (\S+)\); 4 episodes .*", said
+    )
+    half = high - estimate
+    expected = (estimate, half, low, high)
+    assert [float(number) for number in numbers.groups()] == pytest.approx(expected, abs=0.05 * half)
+    assert "actions sampled" in said
+    assert f"figure: {kept.folder / 'curves.png'}" in output
+    with Image.open(kept.folder / "curves.png") as picture:
+        assert picture.format == "PNG"
+        assert len(picture.convert("L").getcolors()) > 20
+    assert f"pgcourse watch {NAME}" in output
+
+
+def test_the_same_command_again_computes_nothing(kept):
+    before = personal.results(kept).manifests
+    for again in (SMALL, ["train", "--resume", NAME]):
+        status, output = pgcourse(*again)
+        assert status == 0
+        assert "evaluation:  mean return" in output
+        assert personal.run_names() == [NAME]
+        assert personal.results(kept).manifests == before
+
+
+def test_other_options_are_another_run(declared):
+    first = ["train", "ppo", "--env", "CartPole-v1", "--seeds", "2"]
+    for lr in ("1e-3", "2e-3", "1e-3"):
+        assert pgcourse(*first, "--lr", lr)[0] == 0
+    assert [study.name for study in declared] == ["ppo-CartPole-v1-1", "ppo-CartPole-v1-2", "ppo-CartPole-v1-1"]
+    assert pgcourse("train", "ppo", "--env", "gymnasium:CartPole-v1")[0] == 0
+    assert declared[-1].name == "ppo-gymnasium-CartPole-v1-1"
+
+
+def test_a_name_belongs_to_one_run(declared):
+    begin = ["train", "ppo", "--env", "CartPole-v1", "--name", "mine"]
+    assert pgcourse(*begin)[0] == 0
+    assert pgcourse(*begin)[0] == 0
+    status, output = pgcourse(*begin, "--lr", "0.5", "--activation", "relu", "--seeds", "4")
+    assert status == 1
+    for difference in ("lr is 0.001 there, 0.5 here", "activation is tanh there, relu", "seeds is 10 there, 4 here"):
+        assert difference in output
+    assert "Choose another --name" in output
+    assert "gamma" not in output
+
+
+def test_a_run_may_not_be_called_like_a_study_or_leave_the_folder(declared, declare):
+    declare("taken")
+    for name, why in (("taken", "is a study"), ("../up", "cannot be a run's name"), (".hidden", "cannot be")):
+        status, output = pgcourse("train", "ppo", "--env", "CartPole-v1", "--name", name)
+        assert status == 1
+        assert why in output
+    assert not declared
+
+
+def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch):
+    def local(function, tasks, workers):
+        assert workers == len(tasks) == 2
+        yield engines.Progress(0, 0.25)
+        yield engines.Progress(0, 0.5, 12.0)
+        yield engines.Progress(1, 0.25, 15.0)
+        raise KeyboardInterrupt
+
+    algorithm = pg.A2C()
+    options = {"seeds": 2, "steps": 4000, "workers": 2, "checkpoint_steps": 1000, "evaluation_episodes": 2}
+    study = personal.begin(personal.declaration(algorithm, Architecture(), "CartPole-v1", **options))
+    monkeypatch.setattr(console, "local", local)
+    screen = Console(file=StringIO(), width=160)
+    assert console.train(screen, study) == 130
+    said = screen.file.getvalue()
+    assert "1,500 of 4,000 steps mean return 13.5" in said
+    assert f"pgcourse train --resume {study.name}" in said
+
+
+def test_a_run_reports_its_latest_mean_return(runs):
+    """Every episode of this world returns 1, of the other one at most 1 and at least 0."""
+    reports = {}
+    for env in ("ProbeConstant-v0", "ProbeState-v0"):
+        options = {"seeds": 2, "steps": 400, "workers": 1, "checkpoint_steps": 1000, "evaluation_episodes": 2}
+        study = personal.begin(personal.declaration(pg.A2C(), Architecture(), env, **options))
+        reports[env] = []
+        curves = compute(study.blocks()[0], lambda fraction, value: reports[env].append((fraction, value)))  # noqa: B023
+        assert reports[env][-1][0] == 1.0
+    assert {value for _, value in reports["ProbeConstant-v0"]} == {1.0}
+    steps = curves.tables["curves"].groupby("step")["return"].mean()  # one report an update: 128 steps, 2 each
+    assert [value for _, value in reports["ProbeState-v0"]] == pytest.approx(steps.tolist())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT to a process group")
+def test_an_interrupted_run_goes_on_and_gives_the_same_bits(runs, here):
+    options = "--env CartPole-v1 --seeds 2 --steps 16000 --checkpoint-steps 500 --evaluation-episodes 3 --hidden 8"
+    arguments = [sys.executable, "-m", "pgcourse.cli", "train", "a2c", *options.split(), "--name", "stopped"]
+    process = subprocess.Popen(
+        arguments, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not list((runs / "stopped" / ".checkpoints").glob("*.pt")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)  # ends when no process holds the pipes any more
+    assert process.returncode == 130, output + errors
+    assert "pgcourse train --resume stopped" in output
+    assert "Traceback" not in errors
+    study = personal.find("stopped")
+    (block,) = study.blocks()
+    assert block.run_id not in study.store
+    status, said = pgcourse("evaluate", "stopped")
+    assert (status, "stopped is not finished" in said) == (1, True)
+
+    status, said = pgcourse("train", "--resume", "stopped")
+    assert status == 0, said
+    assert "% done" in said
+    resumed = study.store.read(block.run_id).manifest
+    assert resumed["resumed"] == 1
+    store(block, compute(block), replace=True)  # without checkpoints, at one go
+    whole = study.store.read(block.run_id).manifest
+    assert whole["resumed"] == 0
+    assert (resumed["metrics"], resumed["tensors"]) == (whole["metrics"], whole["tensors"])
+
+
+# Errors
+
+
+BAD = {
+    "unknown environment": ("ppo", ["--env", "Pendulm-v1"], ["unknown environment 'Pendulm-v1'", "Pendulum-v1"]),
+    "observation space": ("ppo", ["--env", "odd_worlds:DictObservation-v0"], ["Dict", "FlattenObservation"]),
+    "no time limit": ("ppo", ["--env", "odd_worlds:Endless-v0"], ["no time limit", "max_episode_steps"]),
+    "range": ("ppo", ["--env", "CartPole-v1", "--gamma", "1.5"], ["gamma must be", "at most 1", "got 1.5"]),
+    "NaN": ("a2c", ["--env", "CartPole-v1", "--lr", "nan"], ["lr must be above 0", "got nan"]),
+    "word": ("ppo", ["--env", "CartPole-v1", "--std", "wide"], ["std must be one of global, state, squashed", "wide"]),
+    "minibatches": ("ppo", ["--env", "CartPole-v1", "--minibatches", "7"], ["divide envs · rollout = 256", "got 7"]),
+    "layers": ("ppo", ["--env", "CartPole-v1", "--hidden", "8,x"], ["'8,x' is no list of sizes such as 64,64"]),
+    "empty layer": ("ppo", ["--env", "CartPole-v1", "--hidden", "8,0"], ["hidden must list sizes of 1 or more"]),
+    "type": ("ppo", ["--env", "CartPole-v1", "--epochs", "ten"], ["--epochs", "'ten' is not a valid integer"]),
+    "no seeds": ("ppo", ["--env", "CartPole-v1", "--seeds", "0"], ["--seeds", "0 is not in the range"]),
+    "workers": ("ppo", ["--env", "CartPole-v1", "--workers", "4"], ["10 seeds", "take one of 1, 2, 5, 10 workers"]),
+    "large": ("ppo", ["--env", "CartPole-v1", "--hidden", "600,600"], ["θ of one seed takes", "--hidden"]),
+    "many": ("ppo", ["--env", "CartPole-v1", "--seeds", "80"], ["θ of 80 seeds takes", "--workers 2"]),
+    "actions": ("dqn", ["--env", "Arm6-v0", "--bins", "9"], ["9^6 = 531,441 actions", "Take fewer bins"]),
+    "no such option": ("a2c", ["--env", "CartPole-v1", "--epochs", "3"], ["No such option", "--epochs"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_mistake_is_named_with_its_remedy_before_anything_is_computed(declared, runs, case):
+    algorithm, options, said = BAD[case]
+    status, output = pgcourse("train", algorithm, *options)
+    assert status in (1, 2)
+    for words in said:
+        assert words in output
+    assert "Traceback" not in output
+    assert not declared
+    assert not list(runs.glob("*"))
+
+
+def test_the_remedies_help(declared):
+    options = ["--env", "CartPole-v1", "--seeds", "80", "--workers", "2"]
+    assert pgcourse("train", "ppo", *options)[0] == 0
+    assert pgcourse("train", "ppo", "--env", "CartPole-v1", "--hidden", "400,400", "--seeds", "1")[0] == 0
+
+
+def test_a_world_that_returns_nan_is_named_by_the_process_that_trains(runs):
+    status, output = pgcourse("train", "ppo", "--env", "odd_worlds:NaNReward-v0", *FEW)
+    assert status == 1
+    assert "NaNReward-v0 returned a reward that is NaN or infinite" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("world", ["NaNReward", "NaNObservation"])
+def test_a_world_that_returns_nan_is_named(runs, here, world):
+    status, output = pgcourse("train", "ppo", "--env", f"odd_worlds:{world}-v0", "--name", "odd", *FEW)
+    assert status == 1
+    assert f"{world}-v0 returned a {world.removeprefix('NaN').lower()} that is NaN or infinite" in output
+    assert "Traceback" not in output
+    status, output = pgcourse("evaluate", "odd")
+    assert (status, "`pgcourse train --resume odd` goes on" in output) == (1, True)
+
+
+def test_training_that_diverges_says_so(runs, here):
+    status, output = pgcourse("train", "a2c", "--env", "CartPole-v1", "--lr", "3e38", *FEW)
+    assert status == 1
+    assert "is NaN or infinite" in output
+    assert "lower the learning rate" in output
+    assert "Traceback" not in output
+
+
+def test_an_error_of_another_kind_is_shown_whole():
+    def chained(*errors: str) -> str:
+        return "\n\nanother exception occurred:\n\n".join(
+            f"Traceback (most recent call last):\n  File x\n{error}" for error in errors
+        )
+
+    for errors in (["KeyError: 'x'"], ["ValueError: first", "KeyError: 'x'"]):
+        assert console._reason(chained(*errors)) == chained(*errors)
+    assert console._reason(chained("ValueError: first", "ValueError: too\nlong")) == "too\nlong"
+    assert console._reason("its process ended with exit code -9") == "its process ended with exit code -9"
+
+
+def test_a_damaged_record_is_not_used(kept, tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copytree(kept.folder, tmp_path / "runs" / NAME)
+    monkeypatch.setenv("PGCOURSE_RUNS", str(tmp_path / "runs"))
+    (block,) = kept.blocks()
+    folder = tmp_path / "runs" / NAME / block.run_id
+    (folder / "curves.csv").write_text("seed\n", encoding="utf-8")
+    for command_ in (["train", "--resume", NAME], ["evaluate", NAME]):
+        status, output = pgcourse(*command_)
+        assert status == 1
+        assert str(folder) in output
+        assert "curves.csv differs from its digest" in output
+        assert f"delete that folder, then: pgcourse train --resume {NAME}" in output
+
+
+@pytest.mark.parametrize("command_", [["train", "--resume"], ["evaluate"], ["watch"]])
+def test_an_unknown_run_is_named_with_the_nearest(kept, command_):
+    status, output = pgcourse(*command_, NAME[:-1] + "2")
+    assert status == 1
+    assert f"{NAME[:-1]}2" in output
+    assert f"did you mean {NAME}?" in output
+
+
+def test_resume_takes_a_run_as_it_was_begun(kept):
+    status, output = pgcourse("train", "--resume", NAME, "ppo", "--env", "CartPole-v1")
+    assert (status, "without an algorithm" in output) == (2, True)
+
+
+# Evaluation
+
+
+def test_evaluation_plays_the_kept_policies(kept):
+    """Sampled, in as many episodes, it is the evaluation in the record; otherwise what `pg.evaluate` gives."""
+    (sampled,) = document("evaluate", NAME, "--episodes", "4")["evaluations"]
+    recorded = personal.results(kept).evaluations
+    assert [row["mean_return"] for row in sampled["seeds"]] == recorded["mean_return"].tolist()
+    assert [row["sd"] for row in sampled["seeds"]] == pytest.approx(recorded["sd"].tolist())
+    assert sampled["actions"] == "sampled"
+    low, high = sampled["interval"]
+    assert (low + high) / 2 == pytest.approx(sampled["mean_return"]) == pytest.approx(recorded["mean_return"].mean())
+
+    (best,) = document("evaluate", NAME, "--episodes", "5", "--deterministic")["evaluations"]
+    played = pg.evaluate(personal.policy(NAME), 5, deterministic=True).groupby("seed")["length"].mean()
+    assert [row["length"] for row in best["seeds"]] == played.tolist()
+    assert best["actions"] == "mode"
+
+
+def test_the_table_says_which_actions(kept):
+    status, output = pgcourse("evaluate", NAME, "--episodes", "2")
+    assert status == 0
+    assert "actions sampled, as in training" in output
+    assert "2 episodes of each seed" in output
+    assert "mean return over 3 seeds" in output
+    status, output = pgcourse("evaluate", NAME, "--episodes", "1", "--deterministic")
+    assert status == 0
+    assert "the most probable action" in output
+
+
+def test_studies_that_keep_their_policies_are_evaluated(runs, declare):
+    text = (Path(__file__).parent / "small_study.py").read_text(encoding="utf-8").split('"""')[3]
+    declare(text=text.replace("seeds = 4", "seeds = 2"))
+    for block in Study.read("small").blocks():
+        store(block, compute(block))
+    both = document("evaluate", "small", "--episodes", "3")["evaluations"]
+    assert [each["name"] for each in both] == ["small/plain", "small/critic"]
+    assert document("evaluate", "small/critic", "--episodes", "3")["evaluations"] == both[1:]
+    status, output = pgcourse("watch", "small")
+    assert (status, "choose one of 'small/plain', 'small/critic'" in output) == (1, True)
+    status, output = pgcourse("evaluate", "small/actor")
+    assert (status, "it has plain, critic" in output) == (1, True)
+    declare(text=text.replace("seeds = 4", "seeds = 2").replace("keep_policies = true", ""))
+    for block in Study.read("small").blocks():
+        store(block, compute(block), replace=True)
+    status, output = pgcourse("evaluate", "small")
+    assert (status, "keep_policies = true" in output) == (1, True)

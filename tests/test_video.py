@@ -1,0 +1,220 @@
+"""Episodes as pictures: what is drawn is what happens; and `pgcourse watch`."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+import pgcourse as pg
+from pgcourse import video
+from pgcourse.algorithms import Architecture, TrainedPolicy
+from pgcourse.cli import main
+from pgcourse.core import Streams
+from pgcourse.envs import Arm, GymnasiumEnv
+from pgcourse.lab import compute, personal, store
+
+
+def untrained(env, seeds=2) -> TrainedPolicy:
+    policy = Architecture((8,)).policy(pg.make(env))
+    return TrainedPolicy(policy, policy.init(Streams(seeds)), tuple(range(seeds)), env)
+
+
+def near(picture, color):
+    """[row, column] of all pixels that have this colour."""
+    rgb = np.array(to_rgb(color)) * 255
+    return np.argwhere(np.abs(picture.astype(float) - rgb).max(-1) < 8)
+
+
+@pytest.mark.parametrize(
+    "env", ["CartPole-v1", "Pendulum-v1", "gymnasium:CartPole-v1", "Arm3-v0", "MinAtar/Breakout-v1"]
+)
+def test_a_film_has_its_worlds_pace(env):
+    trained = untrained(env)
+    scene = video.stage(env)
+    film = video.film(trained, seed=1, episodes=2)
+    assert film.fps <= video.FPS
+    every = scene.fps / film.fps
+    assert every == int(every)
+    assert film.fps * (every + 1) > scene.fps  # no fewer pictures than they have to be
+    assert len(film.returns) == 2
+    assert len({frame.shape for frame in film.frames}) == 1
+    assert any((film.frames[0] != frame).any() for frame in film.frames[1:])  # it moves
+    if "CartPole" in env:  # whose return is its length
+        assert len(film.frames) == math.ceil(sum(film.returns) / every)
+    assert video.film(trained, seed=1, episodes=2).returns == film.returns
+
+
+def test_a_film_shows_the_seed_that_was_asked_for():
+    trained = untrained("CartPole-v1")
+    left = TrainedPolicy(trained.policy, trained.theta.clone(), (3, 4), trained.env)
+    left.theta[1, -1] = -100.0  # the last bias, that of a push to the right
+    (fallen,) = video.film(left, seed=4, deterministic=True).returns
+    assert fallen < 12  # pushed to the left only
+    with pytest.raises(ValueError, match="no seed 0; there are 3, 4"):
+        video.film(left, seed=0)
+    with pytest.raises(ValueError, match="episodes must be 1 or more, got 0"):
+        video.film(left, episodes=0)
+
+
+def test_the_arm_is_where_its_state_says():
+    world = Arm(joints=3)
+    world.reset(Streams(1))
+    state = torch.tensor([0.3, 1.9, 2.6, 0.0, 0.0, 0.0, -0.5, -0.7])
+    picture = video.arm(world, state, size=200)
+
+    def pixel(point):
+        return [100 - 200 * float(point[1]) / 2.2, 100 + 200 * float(point[0]) / 2.2]
+
+    target = near(picture, video.PALETTE[2])
+    assert target.mean(0) == pytest.approx(pixel(state[-2:]), abs=1.0)
+    blue = near(picture, video.PALETTE[1])
+    for point in (torch.zeros(2), world.tip(state[:3]), world.skeleton(state[:3])[1]):
+        assert np.abs(blue - pixel(point)).max(1).min() <= 1
+    low, high = blue.min(0), blue.max(0)
+    ends = np.array([pixel(joint) for joint in world.skeleton(state[:3])])
+    assert np.all(low >= ends.min(0) - 6)
+    assert np.all(high <= ends.max(0) + 6)
+
+
+def test_cells_have_the_colour_of_their_channel():
+    obs = torch.zeros(4, 10, 10)
+    obs[0, 9, 4] = obs[1, 3, 0] = obs[3, 1, :] = 1.0
+    obs[2, 9, 4] = 1.0  # behind the first channel
+    picture = video.cells(obs, size=5)
+    assert picture.shape == (50, 50, 3)
+    for channel, row, column in ((0, 9, 4), (1, 3, 0), (3, 1, 7)):
+        found = {tuple(each) for each in near(picture, video.PALETTE[channel + 1])}
+        assert {(5 * row + i, 5 * column + j) for i in range(5) for j in range(5)} <= found
+    assert len(near(picture, video.PALETTE[3])) == 0
+    assert len(near(picture, "white")) == 50 * 50 - 25 * 12
+
+
+def test_a_gif_keeps_time_and_fits():
+    rng = np.random.default_rng(3)
+    frames = [rng.integers(0, 256, (60, 80, 3), np.uint8) for _ in range(20)]
+    film = video.Film(frames, 15.0, [0.0])
+    large = video.gif(film)
+    image = Image.open(io.BytesIO(large))
+    assert (image.format, image.n_frames, image.size, image.info["loop"]) == ("GIF", 20, (80, 60), 0)
+    starts = 0
+    for k in range(19):
+        image.seek(k)
+        starts += image.info["duration"]
+        assert starts == pytest.approx(1000 * (k + 1) / 15.0, abs=5)
+    small = video.gif(film, len(large) // 2)
+    assert len(small) <= len(large) // 2
+    assert Image.open(io.BytesIO(small)).width < 80
+    with pytest.raises(ValueError, match="20 pictures do not fit into 2,000 bytes"):
+        video.gif(film, 2000)
+
+
+def test_copies_are_drawn_as_gymnasium_draws_them():
+    with GymnasiumEnv("CartPole-v1", 2, render_mode="rgb_array") as world:
+        with pytest.raises(RuntimeError, match="call reset"):
+            world.render()
+        world.reset(Streams(3))
+        pictures = world.render()
+        assert [picture.shape for picture in pictures] == [(400, 600, 3)] * 6
+        for _ in range(5):
+            world.step(torch.tensor([[0, 0], [1, 1], [0, 1]]), torch.empty(0))
+        moved = world.render()
+
+    def cart(picture):
+        return near(picture, "black")[:, 1].mean()
+
+    for k, push in enumerate((-1, -1, 1, 1, -1, 1)):
+        assert np.sign(cart(moved[k]) - cart(pictures[k])) == push
+
+
+# The command
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run, barely trained, of the world that is asked for: `run("CartPole-v1")` gives its name."""
+    monkeypatch.setenv("PGCOURSE_RUNS", str(tmp_path))
+    options = {"seeds": 2, "steps": 100, "workers": 1, "checkpoint_steps": 1000, "evaluation_episodes": 2}
+
+    def begin(env: str) -> str:
+        algorithm = pg.PPO(envs=2, rollout=8, epochs=1)
+        study = personal.begin(personal.declaration(algorithm, Architecture((8,)), env, **options))
+        (block,) = study.blocks()
+        store(block, compute(block))
+        return study.name
+
+    return begin
+
+
+def watch(*arguments):
+    result = CliRunner().invoke(main, ["watch", *map(str, arguments)], env={"COLUMNS": "200"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result.exit_code, result.output
+
+
+def test_watch_writes_a_gif(run, tmp_path):
+    name = run("CartPole-v1")
+    status, output = watch(name, "--seed", 1)
+    assert status == 0
+    path = tmp_path / name / "seed-1.gif"
+    assert str(path) in output
+    (expected,) = video.film(personal.policy(name), 1).returns
+    assert f"return: {expected:g}" in output
+    with Image.open(path) as image:
+        assert (image.format, image.width) == ("GIF", video.WIDTH)
+    status, output = watch(
+        name, "--deterministic", "--episodes", 3, "--out", tmp_path / "mine.gif", "--most-bytes", 20000
+    )
+    assert status == 0
+    assert "returns: " in output
+    assert 0 < (tmp_path / "mine.gif").stat().st_size <= 20000
+    assert personal.results(personal.find(name))  # the pictures are no records
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ("GridWorld-v0", "GridWorld-v0 cannot be drawn; what can: Gymnasium's environments"),
+        ("odd_worlds:Untold-v0", "names no render mode 'rgb_array'"),
+        ("odd_worlds:Odd-v0", "cannot be drawn on this machine (RuntimeError: no graphics library)"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(run, monkeypatch, env, said):
+    monkeypatch.syspath_prepend("tests/lab")
+    name = run(env)
+    status, output = watch(name)
+    assert status == 1
+    assert said in output
+
+
+def test_mistakes_are_named(run, monkeypatch):
+    name = run("CartPole-v1")
+    for display in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(display, raising=False)
+    monkeypatch.setattr(video.sys, "platform", "linux")
+    for arguments, said in (
+        (["--seed", 5], "no seed 5; there are 0, 1"),
+        (["--out", "film.mp4"], "must end in .gif"),
+        (["--window", "--out", "film.gif"], "leave out --out"),
+        (["--window"], "no display for a window; leave out --window"),
+        (["--most-bytes", 100], "do not fit into 100 bytes"),
+    ):
+        status, output = watch(name, *arguments)
+        assert status in (1, 2)
+        assert said in output
+    status, output = watch(run("Arm1-v0"), "--window")
+    assert (status, "Arm1-v0 has no window" in output) == (1, True)
+
+
+def test_a_window_shows_the_same_episode(run, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    name = run("CartPole-v1")
+    status, output = watch(name, "--window")
+    assert status == 0
+    (expected,) = video.film(personal.policy(name)).returns
+    assert output == f"return: {expected:g}\n"
