@@ -2,6 +2,7 @@
 
 from pgcourse.plots import style
 from pgcourse.plots.advantage import sweet_spots, value_against_time_limit
+from pgcourse.plots.continuous import action_densities, bins_against_joints, reaches
 from pgcourse.plots.curves import learning_curve_grid, learning_curves
 from pgcourse.plots.dives import animate_dives, dives, spread_over_updates
 from pgcourse.plots.estimators import (
@@ -31,11 +32,13 @@ from pgcourse.plots.trust import gradient_paths, one_step_too_far, penalties, po
 style.use()
 
 __all__ = [
+    "action_densities",
     "aggregates",
     "agreement",
     "angles",
     "animate_dives",
     "ascents",
+    "bins_against_joints",
     "credit",
     "curl",
     "differences",
@@ -57,6 +60,7 @@ __all__ = [
     "performance_profile",
     "policy_balls",
     "power_laws",
+    "reaches",
     "residuals",
     "simplex_field",
     "slope",
