@@ -15,6 +15,7 @@ from pgcourse.plots.estimators import (
 )
 from pgcourse.plots.noise import agreement
 from pgcourse.plots.policies import histograms, over_updates, power_laws, simplex_field, slope
+from pgcourse.plots.ppo import against_passes, clip_cases, details
 from pgcourse.plots.scores import aggregates, performance_profile
 from pgcourse.plots.seeds import papers, spread_of_choices
 from pgcourse.plots.theorem import (
@@ -33,14 +34,17 @@ style.use()
 
 __all__ = [
     "action_densities",
+    "against_passes",
     "aggregates",
     "agreement",
     "angles",
     "animate_dives",
     "ascents",
     "bins_against_joints",
+    "clip_cases",
     "credit",
     "curl",
+    "details",
     "differences",
     "dives",
     "error_against_batch_size",

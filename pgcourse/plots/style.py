@@ -17,6 +17,8 @@ COLORS = {
     "REINFORCE": BLUE,
     "A2C": VERMILION,
     "TRPO": GREEN,
+    "PPO": ORANGE,
+    "PPO, KL penalty": SKY,
     "natural gradient": PURPLE,
     "no baseline": GREY,
     "whole return": BLACK,

@@ -1,0 +1,87 @@
+"""The clip, how far an update goes, and what the details of an implementation are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from pgcourse.plots import style
+
+
+def clip_cases(clip: float = 0.2) -> list[Axes]:
+    """The clipped surrogate of one sample against its ratio, for an advantage of 1 and of -1."""
+    panels = plt.subplots(1, 2, figsize=(7.2, 3.0), sharey=True)[1]
+    ratio = np.linspace(0, 2, 401)
+    for ax, advantage in zip(panels, (1.0, -1.0), strict=True):
+        plain, clipped = ratio * advantage, np.clip(ratio, 1 - clip, 1 + clip) * advantage
+        flat = ratio > 1 + clip if advantage > 0 else ratio < 1 - clip
+        ax.plot(ratio, plain, color=style.GREY, lw=1.2, ls="--")
+        ax.plot(ratio, np.minimum(plain, clipped), color=style.BLUE, lw=2.2)
+        ax.fill_between(ratio, -2.2, 2.2, where=flat, color=style.VERMILION, alpha=0.10, lw=0)
+        ax.plot(1, advantage, "o", color=style.BLACK, ms=5)
+        ax.annotate("r A", (0.3, 0.3 * advantage), (4, 8 * advantage), textcoords="offset points", color=style.GREY)
+        ax.set(xlabel="ratio r", title=f"A = {advantage:+g}", ylim=(-2.2, 2.2))
+        middle = (1 + clip + 2) / 2 if advantage > 0 else (1 - clip) / 2
+        ax.text(middle, -1.9 * advantage, "no gradient", color=style.VERMILION, ha="center", va="center", fontsize=9)
+    panels[0].set_ylabel("min( r A, clip(r) A )")
+    return list(panels)
+
+
+def against_passes(
+    runs: Mapping[str, ArrayLike], ylabel: str, *, target: float | None = None, logarithmic: bool = False
+) -> Axes:
+    """What each pass over one rollout adds: {name: [seed, pass]}, seeds as thin lines under their mean."""
+    ax = style.axes()
+    color = style.colors(runs)
+    for name, given in runs.items():
+        values = np.asarray(given, dtype=float)
+        passes = np.arange(values.shape[1])
+        ax.plot(passes, values.T, color=color[name], lw=0.5, alpha=0.35)
+        ax.plot(passes, values.mean(0), color=color[name], lw=2)
+        ax.annotate(name, (passes[-1], values.mean(0)[-1]), (4, 0), textcoords="offset points", color=color[name],
+                    va="center", fontsize=9)  # fmt: skip
+    if target is not None:
+        ax.axhline(target, color=style.BLACK, lw=0.8, ls="--", zorder=0)
+    if logarithmic:
+        ax.set_yscale("symlog", linthresh=1e-3)
+    ax.set(xlabel="passes over the rollout", ylabel=ylabel)
+    ax.margins(x=0.0)
+    ax.set_xlim(right=passes[-1] * 1.3)
+    style.note(ax, f"{len(values)} seeds, each a thin line; thick: their mean")
+    return ax
+
+
+def details(panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]], xlabel: str) -> list[Axes]:
+    """What changing one detail does: {environment: {detail: (with the change, without)}}, one value a seed.
+
+    A dot is the difference of means; the thick line its 95 % interval (Welch), the thin one with Bonferroni's
+    correction for all comparisons shown. Coloured is what is clear of zero even then. Panels share their rows: a detail
+    that one of them lacks stays empty there.
+    """
+    names = list(dict.fromkeys(name for pairs in panels.values() for name in pairs))
+    comparisons = sum(map(len, panels.values()))
+    figure, grid = plt.subplots(1, len(panels), figsize=(8.2, 0.9 + 0.27 * len(names)), sharey=True, squeeze=False)
+    rows = {name: row for row, name in enumerate(reversed(names))}
+    for ax, (title, pairs) in zip(grid[0], panels.items(), strict=True):
+        for name, (a, b) in pairs.items():
+            a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+            test = stats.ttest_ind(a, b, equal_var=False)
+            thick, thin = test.confidence_interval(0.95), test.confidence_interval(1 - 0.05 / comparisons)
+            color = style.GREY if thin.low <= 0 <= thin.high else style.BLUE if thin.low > 0 else style.VERMILION
+            ax.plot(thin, [rows[name]] * 2, color=color, lw=0.9)
+            ax.plot(thick, [rows[name]] * 2, color=color, lw=2.6)
+            ax.plot(a.mean() - b.mean(), rows[name], "o", color=color, ms=4)
+        ax.axvline(0, color=style.BLACK, lw=0.8, ls="--")
+        ax.grid(axis="y", visible=False)
+        ax.set(title=title, ylim=(-0.6, len(names) - 0.4))
+    grid[0, 0].set_yticks(list(rows.values()), list(rows))
+    figure.supxlabel(xlabel, fontsize=9)
+    seeds = sorted({np.size(sample) for pairs in panels.values() for pair in pairs.values() for sample in pair})
+    note = f"{' or '.join(map(str, seeds))} seeds each; thick: 95 %; thin: 95 % for all {comparisons} together"
+    style.note(grid[0, -1], note)
+    return list(grid[0])
