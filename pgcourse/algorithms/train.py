@@ -135,8 +135,9 @@ def training(
             ends = Episodes.start(len(streams), world.envs)
         else:
             batch, obs = rollout(learner.policy, learner.theta, world, obs, algorithm.rollout, noise)
-        if not batch.reward.where(batch.mask, 0.0).isfinite().all():
-            raise FloatingPointError(f"{world.name} gave a reward that is NaN or infinite in iteration {number}")
+        for name, given in (("an observation", batch.obs), ("a reward", batch.reward)):
+            if not given[batch.mask].isfinite().all():
+                raise FloatingPointError(f"{world.name} gave {name} that is NaN or infinite in iteration {number}")
         ends, (count, total_return, total_length) = ends.follow(batch)
         metrics = algorithm.update(learner, batch, min(1.0, done_steps.min().item() / steps), noise.child("update"))
         learner.observe(batch)  # now, so that the policy that acted is the one that the update began with
