@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,8 +24,8 @@ def clip_cases(clip: float = 0.2) -> list[Axes]:
         ax.plot(ratio, np.minimum(plain, clipped), color=style.BLUE, lw=2.2)
         ax.fill_between(ratio, -2.2, 2.2, where=flat, color=style.VERMILION, alpha=0.10, lw=0)
         ax.plot(1, advantage, "o", color=style.BLACK, ms=5)
-        ax.annotate("r A", (0.3, 0.3 * advantage), (4, 8 * advantage), textcoords="offset points", color=style.GREY)
-        ax.set(xlabel="ratio r", title=f"A = {advantage:+g}", ylim=(-2.2, 2.2))
+        ax.text(*((1.65, 1.85) if advantage > 0 else (0.12, 0.1)), "r A", color=style.GREY)
+        ax.set(xlabel="ratio r", title=f"A = {'+' if advantage > 0 else '−'}1", ylim=(-2.2, 2.2))
         middle = (1 + clip + 2) / 2 if advantage > 0 else (1 - clip) / 2
         ax.text(middle, -1.9 * advantage, "no gradient", color=style.VERMILION, ha="center", va="center", fontsize=9)
     panels[0].set_ylabel("min( r A, clip(r) A )")
@@ -50,8 +50,7 @@ def against_passes(
     if logarithmic:
         ax.set_yscale("symlog", linthresh=1e-3)
     ax.set(xlabel="passes over the rollout", ylabel=ylabel)
-    ax.margins(x=0.0)
-    ax.set_xlim(right=passes[-1] * 1.3)
+    ax.margins(x=0)
     style.note(ax, f"{len(values)} seeds, each a thin line; thick: their mean")
     return ax
 
@@ -63,7 +62,7 @@ def details(panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]], xla
     correction for all comparisons shown. Coloured is what is clear of zero even then. Panels share their rows: a detail
     that one of them lacks stays empty there.
     """
-    names = list(dict.fromkeys(name for pairs in panels.values() for name in pairs))
+    names = _merged(panels.values())
     comparisons = sum(map(len, panels.values()))
     figure, grid = plt.subplots(1, len(panels), figsize=(8.2, 0.9 + 0.27 * len(names)), sharey=True, squeeze=False)
     rows = {name: row for row, name in enumerate(reversed(names))}
@@ -80,8 +79,19 @@ def details(panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]], xla
         ax.grid(axis="y", visible=False)
         ax.set(title=title, ylim=(-0.6, len(names) - 0.4))
     grid[0, 0].set_yticks(list(rows.values()), list(rows))
-    figure.supxlabel(xlabel, fontsize=9)
     seeds = sorted({np.size(sample) for pairs in panels.values() for pair in pairs.values() for sample in pair})
     note = f"{' or '.join(map(str, seeds))} seeds each; thick: 95 %; thin: 95 % for all {comparisons} together"
-    style.note(grid[0, -1], note)
+    figure.supxlabel(f"{xlabel}\n{note}", fontsize=9)
     return list(grid[0])
+
+
+def _merged(lists: Iterable[Iterable[str]]) -> list[str]:
+    """All names once, each as far as possible behind the one that it follows in its own list."""
+    merged: list[str] = []
+    for names in lists:
+        last = -1
+        for name in names:
+            if name not in merged:
+                merged.insert(last + 1, name)
+            last = merged.index(name)
+    return merged

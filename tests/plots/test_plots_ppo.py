@@ -26,15 +26,16 @@ def test_details_show_welch_intervals_and_colour_what_is_clear_after_bonferroni(
     rng = np.random.default_rng(1)
     base = rng.normal(0, 1, 10)
     pairs = {"better": (base + 5, base), "worse": (base - 5, base), "nothing": (rng.normal(0, 1, 10), base)}
-    alone, other = plots.details({"here": pairs, "there": {"nothing": pairs["nothing"]}}, "change")
-    assert [label.get_text() for label in alone.get_yticklabels()] == ["nothing", "worse", "better"]
+    there = {"worse": pairs["worse"], "only there": pairs["nothing"]}
+    alone, other = plots.details({"here": pairs, "there": there}, "change")
+    assert [label.get_text() for label in alone.get_yticklabels()] == ["nothing", "only there", "worse", "better"]
     clear = stats.ttest_ind(*pairs["better"], equal_var=False)
     for color, name in ((style.BLUE, "better"), (style.VERMILION, "worse"), (style.GREY, "nothing")):
         thin, thick, dot = drawn(alone, color)
         assert dot.get_xdata() == pytest.approx(np.mean(pairs[name][0]) - np.mean(pairs[name][1]))
         assert thin.get_xdata()[0] < thick.get_xdata()[0] < dot.get_xdata()[0] < thick.get_xdata()[1]
     thin = drawn(alone, style.BLUE)[0]
-    np.testing.assert_allclose(thin.get_xdata(), clear.confidence_interval(1 - 0.05 / 4))
+    np.testing.assert_allclose(thin.get_xdata(), clear.confidence_interval(1 - 0.05 / 5))
     assert len(drawn(other, style.GREY)) == 3
 
 
