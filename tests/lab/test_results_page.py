@@ -1,6 +1,5 @@
 """results/README.md describes the committed records: every column, file and key."""
 
-import inspect
 import json
 import re
 from pathlib import Path
@@ -19,8 +18,9 @@ NAMED = set(re.findall(r"`(\w+)`", PAGE))
 def test_what_a_record_holds_is_on_the_page(name):
     results = load(name)
     for variant, records in results.records.items():
-        metrics = inspect.getdoc(type(results.study.variants[variant].algorithm))
-        metrics = set(re.findall(r"`(\w+)`", metrics[metrics.index("Metrics") :]))
+        kind = type(results.study.variants[variant].algorithm)
+        page = "\n".join(each.__doc__ for each in kind.__mro__[:-1])  # of what it derives from, too
+        metrics = set(re.findall(r"`(\w+)`", page[page.index("Metrics") :]))
         for record in records:
             assert set(record.manifest) <= NAMED
             for table in record.tables.values():
