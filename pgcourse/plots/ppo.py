@@ -42,15 +42,14 @@ def against_passes(
         values = np.asarray(given, dtype=float)
         passes = np.arange(values.shape[1])
         ax.plot(passes, values.T, color=color[name], lw=0.5, alpha=0.35)
-        ax.plot(passes, values.mean(0), color=color[name], lw=2)
-        ax.annotate(name, (passes[-1], values.mean(0)[-1]), (4, 0), textcoords="offset points", color=color[name],
-                    va="center", fontsize=9)  # fmt: skip
+        ax.plot(passes, values.mean(0), color=color[name], lw=2, label=name)
     if target is not None:
         ax.axhline(target, color=style.BLACK, lw=0.8, ls="--", zorder=0)
     if logarithmic:
         ax.set_yscale("symlog", linthresh=1e-3)
     ax.set(xlabel="passes over the rollout", ylabel=ylabel)
     ax.margins(x=0)
+    ax.legend(loc="lower right")
     style.note(ax, f"{len(values)} seeds, each a thin line; thick: their mean")
     return ax
 
