@@ -136,8 +136,10 @@ def training(
         else:
             batch, obs = rollout(learner.policy, learner.theta, world, obs, algorithm.rollout, noise)
         for name, given in (("an observation", batch.obs), ("a reward", batch.reward)):
-            if not given[batch.mask].isfinite().all():
-                raise FloatingPointError(f"{world.name} gave {name} that is NaN or infinite in iteration {number}")
+            if not (fine := given.isfinite()).all() and (seeds_hit := _seeds_with(~fine, batch, streams.seeds)):
+                raise FloatingPointError(
+                    f"{world.name} gave {name} that is NaN or infinite in iteration {number}, to seeds {seeds_hit}"
+                )
         ends, (count, total_return, total_length) = ends.follow(batch)
         metrics = algorithm.update(learner, batch, min(1.0, done_steps.min().item() / steps), noise.child("update"))
         learner.observe(batch)  # now, so that the policy that acted is the one that the update began with
@@ -155,6 +157,12 @@ def training(
         yield Iteration(
             number - 1, done_steps, trained_now, count, total_return, total_length, metrics, trained, checkpoint
         )
+
+
+def _seeds_with(fault: Tensor, batch: Trajectory, seeds: tuple[int, ...]) -> list[int]:
+    """The seeds that a fault [seed, time, env, ...] has hit in a step that was played."""
+    hit = (fault.flatten(3).any(-1) if fault.ndim > 3 else fault) & batch.mask
+    return [seed for seed, one in zip(seeds, hit.flatten(1).any(1).tolist(), strict=True) if one]
 
 
 def train(

@@ -18,7 +18,7 @@ class Killed(Exception):
 def killed_at(fraction: float):
     """A progress report that ends the run, as far as Python can, once it has come so far."""
 
-    def report(done: float) -> None:
+    def report(done: float, value: float | None = None) -> None:
         if done > fraction:
             raise Killed
 
@@ -64,7 +64,7 @@ def test_a_run_stopped_twice_is_the_run_that_was_not(block):
 def test_what_is_resumed_is_not_computed_again(block):
     kept = stopped(block)
     seen = []
-    compute(block, seen.append, kept)
+    compute(block, lambda done, value=None: seen.append(done), kept)
     saved = kept.load(block.run_id)
     assert min(seen) > 130 / 600
     assert saved.resumed == 1
