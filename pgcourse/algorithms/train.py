@@ -237,9 +237,10 @@ class Curves:
             }
         )
 
-    def iterations(self) -> dict[str, Tensor]:
-        """Everything added so far, each [seed, iteration]: with it another `Curves` goes on where this one is."""
-        return {name: torch.stack([row[name] for row in self.rows], 1) for name in self.rows[0]}
+    def iterations(self, stop: int | None = None) -> dict[str, Tensor]:
+        """All that was added, or its first `stop`, each [seed, iteration]: another `Curves` goes on from it."""
+        rows = self.rows[:stop]
+        return {name: torch.stack([row[name] for row in rows], 1) for name in rows[0]}
 
     def frame(self, seeds: Iterable[int]) -> pd.DataFrame:
         columns = {name: column.flatten().numpy() for name, column in self.iterations().items()}

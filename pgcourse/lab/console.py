@@ -212,7 +212,7 @@ def follow(
     done = [0.0] * len(names)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     clocks = (TimeElapsedColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, *clocks, console=console, refresh_per_second=2)  # ten outweigh all bookkeeping
+    progress = Progress(*columns, *clocks, console=console, refresh_per_second=1)  # ten outweigh all bookkeeping
     with progress, closing(events):
         whole = progress.add_task(overall, total=sum(sizes))
         bars: dict[int, TaskID] = {}

@@ -19,6 +19,9 @@ from pgcourse.lab.records import Record
 from pgcourse.lab.studies import Block
 
 PREFIX = 16  # a record holds every number of so many iterations, to be compared with those of a repetition
+# A repetition ends before that where every seed has seen so many steps, but not before so many iterations: large
+# batches would take most of the time, and tell no more.
+REPEATED_STEPS, REPEATED_ITERATIONS = 10_000, 4
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ def store(block: Block, computed: Computed, checkpoints: Checkpoints | None = No
     return record
 
 
-def compute_prefix(block: Block, iterations: int = PREFIX) -> pd.DataFrame:
-    """The `prefix` table of a run's record, by training for as many iterations only. Errors as `compute`."""
+def compute_prefix(block: Block) -> pd.DataFrame:
+    """The `prefix` table of a run's record or its first rows, by training no longer than that. Errors as `compute`."""
     study = block.study
     curves = Curves(study.steps)
     for iteration in training(
@@ -105,7 +108,8 @@ def compute_prefix(block: Block, iterations: int = PREFIX) -> pd.DataFrame:
         restart_every=study.checkpoint_steps,
     ):
         curves.add(iteration)
-        if iteration.number + 1 == iterations:
+        done = iteration.number + 1
+        if done == PREFIX or (done >= REPEATED_ITERATIONS and iteration.steps.min() >= REPEATED_STEPS):
             break
     return prefix(curves, block.seeds)
 
@@ -115,7 +119,7 @@ def prefix(curves: Curves, seeds: tuple[int, ...]) -> pd.DataFrame:
 
     `return` and `length` are summed over the episodes that ended in the iteration.
     """
-    columns = {name: column[:, :PREFIX] for name, column in curves.iterations().items()}
+    columns = curves.iterations(PREFIX)
     columns["active"] = columns["active"].int()
     count = columns["step"].shape[1]
     index = pd.MultiIndex.from_product([seeds, range(1, count + 1)], names=["seed", "iteration"])

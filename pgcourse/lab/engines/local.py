@@ -22,7 +22,7 @@ import torch
 
 from pgcourse.lab.engines.events import Done, Event, Failed, Progress, Task
 
-REPORT_EVERY = 0.2  # seconds between two reports of a task's progress
+REPORT_EVERY = 0.5  # seconds between two reports of a task's progress
 
 
 def local(function: Task, arguments: Sequence[Any], workers: int | None = None) -> Generator[Event, None, None]:
