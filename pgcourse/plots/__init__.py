@@ -15,7 +15,7 @@ from pgcourse.plots.estimators import (
 )
 from pgcourse.plots.noise import agreement
 from pgcourse.plots.policies import histograms, over_updates, power_laws, simplex_field, slope
-from pgcourse.plots.ppo import against_passes, clip_cases, details
+from pgcourse.plots.ppo import against_passes, clip_cases, details, film_strips
 from pgcourse.plots.scores import aggregates, performance_profile
 from pgcourse.plots.seeds import papers, spread_of_choices
 from pgcourse.plots.theorem import (
@@ -48,6 +48,7 @@ __all__ = [
     "differences",
     "dives",
     "error_against_batch_size",
+    "film_strips",
     "gradient_by_sampling",
     "gradient_paths",
     "grid_policies",

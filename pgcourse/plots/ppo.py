@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -82,6 +82,19 @@ def details(panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]], xla
     note = f"{' or '.join(map(str, seeds))} seeds each; thick: 95 %; thin: 95 % for all {comparisons} together"
     figure.supxlabel(f"{xlabel}\n{note}", fontsize=9)
     return list(grid[0])
+
+
+def film_strips(films: Mapping[str, Sequence[ArrayLike]], pictures: int = 8) -> list[Axes]:
+    """A row for each film [height, width, 3]: pictures from its first to its last, with their numbers."""
+    panels = plt.subplots(len(films), pictures, figsize=(8.4, 1.25 * len(films) + 0.2), squeeze=False)[1]
+    for row, (name, frames) in zip(panels, films.items(), strict=True):
+        for ax, t in zip(row, np.linspace(0, len(frames) - 1, pictures).round().astype(int), strict=True):
+            ax.imshow(frames[t], interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            ax.set_title(f"step {t}", fontsize=8)
+        row[0].set_ylabel(name, fontsize=9)
+    return list(panels.flat)
 
 
 def _merged(lists: Iterable[Iterable[str]]) -> list[str]:

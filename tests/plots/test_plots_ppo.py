@@ -45,3 +45,12 @@ def test_passes_show_each_seed_and_their_mean():
     lines = [line.get_ydata() for line in drawn(ax, ax.lines[0].get_color())]
     np.testing.assert_array_equal(lines[:3], values)
     np.testing.assert_array_equal(lines[3], values.mean(0))
+
+
+def test_film_strips_show_the_first_and_the_last_picture_and_some_between():
+    film = [np.full((2, 3, 3), t, np.uint8) for t in range(30)]
+    panels = plots.film_strips({"long": film, "short": film[:2]}, pictures=4)
+    shown = [ax.images[0].get_array()[0, 0, 0] for ax in panels]
+    assert shown == [0, 10, 19, 29, 0, 0, 1, 1]
+    assert [ax.get_title("left") for ax in panels[:4]] == ["step 0", "step 10", "step 19", "step 29"]
+    assert [panels[0].get_ylabel(), panels[4].get_ylabel()] == ["long", "short"]
