@@ -265,7 +265,7 @@ class DQN:
     def step(self, learner: Learner[ReadOff], index: Tensor, rate: float = 1.0) -> dict[str, Tensor]:
         """One minibatch, the steps with these indices [seed, minibatch] of the memory; metrics [seed]."""
         memory = learner.memory
-        flat = (index + self.capacity * torch.arange(len(index)).unsqueeze(1)).flatten()
+        flat = (index + self.capacity * torch.arange(len(index), device=index.device).unsqueeze(1)).flatten()
         names = ("obs", "action", "reward", "next_obs", "terminated")
         obs, action, reward, next_obs, terminated = (
             memory[name].flatten(0, 1).index_select(0, flat).view(*index.shape, *memory[name].shape[2:])

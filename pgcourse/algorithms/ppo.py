@@ -124,10 +124,10 @@ class PPO:
             policy, critic = normalized(policy), normalized(critic)
         learner = Learner.start(policy, critic, streams, self.lr, self.critic_lr, self.max_grad_norm)
         if self.objective == "penalty":
-            learner.memory["beta"] = torch.ones(len(streams))
+            learner.memory["beta"] = torch.ones(len(streams), device=streams.device)
         if self.normalize_reward:
-            zero = torch.zeros(len(streams), 1)
-            learner.memory.update(Moments(zero, zero, zero)._asdict(), ret=torch.zeros(len(streams), self.envs))
+            zero = torch.zeros(len(streams), 1, device=streams.device)
+            learner.memory.update(Moments(zero, zero, zero)._asdict(), ret=zero.repeat(1, self.envs))
         return learner
 
     def update(self, learner: Learner, batch: Trajectory, progress: float, streams: Streams) -> dict[str, Tensor]:
@@ -135,7 +135,7 @@ class PPO:
         samples = self.samples(learner, batch)
         old = learner.theta.detach().clone()
         seeds, size = samples.advantage.shape
-        going = torch.ones(seeds, dtype=torch.bool)
+        going = torch.ones(seeds, dtype=torch.bool, device=old.device)
         metrics = []
         for _ in range(self.epochs):
             order = streams.uniform(size).argsort(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -95,6 +95,7 @@ def training(
     critic: Critic | None = None,
     restart_every: int | None = None,
     resume: Checkpoint | None = None,
+    device: str | torch.device = "cpu",
 ) -> Iterator[Iteration]:
     """Train all seeds side by side, yielding after every update until each seed has seen `steps` environment steps.
 
@@ -106,33 +107,38 @@ def training(
     that resumes from a checkpoint, with all other arguments as they were, gives the same bits as if it had never
     stopped.
 
+    On another `device` than the CPU everything but the random numbers is computed there, the tensor world included, and
+    so are the tensors of an iteration. Its numbers are those of the CPU up to rounding.
+
     Raises:
-        ValueError: unknown environment, unsupported space, steps or restart_every below 1.
+        ValueError: unknown environment, unsupported space, steps or restart_every below 1, a world that knows only the
+            CPU on another device.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, got {steps}")
     if restart_every is not None and restart_every < 1:
         raise ValueError(f"restart_every must be 1 or more, got {restart_every}")
-    streams = Streams(seeds)
-    world = make(env, algorithm.envs)
+    streams = Streams(seeds, device=device)
+    where = {} if streams.device.type == "cpu" else {"device": streams.device}
+    world = make(env, algorithm.envs, **where)
     learner = algorithm.start(policy or default_policy(world), critic or default_critic(world), streams.child("init"))
     if resume is None:
         number = 0
-        done_steps = torch.zeros(len(streams), dtype=torch.int64)
-        active = torch.ones(len(streams), dtype=torch.bool)
+        done_steps = torch.zeros(len(streams), dtype=torch.int64, device=streams.device)
+        active = torch.ones(len(streams), dtype=torch.bool, device=streams.device)
         final = learner.theta.detach().clone()
         obs = world.reset(streams.child("reset"))
     else:
         number, done_steps, active, final = resume.number, resume.steps, resume.active, resume.final
         learner.load(resume.learner)
         obs = world.reset(streams.child(f"reset {number}"))
-    ends = Episodes.start(len(streams), world.envs)
+    ends = Episodes.start(streams, world.envs)
     while active.any():
         noise = streams.child(number)
         if algorithm.rollout is None:
             batch = episodes(learner.policy, learner.theta, world, noise, active=active)
-            ends = Episodes.start(len(streams), world.envs)
+            ends = Episodes.start(streams, world.envs)
         else:
             batch, obs = rollout(learner.policy, learner.theta, world, obs, algorithm.rollout, noise)
         for name, given in (("an observation", batch.obs), ("a reward", batch.reward)):
@@ -151,9 +157,9 @@ def training(
         checkpoint = None
         if restart_every and done_steps.min() // restart_every > before.min() // restart_every and active.any():
             checkpoint = Checkpoint(number, done_steps, active, final, learner.state())
-            world = make(env, algorithm.envs)
+            world = make(env, algorithm.envs, **where)
             obs = world.reset(streams.child(f"reset {number}"))
-            ends = Episodes.start(len(streams), world.envs)
+            ends = Episodes.start(streams, world.envs)
         yield Iteration(
             number - 1, done_steps, trained_now, count, total_return, total_length, metrics, trained, checkpoint
         )
@@ -172,14 +178,19 @@ def train(
     steps: int = 100_000,
     policy: Policy | None = None,
     critic: Critic | None = None,
+    device: str | torch.device = "cpu",
 ) -> Run:
-    """Drain `training` and keep about 200 rows of curves for each seed. Arguments and errors as `training`."""
+    """Drain `training` and keep about 200 rows of curves for each seed. Arguments and errors as `training`.
+
+    What comes back is on the CPU.
+    """
     curves = Curves(steps)
     iteration = None
-    for iteration in training(algorithm, env, seeds, steps, policy, critic):
+    for iteration in training(algorithm, env, seeds, steps, policy, critic, device=device):
         curves.add(iteration)
     assert iteration is not None
-    return Run(algorithm, iteration.policy, curves.frame(iteration.policy.seeds))
+    trained = replace(iteration.policy, theta=iteration.policy.theta.cpu())
+    return Run(algorithm, trained, curves.frame(trained.seeds))
 
 
 @dataclass(frozen=True)
@@ -190,13 +201,14 @@ class Episodes:
     length: Tensor
 
     @classmethod
-    def start(cls, seeds: int, envs: int) -> Episodes:
-        return cls(torch.zeros(seeds, envs), torch.zeros(seeds, envs))
+    def start(cls, streams: Streams, envs: int) -> Episodes:
+        zero = torch.zeros(len(streams), envs, device=streams.device)
+        return cls(zero, zero.clone())
 
     def follow(self, batch: Trajectory) -> tuple[Episodes, tuple[Tensor, Tensor, Tensor]]:
         """The state after a rollout; and number, summed returns and lengths of the episodes that ended in it."""
         ended = batch.done & batch.mask
-        steps = torch.arange(ended.shape[1]).view(1, -1, 1).expand_as(ended)
+        steps = torch.arange(ended.shape[1], device=ended.device).view(1, -1, 1).expand_as(ended)
         ends_before = torch.where(ended, steps, -1).cummax(1).values.roll(1, 1)
         ends_before[:, 0] = -1
         reset = ends_before >= 0
@@ -243,7 +255,7 @@ class Curves:
         return {name: torch.stack([row[name] for row in rows], 1) for name in rows[0]}
 
     def frame(self, seeds: Iterable[int]) -> pd.DataFrame:
-        columns = {name: column.flatten().numpy() for name, column in self.iterations().items()}
+        columns = {name: column.flatten().cpu().numpy() for name, column in self.iterations().items()}
         table = pd.DataFrame({"seed": np.repeat(list(seeds), len(self.rows)), **columns})
         table = table[table.pop("active")]
         report = ((table["step"] - 1) // self.width).rename("report")

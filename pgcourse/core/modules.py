@@ -73,7 +73,7 @@ class Module:
                 raise ValueError("make() returned the same module twice, so that seeds would share their parameters")
             made.append(module)
         rows = [torch.cat([piece.detach().flatten() for piece in module.parameters()]) for module in made[1:]]
-        return torch.stack(rows).to(dtype)
+        return torch.stack(rows).to(streams.device, dtype)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         batch = x.shape[1 : x.ndim - len(self.inputs)]

@@ -117,13 +117,13 @@ class MLP:
             bound = [1 / math.sqrt(n_in) for n_in in self.sizes[:-1] for _ in ("W", "b")]
             for piece, each in zip(pieces(theta, self.layout), bound, strict=True):
                 piece.copy_((2 * streams.uniform(*piece.shape[1:], dtype=dtype) - 1) * each)
-            return theta
+            return theta.to(streams.device)
         weights = pieces(theta, self.layout)[::2]
         for row, generator in enumerate(streams.generators()):
             for layer, weight in enumerate(weights):
                 gain = self.last_gain if layer == len(weights) - 1 else math.sqrt(2)
                 torch.nn.init.orthogonal_(weight[row], gain, generator=generator)
-        return theta
+        return theta.to(streams.device)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         seeds, *batch, _ = x.shape
@@ -210,7 +210,7 @@ class Conv:
         for weight in pieces(theta, self.layout)[::2]:
             for row, generator in zip(weight, streams.generators(), strict=True):
                 torch.nn.init.orthogonal_(row, math.sqrt(2), generator=generator)
-        return torch.cat([theta, self.head.init(streams, dtype)], 1)
+        return torch.cat([theta.to(streams.device), self.head.init(streams, dtype)], 1)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         if x.shape[-3:] != self.shape:
@@ -284,7 +284,7 @@ class Table:
         return self.rows * self.outputs
 
     def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.zeros(len(streams), self.size, dtype=dtype)
+        return torch.zeros(len(streams), self.size, dtype=dtype, device=streams.device)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         seeds, *batch = x.shape

@@ -157,7 +157,7 @@ class GaussianPolicy:
         weights = self.network.init(streams, dtype)
         if self.state_dependent_std:
             return weights
-        log_std = torch.full((len(streams), self.actions), self.log_std, dtype=dtype)
+        log_std = torch.full((len(streams), self.actions), self.log_std, dtype=dtype, device=streams.device)
         return torch.cat([weights, log_std], 1)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Gaussian:

@@ -21,15 +21,19 @@ class Streams:
     streams that are independent of their parent and of children with another name, and depend on nothing but the
     seeds and the names on the way: drawing more or fewer numbers elsewhere changes nothing in a child.
 
-    Draws have shape `[seed, *shape]`. Generators live on the CPU, so that a result does not depend on the device.
+    Draws have shape `[seed, *shape]` and end up on `device`. Generators live on the CPU, so that the numbers do not
+    depend on it.
 
     Raises:
         ValueError: no seeds, a seed outside 0..2³²-1, or a child without a name.
     """
 
-    def __init__(self, seeds: int | Iterable[int], path: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, seeds: int | Iterable[int], path: tuple[str, ...] = (), device: str | torch.device = "cpu"
+    ) -> None:
         self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
         self.path = path
+        self.device = torch.device(device)
         # The bounds keep seeds and names apart in the generator's entropy, of which trailing zeros do not count.
         if not self.seeds or min(self.seeds) < 0 or max(self.seeds) >= 2**32:
             raise ValueError(f"seeds must be one or more integers from 0 to 2**32 - 1, got {seeds!r}")
@@ -45,28 +49,28 @@ class Streams:
 
     def child(self, name: object) -> Streams:
         """Streams of the same seeds for one purpose: `streams.child("init")`, `streams.child(iteration)`."""
-        return Streams(self.seeds, (*self.path, str(name)))
+        return Streams(self.seeds, (*self.path, str(name)), self.device)
 
     def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Uniform on [0, 1), `[seed, *shape]`."""
-        draws = torch.empty(len(self), *shape, dtype=dtype)
+        draws = torch.empty(len(self), *shape, dtype=dtype, device="cpu")
         for row, generator in zip(draws, self._generators, strict=True):
             row.uniform_(generator=generator)
-        return draws
+        return draws.to(self.device)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal, `[seed, *shape]`."""
-        draws = torch.empty(len(self), *shape, dtype=dtype)
+        draws = torch.empty(len(self), *shape, dtype=dtype, device="cpu")
         for row, generator in zip(draws, self._generators, strict=True):
             row.normal_(generator=generator)
-        return draws
+        return draws.to(self.device)
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """Uniform integers 0..high-1, `[seed, *shape]`, int64."""
-        draws = torch.empty(len(self), *shape, dtype=torch.int64)
+        draws = torch.empty(len(self), *shape, dtype=torch.int64, device="cpu")
         for row, generator in zip(draws, self._generators, strict=True):
             row.random_(high, generator=generator)
-        return draws
+        return draws.to(self.device)
 
     def generators(self) -> tuple[torch.Generator, ...]:
         """The generators themselves, for library functions that want one (such as `torch.nn.init.orthogonal_`)."""

@@ -79,10 +79,11 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
     `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a function from `envs` to a world of your own.
     CartPole-v1, Pendulum-v1 and MinAtar/Breakout-v1 are tensor worlds that agree with the originals step for step;
     "gymnasium:CartPole-v1", Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3"
-    gives EnvPool's. `options` go to the world.
+    gives EnvPool's. `options` go to the world; `device` among them is for tensor worlds only.
 
     Raises:
-        ValueError: a name that nobody knows, with the nearest ones; spaces that are not supported.
+        ValueError: a name that nobody knows, with the nearest ones; spaces that are not supported; a `device` for a
+            world that knows only the CPU.
         TypeError: neither a name nor a function.
         gymnasium.error.DependencyNotInstalled: the environment needs a package that is not there.
     """
@@ -94,6 +95,8 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
         return env(envs, **options)
     if env in WORLDS:
         return WORLDS[env](envs, **options)
+    if "device" in options:
+        raise ValueError(f"{env} is computed on the CPU, not on {options['device']}; there, take {', '.join(WORLDS)}")
     if env.startswith("envpool:"):
         return EnvPoolEnv(env.removeprefix("envpool:"), envs, **options)
     try:

@@ -91,7 +91,7 @@ def test_episode_bookkeeping_is_what_a_loop_counts(seed, steps, cuts):
                 if terminated[s, t, e] or truncated[s, t, e]:
                     expected[:, t // steps, s] += 1, total, length
                     total = length = 0
-    tracker = Episodes.start(2, 3)
+    tracker = Episodes.start(Streams(2), 3)
     for cut in range(cuts):
         part = slice(cut * steps, (cut + 1) * steps)
         batch = Trajectory(
