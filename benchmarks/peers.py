@@ -8,7 +8,7 @@
 
 Each measurement is a process of its own with one thread. Rounds alternate between those who are compared, so that a
 busy machine hurts all alike, and the median round counts. Absolute numbers are this machine's: compare the rows of one
-run. Ctrl-C shows what has been measured so far.
+run. Ctrl-C shows what has been measured so far. What an accelerator does is measured by `benchmarks.accelerator`.
 
 The clock is the process's CPU time. A training of one iteration warms the process up; then the clock runs from before
 the world and the networks are made to after the last update. Who trains seeds one after another spends the sum. Of a
@@ -463,10 +463,9 @@ def say(screen: Console, line: str) -> None:
 def not_measured() -> dict[str, str]:
     """What this benchmark has no process for, and why."""
     jax = importlib.util.find_spec("jax") is not None
-    cuda = torch.cuda.is_available()
     return {
         "a compiled JAX implementation": "no PPO of a kept library to run" if jax else "not installed",
-        'device="cuda"': "training runs on the CPU here" if cuda else "no accelerator",
+        'device="cuda"': "not in this table" if torch.cuda.is_available() else "no accelerator",
     }
 
 
