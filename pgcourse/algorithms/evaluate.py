@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
+import torch
 
-from pgcourse.algorithms.rollout import episodes as play
+from pgcourse.algorithms.rollout import step_by_step
 from pgcourse.algorithms.train import TrainedPolicy
 from pgcourse.core import Streams
 from pgcourse.envs import make
@@ -17,8 +18,11 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
     randomness is that of the seed's own evaluation stream, so that calling again gives the same numbers.
     """
     world = make(trained.env, episodes)
-    batch = play(trained.policy, trained.theta, world, Streams(trained.seeds).child("evaluate"), deterministic)
-    returns = batch.reward.where(batch.mask, 0.0).sum(1)
+    streams = Streams(trained.seeds).child("evaluate")
+    steps = step_by_step(trained.policy, trained.theta, world, streams, deterministic)
+    rewards, masks = zip(*((step.reward, step.mask) for step in steps), strict=True)
+    reward, mask = torch.stack(rewards, 1), torch.stack(masks, 1)
+    returns = reward.where(mask, 0.0).sum(1)
     index = pd.MultiIndex.from_product([trained.seeds, range(episodes)], names=["seed", "episode"])
-    columns = {"return": returns.flatten().numpy(), "length": batch.mask.sum(1).flatten().numpy()}
+    columns = {"return": returns.flatten().numpy(), "length": mask.sum(1).flatten().numpy()}
     return pd.DataFrame(columns, index=index).reset_index()

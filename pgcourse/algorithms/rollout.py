@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -10,6 +13,18 @@ from pgcourse.envs import Env
 from pgcourse.rl import Trajectory
 
 BLOCK = 64  # steps whose noise is drawn together: large enough to be cheap, small against a long episode
+
+
+class Moment(NamedTuple):
+    """One step of a `Trajectory`, [seed, env, ...]."""
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    next_obs: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    mask: Tensor
 
 
 @torch.no_grad()
@@ -30,7 +45,6 @@ def rollout(
     return Trajectory(*columns), obs
 
 
-@torch.no_grad()
 def episodes(
     policy: Policy,
     theta: Tensor,
@@ -47,11 +61,27 @@ def episodes(
     Raises:
         ValueError: the world has no time limit, so that an episode might never end.
     """
+    frames = step_by_step(policy, theta, env, streams, deterministic, active)
+    return Trajectory(*(torch.stack(column, 1) for column in zip(*frames, strict=True)))
+
+
+@torch.no_grad()
+def step_by_step(
+    policy: Policy,
+    theta: Tensor,
+    env: Env,
+    streams: Streams,
+    deterministic: bool = False,
+    active: Tensor | None = None,
+) -> Iterator[Moment]:
+    """The steps of `episodes` as they are played. Arguments and errors alike.
+
+    For those who do not need all of them at once: images of long episodes fill the memory.
+    """
     if env.time_limit is None:
         raise ValueError(f"{env.name} has no time limit: whole episodes may never end; use fixed-length rollouts")
     obs = env.reset(streams)
     running = torch.ones(len(streams), env.envs, dtype=torch.bool, device=obs.device)
-    frames = []
     for t in range(env.time_limit):
         if t % BLOCK == 0:
             action_noise = policy.noise(streams, BLOCK, env.envs)
@@ -59,11 +89,10 @@ def episodes(
         dist = policy(theta, obs)
         action = dist.mode if deterministic else dist.sample(action_noise[:, t % BLOCK])
         step = env.step(action, env_noise[:, t % BLOCK])
-        frames.append((obs, action, step.reward, step.next_obs, step.terminated, step.truncated, running))
+        yield Moment(obs, action, step.reward, step.next_obs, step.terminated, step.truncated, running)
         running = running & ~(step.terminated | step.truncated)
         if active is not None:
             running &= active.unsqueeze(1)
         obs = step.obs
         if not running.any():
             break
-    return Trajectory(*(torch.stack(column, 1) for column in zip(*frames, strict=True)))
