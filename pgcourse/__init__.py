@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pgcourse import core, envs, lab, plots, rl
+    from pgcourse import core, envs, lab, plots, rl, video
     from pgcourse.algorithms import A2C, PPO, REINFORCE, TRPO, NaturalGradient, Run, evaluate, train, training
     from pgcourse.core import Streams
     from pgcourse.course.claims import claim
@@ -36,7 +36,7 @@ _HOME = {
     "train": "pgcourse.algorithms",
     "training": "pgcourse.algorithms",
 }
-_MODULES = ("algorithms", "core", "envs", "lab", "plots", "rl")
+_MODULES = ("algorithms", "core", "envs", "lab", "plots", "rl", "video")
 
 __all__ = [
     "A2C",
@@ -57,6 +57,7 @@ __all__ = [
     "rl",
     "train",
     "training",
+    "video",
 ]
 
 
