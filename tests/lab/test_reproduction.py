@@ -30,6 +30,13 @@ def test_the_same_bits_are_repeated_wherever(record, again):
     assert comparison.elsewhere == {"cpu_capability": ("OTHER", fingerprint()["cpu_capability"])}
 
 
+def test_a_shorter_repetition_is_held_against_the_rows_it_has(record, again):
+    short = again["prefix"].query("iteration <= 4").reset_index(drop=True)
+    assert compare(record, {"prefix": short}, fingerprint()).repeated
+    short.loc[short["iteration"] == 4, "entropy"] *= 2
+    assert compare(record, {"prefix": short}, fingerprint()).unequal.startswith("iteration 4, seed 0: entropy was")
+
+
 def test_the_first_difference_is_named(record, again):
     table = again["prefix"]
     table.loc[(table["iteration"] == 7) & (table["seed"] == 1), "entropy"] *= 2
