@@ -232,13 +232,11 @@ class Curves:
 
     def __init__(self, steps: int, iterations: dict[str, Tensor] | None = None) -> None:
         self.width = max(1, steps // REPORTS)
-        self.rows: list[dict[str, Tensor]] = []
-        if iterations:
-            columns = zip(*(column.unbind(1) for column in iterations.values()), strict=True)
-            self.rows = [dict(zip(iterations, row, strict=True)) for row in columns]
+        self._stacked = dict(iterations or {})
+        self._rows: list[dict[str, Tensor]] = []  # added since those were stacked
 
     def add(self, iteration: Iteration) -> None:
-        self.rows.append(
+        self._rows.append(
             {
                 "step": iteration.steps,
                 "active": iteration.active,
@@ -249,14 +247,19 @@ class Curves:
             }
         )
 
-    def iterations(self, stop: int | None = None) -> dict[str, Tensor]:
-        """All that was added, or its first `stop`, each [seed, iteration]: another `Curves` goes on from it."""
-        rows = self.rows[:stop]
-        return {name: torch.stack([row[name] for row in rows], 1) for name in rows[0]}
+    def iterations(self) -> dict[str, Tensor]:
+        """All that was added, each [seed, iteration]: another `Curves` goes on from it."""
+        if self._rows:
+            added = {name: torch.stack([row[name] for row in self._rows], 1) for name in self._rows[0]}
+            before = self._stacked
+            self._stacked = {name: torch.cat([before[name], added[name]], 1) for name in added} if before else added
+            self._rows = []
+        return self._stacked
 
     def frame(self, seeds: Iterable[int]) -> pd.DataFrame:
-        columns = {name: column.flatten().cpu().numpy() for name, column in self.iterations().items()}
-        table = pd.DataFrame({"seed": np.repeat(list(seeds), len(self.rows)), **columns})
+        columns = {name: column.cpu().numpy() for name, column in self.iterations().items()}
+        seed = np.repeat(list(seeds), columns["step"].shape[1])
+        table = pd.DataFrame({"seed": seed, **{name: column.ravel() for name, column in columns.items()}})
         table = table[table.pop("active")]
         report = ((table["step"] - 1) // self.width).rename("report")
         how = dict.fromkeys(table.columns.drop("seed"), "mean") | {

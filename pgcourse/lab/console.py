@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -209,6 +210,7 @@ def follow(
     overall: str,
 ) -> Generator[Done | Failed, None, None]:
     """What an engine's tasks come to, with a bar for each of them and one for all, in which they count by size."""
+    gc.freeze()  # one collection that looks at all that was imported takes longer than the display does in a minute
     done = [0.0] * len(names)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     clocks = (TimeElapsedColumn(), TimeRemainingColumn())

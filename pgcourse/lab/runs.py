@@ -119,7 +119,7 @@ def prefix(curves: Curves, seeds: tuple[int, ...]) -> pd.DataFrame:
 
     `return` and `length` are summed over the episodes that ended in the iteration.
     """
-    columns = curves.iterations(PREFIX)
+    columns = {name: column[:, :PREFIX] for name, column in curves.iterations().items()}
     columns["active"] = columns["active"].int()
     count = columns["step"].shape[1]
     index = pd.MultiIndex.from_product([seeds, range(1, count + 1)], names=["seed", "iteration"])
