@@ -3,12 +3,12 @@
     python -m benchmarks.bookkeeping                tables
     python -m benchmarks.bookkeeping --json FILE    and the figures in a file
 
-Two runs of committed studies are computed anew, in a temporary folder, as `pgcourse study` does it: each by a worker of
-its own, with checkpoints, shown on a terminal, stored by the parent. In the worker, each function that trains nothing
-is timed in CPU seconds, its child processes included; so is all that the parent does. The display is drawn by a thread
+Two committed studies are computed anew, in a temporary folder, as `pgcourse study` does it: each run by a worker of its
+own, one after the other, with checkpoints, shown on a terminal, stored by the parent. In the worker, each function that
+trains nothing is timed in CPU seconds, git's included; so is all that the parent does. The display is drawn by a thread
 of the parent's so many times a second, however little the worker gets to do meanwhile: it is counted, and shown beside
-the seconds that passed. Imports are reported apart. Of three rounds the one that took least counts. The exit status is
-0 only if bookkeeping takes less than 1 % of each run, and all committed records load in less than 2 s.
+the seconds that passed. Imports are reported apart. Of two rounds the one that took least counts. The exit status is
+0 only if bookkeeping takes less than 1 % of each study, and all committed records load in less than 2 s.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
@@ -39,9 +40,9 @@ from pgcourse.algorithms import Curves
 from pgcourse.lab import Checkpoints, Store, Study, console, engines, fingerprint, load, runs
 from pgcourse.lab.engines import Done, Event, Task
 
-RUNS = {"a2c-cartpole": "A2C", "reinforce-cartpole": "value baseline"}  # study: variant
-ROUNDS = 3
-SHARE, SECONDS = 0.01, 2.0  # of a run's CPU time; to load all records
+STUDIES = "a2c-cartpole", "reinforce-grid"  # that with the least training of all, and that with the shortest runs
+ROUNDS = 2
+SHARE, SECONDS = 0.01, 2.0  # of a study's CPU time; to load all records
 RECORDS = 100  # written and read to measure the store
 IN_WORKER: dict[str, list[tuple[Any, str]]] = {  # what a run calls beside training
     "gather the curves": [(Curves, "add")],
@@ -50,12 +51,6 @@ IN_WORKER: dict[str, list[tuple[Any, str]]] = {  # what a run calls beside train
     "provenance": [(runs, name) for name in ("commit", "source_digest", "constraints_hash", "fingerprint")],
 }
 IN_PARENT: dict[str, list[tuple[Any, str]]] = {"store": [(runs, "store")]}
-
-
-def cpu() -> float:
-    """CPU seconds of this thread, and of the processes that it has started and that have ended."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.thread_time() + children.ru_utime + children.ru_stime
 
 
 class Stopwatch:
@@ -71,12 +66,12 @@ class Stopwatch:
         def wrapper(*arguments: Any, **options: Any) -> Any:
             if self._busy:
                 return function(*arguments, **options)
-            self._busy, begun = True, cpu()
+            self._busy, begun = True, time.thread_time()
             try:
                 return function(*arguments, **options)
             finally:
                 self._busy = False
-                self.seconds[name] = self.seconds.get(name, 0.0) + cpu() - begun
+                self.seconds[name] = self.seconds.get(name, 0.0) + time.thread_time() - begun
                 self.calls[name] = self.calls.get(name, 0) + 1
 
         return wrapper
@@ -92,52 +87,49 @@ class Stopwatch:
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """Where a run's CPU seconds went."""
+    """Where a study's CPU seconds went."""
 
     study: str
-    variant: str
-    iterations: int
-    start_up: float  # imports of the worker
-    training: float  # and the evaluation
+    runs: int
+    start_up: float  # imports of the workers
+    training: float  # and the evaluations
     wall: float  # seconds that the command took
     bookkeeping: dict[str, float]
     calls: dict[str, int]
 
     @property
     def share(self) -> float:
-        """Of bookkeeping in everything but the worker's start-up."""
+        """Of bookkeeping in everything but the workers' start-up."""
         total = sum(self.bookkeeping.values())
         return total / (total + self.training)
 
 
 def measured(function: Task, argument: Any, report: Callable[[float], None]) -> tuple[Any, dict[str, Any]]:
     """In a worker: what the task gives, and where the time went."""
-    begun, watch = cpu(), Stopwatch()
+    begun, watch = time.thread_time(), Stopwatch()
     with watch.watching(IN_WORKER):
         result = function(argument, watch.timed("progress", report))
-    seconds = cpu() - begun
-    training = seconds - sum(watch.seconds.values())
+    training = time.thread_time() - begun - sum(watch.seconds.values())
+    git = resource.getrusage(resource.RUSAGE_CHILDREN)  # the only process that a worker starts
+    watch.seconds["provenance"] += git.ru_utime + git.ru_stime
     watch.timed("send the result", pickle.dumps)(result)
     return result, {"start_up": begun, "training": training, "seconds": watch.seconds, "calls": watch.calls}
 
 
-def share(name: str, variant: str) -> Share:
-    """Compute one run of a committed study and watch."""
+def share(name: str) -> Share:
+    """Compute all runs of a committed study and watch."""
     taken: list[dict[str, Any]] = []
 
     def engine(function: Task, arguments: Sequence[Any]) -> Generator[Event, None, None]:
         for event in engines.local(partial(measured, function), arguments, workers=1):
             if isinstance(event, Done):
                 result, figures = event.result
-                taken.append(figures | {"iterations": result.manifest["iterations"]})
+                taken.append(figures)
                 event = Done(event.task, result)
             yield event
 
-    committed = Study.read(name)
     with tempfile.TemporaryDirectory() as folder:
-        study = dataclasses.replace(
-            committed, folder=Path(folder) / name, variants={variant: committed.variants[variant]}
-        )
+        study = dataclasses.replace(Study.read(name), folder=Path(folder) / name)
         screen, watch = Console(file=io.StringIO(), force_terminal=True), Stopwatch()
         begun = time.perf_counter(), time.thread_time(), time.process_time()  # of the parent alone
         with watch.watching(IN_PARENT):
@@ -146,11 +138,14 @@ def share(name: str, variant: str) -> Share:
         ended = time.perf_counter(), time.thread_time(), time.process_time()
     wall, thread, process = (b - a for a, b in zip(begun, ended, strict=True))
     if status != 0 or len(taken) != len(study.blocks()):
-        raise RuntimeError(f"{name}: {variant} could not be computed")
-    (run,) = taken
-    parent = {"plan, start, events": thread - watch.seconds["store"], "display": process - thread}
-    bookkeeping, calls = {**run["seconds"], **watch.seconds, **parent}, {**run["calls"], **watch.calls}
-    return Share(name, variant, run["iterations"], run["start_up"], run["training"], wall, bookkeeping, calls)
+        raise RuntimeError(f"{name} could not be computed")
+    seconds, calls = Counter(watch.seconds), Counter(watch.calls)
+    for run in taken:
+        seconds.update(run["seconds"])
+        calls.update(run["calls"])
+    seconds |= Counter({"plan, start, events": thread - watch.seconds["store"], "display": process - thread})
+    start_up, training = (sum(run[key] for run in taken) for key in ("start_up", "training"))
+    return Share(name, len(taken), start_up, training, wall, dict(seconds), dict(calls))
 
 
 def throughput(name: str) -> dict[str, float]:
@@ -194,7 +189,7 @@ def loading() -> dict[str, float]:
 
 
 def report(shares: list[Share], rates: dict[str, float], times: dict[str, float], screen: Console) -> None:
-    table = Table("CPU milliseconds", *(f"{each.study}: {each.variant}" for each in shares), title="One run")
+    table = Table("CPU milliseconds", *(f"{each.study}, {each.runs} runs" for each in shares))
     names = dict.fromkeys(name for each in shares for name in each.bookkeeping)
     for name in names:
         counts = [f" ({each.calls[name]} calls)" if name in each.calls else "" for each in shares]
@@ -206,7 +201,7 @@ def report(shares: list[Share], rates: dict[str, float], times: dict[str, float]
     table.add_row("share of bookkeeping", *(f"{each.share:.2%}" for each in shares))
     table.add_section()
     table.add_row("passed on the clock", *(f"{1000 * each.wall:.0f}" for each in shares))
-    table.add_row("apart: imports of the worker", *(f"{1000 * each.start_up:.0f}" for each in shares))
+    table.add_row("apart: imports of the workers", *(f"{1000 * each.start_up:.0f}" for each in shares))
     screen.print(table)
     screen.print(f"store: {rates['written']:.0f} records written, {rates['read']:.0f} read a second")
     screen.print(
@@ -221,14 +216,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)  # as in a study's workers
     screen = Console(highlight=False)
-    rounds = [[share(name, variant) for name, variant in RUNS.items()] for _ in range(ROUNDS)]
+    rounds = [[share(name) for name in STUDIES] for _ in range(ROUNDS)]
     shares = [min(each, key=lambda one: one.training) for each in zip(*rounds, strict=True)]
-    rates, times = throughput(next(iter(RUNS))), loading()
+    rates, times = throughput(STUDIES[0]), loading()
     report(shares, rates, times, screen)
     if options.json:
         document = {
             "machine": fingerprint() | {"processors": psutil.cpu_count()},
-            "runs": [dataclasses.asdict(each) | {"share": each.share} for each in shares],
+            "studies": [dataclasses.asdict(each) | {"share": each.share} for each in shares],
             "records_per_second": rates,
             "loading": times,
         }

@@ -209,20 +209,21 @@ def follow(
     sizes: Sequence[float],
     overall: str,
 ) -> Generator[Done | Failed, None, None]:
-    """What an engine's tasks come to, with a bar for each of them and one for all, in which they count by size."""
+    """What an engine's tasks come to, with a bar for each, if they are several, and one for all, where size counts."""
     gc.freeze()  # one collection that looks at all that was imported takes longer than the display does in a minute
     done = [0.0] * len(names)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     clocks = (TimeElapsedColumn(), TimeRemainingColumn())
     progress = Progress(*columns, *clocks, console=console, refresh_per_second=1)  # ten outweigh all bookkeeping
     with progress, closing(events):
-        whole = progress.add_task(overall, total=sum(sizes))
+        several = len(names) > 1
+        whole = progress.add_task(overall if several else names[0], total=sum(sizes))
         bars: dict[int, TaskID] = {}
         for event in events:
             fraction = event.fraction if isinstance(event, Advanced) else 1.0
             progress.advance(whole, sizes[event.task] * (fraction - done[event.task]))
             done[event.task] = fraction
-            if event.task not in bars and len(bars) < BARS:
+            if several and event.task not in bars and len(bars) < BARS:
                 bars[event.task] = progress.add_task(names[event.task], total=1.0)
             if event.task in bars:
                 progress.update(bars[event.task], completed=fraction)

@@ -31,17 +31,7 @@ def fingerprint() -> dict[str, Any]:
     installed), `cpu_model`, `cpu_capability` (the vector instructions that torch uses) and `threads` (torch's, in this
     process).
     """
-    return {
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "libc": " ".join(platform.libc_ver()).strip(),
-        "python": platform.python_version(),
-        **{package: version(package) for package in ("torch", "numpy", "gymnasium", "pandas")},
-        **{name: _version(*packages) for name, packages in SIMULATORS.items()},
-        "cpu_model": _cpu_model(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-    }
+    return _machine() | {"threads": torch.get_num_threads()}
 
 
 def differences(here: dict[str, Any], there: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -104,6 +94,21 @@ def metrics_digest(metrics: pd.DataFrame) -> str:
     for name in sorted(metrics.columns):
         digest.update(f"{name}:{tensor_digest(metrics[name].to_numpy())}\n".encode())
     return digest.hexdigest()
+
+
+@cache
+def _machine() -> dict[str, Any]:
+    """What stays the same as long as this process lives."""
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "numpy", "gymnasium", "pandas")},
+        **{name: _version(*packages) for name, packages in SIMULATORS.items()},
+        "cpu_model": _cpu_model(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 def _is_course(folder: Path) -> bool:
