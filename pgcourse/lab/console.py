@@ -216,14 +216,14 @@ def follow(
     clocks = (TimeElapsedColumn(), TimeRemainingColumn())
     progress = Progress(*columns, *clocks, console=console, refresh_per_second=1)  # ten outweigh all bookkeeping
     with progress, closing(events):
-        several = len(names) > 1
-        whole = progress.add_task(overall if several else names[0], total=sum(sizes))
+        one = len(names) == 1
+        whole = progress.add_task(names[0] if one else overall, total=sum(sizes))
         bars: dict[int, TaskID] = {}
         for event in events:
             fraction = event.fraction if isinstance(event, Advanced) else 1.0
             progress.advance(whole, sizes[event.task] * (fraction - done[event.task]))
             done[event.task] = fraction
-            if several and event.task not in bars and len(bars) < BARS:
+            if not one and event.task not in bars and len(bars) < BARS:
                 bars[event.task] = progress.add_task(names[event.task], total=1.0)
             if event.task in bars:
                 progress.update(bars[event.task], completed=fraction)

@@ -39,6 +39,7 @@ def pgcourse(*arguments: str, folder: Path = ROOT, **environment: str) -> subpro
 
 
 def verdicts(done: subprocess.CompletedProcess) -> dict[str, dict]:
+    assert done.stdout, done.stderr
     return {each["study"]: each for each in json.loads(done.stdout)["studies"]}
 
 
