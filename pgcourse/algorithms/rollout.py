@@ -35,9 +35,9 @@ def rollout(
     action_noise = policy.noise(streams, steps, env.envs)
     env_noise = env.noise(streams, steps)
     frames = []
-    for t in range(steps):
-        action = policy(theta, obs).sample(action_noise[:, t])
-        step = env.step(action, env_noise[:, t])
+    for for_action, for_env in zip(action_noise.unbind(1), env_noise.unbind(1), strict=True):
+        action = policy(theta, obs).sample(for_action)
+        step = env.step(action, for_env)
         frames.append((obs, action, step.reward, step.next_obs, step.terminated, step.truncated))
         obs = step.obs
     columns = [torch.stack(column, 1) for column in zip(*frames, strict=True)]

@@ -63,9 +63,9 @@ class Categorical:
 
     def sample(self, noise: Tensor) -> Tensor:
         """Inverse of the distribution function: the first a with Σ_{b≤a} π(b) > noise."""
-        below = self.logits.softmax(-1).cumsum(-1)
+        below, total = self.logits.softmax(-1).cumsum(-1).split([self.logits.shape[-1] - 1, 1], -1)
         # Relative to the rounded total: noise close to 1 would else fall through to an action of probability 0.
-        return (noise.unsqueeze(-1) * below[..., -1:] >= below[..., :-1]).sum(-1)
+        return (noise.unsqueeze(-1) * total >= below).sum(-1)
 
     def entropy(self) -> Tensor:
         # A logit of -inf is a forbidden action: its log-probability is finite here so that 0 · log 0 is 0, not NaN.

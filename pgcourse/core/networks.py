@@ -34,13 +34,17 @@ class Network(Protocol):
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor: ...
 
 
+_ONE = torch.ones(())  # on small tensors an operation with a Python number takes twice as long
+
+
 def tanh(x: Tensor) -> Tensor:
     """tanh x = 2 σ(2x) - 1: on CPUs, torch's sigmoid is vectorised several times better than its tanh."""
     return _Tanh.apply(x) if torch.is_grad_enabled() else _tanh(x)
 
 
 def _tanh(x: Tensor) -> Tensor:
-    return (x * 2).sigmoid_().mul_(2).sub_(1)
+    y = (x + x).sigmoid_()
+    return y.add_(y).sub_(_ONE)
 
 
 class _Tanh(torch.autograd.Function):
@@ -58,8 +62,8 @@ class _Tanh(torch.autograd.Function):
 
 def pieces(theta: Tensor, layout: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """θ [seed, parameter] cut into tensors [seed, *shape], one for each shape of the layout."""
-    flat = theta.split([math.prod(shape) for shape in layout], dim=1)
-    return [piece.view(-1, *shape) for piece, shape in zip(flat, layout, strict=True)]
+    flat = theta.split_with_sizes([math.prod(shape) for shape in layout], 1)
+    return [piece.view(-1, *shape) if len(shape) > 1 else piece for piece, shape in zip(flat, layout, strict=True)]
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": tanh, "relu": torch.relu}

@@ -58,7 +58,7 @@ class CartPole(TensorWorld):
         """
         _, x_dot, angle, angle_dot = state.unbind(-1)
         cos, sin = angle.cos(), angle.sin()
-        push = torch.addcmul(self._push.take(action), angle_dot.square(), sin, value=self._pole)
+        push = torch.addcmul(self._push.take(action), angle_dot * angle_dot, sin, value=self._pole)
         angle_acc = (self._gravity * sin - cos * push) / torch.addcmul(self._inertia, cos, cos, value=-self._pole)
         x_acc = torch.addcmul(push, angle_acc, cos, value=-self._pole)
         rate = torch.stack([x_dot, x_acc, angle_dot, angle_acc], -1)
