@@ -51,8 +51,9 @@ class A2C:
         in_range(self, "gamma", 0, 1)
         in_range(self, "lam", 0, 1)
         in_range(self, "entropy", 0)
-        for name in ("lr", "critic_lr", "max_grad_norm"):
+        for name in ("lr", "critic_lr"):
             in_range(self, name, 0, exclusive=True)
+        in_range(self, "max_grad_norm", 0, exclusive=True, infinite=True)
 
     def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner:
         return Learner.start(policy, critic, streams, self.lr, self.critic_lr, self.max_grad_norm)

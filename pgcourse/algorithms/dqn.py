@@ -198,8 +198,10 @@ class DQN:
         in_range(self, "gamma", 0, 1)
         in_range(self, "epsilon", 0, 1)
         in_range(self, "exploration", 0, 1, exclusive=True)
-        for name in ("bound", "huber", "lr", "max_grad_norm"):
+        for name in ("bound", "lr"):
             in_range(self, name, 0, exclusive=True)
+        for name in ("huber", "max_grad_norm"):
+            in_range(self, name, 0, exclusive=True, infinite=True)
         if self.capacity < self.envs * self.rollout:
             raise ValueError(
                 f"DQN: capacity must hold a rollout of envs · rollout = {self.envs * self.rollout} steps, "

@@ -6,13 +6,18 @@ import math
 from collections.abc import Sequence
 
 
-def in_range(options: object, name: str, low: float, high: float = math.inf, *, exclusive: bool = False) -> None:
-    """`low` ≤ field ≤ `high`, or `low` < field where exclusive. NaN is never in range."""
+def in_range(
+    options: object, name: str, low: float, high: float = math.inf, *, exclusive: bool = False, infinite: bool = False
+) -> None:
+    """`low` ≤ field ≤ `high`, or `low` < field where exclusive. NaN is never in range, infinity where `infinite`."""
     value = getattr(options, name)
-    if not (low < value <= high if exclusive else low <= value <= high):
-        bounds = f"{'above' if exclusive else 'at least'} {low:g}" + (
-            f" and at most {high:g}" if high < math.inf else ""
-        )
+    inside = low < value <= high if exclusive else low <= value <= high
+    if not inside or (value == math.inf and not infinite):
+        bounds = f"{'above' if exclusive else 'at least'} {low:g}"
+        if high < math.inf:
+            bounds += f" and at most {high:g}"
+        elif value == math.inf:
+            bounds += " and finite"
         raise ValueError(f"{type(options).__name__}: {name} must be {bounds}, got {value!r}")
 
 

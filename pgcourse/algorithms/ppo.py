@@ -109,8 +109,10 @@ class PPO:
         in_range(self, "gamma", 0, 1)
         in_range(self, "lam", 0, 1)
         in_range(self, "entropy", 0)
-        for name in ("clip", "kl_target", "lr", "critic_lr", "value_clip", "max_grad_norm", "max_kl"):
+        for name in ("clip", "kl_target", "lr", "critic_lr"):
             in_range(self, name, 0, exclusive=True)
+        for name in ("value_clip", "max_grad_norm", "max_kl"):
+            in_range(self, name, 0, exclusive=True, infinite=True)
         one_of(self, "objective", ("clip", "penalty", "surrogate"))
         one_of(self, "normalize_advantage", ("minibatch", "batch", "never"))
         if self.envs * self.rollout % self.minibatches or self.envs * self.rollout // self.minibatches < 2:

@@ -53,8 +53,9 @@ class REINFORCE:
         in_range(self, "envs", 1)
         in_range(self, "gamma", 0, 1)
         in_range(self, "critic_updates", 1)
-        for name in ("lr", "critic_lr", "max_grad_norm"):
+        for name in ("lr", "critic_lr"):
             in_range(self, name, 0, exclusive=True)
+        in_range(self, "max_grad_norm", 0, exclusive=True, infinite=True)
         one_of(self, "weight", ("reward_to_go", "return"))
         one_of(self, "baseline", ("none", "leave_one_out", "value"))
         if self.keep_discount and self.weight == "return":

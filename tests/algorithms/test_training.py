@@ -125,6 +125,7 @@ def test_an_observation_that_is_nan_names_its_seed():
         (REINFORCE, {"gamma": 1.5}, r"gamma must be at least 0 and at most 1, got 1.5"),
         (REINFORCE, {"lr": 0.0}, r"lr must be above 0, got 0.0"),
         (REINFORCE, {"lr": float("nan")}, r"lr must be above 0, got nan"),
+        (REINFORCE, {"lr": float("inf")}, r"lr must be above 0 and finite, got inf"),
         (REINFORCE, {"baseline": "mean"}, r"baseline must be one of none, leave_one_out, value; got 'mean'"),
         (REINFORCE, {"keep_discount": True, "weight": "return"}, r"keep_discount belongs to weight='reward_to_go'"),
         (A2C, {"lam": -0.1}, r"A2C: lam must be at least 0 and at most 1, got -0.1"),
