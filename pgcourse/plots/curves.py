@@ -76,6 +76,9 @@ def learning_curve_grid(
         ax.xaxis.set_major_formatter(thousands)
         if target is not None:
             ax.axhline(target, color=style.BLACK, lw=0.7, ls="--", zorder=0)
+    for number in range(len(variants), grid.size):
+        grid.flat[number].set_axis_off()
+        grid.flat[number - columns].tick_params(labelbottom=True)
     figure.supxlabel(f"environment steps of one seed ({_seed_count(curves)}; {BAND})", fontsize=9)
     figure.supylabel(_NAMES.get(y, y), fontsize=9)
     return list(grid.flat)[: len(variants)]
