@@ -81,6 +81,7 @@ class Work:
     lam: float = 0.95
     clip: float = 0.2
     max_kl: float = 0.01
+    clip_gradient: bool = True  # of PPO, to a norm of 0.5
     envpool: bool = False  # whether EnvPool takes part
     goal: float | None = None  # a mean return; then only the time to it is compared, over 10 seeds on both sides
     rounds: int = 3
@@ -108,7 +109,8 @@ WORK = {
     # The hyper-parameters of the study results/ppo-cartpole. Ten seeds are enough of an average for one round.
     "cartpole-475": Work("CartPole-v1", "ppo", 200_000, 8, 32, epochs=10, lr=1e-3, anneal=True, goal=475, rounds=1),
     "pendulum-ppo": Work("Pendulum-v1", "ppo", 100_352, 4, 256, epochs=10, minibatches=16, lr=1e-3, gamma=0.9),
-    "reacher-ppo": Work("Reacher-v5", "ppo", 51_200, 4, 256, epochs=10, minibatches=16, lr=3e-4),
+    # Which norm is clipped is what remains different (see `theirs`); here returns would differ by it.
+    "reacher-ppo": Work("Reacher-v5", "ppo", 51_200, 4, 256, epochs=10, minibatches=16, lr=3e-4, clip_gradient=False),
     "walker-ppo": Work(
         "BipedalWalker-v3", "ppo", 65_536, 16, 256, epochs=10, minibatches=16, lr=3e-4, envpool=True, targets=WALKER
     ),
@@ -131,16 +133,17 @@ def ours(work: Work) -> Any:
         "normalize_advantage": "minibatch",
     }
     clip: dict[str, Any] = {"objective": "clip", "clip": work.clip, "anneal_clip": False, "value_clip": math.inf}
-    steps: dict[str, Any] = {"lr": work.lr, "critic_lr": work.lr, "anneal": work.anneal, "max_grad_norm": 0.5}
+    norm = 0.5 if work.clip_gradient else math.inf
+    steps: dict[str, Any] = {"lr": work.lr, "critic_lr": work.lr, "anneal": work.anneal, "max_grad_norm": norm}
     return pg.PPO(**shared, **passes, **clip, **steps, entropy=0.0, max_kl=math.inf)
 
 
 def theirs(work: Work) -> dict[str, Any]:
     """The same with the names of Stable-Baselines3 and sb3-contrib.
 
-    What remains different, in PPO: they have one Adam for actor and critic, the loss being the actor's plus 0.5 × the
-    squared error, and clip both gradients to one norm; here each has an Adam of its own, the critic's loss being half
-    the squared error, and is clipped on its own. In TRPO: they bound KL(new ‖ old), here it is KL(old ‖ new).
+    What remains different, in PPO: they clip the gradients of actor and critic to one norm, here each is clipped on its
+    own. (One Adam for both or one for each is the same: it is elementwise.) In TRPO: they bound KL(new ‖ old), here it
+    is KL(old ‖ new).
     """
     network = {"net_arch": {"pi": list(HIDDEN), "vf": list(HIDDEN)}, "activation_fn": torch.nn.Tanh, "ortho_init": True}
     shared = {
@@ -159,7 +162,8 @@ def theirs(work: Work) -> dict[str, Any]:
     objective = {"clip_range": work.clip, "clip_range_vf": None, "ent_coef": 0.0, "vf_coef": 0.5}
     # They ask for the step size after a rollout, with the part of the training that remains; we set it before.
     rate = (lambda remaining: work.lr * (remaining + work.iteration / work.steps)) if work.anneal else work.lr
-    return shared | passes | objective | {"learning_rate": rate, "max_grad_norm": 0.5, "target_kl": None}
+    norm = 0.5 if work.clip_gradient else math.inf
+    return shared | passes | objective | {"learning_rate": rate, "max_grad_norm": norm, "target_kl": None}
 
 
 @dataclass(frozen=True)
