@@ -104,7 +104,7 @@ WALKER = tuple(Target(f"pgcourse, EnvPool, {seeds}", 0.6, "EnvPool alone") for s
 WORK = {
     "cartpole-ppo": Work("CartPole-v1", "ppo", 100_352, 4, 128, targets=CARTPOLE),
     "cartpole-trpo": Work(
-        "CartPole-v1", "trpo", 100_352, 4, 128, lr=1e-3, targets=(Target(TEN, 15, "sb3-contrib, 3 seeds"),)
+        "CartPole-v1", "trpo", 100_352, 4, 128, lr=1e-2, targets=(Target(TEN, 15, "sb3-contrib, 3 seeds"),)
     ),
     # The hyper-parameters of the study results/ppo-cartpole. Ten seeds are enough of an average for one round.
     "cartpole-475": Work("CartPole-v1", "ppo", 200_000, 8, 32, epochs=10, lr=1e-3, anneal=True, goal=475, rounds=1),
