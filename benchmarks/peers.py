@@ -81,7 +81,7 @@ class Work:
     lam: float = 0.95
     clip: float = 0.2
     max_kl: float = 0.01
-    clip_gradient: bool = True  # of PPO, to a norm of 0.5
+    clip_gradient: bool = True  # of PPO
     envpool: bool = False  # whether EnvPool takes part
     goal: float | None = None  # a mean return; then only the time to it is compared, over 10 seeds on both sides
     rounds: int = 3
@@ -91,6 +91,10 @@ class Work:
     def iteration(self) -> int:
         """Steps of a seed between two updates."""
         return self.envs * self.rollout
+
+    @property
+    def max_grad_norm(self) -> float:
+        return 0.5 if self.clip_gradient else math.inf
 
     @property
     def peer(self) -> str:
@@ -133,9 +137,9 @@ def ours(work: Work) -> Any:
         "normalize_advantage": "minibatch",
     }
     clip: dict[str, Any] = {"objective": "clip", "clip": work.clip, "anneal_clip": False, "value_clip": math.inf}
-    norm = 0.5 if work.clip_gradient else math.inf
-    steps: dict[str, Any] = {"lr": work.lr, "critic_lr": work.lr, "anneal": work.anneal, "max_grad_norm": norm}
-    return pg.PPO(**shared, **passes, **clip, **steps, entropy=0.0, max_kl=math.inf)
+    steps: dict[str, Any] = {"lr": work.lr, "critic_lr": work.lr, "anneal": work.anneal}
+    limits: dict[str, Any] = {"max_grad_norm": work.max_grad_norm, "max_kl": math.inf}
+    return pg.PPO(**shared, **passes, **clip, **steps, **limits, entropy=0.0)
 
 
 def theirs(work: Work) -> dict[str, Any]:
@@ -162,8 +166,8 @@ def theirs(work: Work) -> dict[str, Any]:
     objective = {"clip_range": work.clip, "clip_range_vf": None, "ent_coef": 0.0, "vf_coef": 0.5}
     # They ask for the step size after a rollout, with the part of the training that remains; we set it before.
     rate = (lambda remaining: work.lr * (remaining + work.iteration / work.steps)) if work.anneal else work.lr
-    norm = 0.5 if work.clip_gradient else math.inf
-    return shared | passes | objective | {"learning_rate": rate, "max_grad_norm": norm, "target_kl": None}
+    limits = {"max_grad_norm": work.max_grad_norm, "target_kl": None}
+    return shared | passes | objective | limits | {"learning_rate": rate}
 
 
 @dataclass(frozen=True)
