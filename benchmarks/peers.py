@@ -470,9 +470,8 @@ def say(screen: Console, line: str) -> None:
 
 def not_measured() -> dict[str, str]:
     """What this benchmark has no process for, and why."""
-    jax = importlib.util.find_spec("jax") is not None
     return {
-        "a compiled JAX implementation": "no PPO of a kept library to run" if jax else "not installed",
+        "a compiled JAX implementation": "there is no row for one yet",
         'device="cuda"': "not in this table" if torch.cuda.is_available() else "no accelerator",
     }
 
