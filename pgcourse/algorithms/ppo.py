@@ -176,6 +176,7 @@ class PPO:
         samples, state = self.samples(state, batch)
         policy, critic, old, _, theta_adam, phi_adam, beta, _ = state
         theta, phi = old, state.phi
+        adam, critic_adam = Adam(self.lr, self.adam_eps), Adam(self.critic_lr, self.adam_eps)
         rate = 1 - progress if self.anneal else 1.0
         clip = self.clip * (1 - progress) if self.anneal_clip else self.clip
         going = None if self.max_kl == math.inf else torch.ones(len(theta), dtype=torch.bool, device=theta.device)
@@ -190,8 +191,8 @@ class PPO:
                 (g_theta, g_phi), norms = clipped(gradients, self.max_grad_norm, self.clip_jointly)
                 if going is not None:
                     going = going & (_kl(log_ratio).mean(1) <= self.max_kl)
-                theta, theta_adam = Adam(self.lr, self.adam_eps).step(theta, g_theta, theta_adam, rate, going)
-                phi, phi_adam = Adam(self.critic_lr, self.adam_eps).step(phi, g_phi, phi_adam, rate, going)
+                theta, theta_adam = adam.step(theta, g_theta, theta_adam, rate, going)
+                phi, phi_adam = critic_adam.step(phi, g_phi, phi_adam, rate, going)
                 seen.append((log_ratio, entropy, error.detach(), *norms, going))
         theta, phi = theta.detach(), phi.detach()
         metrics = self.metrics(seen, samples, clip, beta)
