@@ -15,17 +15,22 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pgcourse"
 
 FLOORS = {
     "core": 0,
+    "stats": 0,
     "rl": 1,
-    "envs": 2,
-    "algorithms": 3,
-    "rlhf": 3,
-    "lab": 4,
-    "plots": 5,
-    "video": 5,
-    "course": 6,
-    "grading": 6,
-    "cli": 7,
-    "": 8,  # pgcourse/__init__.py, the public face
+    "exact": 2,
+    "envs": 3,
+    "algorithms": 4,
+    "rlhf": 4,
+    "gait": 4,
+    "lab": 5,
+    "plots": 6,
+    "film": 6,
+    "video": 6,
+    "course": 7,
+    "grading": 7,
+    "cli": 8,
+    "app": 8,
+    "": 9,  # pgcourse/__init__.py, the public face
 }
 
 # What the floors below `lab` may not import or use.

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import isotonic_regression
 
+from pgcourse.exact import GradientMoments, Ledger
 from pgcourse.plots import style
-from pgcourse.rl import GradientMoments, Ledger
 
 FAMILY = {
     "total return": style.BLACK,

@@ -11,10 +11,10 @@ from matplotlib.colors import LogNorm
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pgcourse.exact import GradientMoments, Gridworld
+from pgcourse.exact.builders import MOVES
+from pgcourse.exact.sampling import batch_errors
 from pgcourse.plots import style
-from pgcourse.rl import GradientMoments, Gridworld
-from pgcourse.rl.mdp import MOVES
-from pgcourse.rl.sampling import batch_errors
 
 COLORS = {
     "γ^t kept": style.BLUE,

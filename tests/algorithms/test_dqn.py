@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import pgcourse as pg
-from pgcourse import rl
 from pgcourse.algorithms import DQN, Curves
 from pgcourse.algorithms.dqn import MOST_ACTIONS, ActionGrid, EpsilonGreedy
 from pgcourse.core import MLP, GaussianPolicy, SoftmaxPolicy, SquashedGaussianPolicy, Streams, Table
 from pgcourse.core.policies import Critic
 from pgcourse.envs import TabularWorld
+from pgcourse.exact import random_mdp
 from pgcourse.rl import Trajectory
 
 SEEDS = 2
@@ -191,7 +191,7 @@ def test_epsilon_falls_in_its_part_of_the_training_and_stays():
 @pytest.mark.parametrize("double", [True, False])
 def test_on_a_small_mdp_q_becomes_the_optimal_one(double):
     """With truncation after 5 steps: bootstrapping from it as from an end would leave q far below."""
-    mdp = rl.random_mdp(states=3, actions=2, seed=3, gamma=0.8, termination=0.1)
+    mdp = random_mdp(states=3, actions=2, seed=3, gamma=0.8, termination=0.1)
     algorithm = DQN(updates=8, batch=128, target_every=20, lr=0.03, gamma=0.8, epsilon=1.0, double=double, huber=100.0)
     run = pg.train(algorithm, lambda envs: TabularWorld(mdp, envs, time_limit=5), 3, 25_000)
     q = run.policy.theta[:, :-1].view(3, mdp.states, mdp.actions)[:, ~mdp.terminal].double()
@@ -203,7 +203,7 @@ def test_on_a_small_mdp_q_becomes_the_optimal_one(double):
 
 def test_a_small_huber_makes_rare_ends_invisible():
     """One step is worth 1 and one in twenty ends the episode: v = 1 / (1 - 0.95 γ). Medians do not see the ends."""
-    mdp = rl.random_mdp(states=1, actions=1, seed=0, gamma=0.9, termination=0.05)
+    mdp = random_mdp(states=1, actions=1, seed=0, gamma=0.9, termination=0.05)
     exact = optimal_values(mdp)[0, 0]
     found = {}
     for huber in (0.1, 100.0):

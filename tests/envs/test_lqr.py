@@ -10,7 +10,8 @@ from scipy.linalg import solve_discrete_lyapunov
 from pgcourse.algorithms import episodes
 from pgcourse.core import MLP, GaussianPolicy, Streams
 from pgcourse.envs import LQR, DoubleIntegrator, ScalarLQR
-from pgcourse.rl import discounted_return, reward_to_go, z_scores, z_threshold
+from pgcourse.exact import z_scores, z_threshold
+from pgcourse.rl import discounted_return, reward_to_go
 
 GAMMA = 0.9
 

@@ -9,7 +9,8 @@ import torch
 from pgcourse.algorithms import A2C, REINFORCE, default_critic, default_policy, episodes, evaluate, rollout, train
 from pgcourse.core import Streams
 from pgcourse.envs import PROBES, Forever, ProbeAction, ProbeConstant, ProbeDelay, ProbeDiscount, ProbeState
-from pgcourse.rl import TabularMDP, reward_to_go
+from pgcourse.exact import TabularMDP
+from pgcourse.rl import reward_to_go
 
 GAMMA = 0.9
 

@@ -11,7 +11,8 @@ from scipy import stats
 from pgcourse.algorithms import episodes, rollout
 from pgcourse.core import Streams
 from pgcourse.envs import GridWorld, TabularWorld, make
-from pgcourse.rl import TabularMDP, cliff_gridworld, corridor, discounted_return, random_mdp, two_state_chain
+from pgcourse.exact import TabularMDP, cliff_gridworld, corridor, random_mdp, two_state_chain
+from pgcourse.rl import discounted_return
 
 BEND = "SS..\n.#..\n.C.G"
 MDPS = {

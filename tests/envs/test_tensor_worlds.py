@@ -21,7 +21,7 @@ from pgcourse.envs import (
     TabularWorld,
     TensorWorld,
 )
-from pgcourse.rl import random_mdp
+from pgcourse.exact import random_mdp
 
 WORLDS: dict[str, Callable[[int], TensorWorld]] = {
     "CartPole": CartPole,

@@ -8,17 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pgcourse import plots, rl
+from pgcourse import plots
 from pgcourse.core import Streams
+from pgcourse.exact import gae_moments, ledger, random_mdp, total_return_moments
 from pgcourse.plots.estimators import FAMILY, spread
 
-MDP = rl.random_mdp(seed=12)
+MDP = random_mdp(seed=12)
 THETA = Streams(1).child("theta").normal(MDP.policy.size, dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
 def found():
-    return rl.ledger(MDP, THETA, Streams(1), episodes=2000, batch_sizes=(1, 10, 100), pilot_episodes=2000)
+    return ledger(MDP, THETA, Streams(1), episodes=2000, batch_sizes=(1, 10, 100), pilot_episodes=2000)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +79,7 @@ class TestErrorAgainstBatchSize:
         _, right = plots.error_against_batch_size(found, self.NAMES)
         size = MDP.gradient(THETA).norm().item()
         total, td, _ = (line.get_xydata().T for line in right.get_lines() if len(line.get_xdata()) == 200)
-        exact = rl.total_return_moments(MDP, THETA).trace.item() ** 0.5 / size
+        exact = total_return_moments(MDP, THETA).trace.item() ** 0.5 / size
         np.testing.assert_allclose(total[1], exact / np.sqrt(total[0]))
         bias = found.table.set_index("estimator").exact_bias["TD"]
         assert td[1][-1] == pytest.approx(bias, rel=0.1)
@@ -103,7 +104,7 @@ class TestSpread:
 
 
 def test_variance_sources_are_dots_and_their_sum_a_bar():
-    parts = {"total return": rl.total_return_moments(MDP, THETA), "reward-to-go": rl.gae_moments(MDP, THETA)}
+    parts = {"total return": total_return_moments(MDP, THETA), "reward-to-go": gae_moments(MDP, THETA)}
     ax = plots.variance_sources(parts)
     drawn = [line.get_xydata() for line in ax.get_lines()]
     for source, dots in zip(("start", "actions", "dynamics"), drawn, strict=True):

@@ -9,8 +9,8 @@ from matplotlib.quiver import Quiver
 
 from pgcourse import plots
 from pgcourse.core import Streams
+from pgcourse.exact import GradientMoments, cliff_gridworld
 from pgcourse.plots import style
-from pgcourse.rl import GradientMoments, cliff_gridworld
 
 
 @pytest.fixture(autouse=True)

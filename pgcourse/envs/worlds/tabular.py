@@ -1,4 +1,4 @@
-"""Finite MDPs as tensor worlds: what `pgcourse.rl.mdp` knows exactly, to be learned from samples."""
+"""Finite MDPs as tensor worlds: what `pgcourse.exact.mdp` knows exactly, to be learned from samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from pgcourse.envs.base import TensorWorld
-from pgcourse.rl import Gridworld, TabularMDP, cliff_gridworld
+from pgcourse.exact import Gridworld, TabularMDP, cliff_gridworld
 
 
 class TabularWorld(TensorWorld):

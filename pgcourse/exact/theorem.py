@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from pgcourse.core import Streams
-from pgcourse.rl.estimators import episode_gradients, reward_to_go_weight
-from pgcourse.rl.mdp import TabularMDP
-from pgcourse.rl.sampling import batch_errors, rollouts_in_parts, z_scores, z_threshold
+from pgcourse.exact.estimators import episode_gradients, reward_to_go_weight
+from pgcourse.exact.mdp import TabularMDP
+from pgcourse.exact.sampling import batch_errors, rollouts_in_parts, z_scores, z_threshold
 from pgcourse.rl.trajectory import Trajectory
 
 BLOCKS = 32  # independent parts of the sample, by whose spread the slope's error is known
@@ -74,7 +74,7 @@ def check_policy_gradient(
 ) -> PolicyGradientCheck:
     """∇J four times: by the theorem, by autograd, by central differences, and from `episodes` sampled episodes a seed.
 
-    `weight(trajectory, gamma)` is the estimator under test (see `pgcourse.rl.estimators`).
+    `weight(trajectory, gamma)` is the estimator under test (see `pgcourse.exact.estimators`).
 
     Raises:
         ValueError: too few episodes for a slope, or what `TabularMDP.rollouts` raises.

@@ -5,8 +5,8 @@ import torch
 from enumeration import all_episodes, as_trajectory, layered_mdp
 
 from pgcourse.core import MLP, GaussianPolicy, SoftmaxPolicy, Streams
-from pgcourse.rl import Trajectory, episode_gradients, random_mdp, scores
-from pgcourse.rl.estimators import (
+from pgcourse.exact import episode_gradients, random_mdp, scores
+from pgcourse.exact.estimators import (
     at,
     gae_weight,
     n_step_weight,
@@ -16,7 +16,8 @@ from pgcourse.rl.estimators import (
     table_weight,
     total_return_weight,
 )
-from pgcourse.rl.moments import gae_moments, least_variance_baseline, total_return_moments
+from pgcourse.exact.variance import gae_moments, least_variance_baseline, total_return_moments
+from pgcourse.rl import Trajectory
 
 F64 = torch.float64
 SMALL = layered_mdp()
@@ -101,7 +102,7 @@ def test_tabular_gradients_are_sums_of_scores():
 @pytest.mark.parametrize("kind", ["softmax", "gaussian"])
 def test_gradients_of_any_policy(kind, monkeypatch):
     """One episode, one seed at a time, by plain autograd; the library takes all at once, in several parts."""
-    monkeypatch.setattr("pgcourse.rl.estimators.ROWS", 2)
+    monkeypatch.setattr("pgcourse.exact.estimators.ROWS", 2)
     policy = SoftmaxPolicy(MLP((3, 5, 4))) if kind == "softmax" else GaussianPolicy(MLP((3, 5, 2)))
     seeds, steps, envs = 2, 6, 5
     streams = Streams(seeds)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pgcourse.rl.mdp import TabularMDP
+from pgcourse.exact.mdp import TabularMDP
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class GradientMoments:
 def gae_moments(
     mdp: TabularMDP, theta: Tensor, value: Tensor | None = None, lam: float = 1.0, keep_discount: bool = True
 ) -> GradientMoments:
-    """Of Ψ_t = γ^t Σ_l (γλ)^l δ_{t+l} with a critic `value` [seed, state]; see `pgcourse.rl.estimators.gae_weight`.
+    """Of Ψ_t = γ^t Σ_l (γλ)^l δ_{t+l} with a critic `value` [seed, state]; see `pgcourse.exact.estimators.gae_weight`.
 
     With λ = 1 it is the reward-to-go with `value` as its baseline, without a `value` the reward-to-go alone; λ = 0 is
     the TD actor-critic. The mean's distance from `mdp.gradient(theta)` is the bias of a wrong critic.
@@ -62,14 +62,14 @@ def gae_moments(
 
 
 def table_moments(mdp: TabularMDP, theta: Tensor, table: Tensor, keep_discount: bool = True) -> GradientMoments:
-    """Of Ψ_t = γ^t f(s_t, a_t) for a table f [seed, state, action]; see `pgcourse.rl.estimators.table_weight`."""
+    """Of Ψ_t = γ^t f(s_t, a_t) for a table f [seed, state, action]; see `pgcourse.exact.estimators.table_weight`."""
     _require_episodic(mdp)
     signal = table.unsqueeze(-1).expand(-1, -1, -1, mdp.states)
     return _moments(mdp, theta, signal, 0.0, mdp.gamma if keep_discount else 1.0)
 
 
 def total_return_moments(mdp: TabularMDP, theta: Tensor, baseline: Tensor | float = 0.0) -> GradientMoments:
-    """Of Ψ_t = G_0 - b with a constant b, [seed]; see `pgcourse.rl.estimators.total_return_weight`."""
+    """Of Ψ_t = G_0 - b with a constant b, [seed]; see `pgcourse.exact.estimators.total_return_weight`."""
     _require_episodic(mdp)
     signal = mdp.reward.unsqueeze(-1).expand(len(theta), -1, -1, mdp.states)
     baseline = torch.as_tensor(baseline, dtype=torch.float64).expand(len(theta))
@@ -80,7 +80,7 @@ def least_variance_baseline(mdp: TabularMDP, theta: Tensor, constant: bool = Fal
     """The baseline b(s) of the reward-to-go with the least tr Cov, exactly, [seed, state]; or the best constant.
 
     The variance is quadratic in b, and in tabular softmax states share no parameters, so that each b(s) has its own
-    optimum: b(s) = E[X_s·g] / E‖X_s‖² with X_s as in `pgcourse.rl.estimators.optimal_baseline`.
+    optimum: b(s) = E[X_s·g] / E‖X_s‖² with X_s as in `pgcourse.exact.estimators.optimal_baseline`.
     """
     value = torch.zeros(len(theta), mdp.states, dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():

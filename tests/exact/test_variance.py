@@ -7,9 +7,9 @@ import torch
 from enumeration import all_episodes, as_trajectory, layered_mdp, variance_by_source
 
 from pgcourse.core import Streams
-from pgcourse.rl import episode_gradients, random_mdp, two_state_chain
-from pgcourse.rl.estimators import at, gae_weight, reward_to_go_weight, table_weight, total_return_weight
-from pgcourse.rl.moments import gae_moments, least_variance_baseline, table_moments, total_return_moments
+from pgcourse.exact import episode_gradients, random_mdp, two_state_chain
+from pgcourse.exact.estimators import at, gae_weight, reward_to_go_weight, table_weight, total_return_weight
+from pgcourse.exact.variance import gae_moments, least_variance_baseline, table_moments, total_return_moments
 
 F64 = torch.float64
 SMALL = layered_mdp(seed=4)

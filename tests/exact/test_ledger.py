@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from pgcourse.core import Streams
-from pgcourse.rl import ledger, random_mdp
-from pgcourse.rl.moments import gae_moments
-from pgcourse.rl.sampling import batch_errors, batch_means, z_scores, z_threshold
+from pgcourse.exact import ledger, random_mdp
+from pgcourse.exact.sampling import batch_errors, batch_means, z_scores, z_threshold
+from pgcourse.exact.variance import gae_moments
 
 F64 = torch.float64
 MDP = random_mdp(seed=12)

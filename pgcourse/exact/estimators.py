@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from pgcourse.core import Policy, SoftmaxPolicy, Table
-from pgcourse.rl.returns import discounted_return, gae, n_step_advantage, reward_to_go
+from pgcourse.rl.advantages import gae, n_step_advantage
+from pgcourse.rl.returns import discounted_return, reward_to_go
 from pgcourse.rl.trajectory import Trajectory
 
 ROWS = 4096  # episodes differentiated at a time

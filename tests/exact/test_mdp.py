@@ -14,7 +14,8 @@ from scipy.optimize import linprog
 from scipy.stats import chisquare
 
 from pgcourse.core import Streams
-from pgcourse.rl import TabularMDP, cliff_gridworld, corridor, discounted_return, random_mdp, two_state_chain
+from pgcourse.exact import TabularMDP, cliff_gridworld, corridor, random_mdp, two_state_chain
+from pgcourse.rl import discounted_return
 
 F64 = torch.float64
 

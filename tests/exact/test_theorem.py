@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgcourse.core import Streams
-from pgcourse.rl import TabularMDP, check_policy_gradient, corridor, random_mdp, two_state_chain
-from pgcourse.rl.estimators import reward_to_go_weight, table_weight, total_return_weight
+from pgcourse.exact import TabularMDP, check_policy_gradient, corridor, random_mdp, two_state_chain
+from pgcourse.exact.estimators import reward_to_go_weight, table_weight, total_return_weight
 
 F64 = torch.float64
 MDP = random_mdp(seed=1)

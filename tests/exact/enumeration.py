@@ -5,7 +5,8 @@ from collections import defaultdict
 import numpy as np
 import torch
 
-from pgcourse.rl import TabularMDP, Trajectory
+from pgcourse.exact import TabularMDP
+from pgcourse.rl import Trajectory
 
 
 def layered_mdp(seed=0, gamma=0.8):

@@ -1,7 +1,7 @@
 """How far may one update go? The surrogate, its error and its curvature, exact on finite MDPs. Chapter 07 derives all.
 
-θ and θ' are [seed, state·action] as in `pgcourse.rl.mdp`, π and π' their policies; J, d_π and A_π are unnormalised as
-there: every factor 1/(1-γ) of a normalised occupancy is inside d_π.
+θ and θ' are [seed, state·action] as in `pgcourse.exact.mdp`, π and π' their policies; J, d_π and A_π are unnormalised
+as there: every factor 1/(1-γ) of a normalised occupancy is inside d_π.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pgcourse.rl.mdp import TabularMDP
+from pgcourse.exact.mdp import TabularMDP
 
 
 def performance_difference(mdp: TabularMDP, theta: Tensor, new: Tensor) -> Tensor:
@@ -85,25 +85,3 @@ def surrogate_penalty(mdp: TabularMDP, theta: Tensor, new: Tensor) -> Penalty:
     worst = 4 * epsilon * reach / (1 - mdp.gamma) * variation.amax(1).square()
     shift = (expected_advantage(mdp, theta, new) * acting).abs().amax(1)
     return Penalty(worst, 2 * reach * shift * (mdp.occupancy(theta) * variation).sum(1))
-
-
-def ledge(length: int = 8, fall: float = -20.0, gamma: float = 0.95) -> TabularMDP:
-    """A row of cells before an edge, for policies that act alike in all of them. No episode ends.
-
-    The actions are back, to the first cell for nothing, and on, one cell further for a reward of 1; on from the last
-    cell is worth `fall` and leads to the first. Who hesitates in every cell hardly ever sees the edge.
-
-    Raises:
-        ValueError: a length below 2.
-    """
-    if length < 2:
-        raise ValueError(f"length must be 2 or more, got {length}")
-    cells = torch.arange(length)
-    transition = torch.zeros(length, 2, length, dtype=torch.float64)
-    transition[:, 0, 0] = 1
-    transition[cells, 1, (cells + 1) % length] = 1
-    reward = torch.zeros(length, 2, dtype=torch.float64)
-    reward[:, 1] = 1
-    reward[-1, 1] = fall
-    start = (cells == 0).to(torch.float64)
-    return TabularMDP(transition, reward, start, gamma, torch.zeros(length, dtype=torch.bool), (), ("back", "on"))

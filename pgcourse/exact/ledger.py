@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from pgcourse.core import Streams
-from pgcourse.rl import estimators as est
-from pgcourse.rl import moments
-from pgcourse.rl.mdp import TabularMDP
-from pgcourse.rl.moments import GradientMoments
-from pgcourse.rl.returns import discounted_return, leave_one_out_mean, reward_to_go
-from pgcourse.rl.sampling import batch_errors, batch_means, rollouts_in_parts, z_scores, z_threshold
+from pgcourse.exact import estimators as est
+from pgcourse.exact import variance
+from pgcourse.exact.mdp import TabularMDP
+from pgcourse.exact.sampling import batch_errors, batch_means, rollouts_in_parts, z_scores, z_threshold
+from pgcourse.exact.variance import GradientMoments
+from pgcourse.rl.advantages import leave_one_out_mean
+from pgcourse.rl.returns import discounted_return, reward_to_go
 from pgcourse.rl.trajectory import Trajectory
 
 LAMBDAS = (0.0, 0.5, 0.9, 1.0)
@@ -53,7 +54,7 @@ class Ledger:
         max_z: the largest |z| of a component's mean against ∇J.
         trace, trace_error: tr Cov of one episode's estimate, and its standard error.
         exact_bias, exact_trace: by linear algebra; NaN where there is no formula.
-        z_threshold: for all components, estimators and seeds together, see `pgcourse.rl.sampling.z_threshold`.
+        z_threshold: for all components, estimators and seeds together, see `pgcourse.exact.sampling.z_threshold`.
         unbiased: max_z <= z_threshold.
     batches, a row for each seed, estimator and batch_size:
         cosine, cosine_error: mean cosine between a batch's mean estimate ĝ and ∇J, and its standard error.
@@ -109,19 +110,19 @@ def catalogue(
         return Estimator(name, family, unbiased, lambda t: est.episode_gradients(policy, theta, t, weight(t)), exact)
 
     def total(name: str, baseline: Tensor) -> Estimator:  # [seed]
-        exact = moments.total_return_moments(mdp, theta, baseline)
+        exact = variance.total_return_moments(mdp, theta, baseline)
         return line(name, "total return", lambda t: est.total_return_weight(t, gamma, baseline.unsqueeze(-1)), exact)
 
     def to_go(name: str, baseline: Tensor) -> Estimator:  # [seed, state]
-        exact = moments.gae_moments(mdp, theta, baseline)
+        exact = variance.gae_moments(mdp, theta, baseline)
         return line(name, "reward-to-go", lambda t: est.reward_to_go_weight(t, gamma, est.at(baseline, t.obs)), exact)
 
     def known(name: str, table: Tensor) -> Estimator:  # [seed, state, action]
-        exact = moments.table_moments(mdp, theta, table)
+        exact = variance.table_moments(mdp, theta, table)
         return line(name, "known values", lambda t: est.table_weight(t, gamma, table), exact)
 
     def bootstrapped(name: str, lam: float, value: Tensor, unbiased: bool) -> Estimator:  # [seed, state]
-        exact = moments.gae_moments(mdp, theta, value, lam)
+        exact = variance.gae_moments(mdp, theta, value, lam)
         return line(
             name,
             "bootstrapped",
@@ -158,7 +159,7 @@ def catalogue(
             "reward-to-go, γ^t dropped",
             "γ^t dropped",
             lambda t: est.reward_to_go_weight(t, gamma, keep_discount=False),
-            moments.gae_moments(mdp, theta, keep_discount=False),
+            variance.gae_moments(mdp, theta, keep_discount=False),
             unbiased=False,
         ),
         line(

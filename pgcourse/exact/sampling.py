@@ -9,7 +9,7 @@ from statistics import NormalDist
 from torch import Tensor
 
 from pgcourse.core import Streams
-from pgcourse.rl.mdp import TabularMDP
+from pgcourse.exact.mdp import TabularMDP
 from pgcourse.rl.trajectory import Trajectory
 
 EPISODES_AT_ONCE = 20_000
