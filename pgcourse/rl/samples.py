@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pgcourse.rl.returns import gae
+from pgcourse.rl.advantages import gae
 from pgcourse.rl.trajectory import Trajectory
 
 
