@@ -17,9 +17,10 @@ from rich.console import Console
 
 from pgcourse import plots, video
 from pgcourse.algorithms import ALGORITHMS, Architecture
-from pgcourse.lab import Results, Study, StudyError, console, mean_interval, personal
+from pgcourse.lab import Results, Study, StudyError, console, personal
 from pgcourse.lab.results import late_returns
 from pgcourse.lab.studies import DEFAULTS
+from pgcourse.stats import mean_interval
 
 SECTION = re.compile(r"^Options:\n((?:    .*\n|\n)+)", re.MULTILINE)
 ENTRY = re.compile(r"^    (\w+(?:, \w+)*): (.*(?:\n {8}.*)*)", re.MULTILINE)
