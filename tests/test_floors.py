@@ -25,7 +25,6 @@ FLOORS = {
     "lab": 5,
     "plots": 6,
     "film": 6,
-    "video": 6,
     "course": 7,
     "grading": 7,
     "cli": 8,
