@@ -1,9 +1,9 @@
-"""What rliable computes, as an oracle for the tests of pgcourse.lab.statistics.
+"""What rliable computes, as an oracle for the tests of pgcourse.stats.
 
 rliable does not import with pandas 3 and pulls in a good deal, so this runs in an environment of its own, in minutes:
 
     python3 -m venv rliable && rliable/bin/pip install "rliable==1.2.0" "pandas<3"
-    rliable/bin/python benchmarks/rliable_fixtures.py > tests/lab/fixtures/rliable.json
+    rliable/bin/python benchmarks/rliable_fixtures.py > tests/stats/fixtures/rliable.json
 
 Bootstrap intervals are computed many times over; kept are mean and standard deviation of their bounds, so a test can
 tell Monte Carlo error from a mistake.

@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pgcourse import core, envs, exact, lab, plots, rl, video
+    from pgcourse import core, envs, exact, film, lab, plots, rl, stats
     from pgcourse.algorithms import A2C, PPO, REINFORCE, TRPO, NaturalGradient, Run, evaluate, train, training
     from pgcourse.core import Streams
     from pgcourse.course.claims import claim
@@ -36,7 +36,7 @@ _HOME = {
     "train": "pgcourse.algorithms",
     "training": "pgcourse.algorithms",
 }
-_MODULES = ("algorithms", "core", "envs", "exact", "lab", "plots", "rl", "video")
+_MODULES = ("algorithms", "core", "envs", "exact", "film", "lab", "plots", "rl", "stats")
 
 __all__ = [
     "A2C",
@@ -52,13 +52,14 @@ __all__ = [
     "envs",
     "evaluate",
     "exact",
+    "film",
     "lab",
     "make",
     "plots",
     "rl",
+    "stats",
     "train",
     "training",
-    "video",
 ]
 
 

@@ -308,7 +308,7 @@ def watch(
     import torch
     from rich.console import Console
 
-    from pgcourse import video
+    from pgcourse import film
     from pgcourse.lab import RecordError, StudyError, personal
 
     if out is not None and out.suffix.lower() != ".gif":
@@ -320,12 +320,12 @@ def watch(
     try:
         policy = personal.policy(name)
         if window:
-            returns = video.show(policy, seed, episodes, deterministic)
+            returns = film.show(policy, seed, episodes, deterministic)
         else:
             with screen.status("Playing and drawing"):
-                film = video.film(policy, seed, episodes, deterministic)
-                content = video.gif(film, most_bytes)
-            returns = film.returns
+                shot = film.shoot(policy, seed, episodes, deterministic)
+                content = film.gif(shot, most_bytes)
+            returns = shot.returns
             out = out or personal.picture(name, policy.seeds[0] if seed is None else seed)
             out.write_bytes(content)
     except (StudyError, RecordError, ValueError, OSError) as error:
@@ -333,7 +333,7 @@ def watch(
     shown = "  ".join(f"{each:,.4g}" for each in returns)
     screen.print(f"return{'s' * (len(returns) > 1)}: {shown}", highlight=False)
     if not window:
-        screen.print(f"{out}  ({len(film.frames)} pictures, {len(content):,} bytes)", highlight=False, soft_wrap=True)
+        screen.print(f"{out}  ({len(shot.frames)} pictures, {len(content):,} bytes)", highlight=False, soft_wrap=True)
 
 
 @main.command(

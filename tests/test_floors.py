@@ -25,7 +25,6 @@ FLOORS = {
     "lab": 5,
     "plots": 6,
     "film": 6,
-    "video": 6,
     "course": 7,
     "grading": 7,
     "cli": 8,
@@ -128,7 +127,8 @@ def impure(source: str, where: str = "") -> list[str]:
             method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
             if name in NUMPY_SEEDED and not (node.args or node.keywords):
                 faults.append((node, f"{name}() without a seed"))
-            if (name in DRAWS or (method in DRAWING_METHODS and not name)) and not has_generator(node):
+            drawing = method in DRAWING_METHODS and not name and ast.unparse(node.func.value) != "rng"  # numpy's
+            if (name in DRAWS or drawing) and not has_generator(node):
                 faults.append((node, f"{name or '.' + method} draws without a generator"))
             if method in FILE_METHODS:
                 faults.append((node, f".{method} touches a file"))
@@ -264,6 +264,7 @@ def test_an_impurity_is_seen(source):
         "import torch\ntorch.randn(3, generator=g)\ntorch.empty(3).normal_(generator=g)",
         "import torch\ng = torch.Generator().manual_seed(7)",
         "import numpy as np\nrng: np.random.Generator = np.random.default_rng(seed)\nrng.normal()",
+        "def shares(rng):\n    return rng.multinomial(3, p)",
         "from torch.nn import init\ninit.zeros_(w)\ninit.orthogonal_(w, generator=g)",
         "def step(time, random):\n    return time + random",
     ],

@@ -58,6 +58,7 @@ from pathlib import Path
 from typing import Any
 
 from pgcourse.course import expected
+from pgcourse.stats import standard_error, student_t
 
 METADATA_KEY = "pgcourse_claim"
 BOUND_LEVEL = 0.95
@@ -173,12 +174,11 @@ class Claim:
         """t · standard error; degrees of freedom of two samples by Welch (1947) and Satterthwaite (1946)."""
         if self.seeds == (1,):
             return 0.0
-        variances = [statistics.variance(sample) / len(sample) for sample in self.samples]
-        total = sum(variances)
-        if total == 0:
+        variances = [statistics.variance(sample) for sample in self.samples]
+        if not any(variances):
             return 0.0
-        freedom = total**2 / sum(v**2 / (n - 1) for v, n in zip(variances, self.seeds, strict=True))
-        return expected.student_t(BOUND_LEVEL, freedom) * math.sqrt(total)
+        error, freedom = standard_error(variances, self.seeds)
+        return float(student_t(BOUND_LEVEL, freedom) * error)
 
     def objection(self) -> str | None:
         """Why an `order` claim's own sentence does not hold; None if it holds or is of another kind."""

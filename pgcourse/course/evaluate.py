@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from pgcourse.algorithms import TrainedPolicy, evaluate
-from pgcourse.lab import mean_interval
+from pgcourse.stats import mean_interval
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pgcourse.stats import student_t
+
 if TYPE_CHECKING:
     from pgcourse.course.claims import Claim, Number
 
@@ -97,7 +99,7 @@ class Interval:
     @property
     def half_width(self) -> float:
         quantile = student_t((1 + INTERVAL_LEVEL) / 2, self.n - 1)
-        return quantile * self.sd * math.sqrt(2 / self.n)
+        return float(quantile * self.sd * math.sqrt(2 / self.n))
 
     def objection(self, claim: Claim) -> str | None:
         if claim.seeds != (self.n,):
@@ -229,13 +231,6 @@ def accept(path: Path, profile: str, claims: Sequence[Claim]) -> dict[str, str]:
     body = re.sub(r"\n+\[", "\n\n[", "\n" + tomlkit.dumps(document)).strip("\n")
     _write(path, f"{header}{body}\n")
     return {}
-
-
-def student_t(level: float, freedom: float) -> float:
-    """Quantile of Student's t distribution."""
-    from scipy.special import stdtrit  # scipy.stats would take a second to import
-
-    return float(stdtrit(freedom, level))
 
 
 def _tolerances(claim: Claim, before: Mapping[str, Any]) -> tuple[float, float]:

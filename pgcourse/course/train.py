@@ -15,11 +15,12 @@ import click
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from pgcourse import plots, video
+from pgcourse import film, plots
 from pgcourse.algorithms import ALGORITHMS, Architecture
-from pgcourse.lab import Results, Study, StudyError, console, mean_interval, personal
+from pgcourse.lab import Results, Study, StudyError, console, personal
 from pgcourse.lab.results import late_returns
 from pgcourse.lab.studies import DEFAULTS
+from pgcourse.stats import mean_interval
 
 SECTION = re.compile(r"^Options:\n((?:    .*\n|\n)+)", re.MULTILINE)
 ENTRY = re.compile(r"^    (\w+(?:, \w+)*): (.*(?:\n {8}.*)*)", re.MULTILINE)
@@ -197,8 +198,8 @@ def finish(study: Study) -> None:
         screen.print(f"no figure: {error}", markup=False, highlight=False, soft_wrap=True)
     else:
         screen.print(f"figure: {figure}", markup=False, highlight=False, soft_wrap=True)
-    with suppress(video.CannotDraw):
-        video.stage(study.env)
+    with suppress(film.CannotDraw):
+        film.stage(study.env)
         screen.print(f"see it act: pgcourse watch {study.name}", markup=False, highlight=False)
 
 

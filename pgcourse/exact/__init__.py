@@ -16,7 +16,7 @@ from pgcourse.exact.estimators import (
 )
 from pgcourse.exact.ledger import Estimator, Ledger, catalogue, ledger
 from pgcourse.exact.mdp import Optimum, TabularMDP
-from pgcourse.exact.sampling import z_scores, z_threshold
+from pgcourse.exact.sampling import z_scores
 from pgcourse.exact.theorem import PolicyGradientCheck, check_policy_gradient
 from pgcourse.exact.variance import (
     GradientMoments,
@@ -62,5 +62,4 @@ __all__ = [
     "total_return_weight",
     "two_state_chain",
     "z_scores",
-    "z_threshold",
 ]

@@ -16,11 +16,12 @@ from pgcourse.core import Streams
 from pgcourse.exact import estimators as est
 from pgcourse.exact import variance
 from pgcourse.exact.mdp import TabularMDP
-from pgcourse.exact.sampling import batch_errors, batch_means, rollouts_in_parts, z_scores, z_threshold
+from pgcourse.exact.sampling import batch_errors, batch_means, rollouts_in_parts, z_scores
 from pgcourse.exact.variance import GradientMoments
 from pgcourse.rl.advantages import leave_one_out_mean
 from pgcourse.rl.returns import discounted_return, reward_to_go
 from pgcourse.rl.trajectory import Trajectory
+from pgcourse.stats import z_threshold
 
 LAMBDAS = (0.0, 0.5, 0.9, 1.0)
 
@@ -54,7 +55,7 @@ class Ledger:
         max_z: the largest |z| of a component's mean against ∇J.
         trace, trace_error: tr Cov of one episode's estimate, and its standard error.
         exact_bias, exact_trace: by linear algebra; NaN where there is no formula.
-        z_threshold: for all components, estimators and seeds together, see `pgcourse.exact.sampling.z_threshold`.
+        z_threshold: for all components, estimators and seeds together, see `pgcourse.stats.z_threshold`.
         unbiased: max_z <= z_threshold.
     batches, a row for each seed, estimator and batch_size:
         cosine, cosine_error: mean cosine between a batch's mean estimate ĝ and ∇J, and its standard error.

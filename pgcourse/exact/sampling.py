@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from statistics import NormalDist
 
 from torch import Tensor
 
@@ -29,15 +28,6 @@ def z_scores(sample: Tensor, truth: Tensor) -> Tensor:
     error = sample.mean(1) - truth
     z = error / (sample.std(1) / math.sqrt(sample.shape[1]))
     return z.where(error != 0, 0.0)
-
-
-def z_threshold(comparisons: int, sigmas: float = 3.0) -> float:
-    """The |z| that the largest of several z-scores exceeds by chance no more often than a single one exceeds `sigmas`.
-
-    z* = Φ⁻¹(1 - α / 2m),    α = 2 Φ(-sigmas)                                              (Bonferroni)
-    """
-    normal = NormalDist()
-    return -normal.inv_cdf(normal.cdf(-sigmas) / comparisons)
 
 
 def batch_means(sample: Tensor, size: int) -> Tensor:

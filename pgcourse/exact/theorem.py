@@ -12,8 +12,9 @@ from torch import Tensor
 from pgcourse.core import Streams
 from pgcourse.exact.estimators import episode_gradients, reward_to_go_weight
 from pgcourse.exact.mdp import TabularMDP
-from pgcourse.exact.sampling import batch_errors, rollouts_in_parts, z_scores, z_threshold
+from pgcourse.exact.sampling import batch_errors, rollouts_in_parts, z_scores
 from pgcourse.rl.trajectory import Trajectory
+from pgcourse.stats import z_threshold
 
 BLOCKS = 32  # independent parts of the sample, by whose spread the slope's error is known
 STEP = 1e-4  # of the finite differences: rounding 1e-16/h and truncation h⁴ both far below the tolerance
@@ -29,7 +30,7 @@ class PolicyGradientCheck:
         difference_error: of central differences of J.
         estimate, standard_error: Monte Carlo, [seed, parameter].
         max_z: largest |estimate - exact| / standard error.
-        z_threshold: what `max_z` has to stay below (see `z_threshold`).
+        z_threshold: what `max_z` has to stay below (see `pgcourse.stats.z_threshold`).
         batch_sizes: n, [size].
         error: root mean square of ‖ĝ_n - exact‖ / ‖exact‖ over batches of n episodes, [seed, size].
         slope, slope_error: d log error / d log n, mean over the seeds, and its standard error; theory says -1/2.

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 
 from pgcourse.algorithms import Run, TrainedPolicy
 from pgcourse.lab.records import MissingRecord, Record
@@ -146,13 +145,14 @@ def percentile(run: Run, study: str | None = None, variant: str | None = None) -
     curves = results.curves[results.curves["variant"] == variant]
     steps = min(table.groupby("seed")["step"].max().min() for table in (run.curves, curves))
     own, reference = late_returns(run.curves, steps), late_returns(curves, steps)
+    better = np.array([(reference < each).sum() + (reference == each).sum() / 2 for each in own])
     table = pd.DataFrame(
         {
             "seed": own.index,
             "return": own.to_numpy(),
-            "better_than": [(reference < each).sum() + (reference == each).sum() / 2 for each in own],
+            "better_than": better,
             "of": len(reference),
-            "percentile": [stats.percentileofscore(reference, each, "mean") for each in own],
+            "percentile": 100 * better / len(reference),
         }
     )
     return table.rename_axis(columns=f"beside {name}: {variant}")

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from scipy import stats
 
 from pgcourse.plots import style
+from pgcourse.stats.intervals import margin
 
 GRID = 200  # points of the common step axis
 
@@ -95,10 +95,7 @@ def on_common_steps(table: pd.DataFrame, y: str) -> tuple[NDArray, NDArray]:
 
 def t_interval(values: NDArray, level: float = 0.95) -> tuple[NDArray, NDArray]:
     """Mean over the first axis (seeds) and the half-width of its t-interval; no width for a single seed."""
-    n = len(values)
-    if n < 2:
-        return values.mean(0), np.zeros(values.shape[1:])
-    return values.mean(0), stats.t.ppf(0.5 + level / 2, n - 1) * values.std(0, ddof=1) / np.sqrt(n)
+    return values.mean(0), margin(values, level) if len(values) > 1 else np.zeros(values.shape[1:])
 
 
 BAND = "thick: mean over seeds; band: its 95 % t-interval"

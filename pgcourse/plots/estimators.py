@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from pgcourse.exact import GradientMoments, Ledger
 from pgcourse.plots import style
+from pgcourse.stats import welch_test
 
 FAMILY = {
     "total return": style.BLACK,
@@ -184,11 +184,10 @@ def differences(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], xlabel: str, a
     ax = style.axes(ax, figsize=(7.2, 0.9 + 0.42 * len(pairs)))
     rows = np.arange(len(pairs))[::-1]
     for row, (a, b) in zip(rows, pairs.values(), strict=True):
-        a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-        low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+        difference, low, high = welch_test(a, b).difference
         color = style.GREY if low <= 0 <= high else style.BLUE
         ax.plot([low, high], [row, row], color=color, lw=2)
-        ax.plot(a.mean() - b.mean(), row, "o", color=color)
+        ax.plot(difference, row, "o", color=color)
     ax.axvline(0, color=style.BLACK, lw=0.8, ls="--")
     ax.set_yticks(rows, list(pairs))
     ax.set(xlabel=xlabel, ylim=(-0.6, len(pairs) - 0.4))

@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from pgcourse.plots import style
+from pgcourse.stats import welch_test
 
 
 def clip_cases(clip: float = 0.2) -> list[Axes]:
@@ -67,13 +67,11 @@ def details(panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]], xla
     rows = {name: row for row, name in enumerate(reversed(names))}
     for ax, (title, pairs) in zip(grid[0], panels.items(), strict=True):
         for name, (a, b) in pairs.items():
-            a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-            test = stats.ttest_ind(a, b, equal_var=False)
-            thick, thin = test.confidence_interval(0.95), test.confidence_interval(1 - 0.05 / comparisons)
+            thick, thin = (welch_test(a, b, level).difference for level in (0.95, 1 - 0.05 / comparisons))
             color = style.GREY if thin.low <= 0 <= thin.high else style.BLUE if thin.low > 0 else style.VERMILION
-            ax.plot(thin, [rows[name]] * 2, color=color, lw=0.9)
-            ax.plot(thick, [rows[name]] * 2, color=color, lw=2.6)
-            ax.plot(a.mean() - b.mean(), rows[name], "o", color=color, ms=4)
+            ax.plot([thin.low, thin.high], [rows[name]] * 2, color=color, lw=0.9)
+            ax.plot([thick.low, thick.high], [rows[name]] * 2, color=color, lw=2.6)
+            ax.plot(thick.estimate, rows[name], "o", color=color, ms=4)
         ax.axvline(0, color=style.BLACK, lw=0.8, ls="--")
         ax.grid(axis="y", visible=False)
         ax.set(title=title, ylim=(-0.6, len(names) - 0.4))

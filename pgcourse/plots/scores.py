@@ -12,11 +12,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from pgcourse import lab
+from pgcourse import stats
 from pgcourse.plots import style
 
 AGGREGATES: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {"mean": np.mean, "IQM": lab.iqm, "median run": np.median}
+    {"mean": np.mean, "IQM": stats.iqm, "median run": np.median}
 )
 
 
@@ -33,8 +33,8 @@ def performance_profile(
     """Share of runs that score above τ, against τ, with 95 % bands: the higher a variant's line, the better.
 
     `scores` has a row a run: variant, seed, `y`, and the column `task` if it is named. A line crosses one half at its
-    median run. Bands are those of `pgcourse.lab.performance_profile`; thresholds are 200 over the range of all scores,
-    if not given.
+    median run. Bands are those of `pgcourse.stats.performance_profile`; thresholds not given are 200 over the range of
+    all scores.
     """
     matrices = _matrices(scores, y, task)
     color = style.colors(matrices)
@@ -44,7 +44,7 @@ def performance_profile(
         thresholds = np.linspace(low - margin, high + margin, 200)
     ax = style.axes(ax)
     for variant, matrix in matrices.items():
-        estimate, low, high = lab.performance_profile(matrix, thresholds, rng)
+        estimate, low, high = stats.performance_profile(matrix, thresholds, rng)
         ax.step(thresholds, estimate, where="post", color=color[variant], lw=2, label=variant)
         ax.fill_between(thresholds, low, high, step="post", color=color[variant], alpha=0.2, lw=0)
     ax.axhline(0.5, color=style.BLACK, lw=0.7, ls="--", zorder=0)
@@ -65,7 +65,7 @@ def aggregates(
     """Several aggregates side by side, a row a variant: the estimate and its 95 % stratified bootstrap interval.
 
     `scores` as in `performance_profile`. `statistics` names functions of [seed, task] scores with an argument `axis`:
-    `pgcourse.lab.task_median` is one for several tasks, `pgcourse.lab.optimality_gap` for scores with a target.
+    `pgcourse.stats.task_median` is one for several tasks, `pgcourse.stats.optimality_gap` for scores with a target.
     """
     matrices = _matrices(scores, y, task)
     color = style.colors(matrices)
@@ -74,7 +74,7 @@ def aggregates(
     figure, grid = plt.subplots(1, len(statistics), figsize=size, sharey=True, squeeze=False)
     for ax, (name, statistic) in zip(grid.flat, statistics.items(), strict=True):
         for row, (variant, matrix) in zip(rows, matrices.items(), strict=True):
-            estimate, low, high = lab.stratified_interval(matrix, rng, statistic)
+            estimate, low, high = stats.stratified_interval(matrix, rng, statistic)
             ax.plot([low, high], [row, row], color=color[variant], lw=7, alpha=0.45, solid_capstyle="butt")
             ax.plot([estimate], [row], "|", color=style.BLACK, ms=11, mew=1.8)
         ax.set_title(name, fontsize=10)
@@ -90,7 +90,7 @@ def _matrices(scores: pd.DataFrame, y: str, task: str | None) -> dict[str, NDArr
     """Scores [seed, task] of each variant, in the table's order."""
     if "variant" not in scores:
         scores = scores.assign(variant="")
-    return {str(name): lab.score_matrix(rows, y, task) for name, rows in scores.groupby("variant", sort=False)}
+    return {str(name): stats.score_matrix(rows, y, task) for name, rows in scores.groupby("variant", sort=False)}
 
 
 def _runs(matrices: Mapping[str, NDArray]) -> str:

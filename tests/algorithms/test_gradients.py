@@ -8,7 +8,7 @@ import torch
 from pgcourse.algorithms import REINFORCE
 from pgcourse.core import Critic, Streams, Table
 from pgcourse.exact.builders import random_mdp
-from pgcourse.exact.theorem import z_threshold
+from pgcourse.stats import z_threshold
 
 SEEDS = 400  # independent gradients at the same θ
 MDP = random_mdp(states=4, actions=3, seed=5)

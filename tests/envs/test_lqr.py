@@ -10,8 +10,9 @@ from scipy.linalg import solve_discrete_lyapunov
 from pgcourse.algorithms import episodes
 from pgcourse.core import MLP, GaussianPolicy, Streams
 from pgcourse.envs import LQR, DoubleIntegrator, ScalarLQR
-from pgcourse.exact import z_scores, z_threshold
+from pgcourse.exact import z_scores
 from pgcourse.rl import discounted_return, reward_to_go
+from pgcourse.stats import z_threshold
 
 GAMMA = 0.9
 

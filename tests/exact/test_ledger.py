@@ -7,8 +7,9 @@ import torch
 
 from pgcourse.core import Streams
 from pgcourse.exact import ledger, random_mdp
-from pgcourse.exact.sampling import batch_errors, batch_means, z_scores, z_threshold
+from pgcourse.exact.sampling import batch_errors, batch_means, z_scores
 from pgcourse.exact.variance import gae_moments
+from pgcourse.stats import z_threshold
 
 F64 = torch.float64
 MDP = random_mdp(seed=12)

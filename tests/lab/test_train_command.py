@@ -217,7 +217,7 @@ def test_a_run_is_what_training_in_python_gives(kept):
 def test_what_is_said_is_what_is_kept(kept, trained):
     output = trained[1]
     results = personal.results(kept)
-    estimate, low, high = pg.lab.mean_interval(results.evaluations["mean_return"].to_numpy())
+    estimate, low, high = pg.stats.mean_interval(results.evaluations["mean_return"].to_numpy())
     said = next(line for line in output.splitlines() if line.startswith("evaluation:"))
     numbers = re.fullmatch(
         r"evaluation:  mean return (\S+) ± (\S+) \(95 % interval over 3 seeds: (\S+) to (\S+)\); 4 episodes .*", said

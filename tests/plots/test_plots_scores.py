@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pgcourse import lab, plots
+from pgcourse import plots, stats
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def scores(seeds=5):
 
 
 def matrix(table, variant):
-    return lab.score_matrix(table[table["variant"] == variant], "mean_return", "env")
+    return stats.score_matrix(table[table["variant"] == variant], "mean_return", "env")
 
 
 def words(ax):
@@ -38,7 +38,7 @@ def test_a_profile_shows_each_variants_shares_and_their_intervals():
     ax = plots.performance_profile(scores(), np.random.default_rng(1), task="env", thresholds=thresholds)
     rng = np.random.default_rng(1)
     for line, band, variant in zip(ax.get_lines(), ax.collections, ["A2C", "PPO"], strict=False):
-        estimate, low, high = lab.performance_profile(matrix(scores(), variant), thresholds, rng)
+        estimate, low, high = stats.performance_profile(matrix(scores(), variant), thresholds, rng)
         assert line.get_label() == variant
         assert line.get_color() == plots.style.colors(["A2C", "PPO"])[variant]
         np.testing.assert_array_equal(line.get_xdata(), thresholds)
@@ -64,14 +64,14 @@ def test_runs_that_all_score_the_same_have_a_profile():
 
 
 def test_aggregates_show_estimates_and_intervals_row_by_row():
-    chosen = {"IQM": lab.iqm, "median of tasks": lab.task_median}
+    chosen = {"IQM": stats.iqm, "median of tasks": stats.task_median}
     axes = plots.aggregates(scores(), np.random.default_rng(4), task="env", statistics=chosen)
     rng = np.random.default_rng(4)
     assert [ax.get_title(loc="left") for ax in axes] == list(chosen)
     for ax, statistic in zip(axes, chosen.values(), strict=True):
         drawn = [line.get_xdata() for line in ax.get_lines()]
         for variant, bar, tick in zip(["A2C", "PPO"], drawn[::2], drawn[1::2], strict=True):
-            estimate, low, high = lab.stratified_interval(matrix(scores(), variant), rng, statistic)
+            estimate, low, high = stats.stratified_interval(matrix(scores(), variant), rng, statistic)
             np.testing.assert_array_equal(bar, [low, high])
             np.testing.assert_array_equal(tick, [estimate])
     low, high = axes[0].get_ylim()

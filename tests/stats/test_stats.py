@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import stats
 
-from pgcourse.lab import statistics
-from pgcourse.lab.statistics import (
+from pgcourse.stats import (
+    bootstrap,
     bootstrap_interval,
     iqm,
     mean_interval,
@@ -360,7 +360,7 @@ def test_resamples_are_as_many_as_asked_for_however_they_are_batched(monkeypatch
         seen.append(x.shape[2:])
         return np.mean(x, axis=axis)
 
-    monkeypatch.setattr(statistics, "BATCH", 64)
+    monkeypatch.setattr(bootstrap, "BATCH", 64)
     stratified_interval(np.eye(4), generator(), counting, resamples=10)
     assert seen == [(), (4,), (4,), (2,)]
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 import pgcourse as pg
-from pgcourse import video
+from pgcourse import film
 from pgcourse.algorithms import Architecture, TrainedPolicy
 from pgcourse.cli import main
 from pgcourse.core import Streams
@@ -35,44 +35,44 @@ def near(picture, color):
 )
 def test_a_film_has_its_worlds_pace(env):
     trained = untrained(env)
-    scene = video.stage(env)
-    film = video.film(trained, seed=1, episodes=2)
-    assert film.fps <= video.FPS
-    every = scene.fps / film.fps
+    scene = film.stage(env)
+    shot = film.shoot(trained, seed=1, episodes=2)
+    assert shot.fps <= film.FPS
+    every = scene.fps / shot.fps
     assert every == int(every)
-    assert film.fps * (every + 1) > scene.fps  # no fewer pictures than they have to be
-    assert len(film.returns) == 2
-    assert len({frame.shape for frame in film.frames}) == 1
-    assert any((film.frames[0] != frame).any() for frame in film.frames[1:])  # it moves
+    assert shot.fps * (every + 1) > scene.fps  # no fewer pictures than they have to be
+    assert len(shot.returns) == 2
+    assert len({frame.shape for frame in shot.frames}) == 1
+    assert any((shot.frames[0] != frame).any() for frame in shot.frames[1:])  # it moves
     if "CartPole" in env:  # whose return is its length
-        assert len(film.frames) == math.ceil(sum(film.returns) / every)
-    assert video.film(trained, seed=1, episodes=2).returns == film.returns
+        assert len(shot.frames) == math.ceil(sum(shot.returns) / every)
+    assert film.shoot(trained, seed=1, episodes=2).returns == shot.returns
 
 
 def test_a_film_shows_the_seed_that_was_asked_for():
     trained = untrained("CartPole-v1")
     left = TrainedPolicy(trained.policy, trained.theta.clone(), (3, 4), trained.env)
     left.theta[1, -1] = -100.0  # the last bias, that of a push to the right
-    (fallen,) = video.film(left, seed=4, deterministic=True).returns
+    (fallen,) = film.shoot(left, seed=4, deterministic=True).returns
     assert fallen < 12  # pushed to the left only
     with pytest.raises(ValueError, match="no seed 0; there are 3, 4"):
-        video.film(left, seed=0)
+        film.shoot(left, seed=0)
     with pytest.raises(ValueError, match="episodes must be 1 or more, got 0"):
-        video.film(left, episodes=0)
+        film.shoot(left, episodes=0)
 
 
 def test_the_arm_is_where_its_state_says():
     world = Arm(joints=3)
     world.reset(Streams(1))
     state = torch.tensor([0.3, 1.9, 2.6, 0.0, 0.0, 0.0, -0.5, -0.7])
-    picture = video.arm(world, state, size=200)
+    picture = film.arm(world, state, size=200)
 
     def pixel(point):
         return [100 - 200 * float(point[1]) / 2.2, 100 + 200 * float(point[0]) / 2.2]
 
-    target = near(picture, video.PALETTE[2])
+    target = near(picture, film.PALETTE[2])
     assert target.mean(0) == pytest.approx(pixel(state[-2:]), abs=1.0)
-    blue = near(picture, video.PALETTE[1])
+    blue = near(picture, film.PALETTE[1])
     for point in (torch.zeros(2), world.tip(state[:3]), world.skeleton(state[:3])[1]):
         assert np.abs(blue - pixel(point)).max(1).min() <= 1
     low, high = blue.min(0), blue.max(0)
@@ -85,20 +85,20 @@ def test_cells_have_the_colour_of_their_channel():
     obs = torch.zeros(4, 10, 10)
     obs[0, 9, 4] = obs[1, 3, 0] = obs[3, 1, :] = 1.0
     obs[2, 9, 4] = 1.0  # behind the first channel
-    picture = video.cells(obs, size=5)
+    picture = film.cells(obs, size=5)
     assert picture.shape == (50, 50, 3)
     for channel, row, column in ((0, 9, 4), (1, 3, 0), (3, 1, 7)):
-        found = {tuple(each) for each in near(picture, video.PALETTE[channel + 1])}
+        found = {tuple(each) for each in near(picture, film.PALETTE[channel + 1])}
         assert {(5 * row + i, 5 * column + j) for i in range(5) for j in range(5)} <= found
-    assert len(near(picture, video.PALETTE[3])) == 0
+    assert len(near(picture, film.PALETTE[3])) == 0
     assert len(near(picture, "white")) == 50 * 50 - 25 * 12
 
 
 def test_a_gif_keeps_time_and_fits():
     rng = np.random.default_rng(3)
     frames = [rng.integers(0, 256, (60, 80, 3), np.uint8) for _ in range(20)]
-    film = video.Film(frames, 15.0, [0.0])
-    large = video.gif(film)
+    shot = film.Film(frames, 15.0, [0.0])
+    large = film.gif(shot)
     image = Image.open(io.BytesIO(large))
     assert (image.format, image.n_frames, image.size, image.info["loop"]) == ("GIF", 20, (80, 60), 0)
     starts = 0
@@ -106,11 +106,11 @@ def test_a_gif_keeps_time_and_fits():
         image.seek(k)
         starts += image.info["duration"]
         assert starts == pytest.approx(1000 * (k + 1) / 15.0, abs=5)
-    small = video.gif(film, len(large) // 2)
+    small = film.gif(shot, len(large) // 2)
     assert len(small) <= len(large) // 2
     assert Image.open(io.BytesIO(small)).width < 80
     with pytest.raises(ValueError, match="20 pictures do not fit into 2,000 bytes"):
-        video.gif(film, 2000)
+        film.gif(shot, 2000)
 
 
 def test_copies_are_drawn_as_gymnasium_draws_them():
@@ -163,10 +163,10 @@ def test_watch_writes_a_gif(run, tmp_path):
     assert status == 0
     path = tmp_path / name / "seed-1.gif"
     assert str(path) in output
-    (expected,) = video.film(personal.policy(name), 1).returns
+    (expected,) = film.shoot(personal.policy(name), 1).returns
     assert f"return: {expected:g}" in output
     with Image.open(path) as image:
-        assert (image.format, image.width) == ("GIF", video.WIDTH)
+        assert (image.format, image.width) == ("GIF", film.WIDTH)
     status, output = watch(
         name, "--deterministic", "--episodes", 3, "--out", tmp_path / "mine.gif", "--most-bytes", 20000
     )
@@ -196,7 +196,7 @@ def test_mistakes_are_named(run, monkeypatch):
     name = run("CartPole-v1")
     for display in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(display, raising=False)
-    monkeypatch.setattr(video.sys, "platform", "linux")
+    monkeypatch.setattr(film.sys, "platform", "linux")
     for arguments, said in (
         (["--seed", 5], "no seed 5; there are 0, 1"),
         (["--out", "film.mp4"], "must end in .gif"),
@@ -216,5 +216,5 @@ def test_a_window_shows_the_same_episode(run, monkeypatch):
     name = run("CartPole-v1")
     status, output = watch(name, "--window")
     assert status == 0
-    (expected,) = video.film(personal.policy(name)).returns
+    (expected,) = film.shoot(personal.policy(name)).returns
     assert output == f"return: {expected:g}\n"

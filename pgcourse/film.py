@@ -53,7 +53,7 @@ class Stage:
     fps: float  # steps a second
 
 
-def film(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, deterministic: bool = False) -> Film:
+def shoot(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, deterministic: bool = False) -> Film:
     """Play episodes with one seed's policy, the first one's unless given, and draw every step in the world's own pace.
 
     Where a world has more than `FPS` steps a second, only every second, third, ... one is kept.
@@ -81,7 +81,7 @@ def show(
 
     Raises:
         CannotDraw: a world that has no window, or a machine without display.
-        ValueError: as `film`.
+        ValueError: as `shoot`.
     """
     id = _gymnasium_id(trained.env)
     modes = _metadata(id).get("render_modes", []) if id else []

@@ -1,0 +1,63 @@
+"""How many seeds a difference needs."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+import numpy as np
+
+MANY_SEEDS = 2**20
+QUADRATURE = 128  # nodes a side: power to 1e-4 for two seeds, to 1e-5 for more
+
+
+def welch_power(seeds: int, difference: float, sd: float | tuple[float, float], alpha: float = 0.05) -> float:
+    """Probability that Welch's two-sided test at level α finds a true difference, with so many seeds on either side.
+
+    For normal values of standard deviations σ₁, σ₂ (`sd`, one number if they are equal) and τ² = (σ₁² + σ₂²)/n,
+
+        power = E[Φ((difference - c)/τ) + Φ((-difference - c)/τ)],    c = t_{1-α/2, ν} √((s₁² + s₂²)/n),
+
+    the mean taken over both sample variances, (n-1) s²/σ² ~ χ²(n-1), on which c and Satterthwaite's ν depend: given
+    them, x̄ - ȳ is still normal. Exact, by quadrature; one noncentral t would be so for Student's test only.
+
+    Raises:
+        ValueError: fewer than two seeds, a difference that is not finite, an sd that is not positive, α outside (0, 1).
+    """
+    from scipy import stats  # takes a second
+
+    n = seeds
+    if n < 2 or n != int(n):
+        raise ValueError(f"seeds is the number of seeds on either side, 2 or more, got {seeds}")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+    if np.shape(sd) not in ((), (2,)) or not (np.isfinite(sd) & (np.asarray(sd) > 0)).all():
+        raise ValueError(f"sd is a positive number, or one for each side, got {sd}")
+    if not np.isfinite(difference):
+        raise ValueError(f"difference must be finite, got {difference}")
+    first, second = np.broadcast_to(np.square(sd, dtype=np.float64), 2)
+    tau = np.sqrt((first + second) / n)
+    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE)
+    ratio = stats.chi2.ppf((1 + nodes) / 2, n - 1) / (n - 1)
+    s, t = first * ratio[:, None] / n, second * ratio / n  # s₁²/n and s₂²/n
+    df = (n - 1) * (s + t) ** 2 / (s**2 + t**2)
+    critical = stats.t.isf(alpha / 2, df) * np.sqrt(s + t)
+    power = stats.norm.cdf((difference - critical) / tau) + stats.norm.cdf((-difference - critical) / tau)
+    return float(weights @ power @ weights / 4)
+
+
+def seeds_needed(difference: float, sd: float | tuple[float, float], alpha: float = 0.05, power: float = 0.8) -> int:
+    """Fewest seeds on either side with which Welch's test at level α finds a difference with probability `power`.
+
+    Raises:
+        ValueError: as `welch_power`; a power outside (α, 1); a difference that needs over a million seeds.
+    """
+    if not alpha < power < 1:
+        raise ValueError(f"power must lie between alpha = {alpha} and 1, got {power}")
+    n = 2
+    while welch_power(n, difference, sd, alpha) < power:
+        n *= 2
+        if n > MANY_SEEDS:
+            raise ValueError(
+                f"a difference of {difference} at sd {sd} needs over a million seeds: ask for a larger one"
+            )
+    return 2 + bisect_left(range(2, n), power, key=lambda n: welch_power(n, difference, sd, alpha))

@@ -1,0 +1,89 @@
+"""Tests of a difference between two samples of seeds."""
+
+from __future__ import annotations
+
+from math import comb
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pgcourse.stats.bootstrap import BATCH, check_resamples
+from pgcourse.stats.intervals import Interval, Values, checked, standard_error, student_t
+
+TIE = 1e-6  # distances of means that differ by less, in units of the values' span, are equal
+
+
+class Comparison(NamedTuple):
+    """A difference of means with its confidence interval, and the p-value of no difference."""
+
+    difference: Interval
+    p_value: Values
+
+
+def welch_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Comparison:
+    """Mean of x minus mean of y over seeds, with Welch's interval and two-sided p-value (Welch, 1947).
+
+    t = (x̄ - ȳ)/√(s²_x/n_x + s²_y/n_y), with Satterthwaite's degrees of freedom. `x` and `y` are [seed, ...], further
+    axes are kept; the numbers of seeds may differ.
+
+    Raises:
+        ValueError: as `mean_interval`; further axes that differ; values of which neither side varies between seeds.
+    """
+    from scipy.special import stdtr  # scipy.stats would take a second to import
+
+    a, b = checked(x, level), checked(y, level)
+    if a.shape[1:] != b.shape[1:]:
+        raise ValueError(f"x and y differ in more than their seeds: shapes {a.shape} and {b.shape}")
+    if ((np.ptp(a, 0) == 0) & (np.ptp(b, 0) == 0)).any():
+        raise ValueError("the seeds agree on both sides: Welch's test needs a spread, permutation_test does not")
+    difference = a.mean(0) - b.mean(0)
+    error, freedom = standard_error([a.var(0, ddof=1), b.var(0, ddof=1)], [len(a), len(b)])
+    half = student_t((1 + level) / 2, freedom) * error
+    p_value = 2 * stdtr(freedom, -np.abs(difference) / error)
+    return Comparison(Interval(difference, difference - half, difference + half), p_value)
+
+
+def permutation_test(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: int = 9_999) -> float:
+    """p-value of "x and y come from one distribution": how often relabelled seeds differ as much in their means.
+
+    Fisher (1935), section 21; two-sided, the statistic is |x̄ - ȳ|. Exact, over all ways to split the seeds, where there
+    are at most `resamples` of them; else (b + 1)/(m + 1) with b of m random splits (Phipson & Smyth, 2010). `x` and `y`
+    are [seed].
+
+    Raises:
+        ValueError: fewer than two seeds, further axes, NaN or infinity, no resamples.
+    """
+    from scipy import stats  # takes a second
+
+    a, b = checked(x), checked(y)
+    if a.ndim != 1 or b.ndim != 1:
+        raise ValueError(f"a permutation test compares lists of seeds, got shapes {a.shape} and {b.shape}")
+    check_resamples(resamples)
+
+    def distance(a: NDArray, b: NDArray, axis: int) -> NDArray:
+        return np.abs(a.mean(axis) - b.mean(axis))
+
+    result = stats.permutation_test(
+        (a, b),
+        distance,
+        n_resamples=resamples,
+        batch=max(1, BATCH // (len(a) + len(b))),
+        alternative="greater",
+        rng=rng,
+    )
+    # Splits that tie in exact arithmetic tie here, too: scipy's own tolerance is lost on values far from 0.
+    rounding = TIE * np.ptp(np.concatenate([a, b]))
+    as_far = int((result.null_distribution >= result.statistic - rounding).sum())
+    exact = comb(len(a) + len(b), len(a)) <= resamples
+    return (as_far + (not exact)) / (len(result.null_distribution) + (not exact))
+
+
+def z_threshold(comparisons: int, sigmas: float = 3.0) -> float:
+    """The |z| that the largest of several z-scores exceeds by chance no more often than a single one exceeds `sigmas`.
+
+    z* = Φ⁻¹(1 - α / 2m),    α = 2 Φ(-sigmas)                                              (Bonferroni)
+    """
+    normal = NormalDist()
+    return -normal.inv_cdf(normal.cdf(-sigmas) / comparisons)
