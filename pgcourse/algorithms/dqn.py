@@ -224,9 +224,7 @@ class DQN:
         acting = self.policy(policy)
         phi = acting.network.init(streams.child("phi"))
         adam = Adam(self.lr, self.adam_eps).init(phi)
-        return State(
-            acting, Critic(acting.network), acting.theta(phi, 1.0), phi, adam, phi, 0, Replay(self.capacity)
-        )
+        return State(acting, Critic(acting.network), acting.theta(phi, 1.0), phi, adam, phi, 0, Replay(self.capacity))
 
     def policy(self, policy: Policy) -> EpsilonGreedyPolicy:
         """The ε-greedy policy over the actions of another one, with its network."""
@@ -264,7 +262,9 @@ class DQN:
         columns = {"obs": batch.obs, "action": action, "reward": batch.reward, "next_obs": batch.next_obs}
         return {name: x.flatten(1, 2) for name, x in (columns | {"terminated": batch.terminated}).items()}
 
-    def loss(self, network: Network, phi: Tensor, target: Tensor, steps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def loss(
+        self, network: Network, phi: Tensor, target: Tensor, steps: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Huber's loss of y - q, [seed]; with y and q [seed, sample], for the metrics."""
         y = self.target(network, phi, target, steps)
         q = _at(network(phi, steps["obs"]), steps["action"])

@@ -113,7 +113,9 @@ def _require_finite(batch: Trajectory, world: str, number: int, streams: Streams
     for name, given in (("an observation", batch.obs), ("a reward", batch.reward)):
         fine = given.isfinite()
         if not fine.all() and (seeds := _seeds_with(~fine, batch, streams.seeds)):
-            raise FloatingPointError(f"{world} gave {name} that is NaN or infinite in iteration {number}, to seeds {seeds}")
+            raise FloatingPointError(
+                f"{world} gave {name} that is NaN or infinite in iteration {number}, to seeds {seeds}"
+            )
 
 
 def _seeds_with(fault: Tensor, batch: Trajectory, seeds: tuple[int, ...]) -> list[int]:

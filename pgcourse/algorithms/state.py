@@ -32,4 +32,6 @@ def rebuilt(like: Any, data: Any) -> Any:
 
 
 def is_data(value: Any) -> bool:
-    return value is None or isinstance(value, Tensor | int | float) or hasattr(value, "_fields") or hasattr(value, "plain")
+    return (
+        value is None or isinstance(value, Tensor | int | float) or hasattr(value, "_fields") or hasattr(value, "plain")
+    )
