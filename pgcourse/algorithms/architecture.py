@@ -72,7 +72,7 @@ class Architecture:
         check(self)
         if self.rescale_action and self.std == "squashed":
             raise ValueError(
-                "Architecture: rescale_action is for Gaussians; std = 'squashed' lies inside the bounds already"
+                "Architecture: rescale_action is for Gaussians; std='squashed' keeps to the bounds already"
             )
 
     def policy(self, env: Env) -> Policy:
@@ -101,7 +101,7 @@ class Architecture:
             return SquashedGaussianPolicy(gaussian, tuple(space.low.tolist()), tuple(space.high.tolist()))
         return gaussian
 
-    def _bounds(self, env: Env, space: spaces.Box) -> dict[str, tuple[float, ...]]:
+    def _bounds(self, env: Env, space: spaces.Box) -> dict[str, Any]:
         """The middle and half the width of the action bounds, where actions are rescaled."""
         if not self.rescale_action:
             return {}

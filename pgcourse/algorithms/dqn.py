@@ -252,9 +252,11 @@ class DQN:
             seen.append((loss.detach(), (y - q).abs().mean(1), q.mean(1), norm))
         epsilon = max(self.epsilon, 1 - (1 - self.epsilon) * progress / self.exploration)
         theta = state.policy.theta(phi, epsilon)
-        means = (torch.stack(column).mean(0) for column in zip(*seen, strict=True))
+        loss, td_error, q, norm = (torch.stack(column).mean(0) for column in zip(*seen, strict=True))
         state = State(state.policy, state.critic, theta, phi, phi_adam, target, minibatches, replay)
-        return state, Metrics(*means, epsilon=theta[:, -1].clone())  # a view would keep θ as long as the curves
+        return state, Metrics(
+            loss, td_error, q, norm, theta[:, -1].clone()
+        )  # a view would keep θ as long as the curves
 
     def steps(self, policy: EpsilonGreedyPolicy, batch: Trajectory) -> dict[str, Tensor]:
         """A rollout as the memory holds it, [seed, sample, ...]."""

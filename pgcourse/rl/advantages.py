@@ -1,15 +1,14 @@
-"""Advantages over [seed, time, env], with `terminated` and `truncated` apart as in `pgcourse.rl.returns`; and the samples
-that an update is computed from.
+"""Advantages, with `terminated` and `truncated` apart as in `pgcourse.rl.returns`, and the samples of an update.
 
-All functions of [seed, time, env] raise ValueError for arguments of unlike shapes (which would broadcast to a wrong number) and for γ or λ
-outside [0, 1].
+Functions of [seed, time, env] raise ValueError for arguments of unlike shapes (which would broadcast to a wrong number)
+and for γ or λ outside [0, 1].
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -92,15 +91,14 @@ class Samples(NamedTuple):
     advantage: Tensor
     value: Tensor  # v_φ(s) before the update
     target: Tensor  # what v_φ(s) is to become, Â + v_φ(s)
-    log_prob: Tensor | None = None  # log π_old(a|s) of the policy that acted, where the update asks for it
+    log_prob: Any = None  # log π_old(a|s) of the policy that acted [seed, sample], where an update asks for it
 
     def shuffled(self, order: Tensor, parts: int) -> Iterator[Samples]:
         """One pass: the samples in this order [seed, sample], each seed its own, divided into `parts`."""
         seeds, size = order.shape
         flat = (order + size * torch.arange(seeds, device=order.device).unsqueeze(1)).flatten()
-        together = Samples(*(x if x is None else _rows(x, flat, seeds) for x in self))
-        for part in zip(*(x.chunk(parts, 1) if x is not None else [None] * parts for x in together), strict=True):
-            yield Samples(*part)
+        columns = [[None] * parts if x is None else _rows(x, flat, seeds).chunk(parts, 1) for x in self]
+        yield from (Samples(*part) for part in zip(*columns, strict=True))
 
 
 def _rows(x: Tensor, index: Tensor, seeds: int) -> Tensor:
@@ -119,8 +117,8 @@ def judged(
 ) -> Samples:
     """The steps of a fixed-length rollout with GAE(γ, λ) under v_φ as their advantages, Schulman et al. (2016).
 
-    `reward` takes the place of the batch's, where an algorithm scales it. Without `bootstrap` a time limit counts as the
-    end of the world.
+    `reward` takes the place of the batch's, where an algorithm scales it. Without `bootstrap` a time limit counts as
+    the end of the world.
     """
     value, next_value = critic(phi, batch.obs), critic(phi, batch.next_obs)
     terminated = batch.terminated if bootstrap else batch.done
