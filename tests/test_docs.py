@@ -59,7 +59,8 @@ def execute(page, folder):
     def flush():
         (folder / "page.py").write_text(program, encoding="utf-8")
         for line in run("page.py").splitlines() if program else ():
-            assert not line.startswith("|") or line in text_of(page), f"{page.name} does not show {line!r}"
+            shown = not line.startswith("|") or line in text_of(page).splitlines()
+            assert shown, f"{page.name} does not show {line!r}"
 
     for language, mark, content in blocks(text_of(page)):
         if mark.startswith("file="):
