@@ -54,9 +54,7 @@ class A2C:
         False, "shift and scale each seed's advantages to mean 0 and standard deviation 1 in every batch"
     )
     max_grad_norm: float = option(1.0, "clip each seed's gradients to this norm", above=0, infinite=True)
-    anneal: bool = option(
-        True, "let both step sizes fall linearly to 0 over the training, as Mnih et al. (2016) do"
-    )
+    anneal: bool = option(True, "let both step sizes fall linearly to 0 over the training, as Mnih et al. (2016) do")
     adam_eps: float = option(1e-5, "ε of Adam, which bounds its steps where gradients are small", above=0, neutral=1e-5)
     clip_jointly: bool = option(
         False,
@@ -88,9 +86,7 @@ class A2C:
         theta, theta_adam = Adam(self.lr, self.adam_eps).step(theta.detach(), gradients[0], theta_adam, rate)
         phi, phi_adam = Adam(self.critic_lr, self.adam_eps).step(phi.detach(), gradients[1], phi_adam, rate)
         theta, phi = policy.observe(theta, batch.obs, batch.mask), critic.observe(phi, batch.obs, batch.mask)
-        metrics = Metrics(
-            norms[0], entropy.mean(1), error.detach(), explained_variance(samples.target, samples.value)
-        )
+        metrics = Metrics(norms[0], entropy.mean(1), error.detach(), explained_variance(samples.target, samples.value))
         return State(policy, critic, theta, phi, theta_adam, phi_adam), metrics
 
     def loss(self, policy: Policy, theta: Tensor, samples: Samples) -> tuple[Tensor, Tensor]:

@@ -43,9 +43,7 @@ class Architecture:
     """
 
     hidden: tuple[int, ...] = option((64, 64), "units of each hidden layer")
-    activation: str = option(
-        "tanh", "of the MLP; convolutional networks have ReLU", choices=("tanh", "relu")
-    )
+    activation: str = option("tanh", "of the MLP; convolutional networks have ReLU", choices=("tanh", "relu"))
     start: str = option(
         "orthogonal",
         "weights of the MLP start `orthogonal`, those of the policy's last layer with gain 0.01, or `uniform`, as "
@@ -72,7 +70,9 @@ class Architecture:
             raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {list(self.hidden)}")
         check(self)
         if self.rescale_action and self.std == "squashed":
-            raise ValueError("Architecture: rescale_action is for Gaussians; std = 'squashed' lies inside the bounds already")
+            raise ValueError(
+                "Architecture: rescale_action is for Gaussians; std='squashed' keeps to the bounds already"
+            )
 
     def policy(self, env: Env) -> Policy:
         space: Any = env.action_space
@@ -100,7 +100,7 @@ class Architecture:
             return SquashedGaussianPolicy(gaussian, tuple(space.low.tolist()), tuple(space.high.tolist()))
         return gaussian
 
-    def _bounds(self, env: Env, space: spaces.Box) -> dict[str, tuple[float, ...]]:
+    def _bounds(self, env: Env, space: spaces.Box) -> dict[str, Any]:
         """The middle and half the width of the action bounds, where actions are rescaled."""
         if not self.rescale_action:
             return {}

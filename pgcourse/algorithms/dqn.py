@@ -224,9 +224,7 @@ class DQN:
         acting = self.policy(policy)
         phi = acting.network.init(streams.child("phi"))
         adam = Adam(self.lr, self.adam_eps).init(phi)
-        return State(
-            acting, Critic(acting.network), acting.theta(phi, 1.0), phi, adam, phi, 0, Replay(self.capacity)
-        )
+        return State(acting, Critic(acting.network), acting.theta(phi, 1.0), phi, adam, phi, 0, Replay(self.capacity))
 
     def policy(self, policy: Policy) -> EpsilonGreedyPolicy:
         """The ε-greedy policy over the actions of another one, with its network."""
@@ -254,9 +252,11 @@ class DQN:
             seen.append((loss.detach(), (y - q).abs().mean(1), q.mean(1), norm))
         epsilon = max(self.epsilon, 1 - (1 - self.epsilon) * progress / self.exploration)
         theta = state.policy.theta(phi, epsilon)
-        means = (torch.stack(column).mean(0) for column in zip(*seen, strict=True))
+        loss, td_error, q, norm = (torch.stack(column).mean(0) for column in zip(*seen, strict=True))
         state = State(state.policy, state.critic, theta, phi, phi_adam, target, minibatches, replay)
-        return state, Metrics(*means, epsilon=theta[:, -1].clone())  # a view would keep θ as long as the curves
+        return state, Metrics(
+            loss, td_error, q, norm, theta[:, -1].clone()
+        )  # a view would keep θ as long as the curves
 
     def steps(self, policy: EpsilonGreedyPolicy, batch: Trajectory) -> dict[str, Tensor]:
         """A rollout as the memory holds it, [seed, sample, ...]."""
@@ -264,7 +264,9 @@ class DQN:
         columns = {"obs": batch.obs, "action": action, "reward": batch.reward, "next_obs": batch.next_obs}
         return {name: x.flatten(1, 2) for name, x in (columns | {"terminated": batch.terminated}).items()}
 
-    def loss(self, network: Network, phi: Tensor, target: Tensor, steps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def loss(
+        self, network: Network, phi: Tensor, target: Tensor, steps: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Huber's loss of y - q, [seed]; with y and q [seed, sample], for the metrics."""
         y = self.target(network, phi, target, steps)
         q = _at(network(phi, steps["obs"]), steps["action"])

@@ -38,7 +38,7 @@ class Algorithm(Protocol):
     def update(self, state: Any, batch: Trajectory, progress: float, streams: Streams) -> tuple[Any, Any]:
         """The state after one update of θ and φ, and its metrics.
 
-        `progress` is the part of the training already done, for schedules. The noise of the update comes from `streams`.
+        `progress` is the part of the training already done, for schedules; the update's noise comes from `streams`.
         """
 
 
@@ -46,7 +46,7 @@ class Iteration(NamedTuple):
     """One round of acting and updating, of all seeds."""
 
     number: int  # from 0
-    batch: Trajectory
+    batch: Any  # a Trajectory
     state: Any  # the algorithm's, after the update
     metrics: Any  # the algorithm's, of the update
     steps: Tensor  # [seed], environment steps so far
@@ -78,7 +78,7 @@ def iterate(
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, got {steps}")
-    world = env if hasattr(env, "step") else make(env, algorithm.envs, **placed(streams))
+    world: Any = env if hasattr(env, "step") else make(env, algorithm.envs, **placed(streams))  # type: ignore[arg-type]
     if after is None:
         architecture = Architecture()
         policy, critic = policy or architecture.policy(world), critic or architecture.critic(world)
@@ -113,7 +113,9 @@ def _require_finite(batch: Trajectory, world: str, number: int, streams: Streams
     for name, given in (("an observation", batch.obs), ("a reward", batch.reward)):
         fine = given.isfinite()
         if not fine.all() and (seeds := _seeds_with(~fine, batch, streams.seeds)):
-            raise FloatingPointError(f"{world} gave {name} that is NaN or infinite in iteration {number}, to seeds {seeds}")
+            raise FloatingPointError(
+                f"{world} gave {name} that is NaN or infinite in iteration {number}, to seeds {seeds}"
+            )
 
 
 def _seeds_with(fault: Tensor, batch: Trajectory, seeds: tuple[int, ...]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Options of algorithms and architectures: fields of a dataclass that know their meaning, their range and their past."""
+"""Options of algorithms and architectures: fields of a dataclass that know their meaning, range and past."""
 
 from __future__ import annotations
 

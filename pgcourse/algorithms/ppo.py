@@ -95,9 +95,9 @@ class PPO:
     minibatches: int = option(4, "into how many parts each pass divides the rollout", low=1)
     objective: str = option(
         "clip",
-        "`clip`, as above; `penalty`, E[ r Â - β KL(π_old ‖ π_θ) ] with a β for each seed that starts at 1 and is doubled "
-        "or halved after updates that have moved too far or not far enough from kl_target; or `surrogate`, E[ r Â ], "
-        "which nothing holds back",
+        "`clip`, as above; `penalty`, E[ r Â - β KL(π_old ‖ π_θ) ] with a β for each seed that starts at 1 and is "
+        "doubled or halved after updates that have moved too far or not far enough from kl_target; or `surrogate`, "
+        "E[ r Â ], which nothing holds back",
         choices=tuple(OBJECTIVES),
     )
     clip: float = option(0.2, "ε: how far the clip lets an action's probability move", above=0)
@@ -114,8 +114,8 @@ class PPO:
     )
     normalize_reward: bool = option(
         False,
-        "divide rewards by the standard deviation of the discounted sum of an episode's rewards so far (Engstrom et al., "
-        "2020); reported returns are those of the world",
+        "divide rewards by the standard deviation of the discounted sum of an episode's rewards so far (Engstrom et "
+        "al., 2020); reported returns are those of the world",
     )
     value_clip: float = option(math.inf, "how far a value may move within an update", above=0, infinite=True)
     normalize_advantage: str = option(
@@ -126,8 +126,8 @@ class PPO:
     )
     bootstrap: bool = option(
         True,
-        "what follows a step at which the time limit cut the episode is worth v(s'); otherwise nothing, as if the world "
-        "had ended",
+        "what follows a step at which the time limit cut the episode is worth v(s'); otherwise nothing, as if the "
+        "world had ended",
     )
     max_grad_norm: float = option(0.5, "clip each seed's gradients to this norm", above=0, infinite=True)
     max_kl: float = option(
@@ -205,7 +205,7 @@ class PPO:
 
     @torch.no_grad()
     def samples(self, state: State, batch: Trajectory) -> tuple[Samples, State]:
-        """What the update is computed from, as it was when the policy acted; and the state with its rewards' moments."""
+        """What the update is computed from, as the policy acted; and the state with its rewards' moments."""
         reward, scale = batch.reward, state.rewards
         if scale is not None:
             reward, scale = scale.scaled(batch, self.gamma, self.clip_reward)

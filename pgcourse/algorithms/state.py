@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def plain(state: Any) -> Any:
-    """Of a state its tensors and numbers, in dictionaries; what holds no numbers of its own, such as a policy, is left out.
+    """The tensors and numbers of a state, in dictionaries, without what holds no numbers, such as a policy.
 
     A state may hold tensors, numbers, None, other NamedTuples, and objects that have `plain` and `rebuilt` themselves.
     """
@@ -32,4 +32,6 @@ def rebuilt(like: Any, data: Any) -> Any:
 
 
 def is_data(value: Any) -> bool:
-    return value is None or isinstance(value, Tensor | int | float) or hasattr(value, "_fields") or hasattr(value, "plain")
+    return (
+        value is None or isinstance(value, Tensor | int | float) or hasattr(value, "_fields") or hasattr(value, "plain")
+    )

@@ -58,9 +58,7 @@ class TRPO:
     lam: float = option(0.95, "λ of GAE", low=0, high=1)
     max_kl: float = option(0.01, "δ, in nats", above=0)
     damping: float = option(0.1, "added to the diagonal of the Fisher matrix", low=0)
-    fisher_every: int = option(
-        4, "the Fisher matrix is that of the states of every so manyth step of each copy", low=1
-    )
+    fisher_every: int = option(4, "the Fisher matrix is that of the states of every so manyth step of each copy", low=1)
     cg_steps: int = option(10, "conjugate gradient steps, at most, to solve for the natural gradient", low=1)
     search: bool = option(
         True, "the step has to improve the surrogate within δ; without it this is the natural gradient"
@@ -137,9 +135,7 @@ class TRPO:
         """E[ π_θ(a|s) / π_old(a|s) · Â ], [seed]."""
         return surrogate((log_prob - samples.log_prob).exp(), samples.advantage).mean(1)
 
-    def fitted(
-        self, critic: Critic, phi: Tensor, phi_adam: AdamState, samples: Samples
-    ) -> tuple[Tensor, AdamState]:
+    def fitted(self, critic: Critic, phi: Tensor, phi_adam: AdamState, samples: Samples) -> tuple[Tensor, AdamState]:
         """φ after `critic_steps` steps towards the targets."""
         adam = Adam(self.critic_lr, self.adam_eps)
         for _ in range(self.critic_steps):
