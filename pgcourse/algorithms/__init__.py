@@ -1,24 +1,18 @@
-"""One algorithm, one file: a frozen dataclass of hyper-parameters and its update."""
+"""One algorithm, one file: a frozen dataclass of options and its update."""
 
-from pgcourse.algorithms.actor_critic import A2C
+from pgcourse.algorithms.a2c import A2C
+from pgcourse.algorithms.acting import Transition, act, episodes, rollout
 from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
+from pgcourse.algorithms.curves import Curves
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate
-from pgcourse.algorithms.learner import Learner
+from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
+from pgcourse.algorithms.options import check, option
 from pgcourse.algorithms.ppo import PPO
+from pgcourse.algorithms.registry import ALGORITHMS, find
 from pgcourse.algorithms.reinforce import REINFORCE
-from pgcourse.algorithms.rollout import episodes, rollout
-from pgcourse.algorithms.train import Algorithm, Checkpoint, Curves, Iteration, Run, TrainedPolicy, train, training
+from pgcourse.algorithms.train import Checkpoint, Progress, Run, TrainedPolicy, train, training
 from pgcourse.algorithms.trpo import TRPO, NaturalGradient
-
-ALGORITHMS: dict[str, type] = {
-    "reinforce": REINFORCE,
-    "a2c": A2C,
-    "natural": NaturalGradient,
-    "trpo": TRPO,
-    "ppo": PPO,
-    "dqn": DQN,
-}
 
 __all__ = [
     "A2C",
@@ -32,14 +26,20 @@ __all__ = [
     "Checkpoint",
     "Curves",
     "Iteration",
-    "Learner",
     "NaturalGradient",
+    "Progress",
     "Run",
     "TrainedPolicy",
+    "Transition",
+    "act",
+    "check",
     "default_critic",
     "default_policy",
     "episodes",
     "evaluate",
+    "find",
+    "iterate",
+    "option",
     "rollout",
     "train",
     "training",

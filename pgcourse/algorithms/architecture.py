@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from gymnasium import spaces
 
-from pgcourse.algorithms.options import one_of
+from pgcourse.algorithms.options import check, option
 from pgcourse.core import (
     MLP,
     BernoulliPolicy,
@@ -37,32 +39,41 @@ class Architecture:
     [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small ones (Young & Tian 2019), the three
     layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share nothing.
 
-    Options:
-        hidden: units of each hidden layer.
-        activation: of the MLP, `tanh` or `relu`. Convolutional networks have ReLU.
-        start: weights of the MLP start `orthogonal`, those of the policy's last layer with gain 0.01, or `uniform`, as
-            `torch.nn.Linear` does.
-        std: a Gaussian's σ is the same in all states (`global`), or the network's (`state`), or the same in all states
-            while actions are squashed by tanh into the bounds (`squashed`).
-        log_std: where log σ starts.
-
     Raises:
         ValueError: an option that is not among these; another observation or action space.
     """
 
-    hidden: tuple[int, ...] = (64, 64)
-    activation: str = "tanh"
-    start: str = "orthogonal"
-    std: str = "global"
-    log_std: float = 0.0
+    hidden: tuple[int, ...] = option((64, 64), "units of each hidden layer")
+    activation: str = option("tanh", "of the MLP; convolutional networks have ReLU", choices=("tanh", "relu"))
+    start: str = option(
+        "orthogonal",
+        "weights of the MLP start `orthogonal`, those of the policy's last layer with gain 0.01, or `uniform`, as "
+        "torch.nn.Linear does",
+        choices=("orthogonal", "uniform"),
+    )
+    std: str = option(
+        "global",
+        "a Gaussian's σ is the same in all states (`global`), or the network's (`state`), or the same in all states "
+        "while actions are squashed by tanh into the bounds (`squashed`)",
+        choices=("global", "state", "squashed"),
+    )
+    log_std: float = option(0.0, "where log σ starts", low=-math.inf)
+    rescale_action: bool = option(
+        False,
+        "a Gaussian's mean and σ are in units of half the width of the action bounds, around their middle; without it "
+        "in the units of the world, so that bounds far from ±1 are hardly ever reached",
+        neutral=False,
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
         if not all(type(units) is int and units >= 1 for units in self.hidden):
             raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {list(self.hidden)}")
-        one_of(self, "activation", ("tanh", "relu"))
-        one_of(self, "start", ("orthogonal", "uniform"))
-        one_of(self, "std", ("global", "state", "squashed"))
+        check(self)
+        if self.rescale_action and self.std == "squashed":
+            raise ValueError(
+                "Architecture: rescale_action is for Gaussians; std='squashed' keeps to the bounds already"
+            )
 
     def policy(self, env: Env) -> Policy:
         space: Any = env.action_space
@@ -83,12 +94,21 @@ class Architecture:
 
     def _gaussian(self, env: Env, space: spaces.Box) -> Policy:
         (actions,) = space.shape
-        if self.std == "state":
-            return GaussianPolicy(self._network(env, 2 * actions, 0.01), self.log_std, state_dependent_std=True)
-        gaussian = GaussianPolicy(self._network(env, actions, 0.01), self.log_std)
+        of_state = self.std == "state"
+        network = self._network(env, 2 * actions if of_state else actions, 0.01)
+        gaussian = GaussianPolicy(network, self.log_std, of_state, **self._bounds(env, space))
         if self.std == "squashed":
             return SquashedGaussianPolicy(gaussian, tuple(space.low.tolist()), tuple(space.high.tolist()))
         return gaussian
+
+    def _bounds(self, env: Env, space: spaces.Box) -> dict[str, Any]:
+        """The middle and half the width of the action bounds, where actions are rescaled."""
+        if not self.rescale_action:
+            return {}
+        low, high = space.low.astype(float), space.high.astype(float)
+        if not np.isfinite(high - low).all():
+            raise ValueError(f"{env.name}: rescale_action takes finite bounds of actions, got {space}")
+        return {"center": tuple(((high + low) / 2).tolist()), "scale": tuple(((high - low) / 2).tolist())}
 
     def _network(self, env: Env, outputs: int, last_gain: float) -> Network:
         space: Any = env.observation_space

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from pgcourse.algorithms.learner import Learner
-from pgcourse.algorithms.options import in_range
+from pgcourse.algorithms.options import check, option
+from pgcourse.algorithms.replay import Replay
 from pgcourse.core import MLP, Categorical, Conv, Critic, GaussianPolicy, Network, Policy, SoftmaxPolicy, Streams, Table
-from pgcourse.core.optimizer import Adam
+from pgcourse.core.adam import Adam, AdamState, clipped, gradient
 from pgcourse.rl import Trajectory
 
 MOST_ACTIONS = 2**16  # outputs of one network that are worth holding: with 64 hidden units 4 million parameters a seed
@@ -113,33 +115,54 @@ class EpsilonGreedyPolicy:
     def size(self) -> int:
         return self.network.size + 1
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        weights = self.network.init(streams, dtype)
-        return torch.cat([weights, weights.new_ones(len(weights), 1)], 1)
+    def init(self, streams: Streams) -> Tensor:
+        return self.theta(self.network.init(streams), 1.0)
+
+    def theta(self, phi: Tensor, epsilon: float) -> Tensor:
+        """θ from the parameters of q and ε."""
+        return torch.cat([phi, torch.full_like(phi[:, :1], epsilon)], 1)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> EpsilonGreedy:
+        return self.at(theta)(obs)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], EpsilonGreedy]:
         weights, epsilon = theta.split([self.network.size, 1], 1)
-        q = self.network(weights, obs)
-        return EpsilonGreedy(q, epsilon.view(len(q), *(1,) * (q.ndim - 2)).expand(q.shape[:-1]), self.grid)
+        network = self.network.at(weights)
+
+        def act(obs: Tensor) -> EpsilonGreedy:
+            q = network(obs)
+            return EpsilonGreedy(q, epsilon.view(len(q), *(1,) * (q.ndim - 2)).expand(q.shape[:-1]), self.grid)
+
+        return act
+
+    def observe(self, theta: Tensor, obs: Tensor, mask: Tensor) -> Tensor:
+        return theta
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.uniform(*shape)
 
 
-class ReadOff:
-    """θ of a policy that has nothing of its own to learn: it is the critic's parameters and ε."""
+class State(NamedTuple):
+    """What lasts from update to update."""
 
-    def __init__(self, parameters: Tensor) -> None:
-        self.parameters = parameters
+    policy: EpsilonGreedyPolicy
+    critic: Critic  # q, with the architecture of the policy
+    theta: Tensor  # [seed, parameter], φ and ε
+    phi: Tensor  # [seed, parameter] of q
+    phi_adam: AdamState
+    target: Tensor  # φ', [seed, parameter]
+    minibatches: int  # so far
+    replay: Replay
 
-    def follow(self, phi: Tensor, epsilon: float) -> None:
-        self.parameters = torch.cat([phi.detach(), torch.full_like(phi[:, :1], epsilon)], 1)
 
-    def state(self) -> dict[str, Tensor]:
-        return {"parameters": self.parameters.clone()}
+class Metrics(NamedTuple):
+    """Each [seed], a mean over the minibatches unless it says otherwise."""
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        self.parameters = state["parameters"].clone()
+    value_loss: Tensor  # Huber's loss of y - q
+    td_error: Tensor  # the mean of |y - q|
+    q: Tensor  # at the actions taken
+    critic_grad_norm: Tensor  # of φ, before clipping
+    epsilon: Tensor  # of the policy after the update
 
 
 @dataclass(frozen=True)
@@ -154,72 +177,54 @@ class DQN:
     One action at a time can be looked at only where actions can be counted: where they are numbers, as the torques of
     an arm, each joint's are restricted to `bins` values, and q has bins^joints outputs. docs/dqn.md explains every
     option and metric.
-
-    Options:
-        envs, rollout: N copies of the world, T steps of each between the updates.
-        bins, bound: where actions are numbers, each takes `bins` values, evenly spaced from -bound to bound.
-        capacity: steps of each seed that the replay memory holds; newer ones take the oldest's place.
-        updates, batch: minibatches for each rollout, and steps in each of them, drawn from the memory evenly.
-        target_every: minibatches after which the target network φ' becomes φ.
-        double: as above (van Hasselt et al., 2016); without it, the maximum of q_φ'(s', ·).
-        huber: errors count quadratically up to this size, linearly beyond. Where errors are often larger, q tends to
-            the median of y and not to its mean: rare ends of episodes are overlooked, and values grow far too large.
-        lr: Adam's step size for φ.
-        gamma: γ.
-        epsilon, exploration: ε falls linearly from 1 to `epsilon` in this part of the training, and stays there.
-        max_grad_norm: clip each seed's gradient to this norm.
-        anneal: let the step size fall linearly to 0 over the training.
-
-    Metrics, means over the minibatches: `value_loss`, Huber's loss of y - q; `td_error`, the mean of |y - q|; `q`, the
-    mean of q at the actions taken; `critic_grad_norm` of φ before clipping. Of the policy after the update: `epsilon`.
     """
 
-    envs: int = 8
-    rollout: int = 8
-    bins: int = 3
-    bound: float = 1.0
-    capacity: int = 50_000
-    updates: int = 8
-    batch: int = 64
-    target_every: int = 50
-    double: bool = True
-    huber: float = 10.0
-    lr: float = 1e-3
-    gamma: float = 0.99
-    epsilon: float = 0.02
-    exploration: float = 0.3
-    max_grad_norm: float = 10.0
-    anneal: bool = True
+    envs: int = option(8, "N, copies of the world that run side by side", low=1)
+    horizon: int = option(8, "T, steps of each copy between the updates", low=1)
+    bins: int = option(3, "where actions are numbers, how many values each takes, evenly spaced", low=2)
+    bound: float = option(1.0, "where actions are numbers, they lie between -bound and bound", above=0)
+    capacity: int = option(
+        50_000, "steps of each seed that the replay memory holds; newer ones take the oldest's place", low=1
+    )
+    updates: int = option(8, "minibatches for each rollout", low=1)
+    batch: int = option(64, "steps in each minibatch, drawn from the memory evenly", low=1)
+    target_every: int = option(50, "minibatches after which the target network φ' becomes φ", low=1)
+    double: bool = option(
+        True, "as above (van Hasselt et al., 2016); without it, the target is the maximum of q_φ'(s', ·)"
+    )
+    huber: float = option(
+        10.0,
+        "errors count quadratically up to this size, linearly beyond. Where errors are often larger, q tends to the "
+        "median of y and not to its mean: rare ends of episodes are overlooked, and values grow far too large",
+        above=0,
+        infinite=True,
+    )
+    lr: float = option(1e-3, "Adam's step size for φ", above=0)
+    gamma: float = option(0.99, "discount γ", low=0, high=1)
+    epsilon: float = option(0.02, "where ε ends, after a linear fall from 1", low=0, high=1)
+    exploration: float = option(0.3, "the part of the training in which ε falls", above=0, high=1)
+    max_grad_norm: float = option(10.0, "clip each seed's gradient to this norm", above=0, infinite=True)
+    anneal: bool = option(True, "let the step size fall linearly to 0 over the training")
+    adam_eps: float = option(1e-5, "ε of Adam, which bounds its steps where gradients are small", above=0, neutral=1e-5)
 
     def __post_init__(self) -> None:
-        for name in ("envs", "rollout", "updates", "batch", "target_every"):
-            in_range(self, name, 1)
-        in_range(self, "bins", 2)
-        in_range(self, "gamma", 0, 1)
-        in_range(self, "epsilon", 0, 1)
-        in_range(self, "exploration", 0, 1, exclusive=True)
-        for name in ("bound", "lr"):
-            in_range(self, name, 0, exclusive=True)
-        for name in ("huber", "max_grad_norm"):
-            in_range(self, name, 0, exclusive=True, infinite=True)
-        if self.capacity < self.envs * self.rollout:
+        check(self)
+        if self.capacity < self.envs * self.horizon:
             raise ValueError(
-                f"DQN: capacity must hold a rollout of envs · rollout = {self.envs * self.rollout} steps, "
+                f"DQN: capacity must hold a rollout of envs · horizon = {self.envs * self.horizon} steps, "
                 f"got {self.capacity}"
             )
 
-    def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner[ReadOff]:
-        """A learner whose critic is q, with the architecture of the policy given; that of the critic is not used.
+    def init(self, policy: Policy, critic: Critic, streams: Streams) -> State:
+        """A state whose critic is q, with the architecture of the policy given; that of the critic is not used.
 
         Raises:
             ValueError: a policy that is neither softmax nor Gaussian, or too many actions: see `ActionGrid`.
         """
         acting = self.policy(policy)
         phi = acting.network.init(streams.child("phi"))
-        held = ReadOff(phi)
-        held.follow(phi, 1.0)
-        memory = {"target": phi.clone(), "seen": torch.tensor(0), "minibatches": torch.tensor(0)}
-        return Learner(acting, Critic(acting.network), held, Adam(phi, self.lr, self.max_grad_norm), memory)
+        adam = Adam(self.lr, self.adam_eps).init(phi)
+        return State(acting, Critic(acting.network), acting.theta(phi, 1.0), phi, adam, phi, 0, Replay(self.capacity))
 
     def policy(self, policy: Policy) -> EpsilonGreedyPolicy:
         """The ε-greedy policy over the actions of another one, with its network."""
@@ -230,71 +235,49 @@ class DQN:
             return EpsilonGreedyPolicy(_with_outputs(policy.network, grid.actions), grid)
         raise ValueError(f"DQN takes the place of a softmax policy or of a Gaussian one, got {policy!r}")
 
-    def update(
-        self, learner: Learner[ReadOff], batch: Trajectory, progress: float, streams: Streams
-    ) -> dict[str, Tensor]:
-        """Remember a fixed-length rollout, then `updates` minibatches from the memory; metrics [seed]."""
-        self.remember(learner, batch)
+    def update(self, state: State, batch: Trajectory, progress: float, streams: Streams) -> tuple[State, Metrics]:
+        """Remember a fixed-length rollout, then fit `updates` minibatches from the memory."""
+        network, adam = state.policy.network, Adam(self.lr, self.adam_eps)
         rate = 1 - progress if self.anneal else 1.0
-        held = min(int(learner.memory["seen"]), self.capacity)
-        reports = [
-            self.step(learner, index, rate) for index in streams.integers(held, self.updates, self.batch).unbind(1)
-        ]
+        replay = state.replay.added(self.steps(state.policy, batch))
+        phi, phi_adam, target, minibatches = state.phi, state.phi_adam, state.target, state.minibatches
+        seen = []
+        for index in streams.integers(len(replay), self.updates, self.batch).unbind(1):
+            phi = phi.detach().requires_grad_()
+            loss, y, q = self.loss(network, phi, target, replay.take(index))
+            (g,), (norm,) = clipped(gradient(loss, phi), self.max_grad_norm)
+            phi, phi_adam = adam.step(phi.detach(), g, phi_adam, rate)
+            minibatches += 1
+            target = phi if minibatches % self.target_every == 0 else target
+            seen.append((loss.detach(), (y - q).abs().mean(1), q.mean(1), norm))
         epsilon = max(self.epsilon, 1 - (1 - self.epsilon) * progress / self.exploration)
-        learner.policy_optimizer.follow(learner.phi, epsilon)
-        means = {name: torch.stack([report[name] for report in reports]).mean(0) for name in reports[0]}
-        return means | {"epsilon": learner.theta[:, -1].clone()}  # a view would keep all of θ as long as the curves
+        theta = state.policy.theta(phi, epsilon)
+        loss, td_error, q, norm = (torch.stack(column).mean(0) for column in zip(*seen, strict=True))
+        state = State(state.policy, state.critic, theta, phi, phi_adam, target, minibatches, replay)
+        return state, Metrics(
+            loss, td_error, q, norm, theta[:, -1].clone()
+        )  # a view would keep θ as long as the curves
 
-    def remember(self, learner: Learner[ReadOff], batch: Trajectory) -> None:
-        """Put every step of a rollout into the memory, in the place of the oldest ones once it is full."""
-        grid, memory = learner.policy.grid, learner.memory  # type: ignore[attr-defined]
-        action = batch.action if grid is None else grid.index(batch.action)
-        steps = {
-            "obs": batch.obs,
-            "action": action,
-            "reward": batch.reward,
-            "next_obs": batch.next_obs,
-            "terminated": batch.terminated,
-        }
-        place = (memory["seen"] + torch.arange(self.envs * self.rollout)) % self.capacity
-        for name, values in steps.items():
-            rows = values.flatten(1, 2)
-            if name not in memory:
-                memory[name] = rows.new_zeros(len(rows), self.capacity, *rows.shape[2:])
-            memory[name][:, place] = rows
-        memory["seen"] = memory["seen"] + len(place)
+    def steps(self, policy: EpsilonGreedyPolicy, batch: Trajectory) -> dict[str, Tensor]:
+        """A rollout as the memory holds it, [seed, sample, ...]."""
+        action = batch.action if policy.grid is None else policy.grid.index(batch.action)
+        columns = {"obs": batch.obs, "action": action, "reward": batch.reward, "next_obs": batch.next_obs}
+        return {name: x.flatten(1, 2) for name, x in (columns | {"terminated": batch.terminated}).items()}
 
-    def step(self, learner: Learner[ReadOff], index: Tensor, rate: float = 1.0) -> dict[str, Tensor]:
-        """One minibatch, the steps with these indices [seed, minibatch] of the memory; metrics [seed]."""
-        memory = learner.memory
-        flat = (index + self.capacity * torch.arange(len(index), device=index.device).unsqueeze(1)).flatten()
-        names = ("obs", "action", "reward", "next_obs", "terminated")
-        obs, action, reward, next_obs, terminated = (
-            memory[name].flatten(0, 1).index_select(0, flat).view(*index.shape, *memory[name].shape[2:])
-            for name in names
-        )
-        target = self.target(learner, reward, next_obs, terminated)
-        q = _at(learner.critic.network(learner.phi, obs), action)
-        loss = huber_loss(q, target, reduction="none", delta=self.huber).mean(1)
-        norm = learner.critic_optimizer.minimize(loss, rate)
-        memory["minibatches"] = memory["minibatches"] + 1
-        if memory["minibatches"] % self.target_every == 0:
-            memory["target"] = learner.phi.detach().clone()
-        q = q.detach()
-        return {
-            "value_loss": loss.detach(),
-            "td_error": (target - q).abs().mean(1),
-            "q": q.mean(1),
-            "critic_grad_norm": norm,
-        }
+    def loss(
+        self, network: Network, phi: Tensor, target: Tensor, steps: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Huber's loss of y - q, [seed]; with y and q [seed, sample], for the metrics."""
+        y = self.target(network, phi, target, steps)
+        q = _at(network(phi, steps["obs"]), steps["action"])
+        return huber_loss(q, y, reduction="none", delta=self.huber).mean(1), y, q.detach()
 
     @torch.no_grad()
-    def target(self, learner: Learner[ReadOff], reward: Tensor, next_obs: Tensor, terminated: Tensor) -> Tensor:
-        """y, what the taken actions are to be worth."""
-        network = learner.critic.network
-        later = network(learner.memory["target"], next_obs)
-        chosen = network(learner.phi, next_obs) if self.double else later
-        return reward + self.gamma * _at(later, chosen.argmax(-1)).where(~terminated, 0.0)
+    def target(self, network: Network, phi: Tensor, target: Tensor, steps: Mapping[str, Tensor]) -> Tensor:
+        """y, what the taken actions are to be worth; `target` is φ'."""
+        later = network(target, steps["next_obs"])
+        chosen = network(phi, steps["next_obs"]) if self.double else later
+        return steps["reward"] + self.gamma * _at(later, chosen.argmax(-1)).where(~steps["terminated"], 0.0)
 
 
 def _at(q: Tensor, action: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from pgcourse.algorithms.rollout import step_by_step
+from pgcourse.algorithms.acting import step_by_step
 from pgcourse.algorithms.train import TrainedPolicy
 from pgcourse.core import Streams
 from pgcourse.envs import make
@@ -20,7 +20,7 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
     world = make(trained.env, episodes)
     streams = Streams(trained.seeds).child("evaluate")
     steps = step_by_step(trained.policy, trained.theta, world, streams, deterministic)
-    rewards, masks = zip(*((step.reward, step.mask) for step in steps), strict=True)
+    rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
     reward, mask = torch.stack(rewards, 1), torch.stack(masks, 1)
     returns = reward.where(mask, 0.0).sum(1)
     index = pd.MultiIndex.from_product([trained.seeds, range(episodes)], names=["seed", "episode"])

@@ -1,27 +1,80 @@
-"""Checks of hyper-parameters: an error names the field, its value and what is allowed."""
+"""Options of algorithms and architectures: fields of a dataclass that know their meaning, range and past."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
+
+NO_NEUTRAL = dataclasses.MISSING
 
 
-def in_range(
-    options: object, name: str, low: float, high: float = math.inf, *, exclusive: bool = False, infinite: bool = False
-) -> None:
-    """`low` ≤ field ≤ `high`, or `low` < field where exclusive. NaN is never in range, infinity where `infinite`."""
-    value = getattr(options, name)
-    inside = low < value <= high if exclusive else low <= value <= high
-    if not inside or (value == math.inf and not infinite):
-        bounds = f"{'above' if exclusive else 'at least'} {low:g}"
-        if high < math.inf:
-            bounds += f" and at most {high:g}"
-        elif value == math.inf:
-            bounds += " and finite"
-        raise ValueError(f"{type(options).__name__}: {name} must be {bounds}, got {value!r}")
+def option(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    high: float | None = None,
+    infinite: bool = False,
+    choices: Sequence[str] = (),
+    neutral: Any = NO_NEUTRAL,
+) -> Any:
+    """A field of a frozen dataclass whose `__post_init__` calls `check`.
+
+    Args:
+        help: what the option does, for docs and `--help`.
+        low, above, high: the value is at least `low`, above `above` and at most `high`.
+        infinite: whether infinity is in range.
+        choices: the names that are allowed.
+        neutral: for an option that did not exist in an earlier version, the value under which it does nothing: records
+            made before are those of this value. See docs/adding.md.
+    """
+    bounds = {"low": low, "above": above, "high": high, "infinite": infinite, "choices": tuple(choices)}
+    history = {} if neutral is NO_NEUTRAL else {"neutral": neutral}
+    return dataclasses.field(default=default, metadata={"help": help, **bounds, **history})
 
 
-def one_of(options: object, name: str, allowed: Sequence[str]) -> None:
-    value = getattr(options, name)
-    if value not in allowed:
-        raise ValueError(f"{type(options).__name__}: {name} must be one of {', '.join(allowed)}; got {value!r}")
+def check(options: Any) -> None:
+    """Hold every option of a dataclass against its type and range.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
+    """
+    for field in dataclasses.fields(options):
+        if "help" in field.metadata:
+            _check(options, field)
+
+
+def _check(options: Any, field: dataclasses.Field) -> None:
+    value, bounds = getattr(options, field.name), field.metadata
+
+    def refuse(allowed: str) -> None:
+        raise ValueError(f"{type(options).__name__}: {field.name} must be {allowed}, got {value!r}")
+
+    if bounds["choices"]:
+        if value not in bounds["choices"]:
+            refuse(f"one of {', '.join(bounds['choices'])}")
+    elif isinstance(field.default, bool):
+        if not isinstance(value, bool):
+            refuse("True or False")
+    elif isinstance(field.default, int):
+        if isinstance(value, bool) or not isinstance(value, int) or not _inside(value, bounds):
+            refuse(f"an integer {_range(bounds)}")
+    elif isinstance(field.default, float):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not _inside(value, bounds):
+            refuse(f"{'' if number else 'a number '}{_range(bounds)}{' and finite' if value == math.inf else ''}")
+
+
+def _inside(value: float, bounds: Any) -> bool:
+    """NaN never is, infinity where it is allowed."""
+    low, above, high = bounds["low"], bounds["above"], bounds["high"]
+    inside = (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
+    return inside and not math.isnan(value) and (math.isfinite(value) or bounds["infinite"])
+
+
+def _range(bounds: Any) -> str:
+    words = {"low": "at least", "above": "above", "high": "at most"}
+    return " and ".join(f"{word} {bounds[name]:g}" for name, word in words.items() if bounds[name] is not None)

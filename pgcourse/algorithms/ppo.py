@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms.learner import Learner
-from pgcourse.algorithms.options import in_range, one_of
-from pgcourse.core import Critic, Moments, Policy, Streams, normalized
-from pgcourse.rl import Trajectory, gae
+from pgcourse.algorithms.options import check, option
+from pgcourse.core import Critic, Policy, Streams, normalized
+from pgcourse.core.adam import Adam, AdamState, clipped, gradient
+from pgcourse.rl import RewardScale, Samples, Trajectory, explained_variance, judged, standardized
 from pgcourse.rl.objectives import (
     adapted_penalty,
     clipped_surrogate,
@@ -23,21 +24,60 @@ from pgcourse.rl.objectives import (
 )
 
 
-class Samples(NamedTuple):
-    """A rollout's steps in one row for each seed, [seed, sample, ...]."""
+class State(NamedTuple):
+    """What lasts from update to update."""
 
-    obs: Tensor
-    action: Tensor
-    log_prob: Tensor  # under the policy that acted
+    policy: Policy
+    critic: Critic
+    theta: Tensor  # [seed, parameter]
+    phi: Tensor  # [seed, parameter]
+    theta_adam: AdamState
+    phi_adam: AdamState
+    beta: Tensor  # [seed], β of the KL penalty
+    rewards: RewardScale | None  # where rewards are normalised
+
+
+class Metrics(NamedTuple):
+    """Each [seed], a mean over the minibatches unless it says otherwise."""
+
+    kl: Tensor  # E[r - 1 - log r] ≥ 0, an estimate of KL(π_old ‖ π_θ) in nats (Schulman, 2020)
+    clip_fraction: Tensor  # the part of the samples with |r - 1| > ε
+    entropy: Tensor  # of π_θ, in nats
+    grad_norm: Tensor  # of θ, before clipping
+    critic_grad_norm: Tensor  # of φ, before clipping
+    value_loss: Tensor
+    stopped: Tensor  # the part of the minibatches that `max_kl` left out
+    explained_variance: Tensor  # of the critic before the update, 1 - Var(target - v) / Var(target)
+    beta: Tensor | None  # that the update used; None without the penalty
+
+
+class Step(NamedTuple):
+    """A minibatch as the objectives see it, [seed, sample]."""
+
+    ratio: Tensor  # r = π_θ(a|s) / π_old(a|s)
     advantage: Tensor
-    value: Tensor  # what the critic thought then
-    target: Tensor
+    clip: float  # ε
+    beta: Tensor  # [seed, 1]
+    kl: Callable[[], Tensor]  # KL(π_old ‖ π_θ) in every state
 
-    def take(self, index: Tensor) -> Samples:
-        """The samples with these indices [seed, minibatch], each seed its own."""
-        seeds, size = self.advantage.shape
-        flat = (index + size * torch.arange(seeds, device=index.device).unsqueeze(1)).flatten()
-        return Samples(*(x.flatten(0, 1).index_select(0, flat).view(*index.shape, *x.shape[2:]) for x in self))
+
+OBJECTIVES: dict[str, Callable[[Step], Tensor]] = {
+    "clip": lambda step: clipped_surrogate(step.ratio, step.advantage, step.clip),
+    "penalty": lambda step: penalized_surrogate(step.ratio, step.advantage, step.kl(), step.beta),
+    "surrogate": lambda step: surrogate(step.ratio, step.advantage),
+}
+
+
+def _as_they_are(advantage: Tensor) -> Tensor:
+    return advantage
+
+
+# What becomes of the whole batch's advantages, and then of each minibatch's.
+NORMALISATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "minibatch": (_as_they_are, standardized),
+    "batch": (standardized, _as_they_are),
+    "never": (_as_they_are, _as_they_are),
+}
 
 
 @dataclass(frozen=True)
@@ -46,188 +86,186 @@ class PPO:
 
         max_θ E[ min(r_θ Â, clip(r_θ, 1-ε, 1+ε) Â) ] + entropy · E[H(π_θ)],    r_θ = π_θ(a|s) / π_old(a|s).
 
-    Every detail is an option; chapter 08 takes them away one by one.
-
-    Options:
-        envs, rollout: N copies of the world, T steps of each between updates.
-        epochs, minibatches: passes over the rollout, and into how many parts each pass divides it.
-        objective: `clip`, as above; `penalty`, E[ r_θ Â - β KL(π_old ‖ π_θ) ] with a β for each seed that starts at 1
-            and is doubled or halved after updates that have moved too far or not far enough from `kl_target`; or
-            `surrogate`, E[ r_θ Â ], which nothing holds back.
-        clip: ε.
-        kl_target: the KL divergence, in nats, that an update with the penalty aims at.
-        lr, critic_lr: Adam's step sizes for θ and φ.
-        gamma, lam: γ and λ of GAE.
-        entropy: weight of the entropy bonus.
-        normalize_observation: the networks see observations standardised with the moments of all that their seed has
-            seen, clipped to ±10. The moments are part of θ and φ (`pgcourse.core.Normalized`).
-        normalize_reward: divide rewards by the standard deviation of Σ_k γ^k r_{t-k}, the discounted sum of an
-            episode's rewards so far, over all that the seed has seen (Engstrom et al., 2020). Reported returns are
-            those of the world.
-        value_clip: how far a value may move from what it was, within an update; infinity: as far as it likes.
-        normalize_advantage: shift and scale each seed's advantages to mean 0 and standard deviation 1 in each
-            `minibatch`, in the whole `batch`, or `never`.
-        bootstrap: what follows a step at which the time limit cut the episode is worth v_φ(s'); otherwise nothing, as
-            if the world had ended.
-        max_grad_norm: clip each seed's gradients, of θ and of φ, to this norm.
-        max_kl: a seed's update ends at the first minibatch whose estimated KL divergence from the old policy is above.
-        anneal: let both step sizes fall linearly to 0 over the training.
-        anneal_clip: let ε do so, too.
-
-    Metrics, means over the minibatches: `kl`, E[r - 1 - log r], an estimate of KL(π_old ‖ π_θ) that is never negative
-    (Schulman, 2020); `clip_fraction`, the part of the samples with |r - 1| > ε; `entropy` (nats); `grad_norm` of θ and
-    `critic_grad_norm` of φ before clipping; `value_loss`; `stopped`, the part of the minibatches that `max_kl` left
-    out. Of the whole batch: `explained_variance` of the critic before the update, 1 - Var(target - v) / Var(target);
-    with the penalty, the `beta` that was used.
+    Every detail is an option; chapter 08 takes them away one by one. docs/ppo.md explains each, and every metric.
     """
 
-    envs: int = 8
-    rollout: int = 32
-    epochs: int = 10
-    minibatches: int = 4
-    objective: str = "clip"
-    clip: float = 0.2
-    kl_target: float = 0.01
-    lr: float = 1e-3
-    gamma: float = 0.99
-    lam: float = 0.95
-    entropy: float = 0.0
-    critic_lr: float = 1e-3
-    normalize_observation: bool = False
-    normalize_reward: bool = False
-    value_clip: float = math.inf
-    normalize_advantage: str = "minibatch"
-    bootstrap: bool = True
-    max_grad_norm: float = 0.5
-    max_kl: float = math.inf
-    anneal: bool = True
-    anneal_clip: bool = False
+    envs: int = option(8, "N, copies of the world that run side by side", low=1)
+    horizon: int = option(32, "T, steps of each copy between updates", low=1)
+    epochs: int = option(10, "passes over the rollout", low=1)
+    minibatches: int = option(4, "into how many parts each pass divides the rollout", low=1)
+    objective: str = option(
+        "clip",
+        "`clip`, as above; `penalty`, E[ r Â - β KL(π_old ‖ π_θ) ] with a β for each seed that starts at 1 and is "
+        "doubled or halved after updates that have moved too far or not far enough from kl_target; or `surrogate`, "
+        "E[ r Â ], which nothing holds back",
+        choices=tuple(OBJECTIVES),
+    )
+    clip: float = option(0.2, "ε: how far the clip lets an action's probability move", above=0)
+    kl_target: float = option(0.01, "the KL divergence, in nats, that an update with the penalty aims at", above=0)
+    lr: float = option(1e-3, "Adam's step size for θ", above=0)
+    gamma: float = option(0.99, "discount γ", low=0, high=1)
+    lam: float = option(0.95, "λ of GAE", low=0, high=1)
+    entropy: float = option(0.0, "weight of the entropy bonus", low=0)
+    critic_lr: float = option(1e-3, "Adam's step size for φ", above=0)
+    normalize_observation: bool = option(
+        False,
+        "the networks see observations standardised with the moments of all that their seed has seen, clipped to ±10; "
+        "the moments are part of θ and φ",
+    )
+    normalize_reward: bool = option(
+        False,
+        "divide rewards by the standard deviation of the discounted sum of an episode's rewards so far (Engstrom et "
+        "al., 2020); reported returns are those of the world",
+    )
+    value_clip: float = option(math.inf, "how far a value may move within an update", above=0, infinite=True)
+    normalize_advantage: str = option(
+        "minibatch",
+        "shift and scale each seed's advantages to mean 0 and standard deviation 1 in each `minibatch`, in the whole "
+        "`batch`, or `never`",
+        choices=tuple(NORMALISATIONS),
+    )
+    bootstrap: bool = option(
+        True,
+        "what follows a step at which the time limit cut the episode is worth v(s'); otherwise nothing, as if the "
+        "world had ended",
+    )
+    max_grad_norm: float = option(0.5, "clip each seed's gradients to this norm", above=0, infinite=True)
+    max_kl: float = option(
+        math.inf,
+        "a seed's update ends at the first minibatch whose estimated KL divergence from the old policy is above this",
+        above=0,
+        infinite=True,
+    )
+    anneal: bool = option(True, "let both step sizes fall linearly to 0 over the training")
+    anneal_clip: bool = option(False, "let ε do so, too")
+    adam_eps: float = option(1e-5, "ε of Adam, which bounds its steps where gradients are small", above=0, neutral=1e-5)
+    clip_jointly: bool = option(
+        False,
+        "clip the norm of θ's and φ's gradients taken together, as implementations with one loss do, not of each",
+        neutral=False,
+    )
+    clip_reward: float = option(
+        math.inf, "clip rewards to ± this after they were normalised", above=0, infinite=True, neutral=math.inf
+    )
+    moments_first: bool = option(
+        False,
+        "a rollout's observations enter the moments before the update that learns from it, not after",
+        neutral=False,
+    )
 
     def __post_init__(self) -> None:
-        for name in ("envs", "rollout", "epochs", "minibatches"):
-            in_range(self, name, 1)
-        in_range(self, "gamma", 0, 1)
-        in_range(self, "lam", 0, 1)
-        in_range(self, "entropy", 0)
-        for name in ("clip", "kl_target", "lr", "critic_lr"):
-            in_range(self, name, 0, exclusive=True)
-        for name in ("value_clip", "max_grad_norm", "max_kl"):
-            in_range(self, name, 0, exclusive=True, infinite=True)
-        one_of(self, "objective", ("clip", "penalty", "surrogate"))
-        one_of(self, "normalize_advantage", ("minibatch", "batch", "never"))
-        if self.envs * self.rollout % self.minibatches or self.envs * self.rollout // self.minibatches < 2:
+        check(self)
+        if self.envs * self.horizon % self.minibatches or self.envs * self.horizon // self.minibatches < 2:
             raise ValueError(
-                f"PPO: minibatches must divide envs · rollout = {self.envs * self.rollout} into parts of 2 samples or "
+                f"PPO: minibatches must divide envs · horizon = {self.envs * self.horizon} into parts of 2 samples or "
                 f"more, got {self.minibatches}"
             )
 
-    def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner:
+    def init(self, policy: Policy, critic: Critic, streams: Streams) -> State:
         if self.normalize_observation:
             policy, critic = normalized(policy), normalized(critic)
-        learner = Learner.start(policy, critic, streams, self.lr, self.critic_lr, self.max_grad_norm)
-        if self.objective == "penalty":
-            learner.memory["beta"] = torch.ones(len(streams), device=streams.device)
-        if self.normalize_reward:
-            zero = torch.zeros(len(streams), 1, device=streams.device)
-            learner.memory.update(Moments(zero, zero, zero)._asdict(), ret=zero.repeat(1, self.envs))
-        return learner
+        theta, phi = policy.init(streams.child("theta")), critic.init(streams.child("phi"))
+        adam = Adam(self.lr, self.adam_eps)
+        rewards = RewardScale.init(theta.new_zeros(len(theta), self.envs)) if self.normalize_reward else None
+        return State(policy, critic, theta, phi, adam.init(theta), adam.init(phi), theta.new_ones(len(theta)), rewards)
 
-    def update(self, learner: Learner, batch: Trajectory, progress: float, streams: Streams) -> dict[str, Tensor]:
-        """`epochs` passes over a fixed-length rollout, each in an order of its own; metrics [seed]."""
-        samples = self.samples(learner, batch)
-        old = learner.theta.detach().clone()
-        seeds, size = samples.advantage.shape
-        going = torch.ones(seeds, dtype=torch.bool, device=old.device)
-        metrics = []
-        for _ in range(self.epochs):
-            order = streams.uniform(size).argsort(1)
-            for index in order.split(size // self.minibatches, 1):
-                going, report = self.step(learner, samples.take(index), old, progress, going)
-                metrics.append(report)
-        means = {name: torch.stack([each[name] for each in metrics]).mean(0) for name in metrics[0]}
-        if self.objective == "penalty":
-            means["beta"] = learner.memory["beta"]
-            moved = self.kl(learner, old, samples.obs).detach().mean(1)
-            learner.memory["beta"] = adapted_penalty(learner.memory["beta"], moved, self.kl_target)
-        unexplained = (samples.target - samples.value).var(1) / samples.target.var(1).clamp_min(1e-12)
-        return means | {"explained_variance": 1 - unexplained}
-
-    @torch.no_grad()
-    def samples(self, learner: Learner, batch: Trajectory) -> Samples:
-        """What the update is computed from, as it was when the policy acted."""
-        reward = scaled_reward(learner, batch, self.gamma) if self.normalize_reward else batch.reward
-        value = learner.critic(learner.phi, batch.obs)
-        next_value = learner.critic(learner.phi, batch.next_obs)
-        terminated = batch.terminated if self.bootstrap else batch.done
-        advantage = gae(reward, value, next_value, terminated, batch.truncated, self.gamma, self.lam)
-        log_prob = learner.policy(learner.theta, batch.obs).log_prob(batch.action)
-        parts = Samples(batch.obs, batch.action, log_prob, advantage, value, advantage + value)
-        flat = Samples(*(x.flatten(1, 2) for x in parts))
-        return flat._replace(advantage=_normalized(flat.advantage)) if self.normalize_advantage == "batch" else flat
-
-    def step(
-        self, learner: Learner, samples: Samples, old: Tensor, progress: float, going: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """One minibatch, for the seeds that are `going`; which go on after it, and its metrics, all [seed].
-
-        `old` is θ as it acted.
-        """
+    def update(self, state: State, batch: Trajectory, progress: float, streams: Streams) -> tuple[State, Metrics]:
+        """`epochs` passes over a fixed-length rollout, each in an order of its own."""
+        if self.moments_first:
+            state = observed(state, batch)
+        samples, state = self.samples(state, batch)
+        policy, critic, old, _, theta_adam, phi_adam, beta, _ = state
+        theta, phi = old, state.phi
+        adam, critic_adam = Adam(self.lr, self.adam_eps), Adam(self.critic_lr, self.adam_eps)
         rate = 1 - progress if self.anneal else 1.0
         clip = self.clip * (1 - progress) if self.anneal_clip else self.clip
-        advantage = _normalized(samples.advantage) if self.normalize_advantage == "minibatch" else samples.advantage
-        dist = learner.policy(learner.theta, samples.obs)
-        log_ratio = dist.log_prob(samples.action) - samples.log_prob
-        ratio = log_ratio.exp()
-        entropy = dist.entropy()
-        kl = (ratio - 1 - log_ratio).detach().mean(1)
-        going = going & (kl <= self.max_kl)
-        if self.objective == "clip":
-            gain = clipped_surrogate(ratio, advantage, clip)
-        elif self.objective == "penalty":
-            beta = learner.memory["beta"].unsqueeze(1)
-            gain = penalized_surrogate(ratio, advantage, self.kl(learner, old, samples.obs), beta)
-        else:
-            gain = surrogate(ratio, advantage)
-        objective = gain + self.entropy * entropy
-        error = self.critic_loss(learner.critic(learner.phi, samples.obs), samples)
-        return going, {
-            "kl": kl,
-            "clip_fraction": ((ratio - 1).abs() > clip).float().mean(1),
-            "entropy": entropy.detach().mean(1),
-            "grad_norm": learner.policy_optimizer.minimize(-objective.mean(1), rate, going),
-            "critic_grad_norm": learner.critic_optimizer.minimize(error, rate, going),
-            "value_loss": error.detach(),
-            "stopped": (~going).float(),
-        }
+        going = None if self.max_kl == math.inf else torch.ones(len(theta), dtype=torch.bool, device=theta.device)
+        seen = []
+        for _ in range(self.epochs):
+            order = streams.uniform(samples.advantage.shape[1]).argsort(1)
+            for part in samples.shuffled(order, self.minibatches):
+                theta, phi = theta.detach().requires_grad_(), phi.detach().requires_grad_()
+                loss, (log_ratio, entropy) = self.loss(policy, theta, part, old, beta, clip)
+                error = self.critic_loss(critic(phi, part.obs), part)
+                gradients = gradient(loss + error, theta, phi)
+                (g_theta, g_phi), norms = clipped(gradients, self.max_grad_norm, self.clip_jointly)
+                if going is not None:
+                    going = going & (_kl(log_ratio).mean(1) <= self.max_kl)
+                theta, theta_adam = adam.step(theta, g_theta, theta_adam, rate, going)
+                phi, phi_adam = critic_adam.step(phi, g_phi, phi_adam, rate, going)
+                seen.append((log_ratio, entropy, error.detach(), *norms, going))
+        theta, phi = theta.detach(), phi.detach()
+        metrics = self.metrics(seen, samples, clip, beta)
+        if self.objective == "penalty":
+            with torch.no_grad():
+                moved = policy(old, samples.obs).kl(policy(theta, samples.obs)).mean(1)
+            beta = adapted_penalty(beta, moved, self.kl_target)
+        state = state._replace(theta=theta, phi=phi, theta_adam=theta_adam, phi_adam=phi_adam, beta=beta)
+        return state if self.moments_first else observed(state, batch), metrics
 
-    def kl(self, learner: Learner, old: Tensor, obs: Tensor) -> Tensor:
-        """KL(π_old ‖ π_θ) in each state."""
-        with torch.no_grad():
-            before = learner.policy(old, obs)
-        return before.kl(learner.policy(learner.theta, obs))
+    @torch.no_grad()
+    def samples(self, state: State, batch: Trajectory) -> tuple[Samples, State]:
+        """What the update is computed from, as the policy acted; and the state with its rewards' moments."""
+        reward, scale = batch.reward, state.rewards
+        if scale is not None:
+            reward, scale = scale.scaled(batch, self.gamma, self.clip_reward)
+        samples = judged(state.critic, state.phi, batch, self.gamma, self.lam, reward, self.bootstrap)
+        whole, _ = NORMALISATIONS[self.normalize_advantage]
+        log_prob = state.policy(state.theta, samples.obs).log_prob(samples.action)
+        return samples._replace(log_prob=log_prob, advantage=whole(samples.advantage)), state._replace(rewards=scale)
+
+    def loss(
+        self, policy: Policy, theta: Tensor, samples: Samples, old: Tensor, beta: Tensor, clip: float
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """-E[ min(r Â, clip(r, 1-ε, 1+ε) Â) ] - entropy · E[H(π_θ)], or another objective; [seed].
+
+        Also log r and the entropies [seed, sample], for the metrics. `old` is θ as it acted.
+        """
+        dist = policy(theta, samples.obs)
+        log_ratio = dist.log_prob(samples.action) - samples.log_prob
+        _, each = NORMALISATIONS[self.normalize_advantage]
+
+        def kl() -> Tensor:
+            with torch.no_grad():
+                before = policy(old, samples.obs)
+            return before.kl(dist)
+
+        step = Step(log_ratio.exp(), each(samples.advantage), clip, beta.unsqueeze(1), kl)
+        entropy = dist.entropy()
+        gain = OBJECTIVES[self.objective](step)
+        if self.entropy:
+            gain = gain + self.entropy * entropy
+        return -gain.mean(1), (log_ratio.detach(), entropy.detach())
 
     def critic_loss(self, value: Tensor, samples: Samples) -> Tensor:
+        """½ E[ (v_φ(s) - target)² ], [seed]; with `value_clip` the larger of two errors."""
         if self.value_clip < math.inf:
             return clipped_value_loss(value, samples.value, samples.target, self.value_clip).mean(1)
         return value_loss(value, samples.target).mean(1)
 
+    def metrics(self, seen: list[tuple], samples: Samples, clip: float, beta: Tensor) -> Metrics:
+        """Of all minibatches together: reducing them once an update is cheaper than once a minibatch."""
+        log_ratio, entropy, error, norm, critic_norm = (torch.stack(x) for x in list(zip(*seen, strict=True))[:5])
+        going = [each[-1] for each in seen if each[-1] is not None]
+        return Metrics(
+            kl=_kl(log_ratio).mean((0, 2)),
+            clip_fraction=(log_ratio.expm1().abs() > clip).to(norm.dtype).mean((0, 2)),
+            entropy=entropy.mean((0, 2)),
+            grad_norm=norm.mean(0),
+            critic_grad_norm=critic_norm.mean(0),
+            value_loss=error.mean(0),
+            stopped=1 - torch.stack(going).to(norm.dtype).mean(0) if going else torch.zeros_like(norm[0]),
+            explained_variance=explained_variance(samples.target, samples.value),
+            beta=beta if self.objective == "penalty" else None,
+        )
 
-@torch.no_grad()
-def scaled_reward(learner: Learner, batch: Trajectory, gamma: float) -> Tensor:
-    """Rewards over the standard deviation of the discounted sums so far; the learner's memory follows the sums."""
-    memory, sums = learner.memory, []
-    ret = memory["ret"]
-    for reward, done in zip(batch.reward.unbind(1), batch.done.unbind(1), strict=True):
-        ret = gamma * ret + reward
-        sums.append(ret)
-        ret = ret.where(~done, 0.0)
-    followed = torch.stack(sums, 1).flatten(1).unsqueeze(-1)
-    seen = Moments(*(memory[name] for name in Moments._fields))
-    moments = seen.merged(followed, batch.mask.flatten(1))
-    memory.update(moments._asdict(), ret=ret)
-    return batch.reward / (moments.variance + 1e-8).sqrt().unsqueeze(-1)
+
+def _kl(log_ratio: Tensor) -> Tensor:
+    """r - 1 - log r: never negative, and its mean over actions of π_old is KL(π_old ‖ π_θ)."""
+    return log_ratio.exp() - 1 - log_ratio
 
 
-def _normalized(advantage: Tensor) -> Tensor:
-    std, mean = torch.std_mean(advantage, 1, keepdim=True)
-    return (advantage - mean) / (std + 1e-8)
+def observed(state: State, batch: Trajectory) -> State:
+    """The state with a batch's observations in the moments of networks that standardise theirs."""
+    theta = state.policy.observe(state.theta, batch.obs, batch.mask)
+    return state._replace(theta=theta, phi=state.critic.observe(state.phi, batch.obs, batch.mask))

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms.learner import Learner
-from pgcourse.algorithms.options import in_range
+from pgcourse.algorithms.options import check, option
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.core.optimizer import Adam
-from pgcourse.core.solvers import TrustRegion
-from pgcourse.rl import Trajectory, gae
-from pgcourse.rl.objectives import masked_mean, surrogate, value_loss
+from pgcourse.core.adam import Adam, AdamState, gradient
+from pgcourse.core.trust_region import backtracking, dot, fisher_product, natural_step, whole_step
+from pgcourse.rl import Samples, Trajectory, explained_variance, judged, standardized
+from pgcourse.rl.objectives import surrogate, value_loss
+
+
+class State(NamedTuple):
+    """What lasts from update to update."""
+
+    policy: Policy
+    critic: Critic
+    theta: Tensor  # [seed, parameter]
+    phi: Tensor  # [seed, parameter]
+    phi_adam: AdamState
+
+
+class Metrics(NamedTuple):
+    """Each [seed]. The first six are of the step taken: 0 where none was."""
+
+    kl: Tensor  # KL(π_old ‖ π_θ), in nats
+    improvement: Tensor  # of the surrogate
+    predicted_improvement: Tensor  # the surrogate's gradient times the step
+    accepted: Tensor  # 1 or 0
+    backtracks: Tensor  # how often the step was shrunk
+    step_norm: Tensor
+    cg_residual: Tensor  # relative to the gradient's norm
+    entropy: Tensor  # of the policy before the step, in nats
+    value_loss: Tensor  # of the critic before its fit, ½ squared error against the GAE target
+    explained_variance: Tensor  # of the critic before its fit, 1 - Var(target - v) / Var(target)
 
 
 @dataclass(frozen=True)
@@ -25,89 +50,99 @@ class TRPO:
     with Â = GAE(γ, λ) under v_φ. The step is the natural gradient's, as long as δ allows to second order; it is then
     shrunk until it does improve the surrogate and keep to δ, and where it never does θ stays as it is. After it, φ is
     fitted to the rollout. docs/trpo.md explains every option and metric.
-
-    Options:
-        envs, rollout: N copies of the world, T steps of each between updates.
-        gamma, lam: γ and λ.
-        max_kl: δ, in nats.
-        damping: added to the diagonal of the Fisher matrix.
-        fisher_every: the Fisher matrix is that of the states of every so manyth time step.
-        cg_steps: conjugate gradient steps, at most, to solve for the natural gradient.
-        search: whether the step has to improve the surrogate within δ; without it this is the natural gradient.
-        backtracks, shrink: how often the search may shrink the step, and by which factor.
-        normalize_advantage: shift and scale each seed's advantages to mean 0 and standard deviation 1 in every batch.
-        critic_lr, critic_steps: Adam's step size for φ, and how many steps on the whole rollout it makes.
-
-    Metrics: `kl` (nats), `improvement` of the surrogate, `predicted_improvement` (its gradient times the step) and
-    `step_norm`, of the step taken: 0 where none was; `accepted`, 1 or 0; `backtracks`; `cg_residual`, relative to the
-    gradient; of the policy before the step `entropy` (nats); of the critic before its fit `value_loss` (½ squared error
-    against the GAE target) and `explained_variance`, 1 - Var(target - v) / Var(target).
     """
 
-    envs: int = 8
-    rollout: int = 128
-    gamma: float = 0.99
-    lam: float = 0.95
-    max_kl: float = 0.01
-    damping: float = 0.1
-    fisher_every: int = 4
-    cg_steps: int = 10
-    search: bool = True
-    backtracks: int = 10
-    shrink: float = 0.8
-    normalize_advantage: bool = True
-    critic_lr: float = 1e-2
-    critic_steps: int = 10
+    envs: int = option(8, "N, copies of the world that run side by side", low=1)
+    horizon: int = option(128, "T, steps of each copy between updates", low=1)
+    gamma: float = option(0.99, "discount γ", low=0, high=1)
+    lam: float = option(0.95, "λ of GAE", low=0, high=1)
+    max_kl: float = option(0.01, "δ, in nats", above=0)
+    damping: float = option(0.1, "added to the diagonal of the Fisher matrix", low=0)
+    fisher_every: int = option(4, "the Fisher matrix is that of the states of every so manyth step of each copy", low=1)
+    cg_steps: int = option(10, "conjugate gradient steps, at most, to solve for the natural gradient", low=1)
+    search: bool = option(
+        True, "the step has to improve the surrogate within δ; without it this is the natural gradient"
+    )
+    backtracks: int = option(10, "how often the search may shrink the step", low=0)
+    shrink: float = option(0.8, "the factor by which the search shrinks it", low=0, high=1)
+    normalize_advantage: bool = option(
+        True, "shift and scale each seed's advantages to mean 0 and standard deviation 1 in every batch"
+    )
+    critic_lr: float = option(1e-2, "Adam's step size for φ", above=0)
+    critic_steps: int = option(10, "Adam's steps for φ, on the whole rollout", low=1)
+    adam_eps: float = option(1e-5, "ε of Adam, which bounds its steps where gradients are small", above=0, neutral=1e-5)
 
     def __post_init__(self) -> None:
-        for name in ("envs", "rollout", "fisher_every", "cg_steps", "critic_steps"):
-            in_range(self, name, 1)
-        for name in ("gamma", "lam", "shrink"):
-            in_range(self, name, 0, 1)
-        in_range(self, "damping", 0)
-        in_range(self, "backtracks", 0)
-        for name in ("max_kl", "critic_lr"):
-            in_range(self, name, 0, exclusive=True)
+        check(self)
+        if self.normalize_advantage and self.envs * self.horizon < 2:
+            raise ValueError(
+                f"{type(self).__name__}: normalize_advantage takes envs · horizon = 2 or more: one sample has no spread"
+            )
 
-    def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner[TrustRegion]:
+    def init(self, policy: Policy, critic: Critic, streams: Streams) -> State:
         theta, phi = policy.init(streams.child("theta")), critic.init(streams.child("phi"))
-        region = TrustRegion(theta, self.max_kl, self.damping, self.cg_steps, self.search, self.backtracks, self.shrink)
-        return Learner(policy, critic, region, Adam(phi, self.critic_lr))
+        return State(policy, critic, theta, phi, Adam(self.critic_lr, self.adam_eps).init(phi))
 
     def update(
-        self, learner: Learner[TrustRegion], batch: Trajectory, progress: float, streams: Streams | None = None
-    ) -> dict[str, Tensor]:
-        """One step of θ and a fit of φ on a fixed-length rollout; metrics [seed]."""
+        self, state: State, batch: Trajectory, progress: float, streams: Streams | None = None
+    ) -> tuple[State, Metrics]:
+        """One step of θ and a fit of φ on a fixed-length rollout."""
+        policy, critic, old, phi, phi_adam = state
+        samples = self.samples(state, batch)
         with torch.no_grad():
-            value = learner.critic(learner.phi, batch.obs)
-            next_value = learner.critic(learner.phi, batch.next_obs)
-            advantage = gae(batch.reward, value, next_value, batch.terminated, batch.truncated, self.gamma, self.lam)
-            target = advantage + value
-            if self.normalize_advantage:
-                std, mean = torch.std_mean(advantage, (1, 2), keepdim=True)
-                advantage = (advantage - mean) / (std + 1e-8)
-            old = learner.policy(learner.theta.detach(), batch.obs)
-            old_log_prob = old.log_prob(batch.action)
+            acted = policy(old, samples.obs)
 
         def objective(theta: Tensor) -> tuple[Tensor, Tensor]:
-            dist = learner.policy(theta, batch.obs)
-            ratio = (dist.log_prob(batch.action) - old_log_prob).exp()
-            return masked_mean(surrogate(ratio, advantage), batch.mask), masked_mean(old.kl(dist), batch.mask)
+            dist = policy(theta, samples.obs)
+            return self.surrogate(dist.log_prob(samples.action), samples), acted.kl(dist).mean(1)
 
-        def divergence(theta: Tensor) -> Tensor:
-            obs, mask = batch.obs[:, :: self.fisher_every], batch.mask[:, :: self.fisher_every]
-            return masked_mean(learner.policy(theta.detach(), obs).kl(learner.policy(theta, obs)), mask)
+        leaf = old.detach().requires_grad_()
+        gain, _ = objective(leaf)
+        (g,) = gradient(gain, leaf)
+        every = slice(None, None, self.fisher_every)
+        fisher = fisher_product(policy, old, batch.obs[:, every], batch.mask[:, every])
+        step, residual = natural_step(g, fisher, self.max_kl, self.damping, self.cg_steps)
+        if self.search:
+            taken = backtracking(old, gain.detach(), step, objective, self.max_kl, self.backtracks, self.shrink)
+        else:
+            taken = whole_step(old, gain.detach(), step, objective)
+        moved = taken.theta - old
+        metrics = Metrics(
+            kl=taken.kl,
+            improvement=taken.improvement,
+            predicted_improvement=dot(g, moved),
+            accepted=taken.accepted.to(moved.dtype),
+            backtracks=taken.backtracks,
+            step_norm=moved.norm(dim=1),
+            cg_residual=residual,
+            entropy=acted.entropy().mean(1),
+            value_loss=value_loss(samples.value, samples.target).mean(1),
+            explained_variance=explained_variance(samples.target, samples.value),
+        )
+        phi, phi_adam = self.fitted(critic, phi, phi_adam, samples)
+        theta = policy.observe(taken.theta, batch.obs, batch.mask)
+        return State(policy, critic, theta, critic.observe(phi, batch.obs, batch.mask), phi_adam), metrics
 
-        metrics = learner.policy_optimizer.maximize(objective, divergence)
+    @torch.no_grad()
+    def samples(self, state: State, batch: Trajectory) -> Samples:
+        """What the update is computed from, as it was when the policy acted."""
+        samples = judged(state.critic, state.phi, batch, self.gamma, self.lam)
+        advantage = standardized(samples.advantage) if self.normalize_advantage else samples.advantage
+        log_prob = state.policy(state.theta, samples.obs).log_prob(samples.action)
+        return samples._replace(advantage=advantage, log_prob=log_prob)
+
+    def surrogate(self, log_prob: Tensor, samples: Samples) -> Tensor:
+        """E[ π_θ(a|s) / π_old(a|s) · Â ], [seed]."""
+        return surrogate((log_prob - samples.log_prob).exp(), samples.advantage).mean(1)
+
+    def fitted(self, critic: Critic, phi: Tensor, phi_adam: AdamState, samples: Samples) -> tuple[Tensor, AdamState]:
+        """φ after `critic_steps` steps towards the targets."""
+        adam = Adam(self.critic_lr, self.adam_eps)
         for _ in range(self.critic_steps):
-            error = value_loss(learner.critic(learner.phi, batch.obs), target)
-            learner.critic_optimizer.minimize(masked_mean(error, batch.mask))
-        unexplained, variance = (x.var((1, 2), correction=0) for x in (target - value, target))
-        return metrics | {
-            "entropy": masked_mean(old.entropy(), batch.mask),
-            "value_loss": masked_mean(value_loss(value, target), batch.mask),
-            "explained_variance": 1 - unexplained / variance.clamp_min(1e-12),
-        }
+            phi = phi.detach().requires_grad_()
+            (g,) = gradient(value_loss(critic(phi, samples.obs), samples.target).mean(1), phi)
+            phi, phi_adam = adam.step(phi.detach(), g, phi_adam)
+        return phi, phi_adam
 
 
 @dataclass(frozen=True)
@@ -118,4 +153,4 @@ class NaturalGradient(TRPO):
     (the normalised step of Rajeswaran et al., 2017). Options and metrics are those of `TRPO`.
     """
 
-    search: bool = False
+    search: bool = option(False, "the step has to improve the surrogate within δ: see `TRPO`")

@@ -1,25 +1,17 @@
 """Worlds, all behind one interface: tensor worlds over [seed, env], and any Gymnasium id."""
 
-from __future__ import annotations
-
-import difflib
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import gymnasium as _gymnasium
-
-from pgcourse.envs.arm import Arm
+from pgcourse.envs.adapters.envpool import EnvPoolEnv
+from pgcourse.envs.adapters.gymnasium import GymnasiumEnv
+from pgcourse.envs.adapters.minatar import MinAtar
 from pgcourse.envs.base import Env, Step, TensorWorld
-from pgcourse.envs.breakout import Breakout
-from pgcourse.envs.cartpole import CartPole
-from pgcourse.envs.diver import Diver
-from pgcourse.envs.envpool import EnvPoolEnv
-from pgcourse.envs.gymnasium import GymnasiumEnv
-from pgcourse.envs.lqr import LQR, DoubleIntegrator, ScalarLQR
-from pgcourse.envs.minatar import MinAtar
-from pgcourse.envs.pendulum import Pendulum
-from pgcourse.envs.probes import (
+from pgcourse.envs.registry import WORLDS, make, names
+from pgcourse.envs.worlds.arm import Arm
+from pgcourse.envs.worlds.breakout import Breakout
+from pgcourse.envs.worlds.cartpole import CartPole
+from pgcourse.envs.worlds.diver import Diver
+from pgcourse.envs.worlds.lqr import LQR, DoubleIntegrator, ScalarLQR
+from pgcourse.envs.worlds.pendulum import Pendulum
+from pgcourse.envs.worlds.probes import (
     PROBES,
     Forever,
     Probe,
@@ -29,7 +21,7 @@ from pgcourse.envs.probes import (
     ProbeDiscount,
     ProbeState,
 )
-from pgcourse.envs.tabular import GridWorld, TabularWorld
+from pgcourse.envs.worlds.tabular import GridWorld, TabularWorld
 
 __all__ = [
     "LQR",
@@ -60,51 +52,3 @@ __all__ = [
     "make",
     "names",
 ]
-
-WORLDS: dict[str, Callable[..., Env]] = {
-    **{world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, ScalarLQR, DoubleIntegrator)},
-    **{f"Arm{joints}-v0": partial(Arm, joints=joints) for joints in range(1, Arm.most_joints + 1)},
-    **{world.name: world for world in (Breakout, *PROBES, Forever)},
-}
-
-
-def names() -> list[str]:
-    """Every name that `make` knows: our tensor worlds, then the ids registered with Gymnasium."""
-    return [*WORLDS, *(id for id in _gymnasium.registry if id not in WORLDS)]
-
-
-def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
-    """A world with `envs` copies for each seed.
-
-    `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a function from `envs` to a world of your own.
-    CartPole-v1, Pendulum-v1 and MinAtar/Breakout-v1 are tensor worlds that agree with the originals step for step;
-    "gymnasium:CartPole-v1", Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3"
-    gives EnvPool's. `options` go to the world; `device` among them is for tensor worlds only.
-
-    Raises:
-        ValueError: a name that nobody knows, with the nearest ones; spaces that are not supported; a `device` for a
-            world that knows only the CPU.
-        TypeError: neither a name nor a function.
-        gymnasium.error.DependencyNotInstalled: the environment needs a package that is not there.
-    """
-    if not isinstance(env, str):
-        if not callable(env):
-            raise TypeError(
-                f"env must be a name or a function from envs to a world, got {env!r}; try `lambda envs: env`"
-            )
-        return env(envs, **options)
-    if env in WORLDS:
-        return WORLDS[env](envs, **options)
-    if "device" in options:
-        raise ValueError(f"{env} is computed on the CPU, not on {options['device']}; there, take {', '.join(WORLDS)}")
-    if env.startswith("envpool:"):
-        return EnvPoolEnv(env.removeprefix("envpool:"), envs, **options)
-    try:
-        world = MinAtar if env.startswith("MinAtar/") else GymnasiumEnv
-        return world(env, envs, **options)
-    except _gymnasium.error.DependencyNotInstalled:
-        raise
-    except _gymnasium.error.Error as error:
-        near = difflib.get_close_matches(env, names(), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"{error} Our own are {', '.join(WORLDS)}."
-        raise ValueError(f"unknown environment {env!r}; {hint}") from error

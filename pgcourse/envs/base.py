@@ -127,4 +127,4 @@ class TensorWorld(ABC):
 
     def _draw(self, streams: Streams, *shape: int) -> Tensor:
         draw = streams.normal if self.gaussian else streams.uniform
-        return draw(*shape, dtype=self.dtype).to(self.device)
+        return draw(*shape).to(self.device, self.dtype)

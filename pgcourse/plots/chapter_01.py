@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pgcourse.envs.diver import Diver, Flight
+from pgcourse.envs.worlds.diver import Diver, Flight
 from pgcourse.plots import style
 
 BODY, TUCKED = 2.0, 1.0  # m from hands to feet

@@ -1,15 +1,30 @@
 """The mathematics of policy gradients: pure functions."""
 
-from pgcourse.rl.advantages import gae, leave_one_out_mean, n_step_advantage, td_residual
+from pgcourse.rl.advantages import (
+    Samples,
+    explained_variance,
+    gae,
+    judged,
+    leave_one_out_mean,
+    n_step_advantage,
+    standardized,
+    td_residual,
+)
 from pgcourse.rl.returns import discounted_return, reward_to_go
+from pgcourse.rl.rewards import RewardScale
 from pgcourse.rl.trajectory import Trajectory
 
 __all__ = [
+    "RewardScale",
+    "Samples",
     "Trajectory",
     "discounted_return",
+    "explained_variance",
     "gae",
+    "judged",
     "leave_one_out_mean",
     "n_step_advantage",
     "reward_to_go",
+    "standardized",
     "td_residual",
 ]

@@ -1,15 +1,20 @@
-"""Advantages over [seed, time, env], with `terminated` and `truncated` apart as in `pgcourse.rl.returns`.
+"""Advantages, with `terminated` and `truncated` apart as in `pgcourse.rl.returns`, and the samples of an update.
 
-All functions raise ValueError for arguments of unlike shapes (which would broadcast to a wrong number) and for γ or λ
-outside [0, 1].
+Functions of [seed, time, env] raise ValueError for arguments of unlike shapes (which would broadcast to a wrong number)
+and for γ or λ outside [0, 1].
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pgcourse.rl.returns import require
+from pgcourse.rl.trajectory import Trajectory
 
 
 def td_residual(reward: Tensor, value: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
@@ -76,3 +81,60 @@ def leave_one_out_mean(ret: Tensor, mask: Tensor) -> Tensor:
     ret = ret.where(mask, 0.0)
     others = mask.sum(2, keepdim=True) - mask.to(ret.dtype)
     return ((ret.sum(2, keepdim=True) - ret) / others.clamp_min(1)).where(mask, 0.0)
+
+
+class Samples(NamedTuple):
+    """A rollout's steps in one row for each seed, [seed, sample, ...]."""
+
+    obs: Tensor
+    action: Tensor
+    advantage: Tensor
+    value: Tensor  # v_φ(s) before the update
+    target: Tensor  # what v_φ(s) is to become, Â + v_φ(s)
+    log_prob: Any = None  # log π_old(a|s) of the policy that acted [seed, sample], where an update asks for it
+
+    def shuffled(self, order: Tensor, parts: int) -> Iterator[Samples]:
+        """One pass: the samples in this order [seed, sample], each seed its own, divided into `parts`."""
+        seeds, size = order.shape
+        flat = (order + size * torch.arange(seeds, device=order.device).unsqueeze(1)).flatten()
+        columns = [[None] * parts if x is None else _rows(x, flat, seeds).chunk(parts, 1) for x in self]
+        yield from (Samples(*part) for part in zip(*columns, strict=True))
+
+
+def _rows(x: Tensor, index: Tensor, seeds: int) -> Tensor:
+    return x.flatten(0, 1).index_select(0, index).unflatten(0, (seeds, -1))
+
+
+@torch.no_grad()
+def judged(
+    critic: Callable[[Tensor, Tensor], Tensor],
+    phi: Tensor,
+    batch: Trajectory,
+    gamma: float,
+    lam: float,
+    reward: Tensor | None = None,
+    bootstrap: bool = True,
+) -> Samples:
+    """The steps of a fixed-length rollout with GAE(γ, λ) under v_φ as their advantages, Schulman et al. (2016).
+
+    `reward` takes the place of the batch's, where an algorithm scales it. Without `bootstrap` a time limit counts as
+    the end of the world.
+    """
+    value, next_value = critic(phi, batch.obs), critic(phi, batch.next_obs)
+    terminated = batch.terminated if bootstrap else batch.done
+    reward = batch.reward if reward is None else reward
+    advantage = gae(reward, value, next_value, terminated, batch.truncated, gamma, lam)
+    parts = batch.obs, batch.action, advantage, value, advantage + value
+    return Samples(*(x.flatten(1, 2) for x in parts))
+
+
+def standardized(advantage: Tensor) -> Tensor:
+    """Each seed's advantages [seed, sample] shifted and scaled to mean 0 and standard deviation 1."""
+    std, mean = torch.std_mean(advantage, 1, keepdim=True)
+    return (advantage - mean) / (std + 1e-8)
+
+
+def explained_variance(target: Tensor, value: Tensor) -> Tensor:
+    """1 - Var(target - v) / Var(target) of each seed, [seed, sample] to [seed]; NaN where targets do not vary."""
+    unexplained, variance = ((x - x.mean(1, keepdim=True)).square().sum(1) for x in (target - value, target))
+    return torch.where(variance > 0, 1 - unexplained / variance, math.nan)

@@ -52,6 +52,11 @@ def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: f
     return torch.maximum(value_loss(value, target), value_loss(near, target))
 
 
+def masked_sum(x: Tensor, mask: Tensor) -> Tensor:
+    """Sum over the real entries of each seed, [seed, ...] to [seed]: steps or tokens; padding may hold anything."""
+    return x.where(mask, 0.0).flatten(1).sum(1)
+
+
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the real steps of each seed: [seed, time, env] to [seed]; padding may hold anything."""
-    return x.where(mask, 0.0).sum((1, 2)) / mask.sum((1, 2))
+    """Mean over the real entries of each seed, [seed, ...] to [seed]: steps or tokens."""
+    return masked_sum(x, mask) / mask.flatten(1).sum(1)

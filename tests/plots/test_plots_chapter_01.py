@@ -12,7 +12,7 @@ from PIL import Image
 
 from pgcourse import plots
 from pgcourse.envs import Diver
-from pgcourse.envs.diver import Flight
+from pgcourse.envs.worlds.diver import Flight
 from pgcourse.plots import style
 from pgcourse.plots.chapter_01 import BODY, TUCKED, body
 

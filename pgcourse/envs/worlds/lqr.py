@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import ArrayLike
-from scipy.linalg import solve_discrete_are
 from torch import Tensor
 
 from pgcourse.envs.base import TensorWorld
@@ -92,6 +91,8 @@ class LQR(TensorWorld):
         Raises:
             ValueError: γ outside (0, 1); no gain makes the return finite.
         """
+        from scipy.linalg import solve_discrete_are  # takes 0.1 s to import
+
         _require_discount(gamma)
         A, B, Q, R = (m.numpy() for m in (gamma**0.5 * self.A, gamma**0.5 * self.B, self.Q, self.R))
         try:

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 
-from pgcourse.envs.gymnasium import GymnasiumEnv, _actions, _observations
+from pgcourse.envs.adapters.gymnasium import GymnasiumEnv, _actions, _observations
 
 FOREVER = 2**31 - 1  # what EnvPool calls no time limit
 

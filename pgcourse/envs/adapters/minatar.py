@@ -9,7 +9,7 @@ from gymnasium.error import DependencyNotInstalled
 from torch import Tensor
 
 from pgcourse.core import Streams
-from pgcourse.envs.gymnasium import GymnasiumEnv
+from pgcourse.envs.adapters.gymnasium import GymnasiumEnv
 
 
 class MinAtar(GymnasiumEnv):

@@ -1,0 +1,110 @@
+"""The loop that acts: a policy plays in all copies of a world, for all seeds at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pgcourse.core import Policy, Streams
+from pgcourse.envs import Env
+from pgcourse.rl import Trajectory
+
+BLOCK = 64  # steps whose noise is drawn together: large enough to be cheap, small against a long episode
+
+
+class Transition(NamedTuple):
+    """One step of every copy, [seed, env, ...]."""
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    next_obs: Tensor  # the true successor, before any reset
+    terminated: Tensor
+    truncated: Tensor
+    after: Tensor  # what the policy sees next: of a new episode, where one has ended
+
+
+@torch.no_grad()
+def act(
+    policy: Policy,
+    theta: Tensor,
+    env: Env,
+    obs: Tensor,
+    streams: Streams,
+    steps: int,
+    deterministic: bool = False,
+    block: int = BLOCK,
+) -> Iterator[Transition]:
+    """At most `steps` steps from `obs` on, episodes following one another, with θ held fixed.
+
+    The noise of `block` steps is drawn together. `deterministic` takes the distribution's mode instead of a sample.
+    """
+    at_theta = policy.at(theta)
+    for first in range(0, steps, block):
+        action_noise = policy.noise(streams, block, env.envs).unbind(1)
+        env_noise = env.noise(streams, block).unbind(1)
+        for for_action, for_env in list(zip(action_noise, env_noise, strict=True))[: steps - first]:
+            dist = at_theta(obs)
+            action = dist.mode if deterministic else dist.sample(for_action)
+            step = env.step(action, for_env)
+            yield Transition(obs, action, step.reward, step.next_obs, step.terminated, step.truncated, step.obs)
+            obs = step.obs
+
+
+def rollout(
+    policy: Policy, theta: Tensor, env: Env, obs: Tensor, steps: int, streams: Streams
+) -> tuple[Trajectory, Tensor]:
+    """`steps` steps of every copy from `obs` on; and the observation to go on from."""
+    transitions = list(act(policy, theta, env, obs, streams, steps, block=steps))
+    *columns, after = zip(*transitions, strict=True)
+    played = [torch.stack(column, 1) for column in columns]
+    return Trajectory(*played, torch.ones_like(played[-1])), after[-1]
+
+
+def episodes(
+    policy: Policy,
+    theta: Tensor,
+    env: Env,
+    streams: Streams,
+    deterministic: bool = False,
+    active: Tensor | None = None,
+) -> Trajectory:
+    """One whole episode in every copy, from a fresh reset; shorter ones are padded (see `Trajectory.mask`).
+
+    `deterministic` takes the distribution's mode instead of a sample. `active` [seed] says whose episodes are wanted:
+    nobody waits for the others, whose episodes are cut after one step.
+
+    Raises:
+        ValueError: the world has no time limit, so that an episode might never end.
+    """
+    played, masks = zip(*step_by_step(policy, theta, env, streams, deterministic, active), strict=True)
+    *columns, _ = zip(*played, strict=True)
+    return Trajectory(*(torch.stack(column, 1) for column in [*columns, masks]))
+
+
+def step_by_step(
+    policy: Policy,
+    theta: Tensor,
+    env: Env,
+    streams: Streams,
+    deterministic: bool = False,
+    active: Tensor | None = None,
+) -> Iterator[tuple[Transition, Tensor]]:
+    """The steps of `episodes` as they are played, each with its mask [seed, env]. Arguments and errors alike.
+
+    For those who do not need all of them at once: images of long episodes fill the memory.
+    """
+    if env.time_limit is None:
+        raise ValueError(f"{env.name} has no time limit: whole episodes may never end; use fixed-length rollouts")
+    obs = env.reset(streams)
+    running = torch.ones(obs.shape[:2], dtype=torch.bool, device=obs.device)
+    for step in act(policy, theta, env, obs, streams, env.time_limit, deterministic):
+        yield step, running
+        running = running & ~(step.terminated | step.truncated)
+        if active is not None:
+            running = running & active.unsqueeze(1)
+        if not running.any():
+            break

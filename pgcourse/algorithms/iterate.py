@@ -1,0 +1,124 @@
+"""The loop of every algorithm: act, update, and again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from pgcourse.algorithms.acting import episodes, rollout
+from pgcourse.algorithms.architecture import Architecture
+from pgcourse.core import Critic, Policy, Streams
+from pgcourse.envs import Env, make
+from pgcourse.rl import Trajectory
+
+
+class Algorithm(Protocol):
+    """A frozen dataclass of options and its update, pure from outside: what is given in stays valid.
+
+    Its state is a NamedTuple of tensors with `policy`, `critic`, `theta`, `phi` and whatever else lasts from update to
+    update, its metrics one of tensors [seed], None where there is none.
+    """
+
+    @property
+    def envs(self) -> int:
+        """Copies of the world for each seed."""
+
+    @property
+    def horizon(self) -> int | None:
+        """Steps between updates, or None for whole episodes."""
+
+    def init(self, policy: Policy, critic: Critic, streams: Streams) -> Any:
+        """The state before the first update."""
+
+    def update(self, state: Any, batch: Trajectory, progress: float, streams: Streams) -> tuple[Any, Any]:
+        """The state after one update of θ and φ, and its metrics.
+
+        `progress` is the part of the training already done, for schedules; the update's noise comes from `streams`.
+        """
+
+
+class Iteration(NamedTuple):
+    """One round of acting and updating, of all seeds."""
+
+    number: int  # from 0
+    batch: Any  # a Trajectory
+    state: Any  # the algorithm's, after the update
+    metrics: Any  # the algorithm's, of the update
+    steps: Tensor  # [seed], environment steps so far
+    obs: Tensor  # what the policy sees next
+
+
+def iterate(
+    algorithm: Algorithm,
+    env: str | Callable[..., Env] | Env,
+    streams: Streams,
+    steps: float = math.inf,
+    policy: Policy | None = None,
+    critic: Critic | None = None,
+    after: Iteration | None = None,
+) -> Iterator[Iteration]:
+    """Act and update until every seed has seen `steps` environment steps; without them for as long as it is asked.
+
+        for it in pg.iterate(pg.PPO(), "CartPole-v1", pg.Streams(10), steps=100_000):
+            it.batch, it.state.theta, it.metrics.kl
+
+    What a seed does depends on no other seed. Where whole episodes use up one seed's steps earlier than another's, that
+    seed goes on beside the others in episodes that are cut after one step.
+
+    `after` goes on from an iteration of the same arguments, in the world as it is given.
+
+    Raises:
+        ValueError: unknown environment, unsupported space, steps below 1.
+        FloatingPointError: a reward, observation or gradient that is NaN or infinite.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be 1 or more, got {steps}")
+    world: Any = env if hasattr(env, "step") else make(env, algorithm.envs, **placed(streams))  # type: ignore[arg-type]
+    if after is None:
+        architecture = Architecture()
+        policy, critic = policy or architecture.policy(world), critic or architecture.critic(world)
+        state = algorithm.init(policy, critic, streams.child("init"))
+        done = torch.zeros(len(streams), dtype=torch.int64, device=streams.device)
+        first, obs = 0, None if algorithm.horizon is None else world.reset(streams.child("reset"))
+    else:
+        first, state, done, obs = after.number + 1, after.state, after.steps, after.obs
+    for number in count(first):
+        active = done < steps
+        if not active.any():
+            return
+        noise = streams.child(number)
+        if algorithm.horizon is None:
+            batch = episodes(state.policy, state.theta, world, noise, active=active)
+        else:
+            batch, obs = rollout(state.policy, state.theta, world, obs, algorithm.horizon, noise)
+        _require_finite(batch, world.name, number, streams)
+        progress = min(1.0, done.min().item() / steps)
+        state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
+        done = done + batch.mask.sum((1, 2))
+        yield Iteration(number, batch, state, metrics, done, batch.next_obs[:, -1] if obs is None else obs)
+
+
+def placed(streams: Streams) -> dict[str, Any]:
+    """The options of a world that computes where and as precisely as its streams; none for what is usual."""
+    usual = {"device": torch.device("cpu"), "dtype": torch.float32}
+    return {name: getattr(streams, name) for name in usual if getattr(streams, name) != usual[name]}
+
+
+def _require_finite(batch: Trajectory, world: str, number: int, streams: Streams) -> None:
+    for name, given in (("an observation", batch.obs), ("a reward", batch.reward)):
+        fine = given.isfinite()
+        if not fine.all() and (seeds := _seeds_with(~fine, batch, streams.seeds)):
+            raise FloatingPointError(
+                f"{world} gave {name} that is NaN or infinite in iteration {number}, to seeds {seeds}"
+            )
+
+
+def _seeds_with(fault: Tensor, batch: Trajectory, seeds: tuple[int, ...]) -> list[int]:
+    """The seeds that a fault [seed, time, env, ...] has hit in a step that was played."""
+    hit = (fault.flatten(3).any(-1) if fault.ndim > 3 else fault) & batch.mask
+    return [seed for seed, one in zip(seeds, hit.flatten(1).any(1).tolist(), strict=True) if one]

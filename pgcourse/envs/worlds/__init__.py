@@ -1,0 +1,1 @@
+"""Tensor worlds: dynamics as torch expressions over [seed, env, state]."""
