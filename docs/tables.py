@@ -38,7 +38,7 @@ def written(page: str) -> str:
         for field in dataclasses.fields(getattr(algorithms, match[1])):
             name, meaning = f"`{field.name}`", field.metadata["help"].replace("|", r"\|")
             further = own.get(name, [""] * (len(cells(head)) - GENERATED))
-            lines.append(f"| {' | '.join([name, shown(field.default), meaning[0].upper() + meaning[1:], *further])} |")
+            lines.append(f"| {' | '.join([name, shown(field.default), meaning, *further])} |")
         return f"<!-- options: {match[1]} -->\n" + "\n".join(lines) + "\n"
 
     return TABLE.sub(table, page)

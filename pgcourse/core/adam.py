@@ -16,7 +16,7 @@ class AdamState(NamedTuple):
 
     mean: Tensor  # [seed, parameter]
     square: Tensor  # [seed, parameter]
-    count: Tensor  # steps taken, [seed, 1]
+    count: Tensor  # type: ignore[assignment]  # steps taken, [seed, 1]
 
 
 @dataclass(frozen=True)

@@ -117,10 +117,10 @@ class MLP:
     """Fully connected network: x ← act(W_l x + b_l) for the hidden layers, a linear last layer.
 
     `MLP((4, 64, 64, 2))` has 4 inputs, two hidden layers of 64 units and 2 outputs. Its row of θ is W_1, b_1, W_2, b_2,
-    ... flattened, each W of shape [out, in] as in `torch.nn.Linear`. By default weights start orthogonal with gain √2 in hidden layers and
-    `last_gain` in the last, and biases at 0; a small `last_gain` makes the first policy nearly uniform. With `start`
-    "uniform" all weights and biases of a layer start uniform in ±1/√in, as those of `torch.nn.Linear`, and `last_gain`
-    does not matter.
+    ... flattened, each W of shape [out, in] as in `torch.nn.Linear`. By default weights start orthogonal with gain √2
+    in hidden layers and `last_gain` in the last, and biases at 0; a small `last_gain` makes the first policy nearly
+    uniform. With `start` "uniform" all weights and biases of a layer start uniform in ±1/√in, as those of
+    `torch.nn.Linear`, and `last_gain` does not matter.
 
     Raises:
         ValueError: fewer than two sizes, a size below 1, an unknown activation or start.
@@ -183,7 +183,7 @@ class MLP:
         if torch.is_grad_enabled() and theta.requires_grad:
             return lambda x: self(theta, x)
         parameters, act = pieces(theta, self.layout), ACTIVATIONS[self.activation].in_place
-        *hidden, (last, shift) = [(W.mT, b.unsqueeze(1)) for W, b in zip(parameters[::2], parameters[1::2], strict=True)]
+        by_samples = [(W.mT, b.unsqueeze(1)) for W, b in zip(parameters[::2], parameters[1::2], strict=True)]
 
         def network(x: Tensor) -> Tensor:
             y = x.reshape(len(x), -1, self.sizes[0])
@@ -192,6 +192,7 @@ class MLP:
             if y.shape[1] >= FEW:
                 y = _layers(parameters, y.mT.contiguous(), act)[-1].mT
             else:
+                *hidden, (last, shift) = by_samples
                 for W, b in hidden:
                     y = act(torch.baddbmm(b, y, W))
                 y = torch.baddbmm(shift, y, last)
@@ -231,7 +232,7 @@ def _gradients(
 ) -> tuple[Tensor, Tensor]:
     """∂L/∂θ and ∂L/∂(W_1 x + b_1). With g = ∂L/∂(W h + b) of a layer,
 
-        ∂L/∂W = g hᵀ,    ∂L/∂b = Σ g,    and of the layer before it g ← Wᵀ g · act'.
+    ∂L/∂W = g hᵀ,    ∂L/∂b = Σ g,    and of the layer before it g ← Wᵀ g · act'.
     """
     found = [g.sum(2), torch.bmm(g, seen[-1].mT).flatten(1)]
     for W, h, before in zip(weights[:0:-1], seen[:0:-1], seen[-2::-1], strict=True):

@@ -26,7 +26,10 @@ from pgcourse.core.streams import Streams
 
 
 class Policy(Protocol):
-    """π_θ(a|s): θ of shape [seed, size], observations [seed, ..., *observation] to a distribution over [seed, ...]."""
+    """π_θ(a|s): θ of shape [seed, size], observations [seed, ..., *observation] to a distribution over [seed, ...].
+
+    One of your own inherits from it, and has `size`, `init`, `__call__` and `noise`.
+    """
 
     @property
     def size(self) -> int: ...
@@ -38,9 +41,11 @@ class Policy(Protocol):
 
     def at(self, theta: Tensor) -> Callable[[Tensor], Distribution]:
         """s ↦ π_θ(·|s), for many observations and one θ: for acting."""
+        return lambda obs: self(theta, obs)
 
     def observe(self, theta: Tensor, obs: Tensor, mask: Tensor) -> Tensor:
-        """θ with its running moments of observations, where it has some, brought up to date: with `obs` where `mask`."""
+        """θ with its running moments of observations, where it has some, brought up to date with `obs` where `mask`."""
+        return theta
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         """The noise that sampling an action at each of [seed, *shape] observations takes."""
@@ -149,8 +154,8 @@ class GaussianPolicy(OneNetwork):
     with `log_std_range` = (lowest, highest). It keeps one bad update from leaving a σ of 0 or ∞. Where it holds, the
     gradient of log σ is 0, so it should be wider than what is wanted.
 
-    With `center` c and `scale` h, a number for each action, an action is c + h (μ + σ · noise): the network and log σ
-    then have a unit of their own, such as half the width of the actions' bounds. The distribution is that of the action.
+    With `center` c and `scale` h, a number for each action, an action is c + h (μ + σ · noise): μ and log σ are then
+    measured in units of h, such as half the width of the actions' bounds, and the distribution is that of the action.
 
     Raises:
         ValueError: an odd number of outputs where σ depends on the state; a range that does not contain `log_std`;
@@ -177,7 +182,7 @@ class GaussianPolicy(OneNetwork):
                 raise ValueError(f"log_std = {self.log_std} must lie inside log_std_range = {self.log_std_range}")
         if (self.center or self.scale) and not len(self.center) == len(self.scale) == self.actions:
             raise ValueError(
-                f"{self.actions} actions need as many numbers in center and in scale, got {self.center} and {self.scale}"
+                f"{self.actions} actions need as many numbers in center and scale, got {self.center} and {self.scale}"
             )
         if not all(map(math.isfinite, self.center + self.scale)) or not all(scale > 0 for scale in self.scale):
             raise ValueError(f"center must be finite and scale positive, got {self.center} and {self.scale}")
@@ -253,7 +258,7 @@ class GaussianPolicy(OneNetwork):
 
 
 @dataclass(frozen=True)
-class SquashedGaussianPolicy(OneNetwork):
+class SquashedGaussianPolicy:
     """A Gaussian policy whose actions are squashed by tanh into `low` ... `high`, the bounds of the action space.
 
         SquashedGaussianPolicy(GaussianPolicy(network), low=(-2.0,), high=(2.0,))
@@ -284,6 +289,9 @@ class SquashedGaussianPolicy(OneNetwork):
 
     def init(self, streams: Streams) -> Tensor:
         return self.gaussian.init(streams)
+
+    def observe(self, theta: Tensor, obs: Tensor, mask: Tensor) -> Tensor:
+        return self.gaussian.observe(theta, obs, mask)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> SquashedGaussian:
         return self.at(theta)(obs)

@@ -1,0 +1,215 @@
+"""The pages in docs/ say what the code does: their programs run, and what they name is there."""
+
+import ast
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+import pgcourse as pg
+from pgcourse.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
+ALGORITHMS = {"reinforce": "REINFORCE", "a2c": "A2C", "ppo": "PPO", "trpo": "TRPO", "dqn": "DQN"}
+
+
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(markdown):
+    """(language, mark, content) of every fenced block, those in lists included: ```python run, ```toml file=a.toml."""
+    for token in MarkdownIt("commonmark").parse(markdown):
+        if token.type == "fence":
+            language, _, mark = token.info.partition(" ")
+            yield language, mark, token.content
+
+
+# Programs
+
+
+def execute(page, folder):
+    """Do what a page says, in `folder`: write the files, run the commands, and run all Python as one program.
+
+    A program's rows of a table, lines that begin with |, must stand in the page.
+    """
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
+        "PGCOURSE_RUNS": str(folder / "runs"),
+        "PGCOURSE_RESULTS": str(folder / "results"),
+        "OMP_NUM_THREADS": "1",
+    }
+    program = ""
+
+    def run(*command):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
+        )
+        assert done.returncode == 0, f"{page.name}: {' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done.stdout
+
+    def flush():
+        (folder / "page.py").write_text(program, encoding="utf-8")
+        for line in run("page.py").splitlines() if program else ():
+            shown = not line.startswith("|") or line in text_of(page).splitlines()
+            assert shown, f"{page.name} does not show {line!r}"
+
+    for language, mark, content in blocks(text_of(page)):
+        if mark.startswith("file="):
+            file = folder / mark.removeprefix("file=")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
+        elif mark == "run" and language == "python":
+            program += content + "\n"
+        elif mark == "run":
+            for line in content.splitlines():
+                name, *arguments = shlex.split(line)
+                assert name == "pgcourse", f"{page.name}: only `pgcourse` can be run, not {line!r}"
+                run("-c", "from pgcourse.cli import main; main()", *arguments)
+    flush()
+
+
+RUNNABLE = [page for page in PAGES if any(mark == "run" for _, mark, _ in blocks(text_of(page)))]
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.stem)
+def test_the_programs_of_a_page_run(page, tmp_path):
+    execute(page, tmp_path)
+
+
+def test_a_program_that_fails_is_seen(tmp_path):
+    page = tmp_path / "bad.md"
+    page.write_text("```python run\nassert False\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"bad\.md"):
+        execute(page, tmp_path)
+    page.write_text("```python run\nprint('| 1 |')\n```\n\n| 2 |\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="does not show"):
+        execute(page, tmp_path)
+
+
+# Names
+
+
+def defined(file):
+    """The names that a Python file defines, those in classes with the class before them."""
+    names = set()
+
+    def visit(body, prefix=""):
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(prefix + node.name)
+            if isinstance(node, ast.ClassDef):
+                visit(node.body, f"{prefix}{node.name}.")
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            names.update(prefix + target.id for target in targets if isinstance(target, ast.Name))
+
+    visit(ast.parse(text_of(file)).body)
+    return names
+
+
+def missing_names(markdown, folder):
+    """Links [`name`](file.py) to a file that does not define the name."""
+    found = re.findall(r"\[`([\w.]+)`\]\(([^)#]+\.py)\)", markdown)
+    return [f"{name} in {file}" for name, file in found if name not in defined(folder / file)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_linked_names_are_defined_where_the_link_leads(page):
+    assert missing_names(text_of(page), page.parent) == []
+
+
+def test_a_name_that_is_gone_is_seen():
+    page = "[`PPO.loss`](pgcourse/algorithms/ppo.py) [`PPO.lost`](pgcourse/algorithms/ppo.py)"
+    assert missing_names(page, ROOT) == ["PPO.lost in pgcourse/algorithms/ppo.py"]
+
+
+def missing_attributes(markdown):
+    """`pg.a.b` in a page that pgcourse does not have."""
+    missing = []
+    for name in re.findall(r"(?<![\w.])pg\.([\w.]*\w)", markdown):
+        where = pg
+        for part in name.split("."):
+            where = getattr(where, part, None)
+            if where is None:
+                missing.append(f"pg.{name}")
+                break
+    return missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_pages_take_from_the_package_is_there(page):
+    assert missing_attributes(text_of(page)) == []
+
+
+def test_an_attribute_that_is_gone_is_seen():
+    assert missing_attributes("`pg.train`, `pg.lab.load` and `pg.start.x`") == ["pg.start.x"]
+
+
+# Commands
+
+
+def unknown_options(markdown):
+    """`pgcourse VERB --option` in a shell block where the verb has no such option."""
+    lines = [
+        line.partition("#")[0] for language, _, content in blocks(markdown) if language == "sh" for line in content.splitlines()
+    ]
+    unknown = []
+    for line in lines:
+        words = shlex.split(line)
+        if words[:1] != ["pgcourse"]:
+            continue
+        command = main.commands[words[1]]
+        known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+        if words[1] == "train" and not words[2].startswith("-") and ":" not in words[2]:
+            command = command.get_command(None, words[2])
+            known |= {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+        elif words[1] == "train":
+            continue  # one's own, which brings options of its own
+        unknown += [word for word in words if word.startswith("--") and word not in {*known, "--help"}]
+    return unknown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_have_the_options_that_pages_give_them(page):
+    assert unknown_options(text_of(page)) == []
+
+
+def test_an_option_that_is_gone_is_seen():
+    assert unknown_options("```sh\npgcourse train ppo --clip 0.1 --rollout 8  # --not this\n```\n") == ["--rollout"]
+
+
+# Options and metrics
+
+
+def tables_module():
+    spec = importlib.util.spec_from_file_location("tables", DOCS / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_options_in_the_pages_are_those_of_the_dataclasses(page):
+    assert tables_module().written(text_of(page)) == text_of(page), "put right by: python docs/tables.py"
+
+
+def test_a_wrong_default_is_seen():
+    text = text_of(DOCS / "ppo.md")
+    assert tables_module().written(text.replace("| `clip` | 0.2 |", "| `clip` | 0.3 |")) == text
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_an_algorithms_page_explains_every_option_and_every_metric(name):
+    page = text_of(DOCS / f"{name}.md")
+    assert f"<!-- options: {ALGORITHMS[name]} -->" in page
+    module = importlib.import_module(f"pgcourse.algorithms.{name}")
+    section = page.partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(module.Metrics._fields)
