@@ -153,6 +153,22 @@ def test_an_attribute_that_is_gone_is_seen():
     assert missing_attributes("`pg.train`, `pg.lab.load` and `pg.start.x`") == ["pg.start.x"]
 
 
+def imported(floor):
+    """The floors that the files of one import."""
+    place = ROOT / "pgcourse" / floor
+    source = "".join(map(text_of, place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]))
+    names = re.findall(r"(?:from|import) pgcourse(?:\.| import )([a-z, ]+)", source)
+    return {name.strip() for some in names for name in some.split(",")}
+
+
+def test_the_drawn_floors_stand_on_those_that_they_import():
+    arrows = re.findall(r"^ +(\w+) --> (\w+)$", text_of(DOCS / "architecture.md"), re.MULTILINE)
+    assert [f"{low} --> {high}" for low, high in arrows if low not in imported(high)] == []
+    package = (ROOT / "pgcourse").iterdir()
+    floors = {path.stem for path in package if path.suffix == ".py" or (path / "__init__.py").exists()} - {"__init__"}
+    assert {floor for arrow in arrows for floor in arrow} == floors
+
+
 # Commands
 
 
