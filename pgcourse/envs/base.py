@@ -65,6 +65,12 @@ class TensorWorld(ABC):
 
     A subclass says how a state begins (`initial`), what follows (`transition`) and what is seen of it (`observe`), all
     three pure; resets, time limits and shapes are handled here, once.
+
+    States, observations and rewards that are not integers have the type `dtype`, and the streams that a world is given
+    draw in the same.
+
+    Raises:
+        ValueError: `envs` below 1; streams of another dtype.
     """
 
     name: str
@@ -126,5 +132,9 @@ class TensorWorld(ABC):
         return torch.tensor(value, dtype=self.dtype, device=self.device)
 
     def _draw(self, streams: Streams, *shape: int) -> Tensor:
+        if streams.dtype != self.dtype:
+            raise ValueError(
+                f"{self.name} computes in {self.dtype}, its streams draw in {streams.dtype}; give both one"
+            )
         draw = streams.normal if self.gaussian else streams.uniform
-        return draw(*shape, dtype=self.dtype).to(self.device)
+        return draw(*shape).to(self.device)

@@ -40,7 +40,8 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
     `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a function from `envs` to a world of your own.
     CartPole-v1, Pendulum-v1 and MinAtar/Breakout-v1 are tensor worlds that agree with the originals step for step;
     "gymnasium:CartPole-v1", Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3"
-    gives EnvPool's. `options` go to the world; `device` among them is for tensor worlds only.
+    gives EnvPool's. `options` go to the world: `dtype` (of observations and rewards), `device` (tensor worlds only) and
+    what its class takes.
 
     Raises:
         ValueError: a name that nobody knows, with the nearest ones; spaces that are not supported; a `device` for a

@@ -79,7 +79,7 @@ class Pair:
         self.reference.reset(seed=seed)
         self.bare = self.reference.unwrapped
         self.ours = world(dtype=torch.float64)
-        self.streams = Streams(1)
+        self.streams = Streams(1, dtype=torch.float64)
         self.ours.reset(self.streams)
         self.copy_state()
 
@@ -141,7 +141,7 @@ def test_pendulum_episodes(seed):
 @pytest.mark.parametrize(("world", "high"), [(CartPole, [0.05] * 4), (Pendulum, [np.pi, 1.0])])
 def test_initial_states_have_gymnasiums_distribution(world, high):
     ours = world(envs=3000, dtype=torch.float64)
-    ours.reset(Streams(1))
+    ours.reset(Streams(1, dtype=torch.float64))
     reference = gymnasium.make(world.name).unwrapped
     theirs = np.array([(reference.reset(seed=seed), reference.state)[1] for seed in range(3000)])
     for ours_, theirs_, bound in zip(ours.state[0].T.numpy(), theirs.T, high, strict=True):

@@ -26,7 +26,8 @@ def test_a_module_before_the_id_gives_gymnasiums_own():
 
 
 def test_options_reach_the_world():
-    assert make("CartPole-v1", dtype=torch.float64).reset(Streams(1)).dtype == torch.float64
+    streams = Streams(1, dtype=torch.float64)
+    assert make("CartPole-v1", dtype=torch.float64).reset(streams).dtype == torch.float64
     assert make("Acrobot-v1", max_episode_steps=7).time_limit == 7
 
 

@@ -25,13 +25,14 @@ class GymnasiumEnv:
         with GymnasiumEnv("MountainCarContinuous-v0", envs=8) as env:
             obs = env.reset(streams)
 
-    Observations: Discrete (int64, from 0), MultiBinary, or a Box of floats, integers or truth values (given as
-    float32, shape kept). A Box of integers with three axes is an image, and given as [channel, height, width]: the
-    shorter one of the first and the last axis is the channels', and bytes are scaled to 0 ... 1.
+    Observations: Discrete (int64, from 0), MultiBinary, or a Box of floats, integers or truth values (given in `dtype`,
+    shape kept). A Box of integers with three axes is an image, and given as [channel, height, width]: the shorter one
+    of the first and the last axis is the channels', and bytes are scaled to 0 ... 1.
 
     Actions: Discrete (from 0), MultiDiscrete (each from 0) and MultiBinary, both as vectors, or a Box of floats,
     clipped to its bounds on the way to the environment: the log-probability of a policy remains that of the *unclipped*
-    action. Rewards are float32.
+    action. Rewards are given in `dtype`. What an environment computes in float64 (MuJoCo's do) arrives unrounded where
+    `dtype` is float64; an action is rounded to the type of its space.
 
     The copies draw their own randomness. Each is seeded at `reset` with a number from its seed's stream and goes on
     from there at automatic resets, so that a seed's episodes do not depend on which other seeds run beside it.
@@ -41,15 +42,16 @@ class GymnasiumEnv:
         ValueError: unsupported spaces; NaN or infinity in an observation, a reward or an action.
     """
 
-    def __init__(self, id: str, envs: int = 1, **kwargs: Any) -> None:
+    def __init__(self, id: str, envs: int = 1, dtype: torch.dtype = torch.float32, **kwargs: Any) -> None:
         if envs < 1:
             raise ValueError(f"envs must be 1 or more, got {envs}")
         self.name = id
         self.envs = envs
+        self.dtype = dtype
         self._make = partial(_make, id, kwargs)
         self._copies: Any = None  # a vector environment, as `_start` makes them
         with self._make() as sample:
-            self.observation_space, self._to_obs = _observations(id, sample.observation_space)
+            self.observation_space, self._to_obs = _observations(id, sample.observation_space, dtype)
             self.action_space, self._to_action = _actions(id, sample.action_space)
             self._action_shape = sample.action_space.shape or ()
             self.time_limit = sample.spec.max_episode_steps if sample.spec else None
@@ -63,7 +65,7 @@ class GymnasiumEnv:
         return self._tensor(self._to_obs(obs), "observation")
 
     def noise(self, streams: Streams, steps: int) -> Tensor:
-        return torch.empty(len(streams), steps, self.envs, 0)
+        return torch.empty(len(streams), steps, self.envs, 0, dtype=self.dtype)
 
     def step(self, action: Tensor, noise: Tensor) -> Step:
         if self._copies is None:
@@ -79,7 +81,7 @@ class GymnasiumEnv:
             next_obs[done] = np.stack(info["final_obs"][done])
         return Step(
             self._tensor(self._to_obs(obs), "observation"),
-            self._tensor(reward.astype(np.float32), "reward"),
+            self._tensor(reward.astype(_numpy(self.dtype)), "reward"),
             self._tensor(self._to_obs(next_obs), "observation"),
             self._tensor(terminated, "terminated"),
             self._tensor(truncated, "truncated"),
@@ -124,17 +126,18 @@ def _make(id: str, kwargs: dict[str, Any]) -> gymnasium.Env:
 Convert = Callable[[np.ndarray], np.ndarray]
 
 
-def _observations(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
+def _observations(id: str, space: spaces.Space, dtype: torch.dtype) -> tuple[spaces.Space, Convert]:
     """The space that a policy sees, and how the environment's observations come to lie in it."""
+    kind = _numpy(dtype)
     if isinstance(space, spaces.Discrete):
         return spaces.Discrete(int(space.n)), lambda obs: obs - space.start
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         low, high = space.low.astype(np.float32), space.high.astype(np.float32)
-        return spaces.Box(low, high), lambda obs: obs.astype(np.float32)
+        return spaces.Box(low, high), lambda obs: obs.astype(kind)
     if isinstance(space, spaces.MultiBinary):
-        return spaces.Box(0, 1, space.shape), lambda obs: obs.astype(np.float32)
+        return spaces.Box(0, 1, space.shape), lambda obs: obs.astype(kind)
     if isinstance(space, spaces.Box) and _exact_in_float32(space):
-        return _integers(space)
+        return _integers(space, kind)
     raise ValueError(
         f"{id}: observations in {space} are not supported; they must be Discrete, MultiBinary or a Box of floats or of "
         "integers up to 2**24. "
@@ -142,19 +145,24 @@ def _observations(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
     )
 
 
+def _numpy(dtype: torch.dtype) -> np.dtype:
+    return torch.empty(0, dtype=dtype).numpy().dtype
+
+
 def _exact_in_float32(space: spaces.Box) -> bool:
     return max(abs(float(space.low.min())), abs(float(space.high.max()))) <= 2**24
 
 
-def _integers(space: spaces.Box) -> tuple[spaces.Space, Convert]:
+def _integers(space: spaces.Box, kind: np.dtype) -> tuple[spaces.Space, Convert]:
     image = len(space.shape) == 3
     channels_last = image and space.shape[-1] < space.shape[0]
-    scale = np.float32(255 if image and space.dtype == np.uint8 else 1)
+    scale = kind.type(255 if image and space.dtype == np.uint8 else 1)
 
     def convert(obs: np.ndarray) -> np.ndarray:
-        return (np.moveaxis(obs, -1, -3) if channels_last else obs).astype(np.float32) / scale
+        return (np.moveaxis(obs, -1, -3) if channels_last else obs).astype(kind) / scale
 
-    return spaces.Box(convert(space.low), convert(space.high)), convert
+    low, high = (convert(bound).astype(np.float32) for bound in (space.low, space.high))
+    return spaces.Box(low, high), convert
 
 
 def _actions(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
