@@ -21,8 +21,8 @@ class Streams:
     streams that are independent of their parent and of children with another name, and depend on nothing but the
     seeds and the names on the way: drawing more or fewer numbers elsewhere changes nothing in a child.
 
-    Draws have shape `[seed, *shape]`, are made in `dtype` and end up on `device`; children inherit both. Generators live
-    on the CPU, so that the numbers do not depend on the device.
+    Draws have shape `[seed, *shape]`, are made in `dtype` and end up on `device`; children inherit both. Generators
+    live on the CPU, so that the numbers do not depend on the device.
 
     Raises:
         ValueError: no seeds, a seed outside 0..2³²-1, or a child without a name.

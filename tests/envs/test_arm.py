@@ -239,7 +239,7 @@ def test_velocities_seen_are_those_of_the_joints():
     noise = world.noise(Streams(1, dtype=F64), 1)[:, 0]
     world.tau = 1e-4
     world.step(action, noise)
-    before = world.observe(world.state)
+    before = world.observe(world.current)
     after = world.step(action, noise).next_obs
     angles = [torch.atan2(obs[..., 3:6], obs[..., :3]) for obs in (before, after)]
     mean_speed = (before[..., 6:9] + after[..., 6:9]) / 2

@@ -108,7 +108,7 @@ def test_a_new_episode_starts_as_a_reset_does(build):
     actions, noise = random_actions(world, streams, TIME), world.noise(streams, TIME)
     found = False
     for t in range(TIME):
-        before = world.state.clone()
+        before = world.current.clone()
         step = world.step(actions[:, t], noise[:, t])
         successor, reward, terminated = world.transition(
             before, actions[:, t], noise[:, t, :, : world.transition_noise]
@@ -119,7 +119,7 @@ def test_a_new_episode_starts_as_a_reset_does(build):
         assert torch.equal(step.reward, reward)
         assert torch.equal(step.terminated, terminated)
         assert torch.equal(step.obs[ends], start[ends])
-        assert torch.equal(world.observe(world.state), step.obs)
+        assert torch.equal(world.observe(world.current), step.obs)
         found |= bool(ends.any())
     assert found or world.time_limit is None or world.time_limit > TIME
 

@@ -39,6 +39,8 @@ class EnvPoolEnv(GymnasiumEnv):
         ValueError: EnvPool does not have `id`; several players; unsupported spaces; `threads` or `envs` below 1.
     """
 
+    restorable = False
+
     def __init__(
         self,
         id: str,

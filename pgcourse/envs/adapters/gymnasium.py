@@ -16,6 +16,7 @@ from gymnasium.wrappers import TransformObservation
 from torch import Tensor
 
 from pgcourse.core import Streams
+from pgcourse.envs.adapters import memory
 from pgcourse.envs.base import Step
 
 
@@ -55,13 +56,10 @@ class GymnasiumEnv:
             self.action_space, self._to_action = _actions(id, sample.action_space)
             self._action_shape = sample.action_space.shape or ()
             self.time_limit = sample.spec.max_episode_steps if sample.spec else None
+            self.restorable = memory.known(sample)
 
     def reset(self, streams: Streams) -> Tensor:
-        copies = len(streams) * self.envs
-        if self._copies is None or self._copies.num_envs != copies:
-            self.close()
-            self._copies = self._start(copies)
-        obs, _ = self._copies.reset(seed=streams.integers(2**31, self.envs).flatten().tolist())
+        obs = self._begin(streams.integers(2**31, self.envs).flatten().tolist())
         return self._tensor(self._to_obs(obs), "observation")
 
     def noise(self, streams: Streams, steps: int) -> Tensor:
@@ -87,6 +85,23 @@ class GymnasiumEnv:
             self._tensor(truncated, "truncated"),
         )
 
+    def state(self) -> dict[str, Tensor]:
+        if not self.restorable or self._copies is None:
+            raise RuntimeError(f"{self.name} {'is not running' if self.restorable else 'does not give its state back'}")
+        return {
+            "copies": memory.pack([memory.recall(copy) for copy in self._copies.envs]).unflatten(0, (-1, self.envs))
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        if not self.restorable:
+            raise RuntimeError(f"{self.name} does not take a state back")
+        if state["copies"].shape[1] != self.envs:
+            raise ValueError(f"a state of {state['copies'].shape[1]} copies a seed does not fit a world of {self.envs}")
+        memories = memory.unpack(state["copies"].flatten(0, 1))
+        self._begin([0] * len(memories))
+        for copy, remembered in zip(self._copies.envs, memories, strict=True):
+            memory.restore(copy, remembered)
+
     def render(self) -> list[np.ndarray]:
         """A picture [height, width, 3] of every copy, seed by seed, where `render_mode="rgb_array"` was given."""
         if self._copies is None:
@@ -104,6 +119,14 @@ class GymnasiumEnv:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _begin(self, seeds: list[int]) -> np.ndarray:
+        """A new episode in as many copies as there are seeds."""
+        if self._copies is None or self._copies.num_envs != len(seeds):
+            self.close()
+            self._copies = self._start(len(seeds))
+        obs, _ = self._copies.reset(seed=seeds)
+        return obs
 
     def _start(self, copies: int) -> Any:
         """Copies that begin their next episode within the step that ended the last one."""
