@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from functools import partial
+from importlib import metadata
 from typing import Any
 
 import gymnasium
@@ -26,6 +27,16 @@ WORLDS: dict[str, Callable[..., Env]] = {
     **{world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, ScalarLQR, DoubleIntegrator)},
     **{f"Arm{joints}-v0": partial(Arm, joints=joints) for joints in range(1, Arm.most_joints + 1)},
     **{world.name: world for world in (Breakout, *PROBES, Forever)},
+}
+
+
+# The distribution behind a module; of several that fit, the first.
+PACKAGES = {
+    "gymnasium.envs.box2d": ("gymnasium", "Box2D"),
+    "gymnasium.envs.mujoco": ("gymnasium", "mujoco"),
+    "gymnasium": ("gymnasium",),
+    "minatar": ("MinAtar",),
+    "envpool": ("envpool",),
 }
 
 
@@ -70,3 +81,26 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
         near = difflib.get_close_matches(env, names(), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"{error} Our own are {', '.join(WORLDS)}."
         raise ValueError(f"unknown environment {env!r}; {hint}") from error
+
+
+def origin(world: Env) -> dict[str, Any]:
+    """Where the code comes from that decides what a world does.
+
+        {"kind": "package", "source": "gymnasium.envs.mujoco.reacher_v5:ReacherEnv",
+         "packages": {"gymnasium": "1.4.0", "mujoco": "3.17.0"}}
+
+    `source` is the class of the simulated environment, not of the adapter around it. It is of the kind "package" if it
+    is part of one of `packages`, and these say all; of the kind "module" if it is ours or one's own, and then its file
+    says what `packages`, on whose classes it builds, do not.
+    """
+    source = getattr(world, "source", type(world))
+    of_bases = [_packages(base.__module__) for base in source.__mro__]
+    return {
+        "kind": "package" if of_bases[0] else "module",
+        "source": f"{source.__module__}:{source.__qualname__}",
+        "packages": {name: metadata.version(name) for name in sorted({name for some in of_bases for name in some})},
+    }
+
+
+def _packages(module: str) -> tuple[str, ...]:
+    return next((names for start, names in PACKAGES.items() if f"{module}.".startswith(f"{start}.")), ())
