@@ -67,7 +67,7 @@ class EnvPoolEnv(GymnasiumEnv):
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of bounds cast to float32
             spec = envpool.make_spec(id, num_envs=1, **options)
             observation_space, action_space = spec.gymnasium_observation_space, spec.gymnasium_action_space
-        self.source = type(spec).__base__
+        self.source = type(spec).__mro__[1]  # the one below is made when it is asked for
         if spec.config.max_num_players != 1:
             raise ValueError(f"{self.name} has {spec.config.max_num_players} players; only one is supported")
         self.observation_space, self._to_obs = _observations(self.name, _unbounded(observation_space), dtype)

@@ -57,7 +57,7 @@ class GymnasiumEnv:
             self._action_shape = sample.action_space.shape or ()
             self.time_limit = sample.spec.max_episode_steps if sample.spec else None
             self.restorable = memory.known(sample)
-            self.source = type(sample.unwrapped)
+            self.source: type = type(sample.unwrapped)
 
     def reset(self, streams: Streams) -> Tensor:
         obs = self._begin(streams.integers(2**31, self.envs).flatten().tolist())
