@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from pgcourse.algorithms.learner import Learner
+from pgcourse.algorithms.learner import Adam, Learner
 from pgcourse.algorithms.options import in_range
 from pgcourse.core import MLP, Categorical, Conv, Critic, GaussianPolicy, Network, Policy, SoftmaxPolicy, Streams, Table
-from pgcourse.core.optimizer import Adam
 from pgcourse.rl import Trajectory
 
 MOST_ACTIONS = 2**16  # outputs of one network that are worth holding: with 64 hidden units 4 million parameters a seed
@@ -113,14 +112,17 @@ class EpsilonGreedyPolicy:
     def size(self) -> int:
         return self.network.size + 1
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        weights = self.network.init(streams, dtype)
+    def init(self, streams: Streams) -> Tensor:
+        weights = self.network.init(streams)
         return torch.cat([weights, weights.new_ones(len(weights), 1)], 1)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> EpsilonGreedy:
         weights, epsilon = theta.split([self.network.size, 1], 1)
         q = self.network(weights, obs)
         return EpsilonGreedy(q, epsilon.view(len(q), *(1,) * (q.ndim - 2)).expand(q.shape[:-1]), self.grid)
+
+    def at(self, theta):
+        return lambda obs: self(theta, obs)
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.uniform(*shape)

@@ -10,8 +10,29 @@ import torch
 from torch import Tensor
 
 from pgcourse.core import Critic, Normalized, Policy, Streams
-from pgcourse.core.optimizer import Adam
+from pgcourse.core.adam import Adam as AdamRule, clipped, gradient
 from pgcourse.rl import Trajectory
+
+
+class Adam:
+    def __init__(self, parameters, lr, max_norm=math.inf):
+        self.parameters = parameters.detach().clone().requires_grad_()
+        self.rule, self.max_norm = AdamRule(lr), max_norm
+        self.adam = self.rule.init(self.parameters.detach())
+
+    def minimize(self, loss, rate=1.0, rows=None):
+        (grad,), (norm,) = clipped(gradient(loss, self.parameters), self.max_norm)
+        theta, self.adam = self.rule.step(self.parameters.detach(), grad, self.adam, rate, rows)
+        self.parameters = theta.requires_grad_()
+        return norm
+
+    def state(self):
+        return {"parameters": self.parameters.detach().clone(), **self.adam._asdict()}
+
+    def load(self, state):
+        state = dict(state)
+        self.parameters = state.pop("parameters").clone().requires_grad_()
+        self.adam = type(self.adam)(**state)
 
 
 class Optimizer(Protocol):
@@ -76,10 +97,9 @@ class Learner(Generic[OptimizerT]):
     @torch.no_grad()
     def observe(self, batch: Trajectory) -> None:
         """Show a batch's observations to the networks that standardise theirs."""
-        for part, parameters in ((self.policy, self.theta), (self.critic, self.phi)):
-            network = getattr(part, "network", None)
-            if isinstance(network, Normalized):
-                network.observe(parameters[:, : network.size], batch.obs, batch.mask)
+        for part, opt in ((self.policy, self.policy_optimizer), (self.critic, self.critic_optimizer)):
+            if hasattr(part, "observe"):
+                opt.parameters = part.observe(opt.parameters.detach(), batch.obs, batch.mask).requires_grad_(opt.parameters.requires_grad)
 
     @property
     def theta(self) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pgcourse.algorithms.learner import Learner
 from pgcourse.algorithms.options import in_range, one_of
-from pgcourse.core import Critic, Moments, Policy, Streams, normalized
+from pgcourse.core import Critic, RunningMoments, Policy, Streams, normalized
 from pgcourse.rl import Trajectory, gae
 from pgcourse.rl.objectives import (
     adapted_penalty,
@@ -129,7 +129,7 @@ class PPO:
             learner.memory["beta"] = torch.ones(len(streams), device=streams.device)
         if self.normalize_reward:
             zero = torch.zeros(len(streams), 1, device=streams.device)
-            learner.memory.update(Moments(zero, zero, zero)._asdict(), ret=zero.repeat(1, self.envs))
+            learner.memory.update(RunningMoments(zero, zero, zero)._asdict(), ret=zero.repeat(1, self.envs))
         return learner
 
     def update(self, learner: Learner, batch: Trajectory, progress: float, streams: Streams) -> dict[str, Tensor]:
@@ -222,7 +222,7 @@ def scaled_reward(learner: Learner, batch: Trajectory, gamma: float) -> Tensor:
         sums.append(ret)
         ret = ret.where(~done, 0.0)
     followed = torch.stack(sums, 1).flatten(1).unsqueeze(-1)
-    seen = Moments(*(memory[name] for name in Moments._fields))
+    seen = RunningMoments(*(memory[name] for name in RunningMoments._fields))
     moments = seen.merged(followed, batch.mask.flatten(1))
     memory.update(moments._asdict(), ret=ret)
     return batch.reward / (moments.variance + 1e-8).sqrt().unsqueeze(-1)

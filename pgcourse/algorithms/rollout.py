@@ -35,8 +35,9 @@ def rollout(
     action_noise = policy.noise(streams, steps, env.envs)
     env_noise = env.noise(streams, steps)
     frames = []
+    act = policy.at(theta)
     for for_action, for_env in zip(action_noise.unbind(1), env_noise.unbind(1), strict=True):
-        action = policy(theta, obs).sample(for_action)
+        action = act(obs).sample(for_action)
         step = env.step(action, for_env)
         frames.append((obs, action, step.reward, step.next_obs, step.terminated, step.truncated))
         obs = step.obs

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms.learner import Learner
+from pgcourse.algorithms.learner import Adam, Learner
 from pgcourse.algorithms.options import in_range
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.core.optimizer import Adam
-from pgcourse.core.solvers import TrustRegion
+from pgcourse.core.trust_region import fisher_product, trust_region_step
 from pgcourse.rl import Trajectory, gae
 from pgcourse.rl.objectives import masked_mean, surrogate, value_loss
 
@@ -69,13 +68,12 @@ class TRPO:
         for name in ("max_kl", "critic_lr"):
             in_range(self, name, 0, exclusive=True)
 
-    def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner[TrustRegion]:
+    def start(self, policy: Policy, critic: Critic, streams: Streams) -> Learner:
         theta, phi = policy.init(streams.child("theta")), critic.init(streams.child("phi"))
-        region = TrustRegion(theta, self.max_kl, self.damping, self.cg_steps, self.search, self.backtracks, self.shrink)
-        return Learner(policy, critic, region, Adam(phi, self.critic_lr))
+        return Learner(policy, critic, Adam(theta, 1.0), Adam(phi, self.critic_lr))
 
     def update(
-        self, learner: Learner[TrustRegion], batch: Trajectory, progress: float, streams: Streams | None = None
+        self, learner: Learner, batch: Trajectory, progress: float, streams: Streams | None = None
     ) -> dict[str, Tensor]:
         """One step of θ and a fit of φ on a fixed-length rollout; metrics [seed]."""
         with torch.no_grad():
@@ -94,11 +92,11 @@ class TRPO:
             ratio = (dist.log_prob(batch.action) - old_log_prob).exp()
             return masked_mean(surrogate(ratio, advantage), batch.mask), masked_mean(old.kl(dist), batch.mask)
 
-        def divergence(theta: Tensor) -> Tensor:
-            obs, mask = batch.obs[:, :: self.fisher_every], batch.mask[:, :: self.fisher_every]
-            return masked_mean(learner.policy(theta.detach(), obs).kl(learner.policy(theta, obs)), mask)
-
-        metrics = learner.policy_optimizer.maximize(objective, divergence)
+        every = slice(None, None, self.fisher_every)
+        fisher = fisher_product(learner.policy, learner.theta.detach(), batch.obs[:, every], batch.mask[:, every])
+        step = trust_region_step(learner.theta.detach(), objective, fisher, self.max_kl, self.damping, self.cg_steps, self.search, self.backtracks, self.shrink)
+        learner.policy_optimizer.parameters = step.theta.requires_grad_()
+        metrics = {name: x.to(step.kl.dtype) for name, x in step._asdict().items() if name != "theta"}
         for _ in range(self.critic_steps):
             error = value_loss(learner.critic(learner.phi, batch.obs), target)
             learner.critic_optimizer.minimize(masked_mean(error, batch.mask))

@@ -9,7 +9,7 @@ from pgcourse.core.distributions import (
     SquashedGaussian,
 )
 from pgcourse.core.modules import Module
-from pgcourse.core.moments import Moments
+from pgcourse.core.moments import RunningMoments
 from pgcourse.core.networks import MLP, Conv, Network, Normalized, Table
 from pgcourse.core.policies import (
     BernoulliPolicy,
@@ -34,12 +34,12 @@ __all__ = [
     "Gaussian",
     "GaussianPolicy",
     "Module",
-    "Moments",
     "MultiDiscrete",
     "MultiDiscretePolicy",
     "Network",
     "Normalized",
     "Policy",
+    "RunningMoments",
     "SoftmaxPolicy",
     "SquashedGaussian",
     "SquashedGaussianPolicy",

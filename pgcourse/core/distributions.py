@@ -34,6 +34,9 @@ class Distribution(Protocol):
     def kl(self: D, other: D) -> Tensor:
         """KL(self ‖ other) = E_self[log self(a) - log other(a)], in nats."""
 
+    def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
+        """M v: the Fisher information M = E[∇log π ∇log πᵀ] of the parameters times a change v of each of them."""
+
     @property
     def mode(self) -> Tensor:
         """The most probable action: what is played where a policy is to act without noise."""
@@ -49,34 +52,54 @@ class Categorical:
 
     logits: Tensor
 
+    @property
+    def _axis(self) -> int:
+        """Where the actions' axis is put for computing: torch is slow over a short last one, and networks' outputs lie
+        in memory like this."""
+        return min(1, self.logits.ndim - 1)
+
     @cached_property
+    def _log_probs(self) -> Tensor:
+        return self.logits.movedim(-1, self._axis).log_softmax(self._axis)
+
+    @cached_property
+    def _probs(self) -> Tensor:
+        return self._log_probs.exp()
+
+    @property
     def log_probs(self) -> Tensor:
         """log π of every action, [..., action]."""
-        return self.logits.log_softmax(-1)
+        return self._log_probs.movedim(self._axis, -1)
 
     @property
     def probs(self) -> Tensor:
-        return self.log_probs.exp()
+        return self._probs.movedim(self._axis, -1)
 
     def log_prob(self, action: Tensor) -> Tensor:
-        return self.log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+        return self._log_probs.gather(self._axis, action.unsqueeze(self._axis)).squeeze(self._axis)
 
     def sample(self, noise: Tensor) -> Tensor:
         """Inverse of the distribution function: the first a with Σ_{b≤a} π(b) > noise."""
-        below, total = self.logits.softmax(-1).cumsum(-1).split([self.logits.shape[-1] - 1, 1], -1)
+        up_to = self.logits.softmax(-1).cumsum(-1)
         # Relative to the rounded total: noise close to 1 would else fall through to an action of probability 0.
-        return (noise.unsqueeze(-1) * total >= below).sum(-1)
+        return (noise.unsqueeze(-1) * up_to[..., -1:] >= up_to).sum(-1)
 
     def entropy(self) -> Tensor:
         # A logit of -inf is a forbidden action: its log-probability is finite here so that 0 · log 0 is 0, not NaN.
-        log_probs = self.log_probs.clamp_min(torch.finfo(self.logits.dtype).min)
-        return -(self.probs * log_probs).sum(-1)
+        log_probs = self._log_probs.clamp_min(torch.finfo(self.logits.dtype).min)
+        return -(self._probs * log_probs).sum(self._axis)
 
     def kl(self, other: Categorical) -> Tensor:
         """Σ_a π(a) (log π(a) - log π'(a)); infinite where `other` forbids an action that `self` takes."""
         # Actions that `self` never takes leave here, before 0 · (-inf - -inf), whose gradient would be NaN, too.
-        log_ratio = (self.log_probs - other.log_probs).where(self.probs > 0, 0.0)
-        return (self.probs * log_ratio).sum(-1)
+        log_ratio = (self._log_probs - other._log_probs).where(self._probs > 0, 0.0)
+        return (self._probs * log_ratio).sum(self._axis)
+
+    def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
+        """π (v - πᵀv)."""
+        (v,) = changes
+        weighted = self.probs * v
+        return (weighted - self.probs * weighted.sum(-1, keepdim=True),)
 
     @property
     def mode(self) -> Tensor:
@@ -118,6 +141,11 @@ class Gaussian:
         log_ratio = self.log_std - other.log_std
         distance = ((self.mean - other.mean) / other.std).square()
         return (-log_ratio + 0.5 * ((2 * log_ratio).exp() + distance - 1)).sum(-1)
+
+    def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
+        """v / σ² of μ, and 2 v of log σ."""
+        mean, log_std = changes
+        return mean * (-2 * self.log_std).exp(), 2 * log_std
 
     @property
     def mode(self) -> Tensor:
@@ -195,6 +223,10 @@ class SquashedGaussian:
             )
         return self.gaussian.kl(other.gaussian)
 
+    def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
+        """The Gaussian's own."""
+        return self.gaussian.fisher(*changes)
+
     @property
     def mode(self) -> Tensor:
         """The image of the Gaussian's mean: the median, as is usual. The density itself may peak at the bounds."""
@@ -254,6 +286,10 @@ class MultiDiscrete:
     def kl(self, other: MultiDiscrete) -> Tensor:
         return _total(ours.kl(theirs) for ours, theirs in zip(self.choices, other.choices, strict=True))
 
+    def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
+        parts = zip(self.choices, changes[0].split(self.sizes, -1), strict=True)
+        return (torch.cat([part for choice, v in parts for part in choice.fisher(v)], -1),)
+
     @property
     def mode(self) -> Tensor:
         return torch.stack([choice.mode for choice in self.choices], -1)
@@ -290,6 +326,11 @@ class Bernoulli:
 
     def kl(self, other: Bernoulli) -> Tensor:
         return self.switches.kl(other.switches).sum(-1)
+
+    def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
+        """p (1 - p) v."""
+        (v,) = changes
+        return (self.probs * (-self.logits).sigmoid() * v,)
 
     @property
     def mode(self) -> Tensor:

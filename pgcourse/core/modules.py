@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -63,17 +64,21 @@ class Module:
     def size(self) -> int:
         return sum(parameter.numel() for parameter in self._template.parameters())
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams) -> Tensor:
         """θ of shape [seed, size]."""
         made = [self._template]
         for generator in streams.generators():
-            with _Draws(generator):
+            with _Draws(generator), _default_dtype(streams.dtype):
                 module = self.make()
             if any(module is other for other in made):
                 raise ValueError("make() returned the same module twice, so that seeds would share their parameters")
             made.append(module)
         rows = [torch.cat([piece.detach().flatten() for piece in module.parameters()]) for module in made[1:]]
-        return torch.stack(rows).to(streams.device, dtype)
+        return torch.stack(rows).to(streams.device, streams.dtype)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """x ↦ network(θ, x), for many x and one θ."""
+        return lambda x: self(theta, x)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         batch = x.shape[1 : x.ndim - len(self.inputs)]
@@ -123,6 +128,16 @@ class _Draws(TorchDispatchMode):
                 raise ValueError(f"make() draws random numbers by {func}, which takes no generator: use another one")
             kwargs = {**kwargs, "generator": kwargs.get("generator") or self.generator}
         return func(*args, **kwargs)
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _takes_generator(func: torch._ops.OpOverload) -> bool:

@@ -7,14 +7,14 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Moments(NamedTuple):
+class RunningMoments(NamedTuple):
     """Of `number` values so far: their mean and their variance, its denominator the count."""
 
     mean: Tensor
     variance: Tensor
     number: Tensor
 
-    def merged(self, new: Tensor, mask: Tensor) -> Moments:
+    def merged(self, new: Tensor, mask: Tensor) -> RunningMoments:
         """With the values [seed, sample, k] added where mask [seed, sample]; self's mean is [seed, k], its number
         [seed, 1]. Chan, Golub & LeVeque (1983), eq. 2.1."""
         added = mask.sum(1, keepdim=True)
@@ -25,4 +25,4 @@ class Moments(NamedTuple):
         part = added / number
         change = mean - self.mean
         spread = (1 - part) * self.variance + part * variance + part * (1 - part) * change.square()
-        return Moments(self.mean + part * change, spread, number)
+        return RunningMoments(self.mean + part * change, spread, number)

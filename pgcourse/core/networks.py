@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, pad
 
-from pgcourse.core.moments import Moments
+from pgcourse.core.moments import RunningMoments
 from pgcourse.core.streams import Streams
 
 
@@ -29,35 +29,41 @@ class Network(Protocol):
     @property
     def outputs(self) -> int: ...
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor: ...
+    def init(self, streams: Streams) -> Tensor:
+        """θ of shape [seed, size], drawn in the streams' dtype."""
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor: ...
 
-
-_ONE = torch.ones(())  # an operation with it costs less than one with a Python number
-
-
-def tanh(x: Tensor) -> Tensor:
-    """tanh x = 2 σ(2x) - 1: on CPUs, torch's sigmoid is vectorised several times better than its tanh."""
-    return _Tanh.apply(x) if torch.is_grad_enabled() else _tanh(x)
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """x ↦ network(θ, x), for many x and one θ: θ is cut into its pieces once."""
 
 
-def _tanh(x: Tensor) -> Tensor:
-    y = (x + x).sigmoid_()
-    return y.add_(y).sub_(_ONE)
+class Linearized(NamedTuple):
+    """A function of θ at one θ: its value y and its Jacobian J = ∂y/∂θ, without the matrix."""
+
+    value: Any
+    push: Callable[[Tensor], Any]  # v ↦ J v
+    pull: Callable[[Any], Tensor]  # u ↦ Jᵀ u
 
 
-class _Tanh(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:  # type: ignore[override]
-        y = _tanh(x)
-        ctx.save_for_backward(y)
-        return y
+def linearized(network: Network, theta: Tensor, x: Tensor) -> Linearized:
+    """y = network(θ, x) with its Jacobian: J v, like y, is [seed, ..., output], and Jᵀ u, like v, [seed, parameter].
 
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[override]
-        (y,) = ctx.saved_tensors
-        return torch.ops.aten.tanh_backward(grad, y)
+    In closed form where the network has one; else by automatic differentiation: Jᵀ u is linear in u, and its
+    derivative along v is J v.
+    """
+    if hasattr(network, "linearized"):
+        return network.linearized(theta, x)
+    with torch.enable_grad():
+        theta = theta.detach().requires_grad_()
+        y = network(theta, x)
+        u = torch.zeros_like(y, requires_grad=True)
+        (pulled,) = torch.autograd.grad(y, theta, u, create_graph=True)
+    return Linearized(
+        y.detach(),
+        lambda v: torch.autograd.grad(pulled, u, v, retain_graph=True)[0],
+        lambda u: torch.autograd.grad(y, theta, u, retain_graph=True)[0],
+    )
 
 
 def pieces(theta: Tensor, layout: Sequence[tuple[int, ...]]) -> list[Tensor]:
@@ -66,18 +72,55 @@ def pieces(theta: Tensor, layout: Sequence[tuple[int, ...]]) -> list[Tensor]:
     return [piece.view(-1, *shape) if len(shape) > 1 else piece for piece, shape in zip(flat, layout, strict=True)]
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": tanh, "relu": torch.relu}
+class Activation(NamedTuple):
+    function: Callable[[Tensor], Tensor]
+    in_place: Callable[[Tensor], Tensor]
+    back: Callable[[Tensor, Tensor], Tensor]  # ∂L/∂y and y = act(x) to ∂L/∂x
+
+
+def tanh(x: Tensor) -> Tensor:
+    """tanh x = 2 σ(2x) - 1: on CPUs, torch's sigmoid is vectorised several times better than its tanh."""
+    return _Tanh.apply(x) if torch.is_grad_enabled() else tanh_(x.clone())
+
+
+_MINUS_ONE = -torch.ones(())
+
+
+def tanh_(x: Tensor) -> Tensor:
+    y = x.add_(x).sigmoid_()
+    return torch.add(_MINUS_ONE, y, alpha=2, out=y)
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = tanh_(x.clone())
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return torch.ops.aten.tanh_backward(grad, *ctx.saved_tensors)
+
+
+ACTIVATIONS = {
+    "tanh": Activation(tanh, tanh_, torch.ops.aten.tanh_backward),
+    "relu": Activation(torch.relu, torch.relu_, lambda grad, y: torch.ops.aten.threshold_backward(grad, y, 0)),
+}
+
+# Matrix products are quick as W[out, in] @ x[in, sample], unless there are few samples: then as x[sample, in] @ Wᵀ.
+FEW = 16
 
 
 @dataclass(frozen=True)
 class MLP:
-    """Fully connected network: x ← act(x W_l + b_l) for the hidden layers, a linear last layer.
+    """Fully connected network: x ← act(W_l x + b_l) for the hidden layers, a linear last layer.
 
     `MLP((4, 64, 64, 2))` has 4 inputs, two hidden layers of 64 units and 2 outputs. Its row of θ is W_1, b_1, W_2, b_2,
-    ... flattened, each W of shape [in, out]. By default weights start orthogonal with gain √2 in hidden layers and
-    `last_gain` in the last, and biases at 0; a small `last_gain` makes the first policy nearly uniform. With `start`
-    "uniform" all weights and biases of a layer start uniform in ±1/√in, as those of `torch.nn.Linear`, and `last_gain`
-    does not matter.
+    ... flattened, each W of shape [out, in] as in `torch.nn.Linear`. By default weights start orthogonal with gain √2
+    in hidden layers and `last_gain` in the last, and biases at 0; a small `last_gain` makes the first policy nearly
+    uniform. With `start` "uniform" all weights and biases of a layer start uniform in ±1/√in, as those of
+    `torch.nn.Linear`, and `last_gain` does not matter.
 
     Raises:
         ValueError: fewer than two sizes, a size below 1, an unknown activation or start.
@@ -107,37 +150,117 @@ class MLP:
         return tuple(
             shape
             for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False)
-            for shape in ((n_in, n_out), (n_out,))
+            for shape in ((n_out, n_in), (n_out,))
         )
 
     @cached_property
     def size(self) -> int:
         return sum(math.prod(shape) for shape in self.layout)
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams) -> Tensor:
         """θ of shape [seed, size]."""
-        theta = torch.zeros(len(streams), self.size, dtype=dtype)
+        theta = torch.zeros(len(streams), self.size, dtype=streams.dtype)
+        parameters = pieces(theta, self.layout)
         if self.start == "uniform":
             bound = [1 / math.sqrt(n_in) for n_in in self.sizes[:-1] for _ in ("W", "b")]
-            for piece, each in zip(pieces(theta, self.layout), bound, strict=True):
-                piece.copy_((2 * streams.uniform(*piece.shape[1:], dtype=dtype) - 1) * each)
+            for piece, each in zip(parameters, bound, strict=True):
+                piece.copy_((2 * streams.uniform(*piece.shape[1:]) - 1) * each)
             return theta.to(streams.device)
-        weights = pieces(theta, self.layout)[::2]
+        *hidden, last = parameters[::2]
         for row, generator in enumerate(streams.generators()):
-            for layer, weight in enumerate(weights):
-                gain = self.last_gain if layer == len(weights) - 1 else math.sqrt(2)
-                torch.nn.init.orthogonal_(weight[row], gain, generator=generator)
+            for weight in hidden:
+                torch.nn.init.orthogonal_(weight[row], math.sqrt(2), generator=generator)
+            torch.nn.init.orthogonal_(last[row], self.last_gain, generator=generator)
         return theta.to(streams.device)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
-        seeds, *batch, _ = x.shape
-        x = x.reshape(seeds, -1, self.sizes[0])
-        parameters = pieces(theta, self.layout)
-        activation = ACTIVATIONS[self.activation]
-        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
-            x = activation(torch.baddbmm(bias.unsqueeze(1), x, weight))
-        x = torch.baddbmm(parameters[-1].unsqueeze(1), x, parameters[-2])
-        return x.view(seeds, *batch, self.outputs)
+        if torch.is_grad_enabled() and (theta.requires_grad or x.requires_grad):
+            return _ClosedForm.apply(theta, x, self)
+        return self.at(theta)(x)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """x ↦ network(θ, x), for many x and one θ."""
+        if torch.is_grad_enabled() and theta.requires_grad:
+            return lambda x: self(theta, x)
+        parameters, act = pieces(theta, self.layout), ACTIVATIONS[self.activation].in_place
+        by_samples = [(W.mT, b.unsqueeze(1)) for W, b in zip(parameters[::2], parameters[1::2], strict=True)]
+
+        def network(x: Tensor) -> Tensor:
+            y = x.reshape(len(x), -1, self.sizes[0])
+            if x.requires_grad and torch.is_grad_enabled():
+                return self(theta, x)
+            if y.shape[1] >= FEW:
+                y = _layers(parameters, y.mT.contiguous(), act)[-1].mT
+            else:
+                *hidden, (last, shift) = by_samples
+                for W, b in hidden:
+                    y = act(torch.baddbmm(b, y, W))
+                y = torch.baddbmm(shift, y, last)
+            return y.view(*x.shape[:-1], self.outputs)
+
+        return network
+
+    def linearized(self, theta: Tensor, x: Tensor) -> Linearized:
+        """In closed form: J v by the chain rule from the first layer on, Jᵀ u from the last one back."""
+        parameters, act = pieces(theta.detach(), self.layout), ACTIVATIONS[self.activation]
+        weights = parameters[::2]
+        *seen, y = _layers(parameters, x.reshape(len(x), -1, self.sizes[0]).mT.contiguous(), act.in_place)
+
+        def push(v: Tensor) -> Tensor:
+            changes = pieces(v, self.layout)
+            change = torch.baddbmm(changes[1].unsqueeze(2), changes[0], seen[0])
+            for h, W, dW, db in zip(seen[1:], weights[1:], changes[2::2], changes[3::2], strict=True):
+                change = torch.baddbmm(torch.baddbmm(db.unsqueeze(2), dW, h), W, act.back(change, h))
+            return change.mT.view(*x.shape[:-1], self.outputs)
+
+        def pull(u: Tensor) -> Tensor:
+            return _gradients(weights, seen, u.reshape(len(u), -1, self.outputs).mT, act.back)[0]
+
+        return Linearized(y.mT.view(*x.shape[:-1], self.outputs), push, pull)
+
+
+def _layers(parameters: Sequence[Tensor], x: Tensor, act: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """What enters each layer, and what leaves the last one, [seed, feature, sample]."""
+    seen = [x]
+    for W, b in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
+        seen.append(act(torch.baddbmm(b.unsqueeze(2), W, seen[-1])))
+    return [*seen, torch.baddbmm(parameters[-1].unsqueeze(2), parameters[-2], seen[-1])]
+
+
+def _gradients(
+    weights: Sequence[Tensor], seen: Sequence[Tensor], g: Tensor, back: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """∂L/∂θ and ∂L/∂(W_1 x + b_1). With g = ∂L/∂(W h + b) of a layer,
+
+    ∂L/∂W = g hᵀ,    ∂L/∂b = Σ g,    and of the layer before it g ← Wᵀ g · act'.
+    """
+    found = [g.sum(2), torch.bmm(g, seen[-1].mT).flatten(1)]
+    for W, h, before in zip(weights[:0:-1], seen[:0:-1], seen[-2::-1], strict=True):
+        g = back(torch.bmm(W.mT, g), h)
+        found += [g.sum(2), torch.bmm(g, before.mT).flatten(1)]
+    return torch.cat(found[::-1], 1), g
+
+
+class _ClosedForm(torch.autograd.Function):
+    """An MLP whose gradient needs no graph. Derivatives of the gradient are autograd's, through the same formula."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, x: Tensor, network: MLP) -> Tensor:
+        samples = x.reshape(len(x), -1, network.sizes[0]).mT.contiguous()
+        *seen, y = _layers(pieces(theta, network.layout), samples, ACTIVATIONS[network.activation].in_place)
+        ctx.save_for_backward(theta, x)
+        ctx.network, ctx.seen = network, seen
+        return y.mT.view(*x.shape[:-1], network.outputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        (theta, x), network, seen = ctx.saved_tensors, ctx.network, ctx.seen
+        parameters, act = pieces(theta, network.layout), ACTIVATIONS[network.activation]
+        if torch.is_grad_enabled():  # what the layers saw depends on θ and x
+            seen = _layers(parameters, x.reshape(len(x), -1, network.sizes[0]).mT, act.function)[:-1]
+        g = grad.reshape(len(x), -1, network.outputs).mT
+        gradient, g = _gradients(parameters[::2], seen, g, act.back)
+        return gradient, torch.bmm(g.mT, parameters[0]).view_as(x) if ctx.needs_input_grad[1] else None, None
 
 
 @dataclass(frozen=True)
@@ -208,28 +331,35 @@ class Conv:
     def size(self) -> int:
         return sum(math.prod(shape) for shape in self.layout) + self.head.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams) -> Tensor:
         """θ of shape [seed, size]."""
-        theta = torch.zeros(len(streams), self.size - self.head.size, dtype=dtype)
+        theta = torch.zeros(len(streams), self.size - self.head.size, dtype=streams.dtype)
         for weight in pieces(theta, self.layout)[::2]:
             for row, generator in zip(weight, streams.generators(), strict=True):
                 torch.nn.init.orthogonal_(row, math.sqrt(2), generator=generator)
-        return torch.cat([theta.to(streams.device), self.head.init(streams, dtype)], 1)
+        return torch.cat([theta.to(streams.device), self.head.init(streams)], 1)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
-        if x.shape[-3:] != self.shape:
-            raise ValueError(f"images must be [seed, ..., *{self.shape}], got {list(x.shape)}")
-        batch = x.shape[1:-3]
+        return self.at(theta)(x)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """x ↦ network(θ, x), for many x and one θ."""
         weights, head = theta.split([self.size - self.head.size, self.head.size], 1)
-        parameters = pieces(weights, self.layout)
-        activation = ACTIVATIONS[self.activation]
-        features = []
-        # One seed after another: on CPUs quicker for whole batches than one convolution with groups, or vmap.
-        for row, image in enumerate(x.reshape(len(x), -1, *self.shape)):
-            for weight, bias, (_, _, stride) in zip(parameters[::2], parameters[1::2], self.filters, strict=True):
-                image = activation(conv2d(image, weight[row], bias[row], stride))
-            features.append(image.flatten(1))
-        return self.head(head, torch.stack(features)).view(len(x), *batch, self.outputs)
+        parameters, act = pieces(weights, self.layout), ACTIVATIONS[self.activation].function
+        head = self.head.at(head)
+
+        def network(x: Tensor) -> Tensor:
+            if x.shape[-3:] != self.shape:
+                raise ValueError(f"images must be [seed, ..., *{self.shape}], got {list(x.shape)}")
+            features = []
+            # One seed after another: on CPUs quicker for whole batches than one convolution with groups, or vmap.
+            for row, image in enumerate(x.reshape(len(x), -1, *self.shape)):
+                for W, b, (_, _, stride) in zip(parameters[::2], parameters[1::2], self.filters, strict=True):
+                    image = act(conv2d(image, W[row], b[row], stride))
+                features.append(image.flatten(1))
+            return head(torch.stack(features)).view(*x.shape[:-3], self.outputs)
+
+        return network
 
 
 @dataclass(frozen=True)
@@ -254,26 +384,43 @@ class Normalized:
     def size(self) -> int:
         return self.network.size + 2 * self.inputs + 1
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        theta = self.network.init(streams, dtype)
+    def init(self, streams: Streams) -> Tensor:
+        theta = self.network.init(streams)
         mean, count = theta.new_zeros(len(theta), self.inputs), theta.new_zeros(len(theta), 1)
         return torch.cat([theta, mean, torch.ones_like(mean), count], 1)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
-        weights, mean, variance, _ = self._split(theta)
-        shape = (len(theta), *(1,) * (x.ndim - 2), self.inputs)
-        scaled = (x - mean.detach().view(shape)) * (variance.detach() + 1e-8).rsqrt().view(shape)
-        return self.network(weights, scaled.clamp(-10, 10))
+        weights, *moments = self._split(theta)
+        return self.network(weights, _standardised(x, *moments))
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """x ↦ network(θ, x), for many x and one θ."""
+        weights, *moments = self._split(theta)
+        network = self.network.at(weights)
+        return lambda x: network(_standardised(x, *moments))
+
+    def linearized(self, theta: Tensor, x: Tensor) -> Linearized:
+        """The network's; nothing depends on the moments."""
+        weights, *moments = self._split(theta)
+        value, push, pull = linearized(self.network, weights, _standardised(x, *moments))
+        return Linearized(
+            value, lambda v: push(v[:, : self.network.size]), lambda u: pad(pull(u), (0, 2 * self.inputs + 1))
+        )
 
     @torch.no_grad()
-    def observe(self, theta: Tensor, x: Tensor, mask: Tensor) -> None:
-        """Add inputs [seed, ..., inputs] to the moments in θ, in place, where mask [seed, ...]."""
-        kept = Moments(*self._split(theta)[1:])
-        for old, new in zip(kept, kept.merged(x.flatten(1, -2), mask.flatten(1)), strict=True):
-            old.copy_(new)
+    def observe(self, theta: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+        """θ with the inputs [seed, ..., inputs] added to the moments, where mask [seed, ...]."""
+        weights, *moments = self._split(theta)
+        return torch.cat([weights, *RunningMoments(*moments).merged(x.flatten(1, -2), mask.flatten(1))], 1)
 
     def _split(self, theta: Tensor) -> tuple[Tensor, ...]:
         return theta.split([self.network.size, self.inputs, self.inputs, 1], 1)
+
+
+def _standardised(x: Tensor, mean: Tensor, variance: Tensor, _: Tensor) -> Tensor:
+    shape = (len(x), *(1,) * (x.ndim - 2), -1)
+    scaled = (x - mean.detach().view(shape)) * (variance.detach() + 1e-8).rsqrt().view(shape)
+    return scaled.clamp(-10, 10)
 
 
 @dataclass(frozen=True)
@@ -287,11 +434,18 @@ class Table:
     def size(self) -> int:
         return self.rows * self.outputs
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.zeros(len(streams), self.size, dtype=dtype, device=streams.device)
+    def init(self, streams: Streams) -> Tensor:
+        return torch.zeros(len(streams), self.size, dtype=streams.dtype, device=streams.device)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
-        seeds, *batch = x.shape
-        table = theta.view(seeds, self.rows, self.outputs)
-        index = x.reshape(seeds, -1, 1).expand(-1, -1, self.outputs)
-        return table.gather(1, index).view(seeds, *batch, self.outputs)
+        return self.at(theta)(x)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """x ↦ network(θ, x), for many x and one θ."""
+        table = theta.view(len(theta), self.rows, self.outputs)
+
+        def network(x: Tensor) -> Tensor:
+            index = x.reshape(len(x), -1, 1).expand(-1, -1, self.outputs)
+            return table.gather(1, index).view(*x.shape, self.outputs)
+
+        return network

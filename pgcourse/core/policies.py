@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from pgcourse.core.distributions import (
     MultiDiscrete,
     SquashedGaussian,
 )
-from pgcourse.core.networks import MLP, Network, Normalized
+from pgcourse.core.networks import MLP, Linearized, Network, Normalized, linearized
 from pgcourse.core.streams import Streams
 
 
@@ -30,17 +31,23 @@ class Policy(Protocol):
     @property
     def size(self) -> int: ...
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor: ...
+    def init(self, streams: Streams) -> Tensor:
+        """θ of shape [seed, size], drawn in the streams' dtype."""
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Distribution: ...
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Distribution]:
+        """s ↦ π_θ(·|s), for many observations and one θ: for acting."""
+
+    def observe(self, theta: Tensor, obs: Tensor, mask: Tensor) -> Tensor:
+        """θ with its running moments of observations, where it has some, brought up to date with `obs` where `mask`."""
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         """The noise that sampling an action at each of [seed, *shape] observations takes."""
 
 
-@dataclass(frozen=True)
-class SoftmaxPolicy:
-    """π_θ(a|s) = softmax(network(θ, s))_a over discrete actions."""
+class OneNetwork:
+    """What the policies and critics here share: a row of θ begins with the row of their one network."""
 
     network: Network
 
@@ -48,18 +55,50 @@ class SoftmaxPolicy:
     def size(self) -> int:
         return self.network.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.network.init(streams, dtype)
+    def init(self, streams: Streams) -> Tensor:
+        return self.network.init(streams)
 
-    def __call__(self, theta: Tensor, obs: Tensor) -> Categorical:
-        return Categorical(self.network(theta, obs))
+    def observe(self, theta: Tensor, obs: Tensor, mask: Tensor) -> Tensor:
+        if not isinstance(self.network, Normalized):
+            return theta
+        weights, own = theta.tensor_split([self.network.size], 1)
+        return torch.cat([self.network.observe(weights, obs, mask), own], 1)
+
+
+class Logits(OneNetwork):
+    """A policy whose distribution's only parameters are the network's outputs."""
+
+    def distribution(self, logits: Tensor) -> Any:
+        raise NotImplementedError
+
+    def __call__(self, theta: Tensor, obs: Tensor) -> Any:
+        return self.distribution(self.network(theta, obs))
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Any]:
+        network = self.network.at(theta)
+        return lambda obs: self.distribution(network(obs))
+
+    def linearized(self, theta: Tensor, obs: Tensor) -> Linearized:
+        """The distribution, and the Jacobian of its parameters: see `pgcourse.core.trust_region.fisher_product`."""
+        logits, push, pull = linearized(self.network, theta, obs)
+        return Linearized(self.distribution(logits), lambda v: (push(v),), lambda changes: pull(*changes))
+
+
+@dataclass(frozen=True)
+class SoftmaxPolicy(Logits):
+    """π_θ(a|s) = softmax(network(θ, s))_a over discrete actions."""
+
+    network: Network
+
+    def distribution(self, logits: Tensor) -> Categorical:
+        return Categorical(logits)
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.uniform(*shape)
 
 
 @dataclass(frozen=True)
-class MultiDiscretePolicy:
+class MultiDiscretePolicy(Logits):
     """Independent choices, the i-th among `sizes[i]` actions: softmax of its own part of the network's outputs.
 
     Raises:
@@ -76,42 +115,28 @@ class MultiDiscretePolicy:
                 f"sizes must be 1 or more and sum to the network's {self.network.outputs} outputs, got {self.sizes}"
             )
 
-    @property
-    def size(self) -> int:
-        return self.network.size
-
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.network.init(streams, dtype)
-
-    def __call__(self, theta: Tensor, obs: Tensor) -> MultiDiscrete:
-        return MultiDiscrete(self.network(theta, obs), self.sizes)
+    def distribution(self, logits: Tensor) -> MultiDiscrete:
+        return MultiDiscrete(logits, self.sizes)
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.uniform(*shape, len(self.sizes))
 
 
 @dataclass(frozen=True)
-class BernoulliPolicy:
+class BernoulliPolicy(Logits):
     """Independent switches, P(a_i = 1|s) = σ(network(θ, s)_i)."""
 
     network: Network
 
-    @property
-    def size(self) -> int:
-        return self.network.size
-
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.network.init(streams, dtype)
-
-    def __call__(self, theta: Tensor, obs: Tensor) -> Bernoulli:
-        return Bernoulli(self.network(theta, obs))
+    def distribution(self, logits: Tensor) -> Bernoulli:
+        return Bernoulli(logits)
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.uniform(*shape, self.network.outputs)
 
 
 @dataclass(frozen=True)
-class GaussianPolicy:
+class GaussianPolicy(OneNetwork):
     """π_θ(a|s) = N(μ, diag σ²): the mean depends on the state, and both are learned.
 
     By default σ does not depend on the state: θ is the network's parameters followed by log σ, one per action; log σ
@@ -124,25 +149,38 @@ class GaussianPolicy:
     with `log_std_range` = (lowest, highest). It keeps one bad update from leaving a σ of 0 or ∞. Where it holds, the
     gradient of log σ is 0, so it should be wider than what is wanted.
 
+    With `center` c and `scale` h, a number for each action, an action is c + h (μ + σ · noise): μ and log σ are then
+    measured in units of h, such as half the width of the actions' bounds, and the distribution is that of the action.
+
     Raises:
-        ValueError: an odd number of outputs where σ depends on the state; a range that does not contain `log_std`.
+        ValueError: an odd number of outputs where σ depends on the state; a range that does not contain `log_std`;
+            center and scale that are not finite, not one for each action, or a scale that is not positive.
     """
 
     network: Network
     log_std: float = 0.0
     state_dependent_std: bool = False
     log_std_range: tuple[float, float] = (-5.0, 2.0)
+    center: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.state_dependent_std:
-            return
-        if self.network.outputs % 2:
+        object.__setattr__(self, "center", tuple(map(float, self.center)))
+        object.__setattr__(self, "scale", tuple(map(float, self.scale)))
+        if self.state_dependent_std:
+            if self.network.outputs % 2:
+                raise ValueError(
+                    f"state_dependent_std takes two outputs of the network for each action, got {self.network.outputs}"
+                )
+            lowest, highest = self.log_std_range
+            if not lowest < self.log_std < highest:
+                raise ValueError(f"log_std = {self.log_std} must lie inside log_std_range = {self.log_std_range}")
+        if (self.center or self.scale) and not len(self.center) == len(self.scale) == self.actions:
             raise ValueError(
-                f"state_dependent_std takes two outputs of the network for each action, got {self.network.outputs}"
+                f"{self.actions} actions need as many numbers in center and scale, got {self.center} and {self.scale}"
             )
-        lowest, highest = self.log_std_range
-        if not lowest < self.log_std < highest:
-            raise ValueError(f"log_std = {self.log_std} must lie inside log_std_range = {self.log_std_range}")
+        if not all(map(math.isfinite, self.center + self.scale)) or not all(scale > 0 for scale in self.scale):
+            raise ValueError(f"center must be finite and scale positive, got {self.center} and {self.scale}")
 
     @property
     def actions(self) -> int:
@@ -153,21 +191,62 @@ class GaussianPolicy:
     def size(self) -> int:
         return self.network.size + (0 if self.state_dependent_std else self.actions)
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        weights = self.network.init(streams, dtype)
-        if self.state_dependent_std:
-            return weights
-        log_std = torch.full((len(streams), self.actions), self.log_std, dtype=dtype, device=streams.device)
-        return torch.cat([weights, log_std], 1)
+    def init(self, streams: Streams) -> Tensor:
+        weights = self.network.init(streams)
+        own = self.size - self.network.size
+        return torch.cat([weights, weights.new_full((len(weights), own), self.log_std)], 1)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Gaussian:
+        weights, log_std = theta.tensor_split([self.network.size], 1)
+        return self._distribution(self.network(weights, obs), log_std)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Gaussian]:
+        weights, log_std = theta.tensor_split([self.network.size], 1)
+        network = self.network.at(weights)
+        return lambda obs: self._distribution(network(obs), log_std)
+
+    def _distribution(self, outputs: Tensor, log_std: Tensor) -> Gaussian:
         if self.state_dependent_std:
-            mean, change = self.network(theta, obs).chunk(2, -1)
-            return Gaussian(mean, (self.log_std + change).clamp(*self.log_std_range))
-        weights, log_std = theta.split([self.network.size, self.actions], 1)
-        mean = self.network(weights, obs)
-        between = (1,) * (mean.ndim - 2)
-        return Gaussian(mean, log_std.view(len(log_std), *between, -1).expand_as(mean))
+            mean, change = outputs.chunk(2, -1)
+            log_std = (self.log_std + change).clamp(*self.log_std_range)
+        else:
+            mean, between = outputs, (1,) * (outputs.ndim - 2)
+            log_std = log_std.view(len(log_std), *between, -1).expand_as(mean)
+        if self.scale:
+            center, scale = mean.new_tensor(self.center), mean.new_tensor(self.scale)
+            mean, log_std = center + scale * mean, log_std + scale.log()
+        return Gaussian(mean, log_std)
+
+    def linearized(self, theta: Tensor, obs: Tensor) -> Linearized:
+        """The distribution, and the Jacobian of μ and log σ: see `pgcourse.core.trust_region.fisher_product`."""
+        weights, log_std = theta.detach().tensor_split([self.network.size], 1)
+        outputs, push, pull = linearized(self.network, weights, obs)
+        dist = self._distribution(outputs, log_std)
+        scale = outputs.new_tensor(self.scale or 1.0)
+        if self.state_dependent_std:
+            lowest, highest = self.log_std_range
+            raw = self.log_std + outputs[..., self.actions :]
+            inside = (raw >= lowest) & (raw <= highest)
+
+            def push_both(v: Tensor) -> tuple[Tensor, Tensor]:
+                mean, change = push(v).chunk(2, -1)
+                return scale * mean, inside * change
+
+            def pull_both(changes: tuple[Tensor, Tensor]) -> Tensor:
+                mean, change = changes
+                return pull(torch.cat([scale * mean, inside * change], -1))
+
+        else:
+
+            def push_both(v: Tensor) -> tuple[Tensor, Tensor]:
+                weights, own = v.tensor_split([self.network.size], 1)
+                return scale * push(weights), own.view(len(v), *(1,) * (outputs.ndim - 2), -1).expand_as(outputs)
+
+            def pull_both(changes: tuple[Tensor, Tensor]) -> Tensor:
+                mean, own = changes
+                return torch.cat([pull(scale * mean), own.flatten(1, -2).sum(1)], 1)
+
+        return Linearized(dist, push_both, pull_both)
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.normal(*shape, self.actions)
@@ -203,31 +282,43 @@ class SquashedGaussianPolicy:
     def size(self) -> int:
         return self.gaussian.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.gaussian.init(streams, dtype)
+    def init(self, streams: Streams) -> Tensor:
+        return self.gaussian.init(streams)
+
+    def observe(self, theta: Tensor, obs: Tensor, mask: Tensor) -> Tensor:
+        return self.gaussian.observe(theta, obs, mask)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> SquashedGaussian:
-        return SquashedGaussian(self.gaussian(theta, obs), theta.new_tensor(self.low), theta.new_tensor(self.high))
+        return self.at(theta)(obs)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], SquashedGaussian]:
+        gaussian, low, high = self.gaussian.at(theta), theta.new_tensor(self.low), theta.new_tensor(self.high)
+        return lambda obs: SquashedGaussian(gaussian(obs), low, high)
+
+    def linearized(self, theta: Tensor, obs: Tensor) -> Linearized:
+        """The distribution, and the Jacobian of the Gaussian's parameters."""
+        gaussian, push, pull = self.gaussian.linearized(theta, obs)
+        return Linearized(
+            SquashedGaussian(gaussian, theta.new_tensor(self.low), theta.new_tensor(self.high)), push, pull
+        )
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return self.gaussian.noise(streams, *shape)
 
 
 @dataclass(frozen=True)
-class Critic:
+class Critic(OneNetwork):
     """A state-value function v_φ(s): observations [seed, ...] to values [seed, ...]."""
 
     network: Network
 
-    @property
-    def size(self) -> int:
-        return self.network.size
-
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.network.init(streams, dtype)
-
     def __call__(self, phi: Tensor, obs: Tensor) -> Tensor:
         return self.network(phi, obs).squeeze(-1)
+
+    def at(self, phi: Tensor) -> Callable[[Tensor], Tensor]:
+        """s ↦ v_φ(s), for many observations and one φ."""
+        network = self.network.at(phi)
+        return lambda obs: network(obs).squeeze(-1)
 
 
 PolicyOrCritic = TypeVar("PolicyOrCritic")

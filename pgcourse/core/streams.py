@@ -21,7 +21,7 @@ class Streams:
     streams that are independent of their parent and of children with another name, and depend on nothing but the
     seeds and the names on the way: drawing more or fewer numbers elsewhere changes nothing in a child.
 
-    Draws have shape `[seed, *shape]`, are made in `dtype` and end up on `device`; children inherit both. Generators
+    Draws have shape `[seed, *shape]`, are drawn in `dtype` and end up on `device`; children inherit both. Generators
     live on the CPU, so that the numbers do not depend on the device.
 
     Raises:
@@ -56,16 +56,16 @@ class Streams:
         """Streams of the same seeds for one purpose: `streams.child("init")`, `streams.child(iteration)`."""
         return Streams(self.seeds, (*self.path, str(name)), self.device, self.dtype)
 
-    def uniform(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+    def uniform(self, *shape: int) -> Tensor:
         """Uniform on [0, 1), `[seed, *shape]`."""
-        draws = torch.empty(len(self), *shape, dtype=dtype or self.dtype, device="cpu")
+        draws = torch.empty(len(self), *shape, dtype=self.dtype, device="cpu")
         for row, generator in zip(draws, self._generators, strict=True):
             row.uniform_(generator=generator)
         return draws.to(self.device)
 
-    def normal(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+    def normal(self, *shape: int) -> Tensor:
         """Standard normal, `[seed, *shape]`."""
-        draws = torch.empty(len(self), *shape, dtype=dtype or self.dtype, device="cpu")
+        draws = torch.empty(len(self), *shape, dtype=self.dtype, device="cpu")
         for row, generator in zip(draws, self._generators, strict=True):
             row.normal_(generator=generator)
         return draws.to(self.device)

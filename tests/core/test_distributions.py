@@ -240,7 +240,7 @@ class TestSquashedGaussian:
             assert abs(dist.entropy().item() - expected) < error
 
     def test_entropy_and_kl_against_monte_carlo(self):
-        noise = Streams([3]).normal(200_000, 2, dtype=F64)[0]
+        noise = Streams([3], dtype=F64).normal(200_000, 2)[0]
         ours = squashed(torch.tensor([0.4, -1.0], dtype=F64), torch.tensor([-0.3, 0.2], dtype=F64))
         other = squashed(torch.tensor([0.0, -0.6], dtype=F64), torch.tensor([0.1, -0.1], dtype=F64))
         action = ours.sample(noise)

@@ -67,7 +67,7 @@ def net(request):
 
 
 def inputs(net, streams, *batch):
-    return streams.integers(5, *batch) if net.inputs == () else streams.normal(*batch, *net.inputs, dtype=F64)
+    return streams.integers(5, *batch) if net.inputs == () else streams.normal(*batch, *net.inputs)
 
 
 def filled(net, row):
@@ -79,8 +79,8 @@ def filled(net, row):
 
 @pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
 def test_values_and_gradients_against_the_module(net, batch):
-    theta = Streams(3).child("theta").normal(net.size, dtype=F64).requires_grad_()
-    x = inputs(net, Streams(3), *batch)
+    theta = Streams(3, dtype=F64).child("theta").normal(net.size).requires_grad_()
+    x = inputs(net, Streams(3, dtype=F64), *batch)
     y = net(theta, x)
     assert y.shape == (3, *batch, net.outputs)
     (gradient,) = torch.autograd.grad(y.square().sum(), theta)
@@ -94,9 +94,9 @@ def test_values_and_gradients_against_the_module(net, batch):
 
 def test_hessian_vector_products_against_the_module(net):
     """As natural gradients take them: the derivative of the gradient along v, for all seeds at once."""
-    theta = Streams(2).child("theta").normal(net.size, dtype=F64).requires_grad_()
-    v = Streams(2).child("v").normal(net.size, dtype=F64)
-    x = inputs(net, Streams(2), 3)
+    theta = Streams(2, dtype=F64).child("theta").normal(net.size).requires_grad_()
+    v = Streams(2, dtype=F64).child("v").normal(net.size)
+    x = inputs(net, Streams(2, dtype=F64), 3)
     (gradient,) = torch.autograd.grad(net(theta, x).square().sum(), theta, create_graph=True)
     (product,) = torch.autograd.grad((gradient * v).sum(), theta)
     for i in range(2):
@@ -116,7 +116,7 @@ class TestInit:
         for i, j in ((0, 1), (0, 2), (1, 2)):
             assert (theta[i] != theta[j]).float().mean() > 0.3  # all that is random differs
         assert torch.equal(net.init(Streams([8]))[0], theta[1])
-        assert net.init(Streams(2), F64).dtype == F64
+        assert net.init(Streams(2, dtype=F64)).dtype == F64
 
     def test_global_random_state_is_neither_used_nor_changed(self, net):
         torch.manual_seed(1)
@@ -187,11 +187,9 @@ def test_policies_and_critics_take_modules():
 
 def test_a_module_with_the_weights_of_an_mlp_is_the_mlp():
     mlp, net = MLP((4, 8, 2)), Module(lambda: nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), (4,), 2)
-    theta = mlp.init(Streams(2), F64)
-    first, bias, last, last_bias = theta.split([32, 8, 16, 2], 1)
-    transposed = [w.view(2, a, b).mT.flatten(1) for w, a, b in ((first, 4, 8), (last, 8, 2))]
-    x = Streams(2).normal(6, 4, dtype=F64)
-    torch.testing.assert_close(net(torch.cat([transposed[0], bias, transposed[1], last_bias], 1), x), mlp(theta, x))
+    theta = mlp.init(Streams(2, dtype=F64))
+    x = Streams(2, dtype=F64).normal(6, 4)
+    torch.testing.assert_close(net(theta, x), mlp(theta, x))
 
 
 def test_it_travels_to_other_processes():

@@ -15,7 +15,6 @@ from pgcourse.core import Streams
 DRAWS = {
     "uniform": lambda streams: streams.uniform(50),
     "normal": lambda streams: streams.normal(5, 10),
-    "normal, double": lambda streams: streams.normal(50, dtype=torch.float64),
     "integers": lambda streams: streams.integers(1000, 50),
 }
 
@@ -51,6 +50,16 @@ class TestEveryDraw:
         before = torch.get_rng_state()
         draw(Streams(3).child("a"))
         assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_draws_have_the_streams_dtype_which_children_inherit(dtype):
+    child = Streams([3, 7], dtype=dtype).child("a").child(0)
+    for draw in (child.uniform(50), child.normal(50)):
+        assert draw.dtype == dtype
+    alone = Streams([7], dtype=dtype).child("a").child(0)
+    assert torch.equal(alone.uniform(50)[0], Streams([3, 7], dtype=dtype).child("a").child(0).uniform(50)[1])
+    assert (draw.float() != draw).any() == (dtype == torch.float64)
 
 
 def test_another_process_draws_the_same_numbers():
