@@ -157,8 +157,8 @@ def imported(floor):
     """The floors that the files of one import."""
     place = ROOT / "pgcourse" / floor
     source = "".join(map(text_of, place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]))
-    names = re.findall(r"(?:from|import) pgcourse(?:\.| import )([a-z, ]+)", source)
-    return {name.strip() for some in names for name in some.split(",")}
+    together = ",".join(re.findall(r"^ *from pgcourse import ([\w, ]+)", source, re.MULTILINE))
+    return {*re.findall(r"(?:from|import) pgcourse\.(\w+)", source), *re.split(r"[, ]+", together)}
 
 
 def test_the_drawn_floors_stand_on_those_that_they_import():
