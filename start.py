@@ -531,8 +531,10 @@ def main(arguments=None, root=Path(__file__).parent):
     if options.command == "test":
         return hand_over([python, "-m", "pytest", *options.rest], environment.root)
     if options.command == "lab":
-        return hand_over([python, "-m", "pgcourse.cli", "lab", *options.rest], environment.root)
-    status = hand_over([python, "-m", "pgcourse.cli", "run", "--profile", "quick", *options.rest], environment.root)
+        return hand_over([python, "-m", "pgcourse.app.console", "lab", *options.rest], environment.root)
+    status = hand_over(
+        [python, "-m", "pgcourse.app.console", "run", "--profile", "quick", *options.rest], environment.root
+    )
     where_next(environment, status)
     return status
 

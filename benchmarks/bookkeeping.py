@@ -37,7 +37,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pgcourse.algorithms import Curves
-from pgcourse.lab import Checkpoints, Store, Study, console, engines, fingerprint, load, runs
+from pgcourse.app.study import compute
+from pgcourse.lab import Checkpoints, Store, Study, engines, fingerprint, load, runs
 from pgcourse.lab.engines import Done, Event, Task
 
 STUDIES = "a2c-cartpole", "reinforce-grid"  # that with the least training of all, and that with the shortest runs
@@ -134,7 +135,7 @@ def share(name: str) -> Share:
         begun = time.perf_counter(), time.thread_time(), time.process_time()  # of the parent alone
         with watch.watching(IN_PARENT):
             flags = {"dry_run": False, "refresh": False, "prune": False}
-            status = console.compute(screen, [study], engine, lambda each: each.checkpoints, **flags)
+            status = compute(screen, [study], engine, lambda each: each.checkpoints, **flags)
         ended = time.perf_counter(), time.thread_time(), time.process_time()
     wall, thread, process = (b - a for a, b in zip(begun, ended, strict=True))
     if status != 0 or len(taken) != len(study.blocks()):

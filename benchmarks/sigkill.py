@@ -207,7 +207,7 @@ class Round:
         return command.returncode == 0
 
     def _start(self, workers: int) -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, "-m", "pgcourse.cli", "study", *STUDIES, "--workers", str(workers)]
+        arguments = [sys.executable, "-m", "pgcourse.app.console", "study", *STUDIES, "--workers", str(workers)]
         environment = os.environ | {"PGCOURSE_RESULTS": str(self.folder), "OMP_NUM_THREADS": "1"}
         with (self.folder / "log.txt").open("ab") as log:
             return subprocess.Popen(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pgcourse import core, envs, exact, film, lab, plots, rl, stats
-    from pgcourse.algorithms import A2C, PPO, REINFORCE, TRPO, NaturalGradient, Run, evaluate, train, training
+    from pgcourse.algorithms import A2C, PPO, REINFORCE, TRPO, NaturalGradient, Run, evaluate, iterate, train, training
     from pgcourse.core import Streams
     from pgcourse.course.claims import claim
     from pgcourse.course.doctor import doctor
@@ -32,6 +32,7 @@ _HOME = {
     "claim": "pgcourse.course.claims",
     "doctor": "pgcourse.course.doctor",
     "evaluate": "pgcourse.algorithms",
+    "iterate": "pgcourse.algorithms",
     "make": "pgcourse.envs",
     "train": "pgcourse.algorithms",
     "training": "pgcourse.algorithms",
@@ -53,6 +54,7 @@ __all__ = [
     "evaluate",
     "exact",
     "film",
+    "iterate",
     "lab",
     "make",
     "plots",

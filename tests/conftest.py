@@ -1,11 +1,16 @@
 """One thread a process: faster for tensors of this size, and the same on every machine."""
 
 import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # also for the processes that tests start
 
+import nbformat
+import pytest
 import torch
 from hypothesis import settings
+from small_study import SMALL
 
 torch.set_num_threads(1)
 
@@ -14,3 +19,40 @@ torch.set_num_threads(1)
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+WriteChapter = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def write_chapter() -> WriteChapter:
+    """`write(folder, "01_name", ["a cell", "another"])` makes folder/chapters/01_name.ipynb."""
+
+    def write(folder: Path, name: str, cells: Sequence[str], parameters: str | None = 'profile = "quick"') -> Path:
+        notebook = nbformat.v4.new_notebook()
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.cells.append(nbformat.v4.new_markdown_cell("# A chapter\n\nwith $\\theta$"))
+        if parameters is not None:
+            cell = nbformat.v4.new_code_cell(parameters)
+            cell.metadata["tags"] = ["parameters"]
+            notebook.cells.append(cell)
+        notebook.cells += [nbformat.v4.new_code_cell(source) for source in cells]
+        path = folder / "chapters" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def declare(tmp_path, monkeypatch):
+    """Declares a study in an empty results folder: `declare("name", text)`, with `text` a small study unless given."""
+    monkeypatch.setenv("PGCOURSE_RESULTS", str(tmp_path))
+
+    def declare(name: str = "small", text: str = SMALL) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "study.toml").write_text(text, encoding="utf-8")
+        return folder
+
+    return declare

@@ -13,7 +13,7 @@ from PIL import Image
 import pgcourse as pg
 from pgcourse import film
 from pgcourse.algorithms import Architecture, TrainedPolicy
-from pgcourse.cli import main
+from pgcourse.app.console import main
 from pgcourse.core import Streams
 from pgcourse.envs import Arm, GymnasiumEnv
 from pgcourse.lab import compute, personal, store
@@ -185,7 +185,7 @@ def test_watch_writes_a_gif(run, tmp_path):
     ],
 )
 def test_what_cannot_be_drawn_is_said(run, monkeypatch, env, said):
-    monkeypatch.syspath_prepend("tests/lab")
+    monkeypatch.syspath_prepend("tests")
     name = run(env)
     status, output = watch(name)
     assert status == 1

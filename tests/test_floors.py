@@ -27,7 +27,6 @@ FLOORS = {
     "film": 6,
     "course": 7,
     "grading": 7,
-    "cli": 8,
     "app": 8,
     "": 9,  # pgcourse/__init__.py, the public face
 }
@@ -209,7 +208,7 @@ def test_an_upward_import_is_seen(module, source):
     [
         ("pgcourse.algorithms.ppo", "from pgcourse.rl import returns\nimport pgcourse.core.streams\nimport torch"),
         ("pgcourse.algorithms.ppo", "from . import rollout\nfrom .rollout import x\nfrom ..core import networks"),
-        ("pgcourse.cli", "from pgcourse.course import runner"),
+        ("pgcourse.app.console", "from pgcourse.course import runner"),
         ("pgcourse.grading.sandbox", "import pgcourse\nhome = pgcourse.__file__"),
     ],
 )

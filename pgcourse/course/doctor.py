@@ -18,14 +18,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Status = Literal["ok", "warning", "problem"]
 COLOURS: dict[Status, str] = {"ok": "green", "warning": "yellow", "problem": "red"}
@@ -64,18 +61,6 @@ class Diagnosis:
             "checks": [asdict(check) for check in self.checks],
             "fingerprint": self.fingerprint,
         }
-
-    def __rich__(self) -> Table:
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table("check", "", "found", box=None, header_style="bold", padding=(0, 2, 0, 0))
-        for check in self.checks:
-            found = Text(check.found)
-            if check.remedy:
-                found.append(f"\n{check.remedy}", style="italic")
-            table.add_row(check.name, Text(check.status, style=COLOURS[check.status]), found)
-        return table
 
     def __repr__(self) -> str:
         return "\n".join(

@@ -1,4 +1,4 @@
-"""`pgcourse reproduce`: are the committed records still what this code gives, on this machine?
+"""Are the committed records still what this code gives, on this machine?
 
 A study is *repeated* where every run gives its record bit for bit. Elsewhere than on the kind of machine that made the
 record it is *reproduced* where the difference is rounding: in the first iterations of every run, or, of whole runs, as
@@ -12,25 +12,25 @@ import dataclasses
 import json
 import shutil
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
-from pgcourse.course import report
 from pgcourse.course.runner import Result, find_chapters
 from pgcourse.lab import Block, Checkpoints, Record, RecordError, Study, compute, compute_prefix, engines, store
-from pgcourse.lab.console import follow
 from pgcourse.lab.provenance import constraints_hash, differences, fingerprint, source_digest
-from pgcourse.lab.reproduction import EARLY, ROUNDING, Comparison, compare
+from pgcourse.lab.reproduction import Comparison, compare
 
 VERDICTS = ("repeated", "reproduced", "drifted", "failed")  # from best to worst
-COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red", "red"), strict=True))
+Follow: TypeAlias = Callable[
+    [Generator[engines.Event, None, None], Sequence[str], Sequence[float], str],
+    Iterable[engines.Done | engines.Failed],
+]
+RunChapters: TypeAlias = Callable[[Sequence[Path], Path, Path], Sequence[Result]]
 TOGETHER = 8  # prefixes that one process computes: most are shorter than its start
 
 
@@ -81,11 +81,21 @@ class Verdict:
 
 
 def reproduce(
-    studies: Sequence[Study], root: Path, console: Console, workers: int | None = None, *, full: bool = False
+    studies: Sequence[Study],
+    root: Path,
+    follow: Follow,
+    run_chapters: RunChapters,
+    workers: int | None = None,
+    *,
+    full: bool = False,
 ) -> list[Verdict]:
     """Compute the studies again, by default the first iterations of each run, and hold them against their records.
 
     With `full` whole runs are computed, in `root`/_build/reproduce; an interrupted reproduction goes on from there.
+
+    Args:
+        follow: shows an engine's events on their way.
+        run_chapters: executes notebooks, given with a folder for the copies and the folder of studies.
     """
     verdicts = [Verdict(study, full) for study in studies]
     records: dict[tuple[str, str], Record] = {}
@@ -98,7 +108,7 @@ def reproduce(
     of = {verdict.study.name: verdict for verdict in verdicts}
     blocks = [block for study in studies for block in study.blocks() if (study.name, block.run_id) in records]
     repeat = partial(_whole_runs, build=root / "_build" / "reproduce") if full else _prefixes
-    for block, outcome in repeat(blocks, console, workers):
+    for block, outcome in repeat(blocks, follow, workers):
         verdict = of[block.study.name]
         if isinstance(outcome, str):
             verdict.problems[block.run_id] = outcome
@@ -106,60 +116,16 @@ def reproduce(
             record = records[block.study.name, block.run_id]
             verdict.comparisons[block.run_id] = compare(record, outcome.tables, outcome.machine)
     if full:
-        _ask_the_claims([verdict for verdict in verdicts if verdict.verdict == "drifted"], root, console)
+        _ask_the_claims([verdict for verdict in verdicts if verdict.verdict == "drifted"], root, run_chapters)
     return verdicts
 
 
-def show(verdicts: Sequence[Verdict], console: Console) -> None:
-    """The table, and what is to be said of every study that was not repeated."""
-    table = Table("study", box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    table.add_column("runs", justify="right")
-    table.add_column("verdict")
-    for verdict in verdicts:
-        table.add_row(
-            verdict.study.name,
-            str(len(verdict.study.blocks())),
-            f"[{COLOURS[verdict.verdict]}]{verdict.verdict}[/]",
-        )
-    console.print(table)
-    for verdict in verdicts:
-        if verdict.verdict != "repeated":
-            console.print(f"\n[{COLOURS[verdict.verdict]}]{verdict.study.name}: {verdict.verdict}[/]")
-            for line in _reasons(verdict):
-                console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _reasons(verdict: Verdict) -> Iterable[str]:
-    variants = {block.run_id: f"{block.variant}, seeds from {block.seeds[0]}" for block in verdict.study.blocks()}
-    yield from (f"{variants[run]}: {problem}" for run, problem in verdict.problems.items())
-    for run, comparison in verdict.comparisons.items():
-        if comparison.unequal:
-            yield f"{variants[run]}: {comparison.unequal}"
-    if not any(comparison.unequal for comparison in verdict.comparisons.values()):
-        return
-    if not verdict.elsewhere:
-        yield "Machine, versions and constraints are those of the record: the code computes something else now."
-        return
-    yield "What may explain different bits (here / when the record was made):"
-    yield from (f"    {what}: {here} / {there}" for what, (here, there) in verdict.elsewhere.items())
-    if verdict.claims is None:
-        rounding = max(comparison.rounding for comparison in verdict.comparisons.values())
-        how = "rounding" if rounding <= ROUNDING else f"more than rounding ({ROUNDING:g})"
-        yield f"In the first {EARLY} iterations numbers differ by up to {rounding:.1e} of the largest: {how}."
-    else:
-        failed = {name: why for name, why in verdict.claims.items() if why}
-        yield f"{len(verdict.claims) - len(failed)} of {len(verdict.claims)} claims that rest on the study hold."
-        yield from (f"    claim {name}: {why}" for name, why in failed.items())
-
-
-def _prefixes(
-    blocks: Sequence[Block], console: Console, workers: int | None
-) -> Iterable[tuple[Block, Repetition | str]]:
+def _prefixes(blocks: Sequence[Block], follow: Follow, workers: int | None) -> Iterable[tuple[Block, Repetition | str]]:
     """Each run's first iterations, or why they could not be computed."""
     groups = [blocks[first : first + TOGETHER] for first in range(0, len(blocks), TOGETHER)]
     names = [" and ".join(dict.fromkeys(block.study.name for block in group)) for group in groups]
     events = engines.local(_compute_prefixes, groups, workers)
-    for event in follow(console, events, names, [len(group) for group in groups], f"{len(blocks)} runs"):
+    for event in follow(events, names, [len(group) for group in groups], f"{len(blocks)} runs"):
         group = groups[event.task]
         outcomes = [event.error] * len(group) if isinstance(event, engines.Failed) else event.result
         yield from zip(group, outcomes, strict=True)
@@ -177,7 +143,7 @@ def _compute_prefixes(blocks: Sequence[Block], report: engines.Report) -> list[R
 
 
 def _whole_runs(
-    blocks: Sequence[Block], console: Console, workers: int | None, build: Path
+    blocks: Sequence[Block], follow: Follow, workers: int | None, build: Path
 ) -> Iterable[tuple[Block, Repetition | str]]:
     """Each run, computed into studies of the same names under `build`, or why it could not be."""
     here = [_elsewhere(block, build / "results") for block in blocks]
@@ -187,7 +153,7 @@ def _whole_runs(
     sizes = [block.study.steps * len(block.seeds) for block in todo]
     problems: dict[tuple[str, str], str] = {}
     events = engines.local(_compute_run, tasks, workers)
-    for event in follow(console, events, names, sizes, f"{len(todo)} runs"):
+    for event in follow(events, names, sizes, f"{len(todo)} runs"):
         block, checkpoints = tasks[event.task]
         if isinstance(event, engines.Failed):
             problems[block.study.name, block.run_id] = event.error
@@ -224,7 +190,7 @@ def _is_of_this_code(block: Block) -> bool:
     return same and not differences(fingerprint(), manifest["machine"])
 
 
-def _ask_the_claims(verdicts: Sequence[Verdict], root: Path, console: Console) -> None:
+def _ask_the_claims(verdicts: Sequence[Verdict], root: Path, run_chapters: RunChapters) -> None:
     """Execute the chapters that use the studies on their new records, and note which claims hold."""
     chapters = [
         chapter
@@ -234,7 +200,7 @@ def _ask_the_claims(verdicts: Sequence[Verdict], root: Path, console: Console) -
     if not chapters:
         return
     build = root / "_build" / "reproduce"
-    results, _ = report.run(chapters, build, console, results=build / "results")
+    results = run_chapters(chapters, build, build / "results")
     for verdict in verdicts:
         verdict.claims = _claims_on(verdict.study.name, results)
 

@@ -1,81 +1,38 @@
-"""Pictures from tidy data; they never train. Importing this sets the course's look."""
+"""Pictures from tidy data; they never train. The first one used sets the course's look."""
 
-from pgcourse.plots import style
-from pgcourse.plots.advantage import sweet_spots, value_against_time_limit
-from pgcourse.plots.continuous import action_densities, bins_against_joints, reaches
-from pgcourse.plots.curves import learning_curve_grid, learning_curves
-from pgcourse.plots.dives import animate_dives, dives, spread_over_updates
-from pgcourse.plots.estimators import (
-    differences,
-    error_against_batch_size,
-    ledger,
-    variance_against_baseline,
-    variance_ratios,
-    variance_sources,
-)
-from pgcourse.plots.noise import agreement
-from pgcourse.plots.policies import histograms, over_updates, power_laws, simplex_field, slope
-from pgcourse.plots.ppo import against_passes, clip_cases, details, film_strips
-from pgcourse.plots.scores import aggregates, performance_profile
-from pgcourse.plots.seeds import papers, spread_of_choices
-from pgcourse.plots.theorem import (
-    angles,
-    ascents,
-    credit,
-    curl,
-    gradient_by_sampling,
-    grid_policies,
-    landscape,
-    objectives,
-)
-from pgcourse.plots.trust import gradient_paths, one_step_too_far, penalties, policy_balls, residuals, step_lengths
+from __future__ import annotations
 
-style.use()
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "action_densities",
-    "against_passes",
-    "aggregates",
-    "agreement",
-    "angles",
-    "animate_dives",
-    "ascents",
-    "bins_against_joints",
-    "clip_cases",
-    "credit",
-    "curl",
-    "details",
-    "differences",
-    "dives",
-    "error_against_batch_size",
-    "film_strips",
-    "gradient_by_sampling",
-    "gradient_paths",
-    "grid_policies",
-    "histograms",
-    "landscape",
-    "learning_curve_grid",
-    "learning_curves",
-    "ledger",
-    "objectives",
-    "one_step_too_far",
-    "over_updates",
-    "papers",
-    "penalties",
-    "performance_profile",
-    "policy_balls",
-    "power_laws",
-    "reaches",
-    "residuals",
-    "simplex_field",
-    "slope",
-    "spread_of_choices",
-    "spread_over_updates",
-    "step_lengths",
-    "style",
-    "sweet_spots",
-    "value_against_time_limit",
-    "variance_against_baseline",
-    "variance_ratios",
-    "variance_sources",
-]
+# Where each public name stands; matplotlib is imported when the first is used.
+_HOMES = {
+    "chapter_00": "papers spread_of_choices",
+    "chapter_01": "animate_dives dives histograms spread_over_updates",
+    "chapter_02": "angles ascents credit curl gradient_by_sampling grid_policies landscape objectives",
+    "chapter_03": "agreement",
+    "chapter_04": "error_against_batch_size ledger variance_against_baseline variance_ratios variance_sources",
+    "chapter_05": "sweet_spots value_against_time_limit",
+    "chapter_06": "action_densities bins_against_joints reaches",
+    "chapter_07": "gradient_paths one_step_too_far penalties policy_balls residuals step_lengths",
+    "chapter_08": "against_passes clip_cases details film_strips",
+    "curves": "learning_curve_grid learning_curves",
+    "lines": "over_updates power_laws slope",
+    "scores": "aggregates differences performance_profile",
+    "simplex": "simplex_field",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted({"style", *_HOME})
+
+
+def __getattr__(name: str) -> Any:
+    if name == "style":
+        return import_module("pgcourse.plots.style")
+    if name in _HOME:
+        return getattr(import_module(f"pgcourse.plots.{_HOME[name]}"), name)
+    raise AttributeError(f"pgcourse.plots has no {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

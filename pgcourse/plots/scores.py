@@ -1,4 +1,4 @@
-"""Final scores of variants as distributions over runs."""
+"""Final scores of variants as distributions over runs, and differences between them."""
 
 from __future__ import annotations
 
@@ -84,6 +84,24 @@ def aggregates(
     grid[0, 0].set_ylim(len(matrices) - 0.4, -0.6)
     figure.supxlabel(f"{_words(y)} ({_runs(matrices)}; bars: 95 % stratified bootstrap intervals)", fontsize=9)
     return list(grid.flat)
+
+
+def differences(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], xlabel: str, ax: Axes | None = None) -> Axes:
+    """Differences of means between independent samples, one value a seed, with Welch's 95 % interval."""
+    ax = style.axes(ax, figsize=(7.2, 0.9 + 0.42 * len(pairs)))
+    rows = np.arange(len(pairs))[::-1]
+    for row, (a, b) in zip(rows, pairs.values(), strict=True):
+        difference, low, high = stats.welch_test(a, b).difference
+        color = style.GREY if low <= 0 <= high else style.BLUE
+        ax.plot([low, high], [row, row], color=color, lw=2)
+        ax.plot(difference, row, "o", color=color)
+    ax.axvline(0, color=style.BLACK, lw=0.8, ls="--")
+    ax.set_yticks(rows, list(pairs))
+    ax.set(xlabel=xlabel, ylim=(-0.6, len(pairs) - 0.4))
+    ax.grid(axis="y", visible=False)
+    seeds = sorted({len(np.asarray(sample)) for pair in pairs.values() for sample in pair})
+    style.note(ax, f"{' or '.join(map(str, seeds))} seeds each; Welch's 95 % interval; grey: it contains 0")
+    return ax
 
 
 def _matrices(scores: pd.DataFrame, y: str, task: str | None) -> dict[str, NDArray]:

@@ -1,4 +1,4 @@
-"""One look for the whole course: an algorithm keeps its colour from chapter to chapter."""
+"""One look for the whole course, set by importing this: an algorithm keeps its colour from chapter to chapter."""
 
 from __future__ import annotations
 
@@ -65,3 +65,6 @@ def axes(ax: Axes | None = None, **kwargs) -> Axes:
 def note(ax: Axes, text: str) -> None:
     """The small print of a figure: how many seeds, which interval."""
     ax.annotate(text, (1, 0), (0, -42), "axes fraction", "offset points", ha="right", va="top", fontsize=8, color=GREY)
+
+
+use()

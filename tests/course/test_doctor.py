@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from packaging.requirements import Requirement
 
 import pgcourse as pg
-from pgcourse.cli import main
+from pgcourse.app.console import main
 from pgcourse.course import doctor
 
 
@@ -158,10 +158,10 @@ def test_a_folder_for_results_that_cannot_be_written_is_a_problem(tmp_path):
 
 
 def test_the_command_prints_one_document_and_fails_on_a_problem(here, monkeypatch):
-    monkeypatch.setattr(doctor, "doctor", lambda: here)
+    monkeypatch.setattr("pgcourse.app.doctor.examine", lambda: here)
     well = CliRunner().invoke(main, ["doctor", "--json"])
     assert (well.exit_code, json.loads(well.stdout)) == (0, here.to_json())
     broken = doctor.Diagnosis((doctor.Check("torch", "problem", "gone", "set up anew"),), None)
-    monkeypatch.setattr(doctor, "doctor", lambda: broken)
+    monkeypatch.setattr("pgcourse.app.doctor.examine", lambda: broken)
     ill = CliRunner().invoke(main, ["doctor"])
     assert (ill.exit_code, "set up anew" in ill.stdout) == (1, True)

@@ -361,7 +361,7 @@ def test_senseless_options_are_refused(options, tmp_path):
 
 def pgcourse(*arguments, cwd, **options):
     return subprocess.Popen(
-        [sys.executable, "-m", "pgcourse.cli", *arguments],
+        [sys.executable, "-m", "pgcourse.app.console", *arguments],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

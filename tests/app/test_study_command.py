@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from small_study import SMALL as FOUR_RUNS
 
-from pgcourse.cli import main
+from pgcourse.app.console import main
 from pgcourse.lab import Study, load
 
 SMALL = FOUR_RUNS.replace("seeds = 4", "seeds = 2")  # every run pays for starting a process
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     (folder / "small").mkdir()
     (folder / "small" / "study.toml").write_text(SMALL, encoding="utf-8")
-    command = [sys.executable, "-m", "pgcourse.cli", "study", "small", "--workers", "2"]
+    command = [sys.executable, "-m", "pgcourse.app.console", "study", "small", "--workers", "2"]
     done = subprocess.run(command, env=os.environ | {"PGCOURSE_RESULTS": str(folder)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("done small") == 2
@@ -146,7 +146,7 @@ def test_interrupting_keeps_what_is_finished(declare):
     endless = SMALL.replace("steps = 600", "steps = 600_000_000")
     declare(text=SMALL)
     declare("endless", endless)
-    command = [sys.executable, "-u", "-m", "pgcourse.cli", "study", "small", "endless", "--workers", "1"]
+    command = [sys.executable, "-u", "-m", "pgcourse.app.console", "study", "small", "endless", "--workers", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)
     while not (line := process.stdout.readline()).startswith("done small: critic"):

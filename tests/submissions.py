@@ -11,7 +11,7 @@ from pgcourse.grading.checks import EXERCISES
 from pgcourse.grading.exercise import Limits
 from pgcourse.grading.grade import grade
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SOLUTION = ROOT / "solutions" / "03_reinforce.ipynb"
 EXERCISE = ROOT / "exercises" / "03_reinforce.ipynb"
 TO_GO = EXERCISES["03.reward_to_go"]

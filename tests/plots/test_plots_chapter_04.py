@@ -11,7 +11,7 @@ from scipy import stats
 from pgcourse import plots
 from pgcourse.core import Streams
 from pgcourse.exact import gae_moments, ledger, random_mdp, total_return_moments
-from pgcourse.plots.estimators import FAMILY, spread
+from pgcourse.plots.chapter_04 import FAMILY, spread
 
 MDP = random_mdp(seed=12)
 THETA = Streams(1).child("theta").normal(MDP.policy.size, dtype=torch.float64)

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
+import torch
 from rich.console import Console
 from rich.table import Column, Table
 
-from pgcourse.algorithms import TrainedPolicy, evaluate
+from pgcourse.algorithms import TrainedPolicy
+from pgcourse.algorithms import evaluate as play
+from pgcourse.lab import RecordError, StudyError, personal
 from pgcourse.stats import mean_interval
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  pgcourse evaluate ppo-Pendulum-v1-1
+  pgcourse evaluate ppo-Pendulum-v1-1 --deterministic --episodes 500
+  pgcourse evaluate a2c-cartpole/A2C --json > evaluation.json"""
+)
+@click.argument("name", metavar="RUN | STUDY[/VARIANT]")
+@click.option("--episodes", type=click.IntRange(min=1), metavar="N", default=100, show_default=True)
+@click.option("--deterministic", is_flag=True, help="Take the most probable action; without, actions are sampled.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
+def evaluate(name: str, episodes: int, deterministic: bool, as_json: bool) -> None:
+    """Play whole episodes with kept policies, every seed's.
+
+    RUN is a run of `pgcourse train`; STUDY one of those in results/ that keep their policies.
+    """
+    torch.set_num_threads(1)  # faster for tensors of this size, and repeatable
+    screen = Console(stderr=as_json)
+    evaluations = []
+    try:
+        for each, policy in personal.policies(name).items():
+            with screen.status(f"{each}: {episodes} episodes of each seed"):
+                evaluations.append(Evaluation.of(each, policy, episodes, deterministic))
+            show(evaluations[-1], screen)
+    except (StudyError, RecordError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps({"evaluations": [each.to_json() for each in evaluations]}, indent=2))
 
 
 @dataclass(frozen=True)
@@ -27,7 +62,7 @@ class Evaluation:
     @classmethod
     def of(cls, name: str, trained: TrainedPolicy, episodes: int, deterministic: bool) -> Evaluation:
         """Play `episodes` episodes with every seed's policy. Raises as `pgcourse.evaluate`."""
-        played = evaluate(trained, episodes, deterministic).groupby("seed", sort=False)
+        played = play(trained, episodes, deterministic).groupby("seed", sort=False)
         seeds = played.agg(mean_return=("return", "mean"), sd=("return", "std"), length=("length", "mean"))
         return cls(name, str(trained.env), episodes, deterministic, seeds.reset_index())
 

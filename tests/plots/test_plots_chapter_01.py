@@ -14,7 +14,7 @@ from pgcourse import plots
 from pgcourse.envs import Diver
 from pgcourse.envs.worlds.diver import Flight
 from pgcourse.plots import style
-from pgcourse.plots.dives import BODY, TUCKED, body
+from pgcourse.plots.chapter_01 import BODY, TUCKED, body
 
 ACTIONS = torch.tensor([[0.0, 0.0, 0.0], [-0.8, -0.6, 1.3]], dtype=torch.float64)
 

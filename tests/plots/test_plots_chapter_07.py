@@ -9,7 +9,7 @@ from torch.distributions import Categorical, Normal, kl_divergence
 
 from pgcourse import plots
 from pgcourse.plots import style
-from pgcourse.plots.policies import CORNERS
+from pgcourse.plots.simplex import CORNERS
 
 
 @pytest.fixture(autouse=True)

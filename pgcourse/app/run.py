@@ -1,8 +1,10 @@
-"""What a run of chapters looks like on a console: live bars or plain lines, then failures, then a table."""
+"""`pgcourse run`: chapters executed, with live bars or plain lines, then failures, then a table."""
 
 from __future__ import annotations
 
+import json
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,18 +12,65 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from pgcourse.course import runner
-from pgcourse.course.runner import Result
+from pgcourse.course.runner import Result, find_chapters, find_root
 
 COLOURS = {"passed": "green", "failed": "red", "not run": "yellow"}
 
 
-def run(notebooks: Sequence[Path], build: Path, console: Console, **options: Any) -> tuple[list[Result], int]:
+@click.command(
+    epilog="""\b
+Examples:
+  pgcourse run                     all chapters, quick profile
+  pgcourse run 02 variance         two chapters
+  pgcourse run 02 --accept         write down what chapter 02 measured, for review
+  pgcourse run --json > run.json"""
+)
+@click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
+@click.option("--profile", type=click.Choice(["quick", "full"]), default="quick", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
+@click.option("--accept", is_flag=True, help="Rewrite chapters/expected/ with the numbers that were measured.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Chapters at a time.  [default: cores]")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Time limit of each chapter.  [default: 600 quick, 7200 full]",
+)
+def run(
+    chapters: tuple[str, ...], profile: str, as_json: bool, accept: bool, workers: int | None, timeout: float | None
+) -> None:
+    """Execute chapters and check every number they claim.
+
+    CHAPTER is a number, a name or a path to a notebook; without one, all chapters run. Executed copies are left in
+    _build/chapters, as notebooks and as web pages.
+    """
+    try:
+        root = find_root()
+        notebooks = find_chapters(root, chapters)
+    except FileNotFoundError as error:
+        raise click.ClickException(str(error)) from None
+    results, status = execute(
+        notebooks,
+        root / "_build",
+        Console(stderr=as_json),
+        profile=profile,
+        workers=workers,
+        timeout=timeout,
+        accept=accept,
+    )
+    if as_json:
+        click.echo(json.dumps({"chapters": [result.to_json() for result in results]}, indent=2))
+    sys.exit(status)
+
+
+def execute(notebooks: Sequence[Path], build: Path, console: Console, **options: Any) -> tuple[list[Result], int]:
     """`runner.run` with its progress, failures and final table on `console`.
 
     Returns:

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.quiver import Quiver
 
 from pgcourse import plots
-from pgcourse.plots.policies import CORNERS, barycentric, softmax_motion
+from pgcourse.plots.simplex import CORNERS, barycentric, softmax_motion
 
 REWARD = torch.tensor([1.0, 0.4, 0.0], dtype=torch.float64)
 

@@ -15,7 +15,7 @@ from pgcourse.lab.provenance import SUSPECTS
 from pgcourse.lab.studies import study_names
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "pgcourse.cli"]
+COMMAND = [sys.executable, "-m", "pgcourse.app.console"]
 
 STUDY = """
 title = "A small study"
@@ -89,11 +89,11 @@ def test_a_planted_drift_is_reported_for_the_study_that_it_changes(course, tmp_p
     shutil.copytree(ROOT / "pgcourse", package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
-    returns = package / "rl" / "returns.py"
-    sound = returns.read_text("utf-8")
+    advantages = package / "rl" / "advantages.py"
+    sound = advantages.read_text("utf-8")
     drifted = sound.replace("carry = gamma * lam *", "carry = 0.99 * gamma * lam *")
     assert drifted != sound
-    returns.write_text(drifted, encoding="utf-8")
+    advantages.write_text(drifted, encoding="utf-8")
     before = {path: path.read_bytes() for path in (course / "results").rglob("*") if path.is_file()}
     for elsewhere in ({}, {"ATEN_CPU_CAPABILITY": "default"}):
         status, found, shown = reproduce(course, PYTHONPATH=str(tmp_path), **elsewhere)

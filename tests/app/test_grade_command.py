@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from submissions import EXERCISE, SOLUTION, function, write
 
-from pgcourse.cli import main
+from pgcourse.app.console import main
 from pgcourse.grading.checks import EXERCISES
 
 
@@ -129,7 +129,7 @@ def test_grades_do_not_depend_on_the_seed_and_are_repeated():
 def test_ctrl_c_keeps_what_was_graded_and_leaves_no_process(tmp_path):
     copy(SOLUTION, tmp_path / "03_a.ipynb")
     write(tmp_path / "03_b.ipynb", function("reward_to_go", "import time; time.sleep(99)"))
-    command = [sys.executable, "-m", "pgcourse.cli", "grade", str(tmp_path), "--json", "--sandbox", "none"]
+    command = [sys.executable, "-m", "pgcourse.app.console", "grade", str(tmp_path), "--json", "--sandbox", "none"]
     process = subprocess.Popen(
         [*command, "--i-trust-these-submissions"],
         stdout=subprocess.PIPE,

@@ -14,7 +14,6 @@ from scipy.optimize import isotonic_regression
 
 from pgcourse.exact import GradientMoments, Ledger
 from pgcourse.plots import style
-from pgcourse.stats import welch_test
 
 FAMILY = {
     "total return": style.BLACK,
@@ -177,21 +176,3 @@ def variance_ratios(ratios: Mapping[str, ArrayLike]) -> list[Axes]:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("ratio of the two variances, exact; one count a random world and policy")
     return list(grid[:, 0])
-
-
-def differences(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], xlabel: str, ax: Axes | None = None) -> Axes:
-    """Differences of means between independent samples, one value a seed, with Welch's 95 % interval."""
-    ax = style.axes(ax, figsize=(7.2, 0.9 + 0.42 * len(pairs)))
-    rows = np.arange(len(pairs))[::-1]
-    for row, (a, b) in zip(rows, pairs.values(), strict=True):
-        difference, low, high = welch_test(a, b).difference
-        color = style.GREY if low <= 0 <= high else style.BLUE
-        ax.plot([low, high], [row, row], color=color, lw=2)
-        ax.plot(difference, row, "o", color=color)
-    ax.axvline(0, color=style.BLACK, lw=0.8, ls="--")
-    ax.set_yticks(rows, list(pairs))
-    ax.set(xlabel=xlabel, ylim=(-0.6, len(pairs) - 0.4))
-    ax.grid(axis="y", visible=False)
-    seeds = sorted({len(np.asarray(sample)) for pair in pairs.values() for sample in pair})
-    style.note(ax, f"{' or '.join(map(str, seeds))} seeds each; Welch's 95 % interval; grey: it contains 0")
-    return ax

@@ -1,26 +1,54 @@
-"""`pgcourse train`: a command for each algorithm, made from its dataclass, and what is said of a finished run."""
+"""`pgcourse train`: a command for each algorithm, made from its dataclass."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 import re
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import click
-from matplotlib.figure import Figure
-from rich.console import Console
 
-from pgcourse import film, plots
-from pgcourse.algorithms import ALGORITHMS, Architecture
-from pgcourse.lab import Results, Study, StudyError, console, personal
-from pgcourse.lab.results import late_returns
-from pgcourse.lab.studies import DEFAULTS
-from pgcourse.stats import mean_interval
+
+class Algorithms(click.Group):
+    """A command for every algorithm; torch is not imported before one is looked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from pgcourse.algorithms import ALGORITHMS
+
+        return list(ALGORITHMS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return TrainCommand(name) if name in self.list_commands(ctx) else None
+
+
+@click.group(
+    cls=Algorithms,
+    invoke_without_command=True,
+    subcommand_metavar="ALGORITHM [OPTION]...",
+    epilog="""\b
+Examples:
+  pgcourse train ppo --env Pendulum-v1 --seeds 10 --steps 200000
+  pgcourse train a2c --env LunarLander-v3 --workers 2 --hidden 128,128 --activation relu
+  pgcourse train --resume ppo-Pendulum-v1-1""",
+)
+@click.option("--resume", metavar="NAME", help="Go on with the run of this name.")
+@click.pass_context
+def train(context: click.Context, resume: str | None) -> None:
+    """Train agents of your own, several seeds at once.
+
+    pgcourse train ALGORITHM --help shows all hyper-parameters with their defaults. A run is kept in runs/NAME: what it
+    computes, learning curves, final policies, a figure. One that is stopped loses at most what came after its last
+    checkpoint: the same command goes on.
+    """
+    if resume is not None and context.invoked_subcommand:
+        raise click.UsageError("--resume goes on with a run as it was begun: without an algorithm")
+    if resume is not None:
+        go_on(resume)
+    elif not context.invoked_subcommand:
+        click.echo(context.get_help())
+
 
 SECTION = re.compile(r"^Options:\n((?:    .*\n|\n)+)", re.MULTILINE)
 ENTRY = re.compile(r"^    (\w+(?:, \w+)*): (.*(?:\n {8}.*)*)", re.MULTILINE)
@@ -70,6 +98,8 @@ class TrainCommand(click.Command):
     """`pgcourse train ALGORITHM`: its help shows the options in groups."""
 
     def __init__(self, name: str) -> None:
+        from pgcourse.algorithms import ALGORITHMS, Architecture
+
         self.kind = ALGORITHMS[name]
         self.groups = {
             "Run": run_options(),
@@ -96,6 +126,10 @@ class TrainCommand(click.Command):
                 formatter.write_dl([record for option in shown if (record := option.get_help_record(ctx))])
 
     def train(self, name: str | None, **values: Any) -> None:
+        from pgcourse.algorithms import Architecture
+        from pgcourse.app.finish import finish
+        from pgcourse.lab import personal
+
         try:
             algorithm, network = (
                 kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
@@ -109,6 +143,8 @@ class TrainCommand(click.Command):
 
 def run_options() -> list[click.Option]:
     """The options of a run, whatever is trained."""
+    from pgcourse.lab.studies import DEFAULTS
+
     many = click.IntRange(min=1)
     return [
         click.Option(["--env"], required=True, metavar="ID", help="One of our worlds, or any Gymnasium id."),
@@ -169,75 +205,13 @@ def paragraphs(kind: type) -> Iterator[str]:
         yield f"\b\n{paragraph}" if paragraph.startswith(" ") else paragraph
 
 
-def resume(name: str) -> None:
+def go_on(name: str) -> None:
     """`pgcourse train --resume NAME`."""
+    from pgcourse.app.finish import finish
+    from pgcourse.lab import StudyError, personal
+
     try:
         study = personal.find(name)
     except StudyError as error:
         raise click.ClickException(str(error)) from None
     finish(study)
-
-
-def finish(study: Study) -> None:
-    """Compute what is missing of a run, say what came out, draw its curves; ends the command where that fails."""
-    import torch
-
-    torch.set_num_threads(1)  # as in the processes that compute: what they left is compared with this one
-    screen = Console()
-    try:
-        if status := console.train(screen, study):
-            raise SystemExit(status)
-        results = personal.results(study)
-    except (StudyError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    for line in summary(results):
-        screen.print(line, markup=False, highlight=False, soft_wrap=True)
-    try:
-        figure = draw(results, study.folder / "curves.png")
-    except ValueError as error:
-        screen.print(f"no figure: {error}", markup=False, highlight=False, soft_wrap=True)
-    else:
-        screen.print(f"figure: {figure}", markup=False, highlight=False, soft_wrap=True)
-    with suppress(film.CannotDraw):
-        film.stage(study.env)
-        screen.print(f"see it act: pgcourse watch {study.name}", markup=False, highlight=False)
-
-
-def summary(results: Results) -> Iterator[str]:
-    """The mean return at the end of training, and that of the final policies."""
-    study = results.study
-    try:
-        late = late_returns(results.curves, results.curves["step"].max()).to_numpy()
-    except ValueError as error:
-        yield f"training:    {error}"
-    else:
-        yield f"training:    mean return {interval(late)}; episodes of the last tenth of the steps"
-    evaluated = results.evaluations["mean_return"].to_numpy()
-    yield (
-        f"evaluation:  mean return {interval(evaluated)}; {study.evaluation_episodes} episodes of each final policy, "
-        "actions sampled"
-    )
-
-
-def interval(values: Any) -> str:
-    """The mean over seeds with its 95 % t-interval, to two digits of the interval's half-width."""
-    if len(values) < 2:
-        return f"{values.mean():,.4g} (one seed: no interval)"
-    estimate, low, high = mean_interval(values)
-    half = float(high - estimate)
-    places = max(0, 1 - math.floor(math.log10(half))) if half > 0 else 1
-    numbers = [f"{number:,.{places}f}" for number in (estimate, half, low, high)]
-    return "{} ± {} (95 % interval over {n} seeds: {} to {})".format(*numbers, n=len(values))
-
-
-def draw(results: Results, path: Path) -> Path:
-    """The learning curves of a run, as a PNG file.
-
-    Raises:
-        ValueError: a seed has ended no episode, so that there is no curve.
-    """
-    late_returns(results.curves, results.curves["step"].max())
-    figure = Figure()  # no window's, whatever this machine has
-    plots.learning_curves(results.curves, title=results.study.title, ax=figure.subplots())
-    figure.savefig(path)
-    return path

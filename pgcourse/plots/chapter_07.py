@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pgcourse.plots import style
 from pgcourse.plots.curves import t_interval
-from pgcourse.plots.policies import CORNERS, barycentric
+from pgcourse.plots.simplex import CORNERS, barycentric
 
 ROLES = {"truth": style.BLACK, "surrogate": style.VERMILION}
 METRICS = {"KL": style.GREEN, "Euclid": style.VERMILION}

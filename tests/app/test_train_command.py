@@ -11,7 +11,6 @@ import sys
 import time
 import traceback
 from io import StringIO
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,12 +18,14 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 from rich.console import Console
+from small_study import SMALL as SMALL_STUDY
 
 import pgcourse as pg
 from pgcourse.algorithms import ALGORITHMS, Architecture
-from pgcourse.cli import main
-from pgcourse.course import train as command
-from pgcourse.lab import Study, compute, console, engines, personal, store
+from pgcourse.app import finish
+from pgcourse.app import train as command
+from pgcourse.app.console import main
+from pgcourse.lab import Study, compute, engines, personal, store
 
 FEW = ["--seeds", "3", "--steps", "600", "--evaluation-episodes", "4", "--hidden", "8"]
 SMALL = ["train", "a2c", "--env", "CartPole-v1", *FEW, "--lr", "2e-3"]
@@ -56,7 +57,7 @@ def runs(tmp_path, monkeypatch):
 def declared(runs, monkeypatch):
     """The runs that the command declares, none of which is computed."""
     studies: list[Study] = []
-    monkeypatch.setattr(command, "finish", studies.append)
+    monkeypatch.setattr(finish, "finish", studies.append)
     return studies
 
 
@@ -71,7 +72,7 @@ def here(monkeypatch):
             except Exception:
                 yield engines.Failed(number, traceback.format_exc().strip())
 
-    monkeypatch.setattr(console, "local", local)
+    monkeypatch.setattr(finish, "local", local)
 
 
 @pytest.fixture(scope="module")
@@ -284,9 +285,9 @@ def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch):
     algorithm = pg.A2C()
     options = {"seeds": 2, "steps": 4000, "workers": 2, "checkpoint_steps": 1000, "evaluation_episodes": 2}
     study = personal.begin(personal.declaration(algorithm, Architecture(), "CartPole-v1", **options))
-    monkeypatch.setattr(console, "local", local)
+    monkeypatch.setattr(finish, "local", local)
     screen = Console(file=StringIO(), width=160)
-    assert console.train(screen, study) == 130
+    assert finish.compute(screen, study) == 130
     said = screen.file.getvalue()
     assert "1,500 of 4,000 steps mean return 13.5" in said
     assert f"pgcourse train --resume {study.name}" in said
@@ -309,7 +310,7 @@ def test_a_run_reports_its_latest_mean_return(runs):
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT to a process group")
 def test_an_interrupted_run_goes_on_and_gives_the_same_bits(runs, here):
     options = "--env CartPole-v1 --seeds 2 --steps 16000 --checkpoint-steps 500 --evaluation-episodes 3 --hidden 8"
-    arguments = [sys.executable, "-m", "pgcourse.cli", "train", "a2c", *options.split(), "--name", "stopped"]
+    arguments = [sys.executable, "-m", "pgcourse.app.console", "train", "a2c", *options.split(), "--name", "stopped"]
     process = subprocess.Popen(
         arguments, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -411,9 +412,9 @@ def test_an_error_of_another_kind_is_shown_whole():
         )
 
     for errors in (["KeyError: 'x'"], ["ValueError: first", "KeyError: 'x'"]):
-        assert console._reason(chained(*errors)) == chained(*errors)
-    assert console._reason(chained("ValueError: first", "ValueError: too\nlong")) == "too\nlong"
-    assert console._reason("its process ended with exit code -9") == "its process ended with exit code -9"
+        assert finish.reason(chained(*errors)) == chained(*errors)
+    assert finish.reason(chained("ValueError: first", "ValueError: too\nlong")) == "too\nlong"
+    assert finish.reason("its process ended with exit code -9") == "its process ended with exit code -9"
 
 
 def test_a_damaged_record_is_not_used(kept, tmp_path, monkeypatch):
@@ -476,8 +477,7 @@ def test_the_table_says_which_actions(kept):
 
 
 def test_studies_that_keep_their_policies_are_evaluated(runs, declare):
-    text = (Path(__file__).parent / "small_study.py").read_text(encoding="utf-8").split('"""')[3]
-    declare(text=text.replace("seeds = 4", "seeds = 2"))
+    declare(text=SMALL_STUDY.replace("seeds = 4", "seeds = 2"))
     for block in Study.read("small").blocks():
         store(block, compute(block))
     both = document("evaluate", "small", "--episodes", "3")["evaluations"]
@@ -487,7 +487,7 @@ def test_studies_that_keep_their_policies_are_evaluated(runs, declare):
     assert (status, "choose one of 'small/plain', 'small/critic'" in output) == (1, True)
     status, output = pgcourse("evaluate", "small/actor")
     assert (status, "it has plain, critic" in output) == (1, True)
-    declare(text=text.replace("seeds = 4", "seeds = 2").replace("keep_policies = true", ""))
+    declare(text=SMALL_STUDY.replace("seeds = 4", "seeds = 2").replace("keep_policies = true", ""))
     for block in Study.read("small").blocks():
         store(block, compute(block), replace=True)
     status, output = pgcourse("evaluate", "small")

@@ -1,13 +1,14 @@
-"""The diver, drawn: a stick with a head, ten metres of air, and the water."""
+"""The diver, drawn: a stick with a head, ten metres of air, and the water; samples as histograms."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from IPython.display import Image
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
@@ -107,3 +108,20 @@ def spread_over_updates(mean: Tensor, std: Tensor, names: Sequence[str]) -> list
     axes[0].set_ylabel("action (its own units)")
     style.note(axes[-1], f"{mean.shape[1]} seeds: lines μ, shade μ ± σ")
     return list(axes)
+
+
+def histograms(samples: Mapping[str, Tensor], xlabel: str, bins: int = 60) -> Axes:
+    """Densities of several samples on common bins, their means as lines."""
+    ax = style.axes(figsize=(7, 3.2))
+    color = style.colors(samples)
+    everything = torch.cat(list(samples.values()))
+    low, high = np.quantile(everything.numpy(), [0.005, 0.995])
+    edges = np.linspace(low, high, bins).tolist()
+    for k, (name, values) in enumerate(samples.items()):
+        ax.hist(values, edges, density=True, alpha=0.5, color=color[name], label=name)
+        ax.axvline(float(values.mean()), color=color[name], lw=2, ls=(3 * k, (3, 3 * (len(samples) - 1))))
+    ax.set(xlabel=xlabel, ylabel="density")
+    ax.legend(fontsize=9)
+    size = {len(values) for values in samples.values()}
+    style.note(ax, f"{max(size):,} samples each; vertical lines: their means")
+    return ax

@@ -1,0 +1,43 @@
+"""The `pgcourse` command: a verb is a module of its name beside this one, imported when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+VERBS = {
+    "run": "Execute chapters and check every number they claim.",
+    "train": "Train agents of your own, several seeds at once.",
+    "evaluate": "Play whole episodes with kept policies, every seed's.",
+    "watch": "Watch a kept policy act, as a GIF or in a window.",
+    "study": "Compute the studies declared in results/NAME/study.toml.",
+    "reproduce": "Compute committed studies again and compare with their records.",
+    "grade": "Grade exercise notebooks, or all notebooks in folders.",
+    "doctor": "Check this machine: Python, packages, torch, the notebook kernel, disk.",
+    "lab": "Open JupyterLab on a chapter.",
+}
+
+
+class Verbs(click.Group):
+    """Commands that are imported when they are used; the list of them needs none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return getattr(import_module(f"pgcourse.app.{name}"), name) if name in VERBS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pgcourse")
+def main() -> None:
+    """Policy gradient methods: a course whose every number is measured."""
+
+
+if __name__ == "__main__":
+    main()

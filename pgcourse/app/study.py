@@ -1,0 +1,188 @@
+"""`pgcourse study`: what is there of the declared studies, what would be computed; and computes it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from pgcourse.app.blocks import INTERRUPTED, begun, compute_block, follow, span, state_of, store_block, tidy
+from pgcourse.lab.checkpoints import Checkpoints
+from pgcourse.lab.engines import Event, Failed, Task, local
+from pgcourse.lab.studies import Block, Study, StudyError, study_names
+
+Engine: TypeAlias = Callable[[Task, Sequence[Any]], Generator[Event, None, None]]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  pgcourse study list                          every study and how much of it is there
+  pgcourse study reinforce-cartpole --dry-run  what would be computed
+  pgcourse study reinforce-cartpole            compute what is missing
+  pgcourse study a2c-cartpole --engine ray --address 10.0.0.1:6379 --checkpoints /shared/checkpoints"""
+)
+@click.argument("names", nargs=-1, required=True, metavar="list | NAME...")
+@click.option("--dry-run", is_flag=True, help="Show the state of every run and compute nothing.")
+@click.option("--refresh", is_flag=True, help="Compute again what is there, too.")
+@click.option("--prune", is_flag=True, help="Delete records that no variant leads to any more.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Runs at a time.  [default: as many as fit]")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--address", help="Of a Ray cluster; without one, Ray runs on this machine.")
+@click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="For the state of unfinished runs, seen by all nodes.  [default: beside the records; none with Ray]",
+)
+def study(
+    names: tuple[str, ...],
+    dry_run: bool,
+    refresh: bool,
+    prune: bool,
+    workers: int | None,
+    engine: str,
+    address: str | None,
+    checkpoints: Path | None,
+) -> None:
+    """Compute the studies declared in results/NAME/study.toml.
+
+    A run whose record is there is not computed again. Ctrl-C keeps every finished run, and of the others what they had
+    computed up to their last checkpoint.
+    """
+    if address is not None and engine != "ray":
+        raise click.UsageError("--address is that of a Ray cluster: add --engine ray")
+    torch.set_num_threads(1)  # as in the processes that compute: what they left is compared with this one
+    screen = Console()
+    try:
+        if names == ("list",):
+            overview(screen)
+            return
+        studies = [Study.read(name) for name in dict.fromkeys(names)]
+        for each in studies:
+            each.check()
+        if engine == "ray":
+            from pgcourse.lab.engines.ray import ray
+
+            chosen: Engine = partial(ray, address=address, workers=workers)
+        else:
+            chosen = partial(local, workers=workers)
+
+        def kept(each: Study) -> Checkpoints | None:
+            if checkpoints:
+                return Checkpoints(checkpoints.resolve())
+            return each.checkpoints if engine == "local" else None
+
+        status = compute(screen, studies, chosen, kept, dry_run=dry_run, refresh=refresh, prune=prune)
+    except (StudyError, ConnectionError, ModuleNotFoundError) as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(status)
+
+
+def overview(console: Console) -> None:
+    """All studies, three lines each."""
+    for study in map(Study.read, study_names()):
+        states = [state_of(block) for block in study.blocks()]
+        console.print(f"[bold]{study.name}[/bold]  {states.count('done')} of {len(states)} records", highlight=False)
+        console.print(f"  {study.title}", markup=False, highlight=False)
+        variants = f"{len(study.variants)} variant{'s' * (len(study.variants) > 1)}"
+        size = f"{variants} × {study.seeds} seeds × {study.steps:,} steps"
+        console.print(f"  {study.env}, {size}", markup=False, highlight=False)
+
+
+def compute(
+    console: Console,
+    studies: Sequence[Study],
+    engine: Engine,
+    checkpoints: Callable[[Study], Checkpoints | None],
+    *,
+    dry_run: bool,
+    refresh: bool,
+    prune: bool,
+) -> int:
+    """Show the state of every run and compute what is missing; the exit status, 0 where every record is there.
+
+    `checkpoints` says where the runs of a study keep their state, if anywhere.
+    """
+    todo, unusable = _plan(console, studies, checkpoints, refresh)
+    if dry_run:
+        return 1 if unusable else 0
+    for study in studies:
+        study.store.sweep()
+        if not refresh:
+            tidy(study, checkpoints(study))
+        if prune:
+            for run_id in _undeclared(study):
+                study.store.remove(run_id)
+    failed = 0
+    try:
+        if todo:
+            failed = _run(console, todo, engine, checkpoints, refresh)
+    except KeyboardInterrupt:
+        console.print("Stopped. Finished runs are kept, others as their last checkpoints; the same command goes on.")
+        return INTERRUPTED
+    if failed:
+        console.print(f"[red]{failed} of {len(todo)} runs failed[/red]")
+    return 1 if failed or unusable else 0
+
+
+def _plan(
+    console: Console, studies: Sequence[Study], checkpoints: Callable[[Study], Checkpoints | None], refresh: bool
+) -> tuple[list[Block], int]:
+    """The runs to compute, and how many records are there but cannot be used."""
+    table = Table("study", "variant", "seeds", "run", "state")
+    todo, unusable = [], []
+    for study in studies:
+        for block in study.blocks():
+            state = state_of(block)
+            if refresh or state == "missing":
+                todo.append(block)
+                state = "missing" if state == "missing" else "to be computed again"
+                state += begun(block, checkpoints(study))
+            elif state != "done":
+                unusable.append(state)
+                state = "[red]cannot be used[/red]"
+            table.add_row(study.name, block.variant, span(block), block.run_id, state)
+        for run_id in _undeclared(study):
+            table.add_row(study.name, "", "", run_id, "of no variant; --prune deletes it")
+    console.print(table)
+    for error in unusable:
+        console.print(f"[red]{type(error).__name__}[/red] {error}", highlight=False, soft_wrap=True)
+    return todo, len(unusable)
+
+
+def _run(
+    console: Console,
+    blocks: Sequence[Block],
+    engine: Engine,
+    checkpoints: Callable[[Study], Checkpoints | None],
+    refresh: bool,
+) -> int:
+    """Compute with a progress display, storing every run as it ends; how many failed."""
+    failed = 0
+    tasks = [(block, checkpoints(block.study)) for block in blocks]
+    names = [f"{block.study.name}: {block.variant}, seeds {span(block)}" for block in blocks]
+    sizes = [block.study.steps * len(block.seeds) for block in blocks]
+    for event in follow(console, engine(compute_block, tasks), names, sizes, f"all {len(blocks)} runs"):
+        block, kept = tasks[event.task]
+        error = event.error if isinstance(event, Failed) else store_block(block, event, kept, replace=refresh)
+        if error is None:
+            console.print(f"[green]done[/green] {names[event.task]}", highlight=False)
+        else:
+            failed += 1
+            console.print(f"[red]failed[/red] {names[event.task]}")
+            console.print(error, markup=False, highlight=False)
+    return failed
+
+
+def _undeclared(study: Study) -> list[str]:
+    """Records that no variant leads to any more: left from other hyper-parameters."""
+    declared = {block.run_id for block in study.blocks()}
+    return [run_id for run_id in study.store.run_ids() if run_id not in declared]
