@@ -42,7 +42,7 @@ def execute(page, folder):
     A program's rows of a table, lines that begin with |, must stand in the page.
     """
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
+        "PYTHONPATH": str(ROOT),
         "PGCOURSE_RUNS": str(folder / "runs"),
         "PGCOURSE_RESULTS": str(folder / "results"),
         "OMP_NUM_THREADS": "1",
@@ -73,7 +73,8 @@ def execute(page, folder):
             for line in content.splitlines():
                 name, *arguments = shlex.split(line)
                 assert name == "pgcourse", f"{page.name}: only `pgcourse` can be run, not {line!r}"
-                run("-c", "from pgcourse.app.console import main; main()", *arguments)
+                # -P: as for an installed command, Python's path does not begin with the working folder.
+                run("-P", "-c", "from pgcourse.app.console import main; main()", *arguments)
     flush()
 
 
