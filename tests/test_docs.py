@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from pgcourse.cli import main
 
 import pgcourse as pg
-from pgcourse.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -159,7 +159,10 @@ def test_an_attribute_that_is_gone_is_seen():
 def unknown_options(markdown):
     """`pgcourse VERB --option` in a shell block where the verb has no such option."""
     lines = [
-        line.partition("#")[0] for language, _, content in blocks(markdown) if language == "sh" for line in content.splitlines()
+        line.partition("#")[0]
+        for language, _, content in blocks(markdown)
+        if language == "sh"
+        for line in content.splitlines()
     ]
     unknown = []
     for line in lines:
