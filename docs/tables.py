@@ -25,9 +25,9 @@ def cells(line: str) -> list[str]:
 def shown(default: Any) -> str:
     if default == math.inf:
         return "∞"
-    return (
-        f"`{default}`" if isinstance(default, str | tuple) else f"{default:,}" if type(default) is int else str(default)
-    )
+    if isinstance(default, str | tuple):
+        return f"`{default}`"
+    return f"{default:,}" if type(default) is int else str(default)
 
 
 def written(page: str) -> str:

@@ -112,7 +112,7 @@ def stage(env: str | Callable[[int], Env]) -> Stage:
     if isinstance(env, str):
         drawable = make(env)
         if isinstance(drawable, Arm):
-            return Stage(drawable, lambda obs: arm(drawable, drawable.state[0, 0]), 1 / drawable.tau)
+            return Stage(drawable, lambda obs: arm(drawable, drawable.current[0, 0]), 1 / drawable.tau)
         if env.startswith("MinAtar/"):
             return Stage(drawable, lambda obs: cells(obs[0, 0]), 10.0)
     raise CannotDraw(

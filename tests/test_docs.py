@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
-from pgcourse.cli import main
 
 import pgcourse as pg
+from pgcourse.app.console import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -73,7 +73,7 @@ def execute(page, folder):
             for line in content.splitlines():
                 name, *arguments = shlex.split(line)
                 assert name == "pgcourse", f"{page.name}: only `pgcourse` can be run, not {line!r}"
-                run("-c", "from pgcourse.cli import main; main()", *arguments)
+                run("-c", "from pgcourse.app.console import main; main()", *arguments)
     flush()
 
 
@@ -153,30 +153,45 @@ def test_an_attribute_that_is_gone_is_seen():
     assert missing_attributes("`pg.train`, `pg.lab.load` and `pg.start.x`") == ["pg.start.x"]
 
 
+def imported(floor):
+    """The floors that the files of one import."""
+    place = ROOT / "pgcourse" / floor
+    source = "".join(map(text_of, place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]))
+    names = re.findall(r"(?:from|import) pgcourse(?:\.| import )([a-z, ]+)", source)
+    return {name.strip() for some in names for name in some.split(",")}
+
+
+def test_the_drawn_floors_stand_on_those_that_they_import():
+    arrows = re.findall(r"^ +(\w+) --> (\w+)$", text_of(DOCS / "architecture.md"), re.MULTILINE)
+    assert [f"{low} --> {high}" for low, high in arrows if low not in imported(high)] == []
+    package = (ROOT / "pgcourse").iterdir()
+    floors = {path.stem for path in package if path.suffix == ".py" or (path / "__init__.py").exists()} - {"__init__"}
+    assert {floor for arrow in arrows for floor in arrow} == floors
+
+
 # Commands
+
+
+def known_options(verb, *arguments):
+    """Of `pgcourse VERB`, those of the algorithm's command included; None for an algorithm of one's own."""
+    command = main.get_command(None, verb)
+    options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    if verb == "train" and arguments and ":" in arguments[0]:
+        return None
+    if verb == "train" and arguments and not arguments[0].startswith("-"):
+        own = command.get_command(None, arguments[0])
+        options |= {name for option in own.params for name in (*option.opts, *option.secondary_opts)}
+    return {*options, "--help"}
 
 
 def unknown_options(markdown):
     """`pgcourse VERB --option` in a shell block where the verb has no such option."""
-    lines = [
-        line.partition("#")[0]
-        for language, _, content in blocks(markdown)
-        if language == "sh"
-        for line in content.splitlines()
-    ]
+    shell = "".join(content for language, _, content in blocks(markdown) if language == "sh")
     unknown = []
-    for line in lines:
-        words = shlex.split(line)
-        if words[:1] != ["pgcourse"]:
-            continue
-        command = main.commands[words[1]]
-        known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
-        if words[1] == "train" and not words[2].startswith("-") and ":" not in words[2]:
-            command = command.get_command(None, words[2])
-            known |= {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
-        elif words[1] == "train":
-            continue  # one's own, which brings options of its own
-        unknown += [word for word in words if word.startswith("--") and word not in {*known, "--help"}]
+    for line in shell.splitlines():
+        name, *arguments = shlex.split(line, comments=True) or [""]
+        if name == "pgcourse" and (known := known_options(*arguments)) is not None:
+            unknown += [word for word in arguments if word.startswith("--") and word not in known]
     return unknown
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +56,7 @@ class Architecture:
         "while actions are squashed by tanh into the bounds (`squashed`)",
         choices=("global", "state", "squashed"),
     )
-    log_std: float = option(0.0, "where log σ starts", low=-math.inf)
+    log_std: float = option(0.0, "where log σ starts")
     rescale_action: bool = option(
         False,
         "a Gaussian's mean and σ are in units of half the width of the action bounds, around their middle; without it "

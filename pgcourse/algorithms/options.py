@@ -50,9 +50,11 @@ def check(options: Any) -> None:
 def _check(options: Any, field: dataclasses.Field) -> None:
     value, bounds = getattr(options, field.name), field.metadata
 
-    def refuse(allowed: str) -> None:
-        raise ValueError(f"{type(options).__name__}: {field.name} must be {allowed}, got {value!r}")
+    def refuse(*allowed: str) -> None:
+        wanted = " and ".join(words for words in allowed if words)
+        raise ValueError(f"{type(options).__name__}: {field.name} must be {wanted}, got {value!r}")
 
+    inside = _range(bounds)
     if bounds["choices"]:
         if value not in bounds["choices"]:
             refuse(f"one of {', '.join(bounds['choices'])}")
@@ -60,12 +62,14 @@ def _check(options: Any, field: dataclasses.Field) -> None:
         if not isinstance(value, bool):
             refuse("True or False")
     elif isinstance(field.default, int):
-        if isinstance(value, bool) or not isinstance(value, int) or not _inside(value, bounds):
-            refuse(f"an integer {_range(bounds)}")
+        integer = isinstance(value, int) and not isinstance(value, bool)
+        if not integer or not _inside(value, bounds):
+            refuse("" if integer else "an integer", inside)
     elif isinstance(field.default, float):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not _inside(value, bounds):
-            refuse(f"{'' if number else 'a number '}{_range(bounds)}{' and finite' if value == math.inf else ''}")
+            infinite = number and math.isinf(value) and not bounds["infinite"]
+            refuse("" if number and inside else "a number", inside, "finite" if infinite else "")
 
 
 def _inside(value: float, bounds: Any) -> bool:

@@ -59,12 +59,28 @@ class Env(Protocol):
 
     def step(self, action: Tensor, noise: Tensor) -> Step: ...
 
+    @property
+    def restorable(self) -> bool:
+        """Whether `state` and `load` work; a simulator that keeps its memory to itself is not restorable."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next steps depend on but actions and noise; [seed, env, ...] each."""
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `state` gave, also that of another object: the same steps follow, bit for bit."""
+
 
 class TensorWorld(ABC):
     """A world whose dynamics are torch expressions over [seed, env, state].
 
     A subclass says how a state begins (`initial`), what follows (`transition`) and what is seen of it (`observe`), all
     three pure; resets, time limits and shapes are handled here, once.
+
+    States, observations and rewards that are not integers have the type `dtype`, and the streams that a world is given
+    draw in the same.
+
+    Raises:
+        ValueError: `envs` below 1; streams of another dtype.
     """
 
     name: str
@@ -74,6 +90,7 @@ class TensorWorld(ABC):
     initial_noise: int = 0  # how many random numbers a new episode takes
     transition_noise: int = 0  # and how many a step
     gaussian: bool = False  # standard normal noise instead of uniform
+    restorable: bool = True
 
     def __init__(self, envs: int = 1, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> None:
         if envs < 1:
@@ -96,16 +113,16 @@ class TensorWorld(ABC):
 
     def reset(self, streams: Streams) -> Tensor:
         noise = self._draw(streams, self.envs, self.initial_noise)
-        self.state = self.initial(noise)
+        self.current = self.initial(noise)
         self.elapsed = torch.zeros(len(streams), self.envs, dtype=torch.int64, device=self.device)
-        return self.observe(self.state)
+        return self.observe(self.current)
 
     def noise(self, streams: Streams, steps: int) -> Tensor:
         return self._draw(streams, steps, self.envs, self.transition_noise + self.initial_noise)
 
     def step(self, action: Tensor, noise: Tensor) -> Step:
-        state, reward, terminated = self.transition(self.state, action, noise[..., : self.transition_noise])
-        self.elapsed += 1
+        state, reward, terminated = self.transition(self.current, action, noise[..., : self.transition_noise])
+        self.elapsed = self.elapsed + 1  # a new tensor, so that what `state` gave stays as it is
         if self.time_limit is None:
             truncated = torch.zeros_like(terminated)
             done = terminated
@@ -116,15 +133,29 @@ class TensorWorld(ABC):
         if done.any():
             fresh = self.initial(noise[..., self.transition_noise :])
             state = fresh.where(done.view(*done.shape, *(1,) * (state.ndim - done.ndim)), state)
-            self.elapsed.masked_fill_(done, 0)
+            self.elapsed = self.elapsed.masked_fill(done, 0)
             obs = self.observe(state)
-        self.state = state
+        self.current = state
         return Step(obs, reward, next_obs, terminated, truncated)
+
+    def state(self) -> dict[str, Tensor]:
+        return {"current": self.current, "elapsed": self.elapsed}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        if state["elapsed"].shape[1:] != (self.envs,):
+            raise ValueError(
+                f"a state of {state['elapsed'].shape[1]} copies a seed does not fit a world of {self.envs}"
+            )
+        self.current, self.elapsed = state["current"].to(self.device), state["elapsed"].to(self.device)
 
     def constant(self, value: float | Sequence[float]) -> Tensor:
         """Numbers of the dynamics as a tensor: an operation with it costs less than one with a Python number."""
         return torch.tensor(value, dtype=self.dtype, device=self.device)
 
     def _draw(self, streams: Streams, *shape: int) -> Tensor:
+        if streams.dtype != self.dtype:
+            raise ValueError(
+                f"{self.name} computes in {self.dtype}, its streams draw in {streams.dtype}; give both one"
+            )
         draw = streams.normal if self.gaussian else streams.uniform
-        return draw(*shape).to(self.device, self.dtype)
+        return draw(*shape).to(self.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from functools import partial
+from importlib import metadata
 from typing import Any
 
 import gymnasium
@@ -29,6 +30,16 @@ WORLDS: dict[str, Callable[..., Env]] = {
 }
 
 
+# The distribution behind a module; of several that fit, the first.
+PACKAGES = {
+    "gymnasium.envs.box2d": ("gymnasium", "Box2D"),
+    "gymnasium.envs.mujoco": ("gymnasium", "mujoco"),
+    "gymnasium": ("gymnasium",),
+    "minatar": ("MinAtar",),
+    "envpool": ("envpool",),
+}
+
+
 def names() -> list[str]:
     """Every name that `make` knows: our tensor worlds, then the ids registered with Gymnasium."""
     return [*WORLDS, *(id for id in gymnasium.registry if id not in WORLDS)]
@@ -40,7 +51,8 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
     `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a function from `envs` to a world of your own.
     CartPole-v1, Pendulum-v1 and MinAtar/Breakout-v1 are tensor worlds that agree with the originals step for step;
     "gymnasium:CartPole-v1", Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3"
-    gives EnvPool's. `options` go to the world; `device` among them is for tensor worlds only.
+    gives EnvPool's. `options` go to the world: `dtype` (of observations and rewards), `device` (tensor worlds only) and
+    what its class takes.
 
     Raises:
         ValueError: a name that nobody knows, with the nearest ones; spaces that are not supported; a `device` for a
@@ -69,3 +81,26 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
         near = difflib.get_close_matches(env, names(), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"{error} Our own are {', '.join(WORLDS)}."
         raise ValueError(f"unknown environment {env!r}; {hint}") from error
+
+
+def origin(world: Env) -> dict[str, Any]:
+    """Where the code comes from that decides what a world does.
+
+        {"kind": "package", "source": "gymnasium.envs.mujoco.reacher_v5:ReacherEnv",
+         "packages": {"gymnasium": "1.4.0", "mujoco": "3.17.0"}}
+
+    `source` is the class of the simulated environment, not of the adapter around it. It is of the kind "package" if it
+    is part of one of `packages`, and these say all; of the kind "module" if it is ours or one's own, and then its file
+    says what `packages`, on whose classes it builds, do not.
+    """
+    source = getattr(world, "source", type(world))
+    of_bases = [_packages(base.__module__) for base in source.__mro__]
+    return {
+        "kind": "package" if of_bases[0] else "module",
+        "source": f"{source.__module__}:{source.__qualname__}",
+        "packages": {name: metadata.version(name) for name in sorted({name for some in of_bases for name in some})},
+    }
+
+
+def _packages(module: str) -> tuple[str, ...]:
+    return next((names for start, names in PACKAGES.items() if f"{module}.".startswith(f"{start}.")), ())

@@ -60,9 +60,9 @@ def test_variants_of_the_architecture():
     ("options", "message"),
     [
         ({"hidden": (8, 0)}, r"hidden must list sizes of 1 or more, got \[8, 0\]"),
-        ({"activation": "gelu"}, "activation must be one of tanh, relu; got 'gelu'"),
-        ({"start": "zero"}, "start must be one of orthogonal, uniform; got 'zero'"),
-        ({"std": "none"}, "std must be one of global, state, squashed; got 'none'"),
+        ({"activation": "gelu"}, "activation must be one of tanh, relu, got 'gelu'"),
+        ({"start": "zero"}, "start must be one of orthogonal, uniform, got 'zero'"),
+        ({"std": "none"}, "std must be one of global, state, squashed, got 'none'"),
     ],
 )
 def test_unknown_architectures_are_named(options, message):
@@ -174,7 +174,7 @@ def test_every_kind_of_policy_learns(observation, action, policy, good):
     def make(envs):
         return Match(observation, action, envs)
 
-    algorithm = A2C(envs=32, rollout=4, lr=1e-2, critic_lr=1e-2)
+    algorithm = A2C(envs=32, horizon=4, lr=1e-2, critic_lr=1e-2)
     run = train(algorithm, make, seeds=3, steps=20_000, policy=policy)
     trained, test_world = run.policy, make(200)
     start = trained.policy.init(Streams(3).child("fresh"))

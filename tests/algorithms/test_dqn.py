@@ -20,12 +20,12 @@ SEEDS = 2
 
 def started(algorithm, states=3, actions=2):
     table = Table(states, actions)
-    return algorithm.start(SoftmaxPolicy(table), Critic(Table(states, 1)), Streams(SEEDS))
+    return algorithm.init(SoftmaxPolicy(table), Critic(Table(states, 1)), Streams(SEEDS))
 
 
 def rollout(algorithm, **columns):
     """A rollout [seed, time, env] of zeros, but for what is given."""
-    shape = (SEEDS, algorithm.rollout, algorithm.envs)
+    shape = (SEEDS, algorithm.horizon, algorithm.envs)
     types = {"obs": torch.int64, "action": torch.int64, "reward": torch.float32, "next_obs": torch.int64}
     frames = {field.name: torch.zeros(shape, dtype=types.get(field.name, torch.bool)) for field in fields(Trajectory)}
     return Trajectory(**frames | {"mask": torch.ones(shape, dtype=torch.bool)} | columns)
@@ -108,84 +108,86 @@ class TestEpsilonGreedy:
 class TestTarget:
     """q_φ(1, ·) = (3, 2) chooses action 0; q_φ'(1, ·) = (1, 5) values it at 1, and has its own maximum at 5."""
 
-    def learner(self, algorithm):
-        learner = started(algorithm)
-        with torch.no_grad():
-            learner.phi.copy_(torch.tensor([0.0, 0, 3, 2, 0, 0]))
-        learner.memory["target"] = torch.tensor([0.0, 0, 1, 5, 0, 0]).expand(SEEDS, -1).clone()
-        return learner
+    phi, frozen = (torch.tensor([0.0, 0, *q, 0, 0]).expand(SEEDS, -1) for q in ((3, 2), (1, 5)))
 
     @pytest.mark.parametrize(("double", "bootstrap"), [(True, 1.0), (False, 5.0)])
     def test_by_hand(self, double, bootstrap):
-        algorithm = DQN(gamma=0.5, double=double)
-        reward = torch.tensor([[0.25, 0.25]]).expand(SEEDS, -1)
-        next_obs, ended = torch.ones(SEEDS, 2, dtype=torch.int64), torch.tensor([[False, True]]).expand(SEEDS, -1)
-        target = algorithm.target(self.learner(algorithm), reward, next_obs, ended)
+        steps = {
+            "reward": torch.tensor([[0.25, 0.25]]).expand(SEEDS, -1),
+            "next_obs": torch.ones(SEEDS, 2, dtype=torch.int64),
+            "terminated": torch.tensor([[False, True]]).expand(SEEDS, -1),
+        }
+        target = DQN(gamma=0.5, double=double).target(Table(3, 2), self.phi, self.frozen, steps)
         assert target.tolist() == [[0.25 + 0.5 * bootstrap, 0.25]] * SEEDS
 
     def test_truncation_bootstraps(self):
         """What is remembered of a step does not depend on whether the time limit cut the episode there."""
-        algorithm = DQN(envs=1, rollout=1, capacity=4)
+        algorithm = DQN(envs=1, horizon=1, capacity=4)
         kept = []
         for truncated in (False, True):
-            learner = started(algorithm)
-            algorithm.remember(learner, rollout(algorithm, truncated=torch.full((SEEDS, 1, 1), truncated)))
-            kept.append(learner.memory)
+            batch = rollout(algorithm, truncated=torch.full((SEEDS, 1, 1), truncated))
+            kept.append(remembered(algorithm, started(algorithm), batch))
+        assert len(kept[0]) == 5
         assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
+
+
+def remembered(algorithm, state, *batches):
+    """What the memory holds after these rollouts."""
+    for number, batch in enumerate(batches):
+        state, _ = algorithm.update(state, batch, 0.0, Streams(SEEDS).child(number))
+    return state.replay.columns()
 
 
 class TestMemory:
     def test_the_oldest_steps_make_room(self):
-        algorithm = DQN(envs=2, rollout=2, capacity=6)
-        learner = started(algorithm)
-        for first in (0, 4, 8):
-            rewards = first + torch.arange(4.0).view(1, 2, 2).expand(SEEDS, -1, -1)
-            algorithm.remember(learner, rollout(algorithm, reward=rewards))
-        assert learner.memory["seen"] == 12
-        assert learner.memory["reward"].tolist() == [[6.0, 7, 8, 9, 10, 11]] * SEEDS
+        algorithm = DQN(envs=2, horizon=2, capacity=6)
+        rewards = [first + torch.arange(4.0).view(1, 2, 2).expand(SEEDS, -1, -1) for first in (0, 4, 8)]
+        batches = [rollout(algorithm, reward=reward) for reward in rewards]
+        assert (
+            remembered(algorithm, started(algorithm), *batches)["reward"].tolist() == [[6.0, 7, 8, 9, 10, 11]] * SEEDS
+        )
 
     def test_minibatches_come_from_what_was_seen(self):
         """Room not yet filled holds zeros; drawn by mistake, they would pull q towards 0."""
-        algorithm = DQN(envs=2, rollout=2, capacity=1000, updates=50, lr=0.1, gamma=0.0, max_grad_norm=1e9)
-        learner = started(algorithm)
-        metrics = algorithm.update(learner, rollout(algorithm, reward=torch.ones(SEEDS, 2, 2)), 0.0, Streams(SEEDS))
-        assert (learner.phi[:, 0] - 1).abs().max() < 0.05
-        assert metrics["q"].shape == (SEEDS,)
+        algorithm = DQN(envs=2, horizon=2, capacity=1000, updates=50, lr=0.1, gamma=0.0, max_grad_norm=1e9)
+        batch = rollout(algorithm, reward=torch.ones(SEEDS, 2, 2))
+        state, metrics = algorithm.update(started(algorithm), batch, 0.0, Streams(SEEDS))
+        assert (state.phi[:, 0] - 1).abs().max() < 0.05
+        assert metrics.q.shape == (SEEDS,)
 
     def test_actions_are_remembered_by_index(self):
-        algorithm = DQN(envs=1, rollout=2, capacity=2, bins=3)
+        algorithm = DQN(envs=1, horizon=2, capacity=2, bins=3)
         policy = GaussianPolicy(MLP((3, 4, 2)))
-        learner = algorithm.start(policy, Critic(MLP((3, 4, 1))), Streams(SEEDS))
+        state = algorithm.init(policy, Critic(MLP((3, 4, 1))), Streams(SEEDS))
         action = torch.tensor([[-1.0, 1.0], [0.0, 0.0]]).view(1, 2, 1, 2).expand(SEEDS, -1, -1, -1)
         obs = torch.zeros(SEEDS, 2, 1, 3)
-        algorithm.remember(learner, rollout(algorithm, action=action, obs=obs, next_obs=obs))
-        assert learner.memory["action"].tolist() == [[6, 4]] * SEEDS
+        batch = rollout(algorithm, action=action, obs=obs, next_obs=obs)
+        assert remembered(algorithm, state, batch)["action"].tolist() == [[6, 4]] * SEEDS
 
 
 def test_the_target_network_follows_every_so_many_minibatches():
-    algorithm = DQN(envs=1, rollout=1, capacity=10, updates=1, target_every=3, anneal=False)
-    learner = started(algorithm)
+    algorithm = DQN(envs=1, horizon=1, capacity=10, updates=1, target_every=3, anneal=False)
+    first = state = started(algorithm)
     batch = rollout(algorithm, reward=torch.ones(SEEDS, 1, 1))
-    before = learner.memory["target"].clone()
     equal = []
     for number in range(6):
-        algorithm.update(learner, batch, 0.0, Streams(SEEDS).child(number))
-        equal.append(torch.equal(learner.memory["target"], learner.phi.detach()))
+        state, _ = algorithm.update(state, batch, 0.0, Streams(SEEDS).child(number))
+        equal.append(torch.equal(state.target, state.phi))
         if number < 2:
-            assert torch.equal(learner.memory["target"], before)
+            assert torch.equal(state.target, first.target)
     assert equal == [False, False, True, False, False, True]
 
 
 def test_epsilon_falls_in_its_part_of_the_training_and_stays():
-    algorithm = DQN(envs=1, rollout=1, capacity=10, epsilon=0.1, exploration=0.5)
-    learner = started(algorithm)
-    assert (learner.theta[:, -1] == 1).all()
+    algorithm = DQN(envs=1, horizon=1, capacity=10, epsilon=0.1, exploration=0.5)
+    state = started(algorithm)
+    assert (state.theta[:, -1] == 1).all()
     for progress, epsilon in ((0.0, 1.0), (0.25, 0.55), (0.5, 0.1), (0.9, 0.1)):
-        metrics = algorithm.update(learner, rollout(algorithm), progress, Streams(SEEDS))
-        assert metrics["epsilon"].tolist() == pytest.approx([epsilon] * SEEDS)
-        assert torch.equal(learner.theta[:, -1], metrics["epsilon"])
-        assert metrics["epsilon"].untyped_storage().nbytes() == 4 * SEEDS  # curves keep it, and should not keep θ
-        assert torch.equal(learner.theta[:, :-1], learner.phi.detach())
+        state, metrics = algorithm.update(state, rollout(algorithm), progress, Streams(SEEDS))
+        assert metrics.epsilon.tolist() == pytest.approx([epsilon] * SEEDS)
+        assert torch.equal(state.theta[:, -1], metrics.epsilon)
+        assert metrics.epsilon.untyped_storage().nbytes() == 4 * SEEDS  # curves keep it, and should not keep θ
+        assert torch.equal(state.theta[:, :-1], state.phi)
 
 
 @pytest.mark.parametrize("double", [True, False])
@@ -218,14 +220,14 @@ def test_a_small_huber_makes_rare_ends_invisible():
 def test_resumed_training_gives_the_same_bits(world):
     algorithm, steps, every = DQN(envs=2, capacity=300, updates=2, batch=16, target_every=7), 1000, 240
     whole, checkpoints = Curves(steps), []
-    for last in pg.training(algorithm, world, [3, 5], steps, restart_every=every):
+    for last in pg.training(algorithm, world, [3, 5], steps, checkpoint_steps=every):
         whole.add(last)
         if last.checkpoint:
             checkpoints.append((last.checkpoint, whole.iterations()))
     assert len(checkpoints) >= 3
     for checkpoint, before in checkpoints:
         resumed = Curves(steps, before)
-        for again in pg.training(algorithm, world, [3, 5], steps, restart_every=every, resume=checkpoint):
+        for again in pg.training(algorithm, world, [3, 5], steps, checkpoint_steps=every, resume=checkpoint):
             resumed.add(again)
         assert torch.equal(again.policy.theta, last.policy.theta)
         pd.testing.assert_frame_equal(resumed.frame([3, 5]), whole.frame([3, 5]), check_exact=True)
@@ -256,7 +258,7 @@ def test_architectures_keep_their_kind():
         ({"epsilon": 1.5}, "epsilon must be at least 0 and at most 1, got 1.5"),
         ({"exploration": 0.0}, "exploration must be above 0 and at most 1, got 0.0"),
         ({"huber": 0.0}, "huber must be above 0, got 0.0"),
-        ({"capacity": 63}, "capacity must hold a rollout of envs · rollout = 64 steps, got 63"),
+        ({"capacity": 63}, "capacity must hold a rollout of envs · horizon = 64 steps, got 63"),
     ],
 )
 def test_options_out_of_range_are_named(bad, message):

@@ -7,6 +7,7 @@ import torch
 
 from pgcourse.algorithms import REINFORCE
 from pgcourse.core import Critic, Streams, Table
+from pgcourse.core.adam import Adam
 from pgcourse.exact.builders import random_mdp
 from pgcourse.stats import z_threshold
 
@@ -17,14 +18,13 @@ MDP = random_mdp(states=4, actions=3, seed=5)
 def gradients(algorithm):
     """ĝ of every seed, at a θ and φ that are the same for all."""
     streams = Streams(SEEDS)
-    learner = algorithm.start(MDP.policy, Critic(Table(MDP.states, 1)), streams)
-    with torch.no_grad():
-        learner.theta.copy_(Streams([7]).normal(MDP.policy.size).expand_as(learner.theta))
-        learner.phi.copy_(Streams([8]).normal(MDP.states).expand_as(learner.phi))
-    exact = MDP.gradient(learner.theta[:1].double())[0]
-    batch = MDP.rollouts(learner.theta.double(), streams.child("play"), algorithm.envs)
-    algorithm.update(learner, batch)
-    return -learner.policy_optimizer.parameters.grad.double(), exact
+    state = algorithm.init(MDP.policy, Critic(Table(MDP.states, 1)), streams)
+    theta = Streams([7]).normal(MDP.policy.size).expand_as(state.theta)
+    phi = Streams([8]).normal(MDP.states).expand_as(state.phi)
+    exact = MDP.gradient(theta[:1].double())[0]
+    batch = MDP.rollouts(theta.double(), streams.child("play"), algorithm.envs)
+    after, _ = algorithm.update(state._replace(theta=theta, phi=phi), batch)
+    return -after.theta_adam.mean.double() / (1 - Adam(1.0).beta1), exact  # Adam's first mean is a part of the gradient
 
 
 def max_z(sample, exact):
@@ -63,7 +63,7 @@ def test_a_baseline_lowers_the_variance():
 def test_padding_may_hold_anything():
     """Neither the loss nor its gradient sees it: masked before the product, for 0 · NaN would be NaN."""
     algorithm = REINFORCE(envs=8)
-    batch = MDP.rollouts(MDP.policy.init(Streams(2), torch.float64), Streams(2), 8)
+    batch = MDP.rollouts(MDP.policy.init(Streams(2, dtype=torch.float64)), Streams(2), 8)
     assert (~batch.mask).any()
     log_prob = torch.full(batch.mask.shape, -0.5)
     weight = torch.ones_like(log_prob)

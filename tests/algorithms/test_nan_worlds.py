@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pgcourse.algorithms import ALGORITHMS, training
+from pgcourse.algorithms import ALGORITHMS, find, training
 from pgcourse.envs import CartPole
 
 
@@ -31,5 +31,5 @@ class NaNObservation(CartPole):
 @pytest.mark.parametrize(("world", "what"), [(NaNReward, "reward"), (NaNObservation, "observation")])
 def test_nan_ends_training(algorithm, world, what):
     with pytest.raises(FloatingPointError, match=f"NaN.*{what}|{what}.*NaN"):
-        for _ in training(ALGORITHMS[algorithm](), lambda envs: world(envs), seeds=2, steps=20_000):
+        for _ in training(find(algorithm)(), lambda envs: world(envs), seeds=2, steps=20_000):
             pass

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.distributions import Categorical, Normal, kl_divergence
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from pgcourse.algorithms import PPO, rollout, training
+from pgcourse.algorithms import PPO, iterate, rollout, training
 from pgcourse.algorithms.architecture import default_critic, default_policy
-from pgcourse.algorithms.ppo import scaled_reward
 from pgcourse.core import Streams
+from pgcourse.core.adam import Adam, clipped, gradient
 from pgcourse.envs import make
 from pgcourse.rl.objectives import adapted_penalty, clipped_surrogate, clipped_value_loss
 
@@ -23,14 +24,13 @@ WORLDS = ["CartPole-v1", "Pendulum-v1"]
 
 
 def setting(algorithm, world, seeds=3, hidden=(16, 16)):
-    """A learner whose θ and φ are not where they began, and a rollout of it."""
+    """A state whose θ and φ are not where they began, and a rollout of it."""
     env, streams = make(world, algorithm.envs), Streams(seeds)
-    learner = algorithm.start(default_policy(env, hidden), default_critic(env, hidden), streams.child("init"))
-    with torch.no_grad():
-        learner.theta.add_(0.3 * streams.child("θ").normal(learner.policy.size))
-        learner.phi.add_(0.3 * streams.child("φ").normal(learner.critic.size))
-    batch, _ = rollout(learner.policy, learner.theta, env, env.reset(streams), algorithm.rollout, streams.child("play"))
-    return learner, batch, streams.child("update")
+    state = algorithm.init(default_policy(env, hidden), default_critic(env, hidden), streams.child("init"))
+    theta = state.theta + 0.3 * streams.child("θ").normal(state.policy.size)
+    phi = state.phi + 0.3 * streams.child("φ").normal(state.critic.size)
+    batch, _ = rollout(state.policy, theta, env, env.reset(streams), algorithm.horizon, streams.child("play"))
+    return state._replace(theta=theta, phi=phi), batch, streams.child("update")
 
 
 # The objective
@@ -68,13 +68,15 @@ def test_the_clipped_value_loss_is_the_larger_error(old, target, moved):
 def test_at_the_old_policy_the_gradient_is_the_policy_gradient(world):
     """r = 1, ∇r = ∇log π: the first step of PPO is that of the score function, whatever the clip."""
     for clip in (0.2, 1e-3):
-        algorithm = PPO(envs=4, rollout=16, clip=clip, normalize_advantage="never", max_grad_norm=math.inf)
-        learner, batch, _ = setting(algorithm, world)
-        samples = algorithm.samples(learner, batch)
-        log_prob = learner.policy(learner.theta, samples.obs).log_prob(samples.action)
-        (expected,) = torch.autograd.grad((samples.advantage * log_prob).mean(1).sum(), learner.theta)
-        algorithm.step(learner, samples, learner.theta.detach(), 0.0, torch.ones(3, dtype=torch.bool))
-        torch.testing.assert_close(-learner.theta.grad, expected, rtol=1e-5, atol=1e-6)
+        algorithm = PPO(envs=4, horizon=16, clip=clip, normalize_advantage="never", max_grad_norm=math.inf)
+        state, batch, _ = setting(algorithm, world)
+        samples, _ = algorithm.samples(state, batch)
+        theta = state.theta.requires_grad_()
+        log_prob = state.policy(theta, samples.obs).log_prob(samples.action)
+        (expected,) = torch.autograd.grad((samples.advantage * log_prob).mean(1).sum(), theta)
+        loss, _ = algorithm.loss(state.policy, theta, samples, theta.detach(), state.beta, clip)
+        (found,) = torch.autograd.grad(loss.sum(), theta)
+        torch.testing.assert_close(-found, expected, rtol=1e-5, atol=1e-6)
         assert expected.norm() > 0.1
 
 
@@ -101,53 +103,56 @@ def test_the_penalty_adapts_as_in_the_paper(beta, kl, target):
         {"normalize_advantage": "never", "bootstrap": False, "anneal_clip": True, "clip": 0.02},
         {"objective": "penalty", "kl_target": 0.01},
         {"objective": "surrogate"},
+        {"clip_jointly": True, "max_grad_norm": 0.1, "adam_eps": 1e-3},
     ],
-    ids=["defaults", "more", "less", "penalty", "surrogate"],
+    ids=["defaults", "more", "less", "penalty", "surrogate", "jointly"],
 )
 def test_update_for_update_the_numbers_of_another_implementation(world, options):
     """`torch.nn` modules, `torch.optim`, `torch.distributions`, loops over time and seeds; the same minibatches."""
-    algorithm = PPO(envs=4, rollout=16, epochs=3, **options)
-    learner, batch, streams = setting(algorithm, world)
-    others = [Other(algorithm, learner, row) for row in range(3)]
+    algorithm = PPO(envs=4, horizon=16, epochs=3, **options)
+    state, batch, streams = setting(algorithm, world)
+    others = [Other(algorithm, state, row) for row in range(3)]
     for number in range(2):  # twice: Adam's moments are carried on
         progress, noise = number / 4, streams.child(number)
         drawn = Streams(noise.seeds, noise.path)  # the same numbers, for the other implementation
         orders = [drawn.uniform(64).argsort(1) for _ in range(3)]
-        algorithm.update(learner, batch, progress, noise)
+        state, metrics = algorithm.update(state, batch, progress, noise)
         for row, other in enumerate(others):
             other.update(row, batch, progress, [order[row] for order in orders])
-            assert (learner.theta[row] - other.flat(other.actor)).abs().max() < 1e-5
-            assert (learner.phi[row] - other.flat(other.critic)).abs().max() < 1e-5
+            assert (state.theta[row] - other.flat(other.actor)).abs().max() < 1e-5
+            assert (state.phi[row] - other.flat(other.critic)).abs().max() < 1e-5
     if algorithm.objective == "penalty":
-        assert learner.memory["beta"].tolist() == [other.beta for other in others]
-        assert learner.memory["beta"].max() != 1
-    assert (learner.theta.grad.norm(dim=1) > 1e-4).all()
+        assert state.beta.tolist() == [other.beta for other in others]
+        assert state.beta.max() != 1
+    assert (metrics.grad_norm > 1e-4).all()
 
 
 class Other:
     """One seed of PPO, as people write it."""
 
-    def __init__(self, options, learner, row):
+    def __init__(self, options, state, row):
         self.options = options
-        inputs, *hidden, outputs = learner.policy.network.sizes
+        inputs, *hidden, outputs = state.policy.network.sizes
         self.actor, self.critic = net(inputs, *hidden, outputs), net(inputs, *hidden, 1)
         self.log_std = None
         self.beta = 1.0
-        theta, phi = learner.theta[row].detach(), learner.phi[row].detach()
+        theta, phi = state.theta[row], state.phi[row]
         if len(theta) > count(self.actor):
             self.log_std = nn.Parameter(theta[count(self.actor) :].clone())
-        load(self.actor, theta)
-        load(self.critic, phi)
+        vector_to_parameters(theta[: count(self.actor)].clone(), self.actor.parameters())
+        vector_to_parameters(phi.clone(), self.critic.parameters())
         parameters = [*self.actor.parameters(), *([] if self.log_std is None else [self.log_std])]
         self.parameters = parameters, list(self.critic.parameters())
         self.adams = [
-            torch.optim.Adam(each, lr=lr, eps=1e-5)
+            torch.optim.Adam(each, lr=lr, eps=options.adam_eps)
             for each, lr in zip(self.parameters, (options.lr, options.critic_lr), strict=True)
         ]
 
     def flat(self, module):
-        pieces = [piece for layer in linear(module) for piece in (layer.weight.T.flatten(), layer.bias)]
-        return torch.cat([*pieces, *([self.log_std] if module is self.actor and self.log_std is not None else [])])
+        return parameters_to_vector([*module.parameters(), *([self.log_std] if self._spread(module) else [])])
+
+    def _spread(self, module):
+        return module is self.actor and self.log_std is not None
 
     def distribution(self, obs):
         if self.log_std is None:
@@ -166,7 +171,7 @@ class Other:
             advantage = torch.zeros_like(value)
             for env in range(o.envs):
                 carried = 0.0
-                for t in reversed(range(o.rollout)):
+                for t in reversed(range(o.horizon)):
                     terminated = bool(batch.terminated[row, t, env])
                     ended = terminated or bool(batch.truncated[row, t, env])
                     worth = 0.0 if terminated or (ended and not o.bootstrap) else after[t, env]
@@ -200,16 +205,15 @@ class Other:
                 if o.value_clip < math.inf:
                     near = value[index] + torch.clamp(new - value[index], -o.value_clip, o.value_clip)
                     error = torch.max(error, (near - target[index]) ** 2)
-                for adam, loss, parameters, lr in zip(
-                    self.adams,
-                    (policy_loss - o.entropy * entropy.mean(), 0.5 * error.mean()),
-                    self.parameters,
-                    (o.lr, o.critic_lr),
-                    strict=True,
+                for adam, loss in zip(
+                    self.adams, (policy_loss - o.entropy * entropy.mean(), 0.5 * error.mean()), strict=True
                 ):
                     adam.zero_grad()
                     loss.backward()
+                both = [[*self.parameters[0], *self.parameters[1]]]
+                for parameters in both if o.clip_jointly else self.parameters:
                     nn.utils.clip_grad_norm_(parameters, o.max_grad_norm)
+                for adam, lr in zip(self.adams, (o.lr, o.critic_lr), strict=True):
                     adam.param_groups[0]["lr"] = rate * lr
                     adam.step()
         moved = self.divergence(obs).mean().item()
@@ -228,35 +232,22 @@ def net(*sizes):
     return nn.Sequential(*layers[:-1])
 
 
-def linear(module):
-    return [layer for layer in module if isinstance(layer, nn.Linear)]
-
-
 def count(module):
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def load(module, flat):
-    with torch.no_grad():
-        for layer in linear(module):
-            n, m = layer.in_features, layer.out_features
-            layer.weight.copy_(flat[: n * m].view(n, m).T)
-            layer.bias.copy_(flat[n * m : n * m + m])
-            flat = flat[n * m + m :]
 
 
 def test_every_sample_is_used_once_in_every_epoch_in_an_order_of_its_seed():
     seen = []
 
     class Watched(PPO):
-        def step(self, learner, samples, old, progress, going):
+        def loss(self, policy, theta, samples, old, beta, clip):
             seen.append(samples)
-            return super().step(learner, samples, old, progress, going)
+            return super().loss(policy, theta, samples, old, beta, clip)
 
-    algorithm = Watched(envs=4, rollout=16, epochs=2, minibatches=8)
-    learner, batch, streams = setting(algorithm, "CartPole-v1")
-    whole = algorithm.samples(learner, batch)
-    algorithm.update(learner, batch, 0.0, streams)
+    algorithm = Watched(envs=4, horizon=16, epochs=2, minibatches=8)
+    state, batch, streams = setting(algorithm, "CartPole-v1")
+    whole, _ = algorithm.samples(state, batch)
+    algorithm.update(state, batch, 0.0, streams)
     assert len(seen) == 16
     assert {samples.advantage.shape for samples in seen} == {(3, 8)}
     orders = []
@@ -265,130 +256,204 @@ def test_every_sample_is_used_once_in_every_epoch_in_an_order_of_its_seed():
         assert torch.equal(together.sort(1).values, whole.log_prob.sort(1).values)
         orders.append(torch.cat([samples.obs[..., 0] for samples in epoch], 1))
         for samples in epoch:  # the parts of a sample stay together
-            again = learner.policy(learner.theta, samples.obs)
-            assert again.logits.shape == (3, 8, 2)
+            again = state.policy(state.theta, samples.obs)
+            torch.testing.assert_close(again.log_prob(samples.action), samples.log_prob, rtol=1e-5, atol=1e-6)
             row = (whole.obs[1].unsqueeze(0) == samples.obs[1].unsqueeze(1)).all(-1).float().argmax(1)
-            assert torch.equal(whole.target[1][row], samples.target[1])
+            for name in ("target", "value", "advantage", "action"):
+                assert torch.equal(getattr(whole, name)[1][row], getattr(samples, name)[1])
     assert not torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0].argsort(1)[0], orders[0].argsort(1)[1])
 
 
 def test_a_seed_that_has_moved_too_far_stops_and_others_go_on():
     """Bit for bit where it was, Adam's moments too; its neighbours do not notice."""
-    algorithm = PPO(envs=4, rollout=16, max_kl=3e-3, lr=3e-3)
-    learner, batch, streams = setting(algorithm, "CartPole-v1")
-    before = learner.state()
-    metrics = algorithm.update(learner, batch, 0.0, streams)
-    assert ((metrics["stopped"] > 0) & (metrics["stopped"] < 1)).all()
-    assert len(metrics["stopped"].unique()) > 1  # not all at the same minibatch
+    algorithm = PPO(envs=4, horizon=16, max_kl=3e-3, lr=3e-3)
+    before, batch, streams = setting(algorithm, "CartPole-v1")
+    after, metrics = algorithm.update(before, batch, 0.0, streams)
+    assert ((metrics.stopped > 0) & (metrics.stopped < 1)).all()
+    assert len(metrics.stopped.unique()) > 1  # not all at the same minibatch
     for row in range(3):
-        steps = round(40 * (1 - metrics["stopped"][row].item()))
-        alone, _, noise = setting(algorithm, "CartPole-v1")
-        alone.load(before)
-        unlimited = dataclasses.replace(algorithm, max_kl=math.inf)
-        samples, going = unlimited.samples(alone, batch), torch.ones(3, dtype=torch.bool)
-        order = torch.cat([noise.uniform(64).argsort(1) for _ in range(algorithm.epochs)], 1)
-        for index in order.split(16, 1)[:steps]:
-            unlimited.step(alone, samples.take(index), before["policy.parameters"], 0.0, going)
-        assert torch.equal(alone.theta[row], learner.theta[row])
-        for name in ("policy.exp_avg", "policy.exp_avg_sq", "critic.exp_avg"):
-            assert torch.equal(alone.state()[name][row], learner.state()[name][row])
+        steps = round(40 * (1 - metrics.stopped[row].item()))
+        alone, drawn = before, Streams(streams.seeds, streams.path)
+        samples, _ = algorithm.samples(before, batch)
+        parts = [
+            part
+            for _ in range(algorithm.epochs)
+            for part in samples.shuffled(drawn.uniform(64).argsort(1), algorithm.minibatches)
+        ]
+        theta, phi, theta_adam, phi_adam = before.theta, before.phi, before.theta_adam, before.phi_adam
+        for part in parts[:steps]:
+            theta, phi = theta.detach().requires_grad_(), phi.detach().requires_grad_()
+            loss, _ = algorithm.loss(alone.policy, theta, part, before.theta, before.beta, algorithm.clip)
+            error = algorithm.critic_loss(alone.critic(phi, part.obs), part)
+            (g, h), _ = clipped(gradient(loss + error, theta, phi), algorithm.max_grad_norm)
+            theta, theta_adam = Adam(algorithm.lr).step(theta.detach(), g, theta_adam)
+            phi, phi_adam = Adam(algorithm.critic_lr).step(phi.detach(), h, phi_adam)
+        assert torch.equal(theta[row], after.theta[row])
+        assert torch.equal(phi[row], after.phi[row])
+        for one, other in zip((*theta_adam, *phi_adam), (*after.theta_adam, *after.phi_adam), strict=True):
+            assert torch.equal(one[row], other[row])
 
 
 def test_without_bootstrapping_the_time_limit_is_an_end():
-    algorithm = PPO(envs=2, rollout=210)
-    learner, batch, _ = setting(algorithm, "Pendulum-v1")  # cut after 200 steps, never terminated
+    algorithm = PPO(envs=2, horizon=210)
+    state, batch, _ = setting(algorithm, "Pendulum-v1")  # cut after 200 steps, never terminated
     with_, without = (
-        each.samples(learner, batch).target.view(3, 210, 2)
+        each.samples(state, batch)[0].target.view(3, 210, 2)
         for each in (algorithm, dataclasses.replace(algorithm, bootstrap=False))
     )
     assert batch.truncated[:, 199].all()
     assert torch.equal(with_[:, 200:], without[:, 200:])
     torch.testing.assert_close(without[:, 199], batch.reward[:, 199])
-    value = learner.critic(learner.phi, batch.next_obs)[:, 199].detach()
+    value = state.critic(state.phi, batch.next_obs)[:, 199]
     torch.testing.assert_close(with_[:, 199], batch.reward[:, 199] + 0.99 * value)
 
 
 def played(algorithm, world, number, seeds=3):
-    """A learner after `number` iterations of training, and what it had seen until then."""
-    env, streams, batches = make(world, algorithm.envs), Streams(seeds), []
-    learner = algorithm.start(default_policy(env), default_critic(env), streams.child("init"))
-    obs = env.reset(streams)
-    for iteration in range(number):
-        noise = streams.child(iteration)
-        batch, obs = rollout(learner.policy, learner.theta, env, obs, algorithm.rollout, noise)
-        batches.append(batch)
-        algorithm.update(learner, batch, 0.0, noise.child("update"))
-        learner.observe(batch)
-    return learner, batches
+    """The state after `number` iterations of training, and what it had seen until then."""
+    iterations = list(islice(iterate(algorithm, world, Streams(seeds)), number))
+    return iterations[-1].state, [it.batch for it in iterations]
+
+
+def followed(batches, row, gamma):
+    """The discounted sums of rewards in a seed's copies, through the ends of episodes, in numpy."""
+    carried, sums = np.zeros(2), []
+    for batch in batches:
+        for reward, done in zip(batch.reward[row].numpy(), batch.done[row].numpy(), strict=True):
+            carried = gamma * carried + reward
+            sums.append(carried)
+            carried = np.where(done, 0.0, carried)
+    return sums
 
 
 def test_rewards_are_divided_by_the_deviation_of_discounted_sums_so_far():
-    """Followed in numpy through the ends of episodes, with numbers that all rollouts together give."""
-    algorithm = PPO(envs=2, rollout=150, normalize_reward=True, gamma=0.9, bootstrap=False, lam=0.0)
-    learner, batches = played(algorithm, "Pendulum-v1", 3)
-    before = {name: tensor.clone() for name, tensor in learner.memory.items()}
-    scaled = scaled_reward(learner, batches[0], 0.9)
+    """With numbers that all rollouts together give."""
+    algorithm = PPO(envs=2, horizon=150, normalize_reward=True, gamma=0.9, bootstrap=False, lam=0.0)
+    state, batches = played(algorithm, "Pendulum-v1", 3)
+    scaled, after = state.rewards.scaled(batches[0], 0.9)
     for row in range(3):
-        carried, sums = np.zeros(2), []
-        for batch in [*batches, batches[0]]:
-            for reward, done in zip(batch.reward[row].numpy(), batch.done[row].numpy(), strict=True):
-                carried = 0.9 * carried + reward
-                sums.append(carried)
-                carried = np.where(done, 0.0, carried)
-        np.testing.assert_allclose(before["variance"][row], np.var(sums[:450]), rtol=1e-4)
+        np.testing.assert_allclose(state.rewards.moments.variance[row], np.var(followed(batches, row, 0.9)), rtol=1e-4)
+        sums = followed([*batches, batches[0]], row, 0.9)
+        np.testing.assert_allclose(after.moments.variance[row], np.var(sums), rtol=1e-4)
         np.testing.assert_allclose(scaled[row], batches[0].reward[row] / np.std(sums), rtol=1e-4)
 
 
+def test_rewards_are_clipped_after_they_were_divided():
+    """The moments are those of the rewards as they came; what an update learns from lies within the bounds."""
+    algorithm = PPO(envs=2, horizon=150, normalize_reward=True, gamma=0.9, clip_reward=0.2, lam=0.0)
+    unclipped = dataclasses.replace(algorithm, clip_reward=math.inf)
+    state, batches = played(unclipped, "Pendulum-v1", 2)
+    for row in range(3):
+        expected = (batches[0].reward[row] / np.std(followed([*batches, batches[0]], row, 0.9))).clamp(-0.2, 0.2)
+        samples, after = algorithm.samples(state, batches[0])
+        value, next_value = (state.critic(state.phi, x)[row] for x in (batches[0].obs, batches[0].next_obs))
+        target = expected + 0.9 * next_value.where(~batches[0].terminated[row], 0.0)  # λ = 0
+        torch.testing.assert_close(samples.target[row].view(150, 2), target.float(), rtol=1e-4, atol=1e-5)
+        assert 0.2 < (expected.abs() == 0.2).float().mean() < 1
+    _, other = unclipped.samples(state, batches[0])
+    assert torch.equal(after.rewards.moments.variance, other.rewards.moments.variance)
+
+
 def test_networks_see_observations_standardised_by_all_that_their_seed_has_seen():
-    algorithm = PPO(envs=2, rollout=64, normalize_observation=True)
-    learner, batches = played(algorithm, "Pendulum-v1", 3)
-    mlp = learner.policy.network.network
+    algorithm = PPO(envs=2, horizon=64, normalize_observation=True)
+    state, batches = played(algorithm, "Pendulum-v1", 3)
+    mlp = state.policy.network.network
     for row in range(3):
         seen = np.concatenate([batch.obs[row].flatten(0, 1) for batch in batches]).astype(np.float64)
         x = batches[0].obs[row].flatten(0, 1).numpy()
         standard = torch.tensor((x - seen.mean(0)) / seen.std(0), dtype=torch.float32).clamp(-10, 10)
-        theta, phi = learner.theta[row : row + 1], learner.phi[row : row + 1]
+        theta, phi = state.theta[row : row + 1], state.phi[row : row + 1]
         torch.testing.assert_close(
-            learner.policy(theta, batches[0].obs[row : row + 1]).mean.flatten(1, 2),
+            state.policy(theta, batches[0].obs[row : row + 1]).mean.flatten(1, 2),
             mlp(theta[:, : mlp.size], standard.unsqueeze(0)), rtol=1e-3, atol=1e-4,
         )  # fmt: skip
-        critic = learner.critic.network.network
+        critic = state.critic.network.network
         torch.testing.assert_close(
-            learner.critic(phi, batches[0].obs[row : row + 1]).flatten(1),
+            state.critic(phi, batches[0].obs[row : row + 1]).flatten(1),
             critic(phi[:, : critic.size], standard.unsqueeze(0)).squeeze(-1), rtol=1e-3, atol=1e-4,
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_when_observations_enter_the_moments(first):
+    """In an update that moves nothing: either way the moments afterwards are the same, of all that was seen; but the
+    target of the update, one reward and one value under λ = 0, was computed with those before or with those after."""
+    seen = []
+
+    class Watched(PPO):
+        def samples(self, state, batch):
+            samples, state = super().samples(state, batch)
+            seen.append((samples, state))
+            return samples, state
+
+    algorithm = Watched(envs=2, horizon=64, normalize_observation=True, lam=0.0, lr=1e-30, moments_first=first)
+    state, batches = played(algorithm, "Pendulum-v1", 3)
+    rows = np.concatenate([batch.obs[0].flatten(0, 1) for batch in batches]).astype(np.float64)
+    moments = state.theta[0, state.policy.network.network.size :][:3]
+    np.testing.assert_allclose(moments, rows.mean(0), rtol=1e-3, atol=1e-5)
+    samples, used = seen[-1]
+    known = rows[: 128 * 3 if first else 128 * 2]
+    x = batches[-1].next_obs[0].flatten(0, 1).numpy()
+    standard = torch.tensor((x - known.mean(0)) / known.std(0), dtype=torch.float32).clamp(-10, 10)
+    critic = used.critic.network.network
+    value = critic(used.phi[:1, : critic.size], standard.unsqueeze(0))[0, :, 0]
+    batch = batches[-1]
+    target = batch.reward[0].flatten() + 0.99 * value
+    torch.testing.assert_close(samples.target[0], target, rtol=1e-3, atol=1e-3)
+
+
 def test_the_policy_that_acted_is_the_one_that_the_update_begins_with():
     """Moments that changed in between would make ratios differ from 1 before anything was learnt."""
-    algorithm = PPO(envs=2, rollout=64, epochs=1, minibatches=1, lr=1e-12, normalize_observation=True)
+    algorithm = PPO(envs=2, horizon=64, epochs=1, minibatches=1, lr=1e-12, normalize_observation=True)
     *_, last = training(algorithm, "Pendulum-v1", 2, 512)
     assert last.metrics["kl"].abs().max() < 1e-6
 
 
 def test_metrics_say_what_they_mean():
-    algorithm = PPO(envs=4, rollout=32, epochs=1, minibatches=1, lr=1e-9)
-    learner, batch, streams = setting(algorithm, "CartPole-v1")
-    samples = algorithm.samples(learner, batch)
-    metrics = algorithm.update(learner, batch, 0.0, streams)
-    assert metrics["kl"].abs().max() < 1e-6
-    assert (metrics["clip_fraction"] == 0).all()
-    assert (metrics["stopped"] == 0).all()
-    probs = learner.policy(learner.theta, samples.obs).probs
-    np.testing.assert_allclose(metrics["entropy"], -(probs * probs.log()).sum(-1).mean(1).detach(), rtol=1e-5)
+    algorithm = PPO(envs=4, horizon=32, epochs=1, minibatches=1, lr=1e-9)
+    state, batch, streams = setting(algorithm, "CartPole-v1")
+    samples, _ = algorithm.samples(state, batch)
+    after, metrics = algorithm.update(state, batch, 0.0, streams)
+    assert metrics.kl.abs().max() < 1e-6
+    assert (metrics.clip_fraction == 0).all()
+    assert (metrics.stopped == 0).all()
+    assert metrics.beta is None
+    probs = after.policy(after.theta, samples.obs).probs
+    np.testing.assert_allclose(metrics.entropy, -(probs * probs.log()).sum(-1).mean(1), rtol=1e-5)
     error = samples.target - samples.value
-    np.testing.assert_allclose(metrics["explained_variance"], 1 - error.var(1) / samples.target.var(1), rtol=1e-4)
-    np.testing.assert_allclose(metrics["value_loss"], error.square().mean(1) / 2, rtol=1e-4)
+    np.testing.assert_allclose(metrics.explained_variance, 1 - error.var(1) / samples.target.var(1), rtol=1e-4)
+    np.testing.assert_allclose(metrics.value_loss, error.square().mean(1) / 2, rtol=1e-4)
+
+
+def test_metrics_are_means_over_all_minibatches():
+    """Of steps large enough to be clipped: watched one by one."""
+    seen = []
+
+    class Watched(PPO):
+        def loss(self, *arguments):
+            seen.append(super().loss(*arguments))
+            return seen[-1]
+
+    algorithm = Watched(envs=4, horizon=16, epochs=3, lr=1e-2)
+    state, batch, streams = setting(algorithm, "CartPole-v1")
+    _, metrics = algorithm.update(state, batch, 0.0, streams)
+    ratio = torch.stack([log_ratio for _, (log_ratio, _) in seen]).double().exp()
+    outside = (ratio < 0.8) | (ratio > 1.2)
+    np.testing.assert_allclose(metrics.clip_fraction, outside.double().mean((0, 2)), rtol=1e-6)
+    assert (metrics.clip_fraction > 0.01).all()
+    np.testing.assert_allclose(metrics.kl, (ratio - 1 - ratio.log()).mean((0, 2)), rtol=1e-3)
+    entropy = torch.stack([entropy for _, (_, entropy) in seen])
+    np.testing.assert_allclose(metrics.entropy, entropy.mean((0, 2)), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"minibatches": 3}, r"minibatches must divide envs · rollout = 256 into parts of 2 samples or more, got 3"),
+        ({"minibatches": 3}, r"minibatches must divide envs · horizon = 256 into parts of 2 samples or more, got 3"),
         ({"minibatches": 256}, r"into parts of 2 samples or more, got 256"),
         ({"clip": 0.0}, r"PPO: clip must be above 0, got 0.0"),
-        ({"normalize_advantage": "yes"}, r"normalize_advantage must be one of minibatch, batch, never; got 'yes'"),
-        ({"objective": "kl"}, r"objective must be one of clip, penalty, surrogate; got 'kl'"),
+        ({"normalize_advantage": "yes"}, r"normalize_advantage must be one of minibatch, batch, never, got 'yes'"),
+        ({"objective": "kl"}, r"objective must be one of clip, penalty, surrogate, got 'kl'"),
         ({"epochs": 0}, r"epochs must be at least 1, got 0"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pgcourse.algorithms import episodes, rollout
 from pgcourse.algorithms.architecture import default_policy
-from pgcourse.algorithms.train import Episodes
+from pgcourse.algorithms.curves import Episodes
 from pgcourse.core import Streams
 from pgcourse.envs import CartPole
 from pgcourse.rl import Trajectory
@@ -91,7 +91,7 @@ def test_episode_bookkeeping_is_what_a_loop_counts(seed, steps, cuts):
                 if terminated[s, t, e] or truncated[s, t, e]:
                     expected[:, t // steps, s] += 1, total, length
                     total = length = 0
-    tracker = Episodes.start(Streams(2), 3)
+    tracker = Episodes.start(reward[:, 0])
     for cut in range(cuts):
         part = slice(cut * steps, (cut + 1) * steps)
         batch = Trajectory(

@@ -11,8 +11,8 @@ from pgcourse.envs import CartPole
 ALGORITHMS = [
     REINFORCE(envs=4),
     REINFORCE(envs=4, baseline="value"),
-    A2C(envs=4, rollout=8),
-    PPO(envs=4, rollout=8, max_kl=0.01, lr=1e-2),
+    A2C(envs=4, horizon=8),
+    PPO(envs=4, horizon=8, max_kl=0.01, lr=1e-2),
 ]
 ids = ["reinforce", "reinforce-value", "a2c", "ppo"]
 
@@ -49,8 +49,8 @@ def test_seeds_differ(algorithm):
 
 
 def test_curves_add_up():
-    run = train(A2C(envs=4, rollout=8), "CartPole-v1", seeds=[2, 7], steps=5000)
-    iterations = list(training(A2C(envs=4, rollout=8), "CartPole-v1", seeds=[2, 7], steps=5000))
+    run = train(A2C(envs=4, horizon=8), "CartPole-v1", seeds=[2, 7], steps=5000)
+    iterations = list(training(A2C(envs=4, horizon=8), "CartPole-v1", seeds=[2, 7], steps=5000))
     curves = run.curves
     assert sorted(curves["seed"].unique()) == [2, 7]
     assert (curves.groupby("seed")["step"].max() >= 5000).all()
@@ -104,7 +104,7 @@ def test_a_reward_that_is_nan_stops_training():
     with pytest.raises(
         FloatingPointError, match=r"CartPole-v1 gave a reward that is NaN or infinite in iteration 0, to "
     ):
-        train(A2C(envs=2, rollout=4), Broken, seeds=2, steps=100)
+        train(A2C(envs=2, horizon=4), Broken, seeds=2, steps=100)
 
 
 def test_an_observation_that_is_nan_names_its_seed():
@@ -126,10 +126,10 @@ def test_an_observation_that_is_nan_names_its_seed():
         (REINFORCE, {"lr": 0.0}, r"lr must be above 0, got 0.0"),
         (REINFORCE, {"lr": float("nan")}, r"lr must be above 0, got nan"),
         (REINFORCE, {"lr": float("inf")}, r"lr must be above 0 and finite, got inf"),
-        (REINFORCE, {"baseline": "mean"}, r"baseline must be one of none, leave_one_out, value; got 'mean'"),
+        (REINFORCE, {"baseline": "mean"}, r"baseline must be one of none, leave_one_out, value, got 'mean'"),
         (REINFORCE, {"keep_discount": True, "weight": "return"}, r"keep_discount belongs to weight='reward_to_go'"),
         (A2C, {"lam": -0.1}, r"A2C: lam must be at least 0 and at most 1, got -0.1"),
-        (A2C, {"rollout": 0}, r"rollout must be at least 1, got 0"),
+        (A2C, {"horizon": 0}, r"horizon must be at least 1, got 0"),
         (A2C, {"entropy": -1.0}, r"entropy must be at least 0, got -1.0"),
     ],
 )

@@ -1,6 +1,8 @@
 """TRPO and the natural gradient: closed forms, the constraint in real training, checkpoints, learning."""
 
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from torch import nn
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 import pgcourse as pg
-from pgcourse.algorithms import Curves, default_critic, default_policy, evaluate, rollout, train, training
+from pgcourse.algorithms import Curves, default_critic, default_policy, evaluate, iterate, rollout, train, training
 from pgcourse.core import (
     MLP,
     Critic,
@@ -25,7 +27,7 @@ from pgcourse.envs import make
 from pgcourse.rl import Trajectory
 from pgcourse.rl.objectives import masked_mean, score_function, surrogate
 
-VARIANTS = {"trpo": pg.TRPO(envs=4, rollout=32), "natural": pg.NaturalGradient(envs=4, rollout=32)}
+VARIANTS = {"trpo": pg.TRPO(envs=4, horizon=32), "natural": pg.NaturalGradient(envs=4, horizon=32)}
 
 
 # A bandit, where everything is known
@@ -48,19 +50,19 @@ def test_the_first_step_in_a_bandit_is_the_advantage(algorithm):
     pulls, rewards = [5, 1, 3, 1], torch.tensor([11.0, 13.0, 8.0, 10.5])
     policy, critic = SoftmaxPolicy(Table(1, 4)), Critic(Table(1, 1))
     options = algorithm(damping=1e-7, cg_steps=20, max_kl=1e-4, normalize_advantage=False, fisher_every=1)
-    learner = options.start(policy, critic, Streams(3))
     pi = torch.tensor(pulls) / 10
-    learner.load(learner.state() | {"policy.parameters": pi.log().expand(3, 4)})
-    metrics = options.update(learner, bandit(learner.theta, rewards, pulls), 0.0)
+    theta = pi.log().expand(3, 4)
+    state = options.init(policy, critic, Streams(3))._replace(theta=theta)
+    state, metrics = options.update(state, bandit(theta, rewards, pulls), 0.0)
     mean = (pi * rewards).sum()
     variance = (pi * (rewards - mean).square()).sum()
     step = (2e-4 / variance).sqrt() * (rewards - rewards.mean())
-    torch.testing.assert_close(learner.theta.detach() - pi.log(), step.expand(3, 4), rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(metrics["kl"], torch.full((3,), 1e-4), rtol=0.02, atol=0)
-    torch.testing.assert_close(metrics["predicted_improvement"], (2e-4 * variance).sqrt().expand(3), rtol=1e-3, atol=0)
-    change = policy(learner.theta, torch.zeros(3, 1, dtype=torch.int64)).probs[:, 0].detach() - pi
-    torch.testing.assert_close(metrics["improvement"], change @ rewards, rtol=1e-3, atol=0)
-    assert metrics["accepted"].tolist() == [1, 1, 1]
+    torch.testing.assert_close(state.theta - pi.log(), step.expand(3, 4), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(metrics.kl, torch.full((3,), 1e-4), rtol=0.02, atol=0)
+    torch.testing.assert_close(metrics.predicted_improvement, (2e-4 * variance).sqrt().expand(3), rtol=1e-3, atol=0)
+    change = policy(state.theta, torch.zeros(3, 1, dtype=torch.int64)).probs[:, 0] - pi
+    torch.testing.assert_close(metrics.improvement, change @ rewards, rtol=1e-3, atol=0)
+    assert metrics.accepted.tolist() == [1, 1, 1]
 
 
 def test_at_the_old_policy_the_surrogate_has_the_policy_gradient():
@@ -81,14 +83,12 @@ def test_at_the_old_policy_the_surrogate_has_the_policy_gradient():
 
 def updates(algorithm, world, seeds, number, policy=None):
     """Rollouts and updates: θ before, the batch, θ after, metrics."""
-    env, streams = make(world, algorithm.envs), Streams(seeds)
-    learner = algorithm.start(policy or default_policy(env), default_critic(env), streams)
-    obs = env.reset(streams.child("reset"))
-    for i in range(number):
-        batch, obs = rollout(learner.policy, learner.theta, env, obs, algorithm.rollout, streams.child(i))
-        before = learner.theta.detach().clone()
-        metrics = algorithm.update(learner, batch, 0.0)
-        yield learner.policy, before, batch, learner.theta.detach().clone(), metrics
+    env = make(world, algorithm.envs)
+    policy = policy or default_policy(env)
+    before = policy.init(Streams(seeds).child("init").child("theta"))
+    for it in islice(iterate(algorithm, env, Streams(seeds), policy=policy), number):
+        yield policy, before, it.batch, it.state.theta, it.metrics
+        before = it.state.theta
 
 
 def reference(dist):
@@ -101,30 +101,30 @@ def reference(dist):
 @pytest.mark.parametrize("world", ["CartPole-v1", "Pendulum-v1"])
 def test_in_training_the_constraint_is_never_violated(world):
     """By torch.distributions, in double precision; with options that give the search work to do."""
-    algorithm = pg.TRPO(envs=4, rollout=32, max_kl=0.03, damping=1e-3, backtracks=4, fisher_every=8)
+    algorithm = pg.TRPO(envs=4, horizon=32, max_kl=0.03, damping=1e-3, backtracks=4, fisher_every=8)
     backtracks, refused = [], 0
     for policy, before, batch, after, metrics in updates(algorithm, world, 4, 40):
         old, new = (reference(policy(theta, batch.obs)) for theta in (before, after))
         kl = kl_divergence(old, new).mean((1, 2))
         assert (kl <= 0.03 * (1 + 1e-4)).all()
-        torch.testing.assert_close(metrics["kl"].double(), kl, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(metrics.kl.double(), kl, rtol=1e-3, atol=1e-6)
         same = (before == after).all(1)
-        assert torch.equal(metrics["accepted"] == 0, same)
-        assert (metrics["improvement"] > 0)[~same].all()
-        assert not metrics["improvement"][same].any()
-        torch.testing.assert_close(metrics["step_norm"], (after - before).norm(dim=1))
-        torch.testing.assert_close(metrics["entropy"], policy(before, batch.obs).entropy().mean((1, 2)))
-        backtracks.append(metrics["backtracks"])
+        assert torch.equal(metrics.accepted == 0, same)
+        assert (metrics.improvement > 0)[~same].all()
+        assert not metrics.improvement[same].any()
+        torch.testing.assert_close(metrics.step_norm, (after - before).norm(dim=1))
+        torch.testing.assert_close(metrics.entropy, policy(before, batch.obs).entropy().mean((1, 2)))
+        backtracks.append(metrics.backtracks)
         refused += int(same.sum())
     assert torch.stack(backtracks).mean() > 0.2, "the search had no work to do: the test tests little"
     assert refused > 0, "no search failed: the test tests little"
 
 
 def test_the_natural_gradient_has_no_such_constraint():
-    algorithm = pg.NaturalGradient(envs=4, rollout=32, max_kl=0.03, damping=1e-3, fisher_every=8)
+    algorithm = pg.NaturalGradient(envs=4, horizon=32, max_kl=0.03, damping=1e-3, fisher_every=8)
     metrics = [each[-1] for each in updates(algorithm, "CartPole-v1", 4, 40)]
-    assert torch.stack([each["kl"] for each in metrics]).max() > 0.03
-    assert all(each["accepted"].all() for each in metrics)
+    assert torch.stack([each.kl for each in metrics]).max() > 0.03
+    assert all(each.accepted.all() for each in metrics)
 
 
 def test_the_natural_gradient_is_trpo_without_the_search():
@@ -140,20 +140,25 @@ def test_the_natural_gradient_is_trpo_without_the_search():
 def test_the_critic_fits_what_it_is_given():
     """On one batch over and over: its loss falls to a fifth, and it explains what it did not."""
     env, streams = make("CartPole-v1", 4), Streams(3)
-    algorithm = pg.TRPO(envs=4, rollout=64, lam=1.0)
-    learner = algorithm.start(default_policy(env), default_critic(env), streams)
-    batch, _ = rollout(learner.policy, learner.theta, env, env.reset(streams), 64, streams.child("rollout"))
-    batch = replace(batch, terminated=batch.mask)  # so that the target is the reward, and does not move
-    first, *_, last = (algorithm.update(learner, replace(batch, reward=batch.obs[..., 2]), 0.0) for _ in range(20))
-    assert (last["value_loss"] < first["value_loss"] / 5).all()
-    assert (last["explained_variance"] > 0.9).all()
-    assert (first["explained_variance"] < 0.5).all()
+    algorithm = pg.TRPO(envs=4, horizon=64, lam=1.0)
+    state = algorithm.init(default_policy(env), default_critic(env), streams)
+    batch, _ = rollout(state.policy, state.theta, env, env.reset(streams), 64, streams.child("rollout"))
+    # So that the target is the reward, and does not move.
+    batch = replace(batch, terminated=batch.mask, reward=batch.obs[..., 2])
+    seen = []
+    for _ in range(20):
+        state, metrics = algorithm.update(state, batch, 0.0)
+        seen.append(metrics)
+    first, *_, last = seen
+    assert (last.value_loss < first.value_loss / 5).all()
+    assert (last.explained_variance > 0.9).all()
+    assert (first.explained_variance < 0.5).all()
 
 
 def test_a_time_limit_is_not_the_end_of_the_world():
     """Reward 1 forever, cut by a time limit: the critic comes to say 1/(1-γ) = 10 everywhere."""
     run = list(
-        training(pg.TRPO(envs=4, rollout=16, gamma=0.9), "CartPole-v1", [0], 64)
+        training(pg.TRPO(envs=4, horizon=16, gamma=0.9), "CartPole-v1", [0], 64)
     )  # what comes out is checked below
     assert run[-1].steps.item() == 64
     shape = (1, 16, 4)
@@ -163,10 +168,10 @@ def test_a_time_limit_is_not_the_end_of_the_world():
     )
     for batch, value in ((endless, 10.0), (replace(endless, terminated=on, truncated=off), 1.0)):
         algorithm = pg.TRPO(gamma=0.9, critic_lr=0.1)
-        learner = algorithm.start(SoftmaxPolicy(Table(1, 2)), Critic(Table(1, 1)), Streams(1))
+        state = algorithm.init(SoftmaxPolicy(Table(1, 2)), Critic(Table(1, 1)), Streams(1))
         for _ in range(100):
-            algorithm.update(learner, batch, 0.0)
-        assert learner.phi.item() == pytest.approx(value, abs=0.2)
+            state, _ = algorithm.update(state, batch, 0.0)
+        assert state.phi.item() == pytest.approx(value, abs=0.2)
 
 
 # As every algorithm
@@ -177,14 +182,14 @@ def test_a_time_limit_is_not_the_end_of_the_world():
 def test_resumed_from_any_checkpoint_training_gives_the_same_bits(name, world):
     arguments = (VARIANTS[name], world, [3, 5], 1500)
     whole, checkpoints = Curves(1500), []
-    for last in training(*arguments, restart_every=400):
+    for last in training(*arguments, checkpoint_steps=400):
         whole.add(last)
         if last.checkpoint:
             checkpoints.append((last.checkpoint, whole.iterations()))
     assert len(checkpoints) == 3
     for checkpoint, before in checkpoints:
         resumed = Curves(1500, before)
-        for again in training(*arguments, restart_every=400, resume=checkpoint):
+        for again in training(*arguments, checkpoint_steps=400, resume=checkpoint):
             resumed.add(again)
         assert torch.equal(again.policy.theta, last.policy.theta)
         pd.testing.assert_frame_equal(resumed.frame([3, 5]), whole.frame([3, 5]), check_exact=True)
@@ -222,12 +227,12 @@ POLICIES = {
 def test_every_kind_of_policy_steps_within_the_trust_region(name):
     """A small step, nearly undamped: a KL divergence near δ, and predicted and actual improvement agree."""
     world, policy = POLICIES[name]
-    algorithm = pg.NaturalGradient(envs=8, rollout=64, max_kl=1e-6, damping=1e-3, cg_steps=50, fisher_every=1)
+    algorithm = pg.NaturalGradient(envs=8, horizon=64, max_kl=1e-6, damping=1e-3, cg_steps=50, fisher_every=1)
     for _, before, batch, after, metrics in updates(algorithm, world, 3, 2, policy):
         kl = policy(before, batch.obs).kl(policy(after, batch.obs)).mean((1, 2))
-        torch.testing.assert_close(metrics["kl"], kl, rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(metrics.kl, kl, rtol=1e-4, atol=1e-9)
         assert ((kl > 0.3e-6) & (kl < 1.2e-6)).all(), kl
-        torch.testing.assert_close(metrics["improvement"], metrics["predicted_improvement"], rtol=0.2, atol=0)
+        torch.testing.assert_close(metrics.improvement, metrics.predicted_improvement, rtol=0.2, atol=0)
 
 
 @dataclass(frozen=True)
@@ -236,12 +241,18 @@ class Threshold:
 
     size: int = 1
 
-    def init(self, streams, dtype=torch.float32):
-        return torch.zeros(len(streams), 1, dtype=dtype)
+    def init(self, streams):
+        return torch.zeros(len(streams), 1)
 
     def __call__(self, theta, obs):
         lean = theta.view(-1, *(1,) * (obs.ndim - 2)) * (10 * obs[..., 2] + obs[..., 3])
         return pg.core.Categorical(torch.stack([-lean, lean], -1))
+
+    def at(self, theta):
+        return partial(self, theta)
+
+    def observe(self, theta, obs, mask):
+        return theta
 
     def noise(self, streams, *shape):
         return streams.uniform(*shape)

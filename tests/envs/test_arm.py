@@ -28,8 +28,8 @@ def arm(joints, gravity=0.0, world=Arm, envs=1):
 
 def random_motion(joints, seed=0, count=20):
     """Joint angles of a few turns, velocities and torques: three [count, n]."""
-    streams = Streams([seed])
-    q, speed, torque = streams.normal(3, count, joints, dtype=F64)[0]
+    streams = Streams([seed], dtype=F64)
+    q, speed, torque = streams.normal(3, count, joints)[0]
     return 3 * q, 4 * speed, torque
 
 
@@ -187,10 +187,10 @@ def test_fourth_order_in_motion_and_energy(joints, gravity):
 def test_one_joint_approaches_its_no_load_speed_exponentially():
     """q̇ = ω₀ u (1 - exp(-t/T)) with T = I/d: the exact solution in the horizontal plane."""
     world = arm(1)
-    world.reset(Streams(1))
+    world.reset(Streams(1, dtype=F64))
     action = torch.full((1, 1, 1), 0.5, dtype=F64)
     for step in range(1, 101):
-        seen = world.step(action, world.noise(Streams(1), 1)[:, 0])
+        seen = world.step(action, world.noise(Streams(1, dtype=F64), 1)[:, 0])
         expected = 8 * 0.5 * (1 - math.exp(-0.05 * step * 0.25 / (1 / 3 + 0.025)))
         assert seen.next_obs[0, 0, 2].item() == pytest.approx(expected, rel=1e-6)
 
@@ -234,12 +234,12 @@ def test_observation_and_start(joints):
 
 def test_velocities_seen_are_those_of_the_joints():
     world = arm(3)
-    world.reset(Streams(1))
-    action = Streams(1).normal(1, 3, dtype=F64)
-    noise = world.noise(Streams(1), 1)[:, 0]
+    world.reset(Streams(1, dtype=F64))
+    action = Streams(1, dtype=F64).normal(1, 3)
+    noise = world.noise(Streams(1, dtype=F64), 1)[:, 0]
     world.tau = 1e-4
     world.step(action, noise)
-    before = world.observe(world.state)
+    before = world.observe(world.current)
     after = world.step(action, noise).next_obs
     angles = [torch.atan2(obs[..., 3:6], obs[..., :3]) for obs in (before, after)]
     mean_speed = (before[..., 6:9] + after[..., 6:9]) / 2
@@ -248,9 +248,9 @@ def test_velocities_seen_are_those_of_the_joints():
 
 def test_reward_is_distance_and_effort_after_the_step():
     world = arm(2, envs=50)
-    world.reset(Streams(2))
-    action = 2 * Streams(2).normal(50, 2, dtype=F64)
-    step = world.step(action, world.noise(Streams(2), 1)[:, 0])
+    world.reset(Streams(2, dtype=F64))
+    action = 2 * Streams(2, dtype=F64).normal(50, 2)
+    step = world.step(action, world.noise(Streams(2, dtype=F64), 1)[:, 0])
     effort = action.clamp(-1, 1).square().sum(-1) / 2
     torch.testing.assert_close(step.reward, -step.next_obs[..., -2:].norm(dim=-1) - 0.01 * effort)
     assert not step.terminated.any()
@@ -258,10 +258,10 @@ def test_reward_is_distance_and_effort_after_the_step():
 
 def test_actions_beyond_the_bounds_are_those_at_the_bounds():
     wild, bounded = arm(2, envs=5), arm(2, envs=5)
-    wild.reset(Streams(2))
-    bounded.reset(Streams(2))
-    action = 3 * Streams(2).normal(5, 2, dtype=F64)
-    noise = wild.noise(Streams(2), 1)[:, 0]
+    wild.reset(Streams(2, dtype=F64))
+    bounded.reset(Streams(2, dtype=F64))
+    action = 3 * Streams(2, dtype=F64).normal(5, 2)
+    noise = wild.noise(Streams(2, dtype=F64), 1)[:, 0]
     ours, theirs = wild.step(action, noise), bounded.step(action.clamp(-1, 1), noise)
     assert (action.abs() > 1).any()
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
@@ -291,8 +291,8 @@ def test_a_hand_written_controller_reaches_the_target(joints):
 
     def play(stiffness):
         world = arm(joints, envs=200)
-        obs = world.reset(Streams(1))
-        noise, total = world.noise(Streams(1), 100), torch.zeros(1, 200, dtype=F64)
+        obs = world.reset(Streams(1, dtype=F64))
+        noise, total = world.noise(Streams(1, dtype=F64), 100), torch.zeros(1, 200, dtype=F64)
         for t in range(100):
             angle = obs[..., joints : 2 * joints].atan2(obs[..., :joints]).cumsum(-1)
             gap, speed = -obs[..., -2:], obs[..., 2 * joints : 3 * joints]

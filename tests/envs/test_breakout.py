@@ -19,7 +19,7 @@ def started(side, **options):
     """One copy whose ball begins at the left (0) or right (1)."""
     world = Breakout(**options)
     world.reset(Streams(1))
-    world.state = world.initial(torch.full((1, 1, 1), 0.25 + 0.5 * side))
+    world.current = world.initial(torch.full((1, 1, 1), 0.25 + 0.5 * side))
     return world
 
 
@@ -29,7 +29,7 @@ def move(world, action, sticky=0.99):
 
 def chase(world, steps):
     """Follow the ball; the steps' observations, rewards and ends."""
-    obs, played = world.observe(world.state), []
+    obs, played = world.observe(world.current), []
     for _ in range(steps):
         ball, paddle = where(obs[0, 0, BALL])[1], where(obs[0, 0, PADDLE])[1]
         step = move(world, 0 if ball == paddle else 1 if ball < paddle else 2)
@@ -41,7 +41,7 @@ def chase(world, steps):
 @pytest.mark.parametrize("side", [0, 1])
 def test_the_start(side):
     world = started(side)
-    image = world.observe(world.state)[0, 0]
+    image = world.observe(world.current)[0, 0]
     assert where(image[BALL]) == where(image[TRAIL]) == (3, 9 * side)
     assert where(image[PADDLE]) == (9, 4)
     assert image[BRICKS].sum(1).tolist() == [0, 10, 10, 10, 0, 0, 0, 0, 0, 0]

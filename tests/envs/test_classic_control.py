@@ -79,12 +79,12 @@ class Pair:
         self.reference.reset(seed=seed)
         self.bare = self.reference.unwrapped
         self.ours = world(dtype=torch.float64)
-        self.streams = Streams(1)
+        self.streams = Streams(1, dtype=torch.float64)
         self.ours.reset(self.streams)
         self.copy_state()
 
     def copy_state(self):
-        self.ours.state = torch.tensor(np.array(self.bare.state)).view(1, 1, -1)
+        self.ours.current = torch.tensor(np.array(self.bare.state)).view(1, 1, -1)
 
     def step(self, action):
         """One step of both; the two flags, after everything else was found equal."""
@@ -141,9 +141,9 @@ def test_pendulum_episodes(seed):
 @pytest.mark.parametrize(("world", "high"), [(CartPole, [0.05] * 4), (Pendulum, [np.pi, 1.0])])
 def test_initial_states_have_gymnasiums_distribution(world, high):
     ours = world(envs=3000, dtype=torch.float64)
-    ours.reset(Streams(1))
+    ours.reset(Streams(1, dtype=torch.float64))
     reference = gymnasium.make(world.name).unwrapped
     theirs = np.array([(reference.reset(seed=seed), reference.state)[1] for seed in range(3000)])
-    for ours_, theirs_, bound in zip(ours.state[0].T.numpy(), theirs.T, high, strict=True):
+    for ours_, theirs_, bound in zip(ours.current[0].T.numpy(), theirs.T, high, strict=True):
         assert stats.ks_2samp(ours_, theirs_).pvalue > 0.01
         assert stats.kstest(ours_, stats.uniform(-bound, 2 * bound).cdf).pvalue > 0.01

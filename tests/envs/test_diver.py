@@ -13,7 +13,7 @@ from scipy.optimize import fsolve
 from pgcourse.core import GaussianPolicy, Streams, Table
 from pgcourse.envs import Diver, make
 
-RANDOM = Streams(1).normal(40, 3, dtype=torch.float64)[0]
+RANDOM = Streams(1, dtype=torch.float64).normal(40, 3)[0]
 
 
 def best_action():
@@ -144,7 +144,7 @@ def test_unsafe_and_failed_dives():
 
 def test_the_score_has_no_gradient_and_its_mean_has():
     """Flat almost everywhere; but moving towards the best action raises the expected score."""
-    noise = Streams(1).normal(20_000, 7, dtype=torch.float64)[0]
+    noise = Streams(1, dtype=torch.float64).normal(20_000, 7)[0]
     action = RANDOM.clone().requires_grad_()
     Diver.score(Diver.marks(action, noise[:40])).sum().backward()
     assert not action.grad.any()

@@ -274,6 +274,29 @@ def test_spaces_that_a_policy_sees():
         assert env.observation_space == spaces.Box(0, 1, (4,))
 
 
+def test_mujoco_in_float64_is_not_rounded():
+    streams = Streams(1, dtype=torch.float64)
+    single = gymnasium.make("Reacher-v5")
+    with GymnasiumEnv("Reacher-v5", dtype=torch.float64) as env:
+        first = env.reset(streams)
+        step = env.step(torch.tensor([[[0.5, -0.25]]]), env.noise(streams, 1)[:, 0])
+    expected = single.reset(seed=int(Streams(1).integers(2**31, 1)))[0]
+    np.testing.assert_array_equal(first[0, 0].numpy(), expected)
+    obs, reward, *_ = single.step(np.array([0.5, -0.25], np.float32))
+    np.testing.assert_array_equal(step.obs[0, 0].numpy(), obs)
+    assert (step.reward.dtype, step.reward.item()) == (torch.float64, reward)
+
+
+@pytest.mark.parametrize("name", ["Camera", "Dials", "Lamps", "Switches"])
+def test_integers_in_float64_are_as_exact_as_in_float32(name):
+    single, double = (
+        GymnasiumEnv(f"pgcourse-test/{name}-v0", 2, dtype=dtype).reset(Streams(1))
+        for dtype in (torch.float32, torch.float64)
+    )
+    assert double.dtype == torch.float64
+    assert torch.equal(double.float(), single)
+
+
 def test_number_of_seeds_may_change_at_a_reset():
     with GymnasiumEnv("CartPole-v1", 2) as env:
         assert env.reset(Streams(3)).shape == (3, 2, 4)

@@ -41,9 +41,9 @@ def system(request):
 
 def near_the_optimum(system, batch=4, spread=0.05):
     """Gains around K* that differ from row to row, and log σ of all sizes."""
-    best, streams = system.optimal_gain(GAMMA), Streams(batch)
-    gain = best + spread * streams.normal(*best.shape, dtype=torch.float64)
-    return gain, 0.5 * streams.normal(best.shape[0], dtype=torch.float64)
+    best, streams = system.optimal_gain(GAMMA), Streams(batch, dtype=torch.float64)
+    gain = best + spread * streams.normal(*best.shape)
+    return gain, 0.5 * streams.normal(best.shape[0])
 
 
 @pytest.mark.parametrize("gamma", [0.1, 0.9, 0.99])
@@ -125,9 +125,9 @@ def play(build, gamma, envs, time_limit, seeds=3):
     """Whole episodes of linear Gaussian policies: (world, gains, log σ, policy, θ, trajectory)."""
     world = build(envs, time_limit=time_limit, dtype=torch.float64)
     states, actions = world.A.shape[0], world.R.shape[0]
-    streams = Streams(seeds)
-    gain = world.optimal_gain(gamma) * (1 + 0.3 * streams.uniform(1, 1, dtype=torch.float64))
-    log_std = -1 + streams.uniform(actions, dtype=torch.float64)
+    streams = Streams(seeds, dtype=torch.float64)
+    gain = world.optimal_gain(gamma) * (1 + 0.3 * streams.uniform(1, 1))
+    log_std = -1 + streams.uniform(actions)
     policy = GaussianPolicy(MLP((states, actions)))
     theta = torch.cat([-gain.mT.flatten(1), torch.zeros(seeds, actions), log_std], 1)
     return world, gain, log_std, policy, theta, episodes(policy, theta, world, streams.child("play"))
@@ -163,7 +163,7 @@ def test_gradient_is_the_mean_of_score_times_return(build):
 def test_starts_and_noise_have_their_covariances():
     """Correlated components: the whole matrix, each entry within four standard errors of a Gaussian's."""
     system = random_system(7, 3, 2)
-    noise = Streams(1).normal(100_000, 3, dtype=torch.float64)[0]
+    noise = Streams(1, dtype=torch.float64).normal(100_000, 3)[0]
     starts = system.initial(noise.float()).double()
     drift, _, _ = system.transition(torch.zeros(100_000, 3), torch.zeros(100_000, 2), noise.float())
     for sample, covariance in ((starts, system.S), (drift.double(), system.W)):

@@ -1,9 +1,11 @@
+from importlib import metadata, util
+
 import gymnasium
 import pytest
 import torch
 
 from pgcourse.core import Streams
-from pgcourse.envs import WORLDS, CartPole, GymnasiumEnv, Pendulum, make, names
+from pgcourse.envs import WORLDS, CartPole, GymnasiumEnv, Pendulum, make, names, origin
 
 
 @pytest.mark.parametrize("name", WORLDS)
@@ -26,7 +28,8 @@ def test_a_module_before_the_id_gives_gymnasiums_own():
 
 
 def test_options_reach_the_world():
-    assert make("CartPole-v1", dtype=torch.float64).reset(Streams(1)).dtype == torch.float64
+    streams = Streams(1, dtype=torch.float64)
+    assert make("CartPole-v1", dtype=torch.float64).reset(streams).dtype == torch.float64
     assert make("Acrobot-v1", max_episode_steps=7).time_limit == 7
 
 
@@ -56,3 +59,51 @@ def test_names_can_be_made():
 def test_unknown_names_get_an_answer(name, hint):
     with pytest.raises(ValueError, match=f"unknown environment '{name}'; .*{hint}"):
         make(name)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_tensor_worlds_come_from_their_modules(name):
+    found = origin(make(name))
+    module, _, kind = found["source"].partition(":")
+    assert (found["kind"], found["packages"]) == ("module", {})
+    assert module.startswith("pgcourse.envs.worlds.")
+    assert kind in {"Arm", type(make(name)).__name__}
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "packages"),
+    [
+        ("gymnasium:CartPole-v1", "gymnasium.envs.classic_control.cartpole:CartPoleEnv", ["gymnasium"]),
+        ("Reacher-v5", "gymnasium.envs.mujoco.reacher_v5:ReacherEnv", ["gymnasium", "mujoco"]),
+        ("LunarLander-v3", "gymnasium.envs.box2d.lunar_lander:LunarLander", ["Box2D", "gymnasium"]),
+        ("MinAtar/Seaquest-v1", "minatar.gym:BaseEnv", ["MinAtar", "gymnasium"]),
+        ("envpool:CartPole-v1", "envpool.classic_control.classic_control_envpool:_CartPoleEnvSpec", ["envpool"]),
+    ],
+)
+def test_others_come_from_packages(name, source, packages):
+    for library in ("minatar", "envpool"):
+        if name.lower().startswith(library) and util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
+    found = origin(make(name))
+    assert found["source"].startswith(source)
+    assert (found["kind"], found["packages"]) == (
+        "package",
+        {package: metadata.version(package) for package in packages},
+    )
+
+
+class Slow(CartPole):
+    tau = 0.01
+
+
+class Own(gymnasium.Env):
+    observation_space = action_space = gymnasium.spaces.Discrete(2)
+
+
+def test_ones_own_worlds_come_from_their_modules():
+    assert origin(make(Slow)) == {"kind": "module", "source": f"{__name__}:Slow", "packages": {}}
+    gymnasium.register("pgcourse-test/Own-v0", Own)
+    found = origin(make("pgcourse-test/Own-v0"))
+    del gymnasium.registry["pgcourse-test/Own-v0"]
+    packages = {"gymnasium": gymnasium.__version__}
+    assert found == {"kind": "module", "source": f"{__name__}:Own", "packages": packages}

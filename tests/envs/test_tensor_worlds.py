@@ -6,7 +6,10 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from pgcourse import envs
 from pgcourse.core import Streams
 from pgcourse.envs import (
     PROBES,
@@ -105,7 +108,7 @@ def test_a_new_episode_starts_as_a_reset_does(build):
     actions, noise = random_actions(world, streams, TIME), world.noise(streams, TIME)
     found = False
     for t in range(TIME):
-        before = world.state.clone()
+        before = world.current.clone()
         step = world.step(actions[:, t], noise[:, t])
         successor, reward, terminated = world.transition(
             before, actions[:, t], noise[:, t, :, : world.transition_noise]
@@ -116,7 +119,7 @@ def test_a_new_episode_starts_as_a_reset_does(build):
         assert torch.equal(step.reward, reward)
         assert torch.equal(step.terminated, terminated)
         assert torch.equal(step.obs[ends], start[ends])
-        assert torch.equal(world.observe(world.state), step.obs)
+        assert torch.equal(world.observe(world.current), step.obs)
         found |= bool(ends.any())
     assert found or world.time_limit is None or world.time_limit > TIME
 
@@ -143,7 +146,25 @@ def test_no_copies_is_refused(build):
         build(0)
 
 
-@pytest.mark.parametrize("world", [CartPole, Pendulum])
-def test_float64(world):
-    _, steps, _ = play(lambda envs: world(envs, dtype=torch.float64), 2, steps=20)
-    assert steps[-1].obs.dtype == steps[-1].reward.dtype == torch.float64
+class NoSingles(TorchDispatchMode):
+    """Refuses every float32 tensor that an operation makes."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        assert not any(x.dtype == torch.float32 for x in tree_leaves(made) if isinstance(x, Tensor)), func
+        return made
+
+
+@pytest.mark.parametrize("name", envs.WORLDS)
+def test_in_float64_nothing_is_float32(name):
+    with NoSingles():
+        world, streams = envs.make(name, 3, dtype=torch.float64), Streams(2, dtype=torch.float64)
+        world.reset(streams)
+        actions, noise = random_actions(world, streams.child("actions"), 120), world.noise(streams, 120)
+        ends = [world.step(actions[:, t], noise[:, t])[3:] for t in range(120)]
+    assert any(end.any() for pair in ends for end in pair) or world.time_limit > 120
+
+
+def test_streams_of_another_dtype_are_refused():
+    with pytest.raises(ValueError, match=r"CartPole-v1 computes in torch\.float64, its streams draw in torch\.float32"):
+        CartPole(dtype=torch.float64).reset(Streams(1))

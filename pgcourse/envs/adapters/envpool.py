@@ -9,6 +9,7 @@ from os import environ
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 
@@ -38,8 +39,16 @@ class EnvPoolEnv(GymnasiumEnv):
         ValueError: EnvPool does not have `id`; several players; unsupported spaces; `threads` or `envs` below 1.
     """
 
+    restorable = False
+
     def __init__(
-        self, id: str, envs: int = 1, threads: int = 1, max_episode_steps: int | None = None, **options: Any
+        self,
+        id: str,
+        envs: int = 1,
+        threads: int = 1,
+        max_episode_steps: int | None = None,
+        dtype: torch.dtype = torch.float32,
+        **options: Any,
     ) -> None:
         for option, value in (("envs", envs), ("threads", threads), ("max_episode_steps", max_episode_steps)):
             if value is not None and value < 1:
@@ -53,13 +62,15 @@ class EnvPoolEnv(GymnasiumEnv):
             )
         self.name = f"envpool:{id}"
         self.envs = envs
+        self.dtype = dtype
         self._copies = None
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of bounds cast to float32
             spec = envpool.make_spec(id, num_envs=1, **options)
             observation_space, action_space = spec.gymnasium_observation_space, spec.gymnasium_action_space
+        self.source = type(spec).__mro__[1]  # the one below is made when it is asked for
         if spec.config.max_num_players != 1:
             raise ValueError(f"{self.name} has {spec.config.max_num_players} players; only one is supported")
-        self.observation_space, self._to_obs = _observations(self.name, _unbounded(observation_space))
+        self.observation_space, self._to_obs = _observations(self.name, _unbounded(observation_space), dtype)
         self.action_space, self._to_action = _actions(self.name, _unbounded(action_space))
         self._action_shape = action_space.shape or ()
         limit = max_episode_steps or spec.config.max_episode_steps

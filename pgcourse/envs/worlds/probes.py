@@ -117,7 +117,7 @@ class ProbeDiscount(Probe):
     def transition(self, state: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         taken = (state == 0) & (action == 1)
         waited = state == self.wait
-        return state + 1, self.now * taken.to(self.dtype) + self.late * waited, taken | waited
+        return state + 1, self.now * taken.to(self.dtype) + self.late * waited.to(self.dtype), taken | waited
 
 
 class Forever(Probe):
