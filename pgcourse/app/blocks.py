@@ -19,8 +19,7 @@ from rich.progress import (
 
 from pgcourse.lab import runs
 from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
-from pgcourse.lab.engines import Done, Event, Failed, Report
-from pgcourse.lab.engines import Progress as Advanced
+from pgcourse.lab.engines import Advanced, Done, Event, Failed, Report
 from pgcourse.lab.records import MissingRecord, RecordError
 from pgcourse.lab.studies import Block, Study
 

@@ -18,8 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from pgcourse import film, plots
 from pgcourse.app.blocks import INTERRUPTED, begun, compute_block, span, state_of, store_block, tidy
 from pgcourse.lab import Results, personal
-from pgcourse.lab.engines import Done, Failed, local
-from pgcourse.lab.engines import Progress as Advanced
+from pgcourse.lab.engines import Advanced, Done, Failed, local
 from pgcourse.lab.records import RecordError
 from pgcourse.lab.results import late_returns
 from pgcourse.lab.studies import Block, Study, StudyError

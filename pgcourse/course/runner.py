@@ -38,7 +38,7 @@ TRACEBACK_LINES = 14
 PAPERMILL = "import sys; sys.modules['rfc3987_syntax'] = None; from papermill.cli import papermill; papermill()"
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
-Progress = Callable[[Path, int, int], None]
+CellsDone = Callable[[Path, int, int], None]
 """Told (chapter, cells done, cells in all) as a chapter proceeds; called from several threads."""
 
 
@@ -148,7 +148,7 @@ def run(
     timeout: float | None = None,
     accept: bool = False,
     results: Path | None = None,
-    progress: Progress = lambda notebook, done, cells: None,
+    progress: CellsDone = lambda notebook, done, cells: None,
 ) -> Iterator[Result]:
     """Run chapters side by side; yields each result as its chapter ends.
 
@@ -182,7 +182,7 @@ def _run(
     timeout: float,
     accept: bool,
     results: Path | None,
-    progress: Progress,
+    progress: CellsDone,
 ) -> Iterator[Result]:
     stopped = Event()
     with (
@@ -213,7 +213,7 @@ class _Job:
     profile: str
     timeout: float
     accept: bool
-    progress: Progress
+    progress: CellsDone
     stopped: Event
 
     @property

@@ -143,7 +143,9 @@ class TestMemory:
         algorithm = DQN(envs=2, horizon=2, capacity=6)
         rewards = [first + torch.arange(4.0).view(1, 2, 2).expand(SEEDS, -1, -1) for first in (0, 4, 8)]
         batches = [rollout(algorithm, reward=reward) for reward in rewards]
-        assert remembered(algorithm, started(algorithm), *batches)["reward"].tolist() == [[6.0, 7, 8, 9, 10, 11]] * SEEDS
+        assert (
+            remembered(algorithm, started(algorithm), *batches)["reward"].tolist() == [[6.0, 7, 8, 9, 10, 11]] * SEEDS
+        )
 
     def test_minibatches_come_from_what_was_seen(self):
         """Room not yet filled holds zeros; drawn by mistake, they would pull q towards 0."""

@@ -332,9 +332,7 @@ def test_rewards_are_divided_by_the_deviation_of_discounted_sums_so_far():
     state, batches = played(algorithm, "Pendulum-v1", 3)
     scaled, after = state.rewards.scaled(batches[0], 0.9)
     for row in range(3):
-        np.testing.assert_allclose(
-            state.rewards.moments.variance[row], np.var(followed(batches, row, 0.9)), rtol=1e-4
-        )
+        np.testing.assert_allclose(state.rewards.moments.variance[row], np.var(followed(batches, row, 0.9)), rtol=1e-4)
         sums = followed([*batches, batches[0]], row, 0.9)
         np.testing.assert_allclose(after.moments.variance[row], np.var(sums), rtol=1e-4)
         np.testing.assert_allclose(scaled[row], batches[0].reward[row] / np.std(sums), rtol=1e-4)

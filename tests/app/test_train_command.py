@@ -277,9 +277,9 @@ def test_a_run_may_not_be_called_like_a_study_or_leave_the_folder(declared, decl
 def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch):
     def local(function, tasks, workers):
         assert workers == len(tasks) == 2
-        yield engines.Progress(0, 0.25)
-        yield engines.Progress(0, 0.5, 12.0)
-        yield engines.Progress(1, 0.25, 15.0)
+        yield engines.Advanced(0, 0.25)
+        yield engines.Advanced(0, 0.5, 12.0)
+        yield engines.Advanced(1, 0.25, 15.0)
         raise KeyboardInterrupt
 
     algorithm = pg.A2C()

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from click import unstyle
 
-from pgcourse.lab.engines.events import Done, Event, Failed, Progress, Task
+from pgcourse.lab.engines.events import Advanced, Done, Event, Failed, Task
 from pgcourse.lab.provenance import source_digest
 
 ATTEMPTS = 4  # how often a task may begin, where the first processes that had it were lost
@@ -91,7 +91,7 @@ def ray(
                     reading, due = None, time.monotonic() + every
                     told = {} if future.exception() else future.result()
                     tasks = {task for task, _ in running.values()}
-                    yield from (Progress(task, *each) for task, each in told.items() if task in tasks)
+                    yield from (Advanced(task, *each) for task, each in told.items() if task in tasks)
                     continue
                 task, _ = running.pop(future)
                 error = future.exception()

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from pgcourse import plots
-from pgcourse.plots.curves import on_common_steps, t_interval
+from pgcourse.plots.learning import on_common_steps, t_interval
 
 
 @pytest.fixture(autouse=True)
