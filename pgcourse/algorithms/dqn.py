@@ -113,7 +113,7 @@ class EpsilonGreedyPolicy:
     def size(self) -> int:
         return self.network.size + 1
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         weights = self.network.init(streams, dtype)
         return torch.cat([weights, weights.new_ones(len(weights), 1)], 1)
 

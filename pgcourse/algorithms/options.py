@@ -1,9 +1,19 @@
-"""Checks of hyper-parameters: an error names the field, its value and what is allowed."""
+"""Options of algorithms: how they are declared and checked; an error names the field, its value and what is allowed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import MISSING, field
+from typing import Any
+
+
+def option(default: Any, help: str = "", *, neutral: Any = MISSING) -> Any:
+    """A field of a dataclass of options. `neutral` is the value under which things are as if it did not exist.
+
+    A record made before the option is found where the option has that value: every option that is added needs one.
+    """
+    return field(default=default, metadata={"help": help} | ({} if neutral is MISSING else {"neutral": neutral}))
 
 
 def in_range(

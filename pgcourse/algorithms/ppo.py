@@ -126,9 +126,9 @@ class PPO:
             policy, critic = normalized(policy), normalized(critic)
         learner = Learner.start(policy, critic, streams, self.lr, self.critic_lr, self.max_grad_norm)
         if self.objective == "penalty":
-            learner.memory["beta"] = torch.ones(len(streams), device=streams.device)
+            learner.memory["beta"] = torch.ones(len(streams), dtype=streams.dtype, device=streams.device)
         if self.normalize_reward:
-            zero = torch.zeros(len(streams), 1, device=streams.device)
+            zero = torch.zeros(len(streams), 1, dtype=streams.dtype, device=streams.device)
             learner.memory.update(Moments(zero, zero, zero)._asdict(), ret=zero.repeat(1, self.envs))
         return learner
 

@@ -96,6 +96,7 @@ def training(
     restart_every: int | None = None,
     resume: Checkpoint | None = None,
     device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> Iterator[Iteration]:
     """Train all seeds side by side, yielding after every update until each seed has seen `steps` environment steps.
 
@@ -119,8 +120,9 @@ def training(
         raise ValueError(f"steps must be 1 or more, got {steps}")
     if restart_every is not None and restart_every < 1:
         raise ValueError(f"restart_every must be 1 or more, got {restart_every}")
-    streams = Streams(seeds, device=device)
-    where = {} if streams.device.type == "cpu" else {"device": streams.device}
+    streams = Streams(seeds, device=device, dtype=dtype)
+    where: dict[str, object] = {} if streams.device.type == "cpu" else {"device": streams.device}
+    where |= {} if dtype == torch.float32 else {"dtype": dtype}
     world = make(env, algorithm.envs, **where)
     learner = algorithm.start(policy or default_policy(world), critic or default_critic(world), streams.child("init"))
     if resume is None:
@@ -202,7 +204,7 @@ class Episodes:
 
     @classmethod
     def start(cls, streams: Streams, envs: int) -> Episodes:
-        zero = torch.zeros(len(streams), envs, device=streams.device)
+        zero = torch.zeros(len(streams), envs, dtype=streams.dtype, device=streams.device)
         return cls(zero, zero.clone())
 
     def follow(self, batch: Trajectory) -> tuple[Episodes, tuple[Tensor, Tensor, Tensor]]:

@@ -63,7 +63,7 @@ class Module:
     def size(self) -> int:
         return sum(parameter.numel() for parameter in self._template.parameters())
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         """θ of shape [seed, size]."""
         made = [self._template]
         for generator in streams.generators():
@@ -73,7 +73,7 @@ class Module:
                 raise ValueError("make() returned the same module twice, so that seeds would share their parameters")
             made.append(module)
         rows = [torch.cat([piece.detach().flatten() for piece in module.parameters()]) for module in made[1:]]
-        return torch.stack(rows).to(streams.device, dtype)
+        return torch.stack(rows).to(streams.device, dtype or streams.dtype)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         batch = x.shape[1 : x.ndim - len(self.inputs)]

@@ -29,7 +29,7 @@ class Network(Protocol):
     @property
     def outputs(self) -> int: ...
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor: ...
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor: ...
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor: ...
 
@@ -114,13 +114,13 @@ class MLP:
     def size(self) -> int:
         return sum(math.prod(shape) for shape in self.layout)
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         """θ of shape [seed, size]."""
-        theta = torch.zeros(len(streams), self.size, dtype=dtype)
+        theta = torch.zeros(len(streams), self.size, dtype=dtype or streams.dtype)
         if self.start == "uniform":
             bound = [1 / math.sqrt(n_in) for n_in in self.sizes[:-1] for _ in ("W", "b")]
             for piece, each in zip(pieces(theta, self.layout), bound, strict=True):
-                piece.copy_((2 * streams.uniform(*piece.shape[1:], dtype=dtype) - 1) * each)
+                piece.copy_((2 * streams.uniform(*piece.shape[1:], dtype=dtype or streams.dtype) - 1) * each)
             return theta.to(streams.device)
         weights = pieces(theta, self.layout)[::2]
         for row, generator in enumerate(streams.generators()):
@@ -208,9 +208,9 @@ class Conv:
     def size(self) -> int:
         return sum(math.prod(shape) for shape in self.layout) + self.head.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         """θ of shape [seed, size]."""
-        theta = torch.zeros(len(streams), self.size - self.head.size, dtype=dtype)
+        theta = torch.zeros(len(streams), self.size - self.head.size, dtype=dtype or streams.dtype)
         for weight in pieces(theta, self.layout)[::2]:
             for row, generator in zip(weight, streams.generators(), strict=True):
                 torch.nn.init.orthogonal_(row, math.sqrt(2), generator=generator)
@@ -254,7 +254,7 @@ class Normalized:
     def size(self) -> int:
         return self.network.size + 2 * self.inputs + 1
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         theta = self.network.init(streams, dtype)
         mean, count = theta.new_zeros(len(theta), self.inputs), theta.new_zeros(len(theta), 1)
         return torch.cat([theta, mean, torch.ones_like(mean), count], 1)
@@ -287,8 +287,8 @@ class Table:
     def size(self) -> int:
         return self.rows * self.outputs
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.zeros(len(streams), self.size, dtype=dtype, device=streams.device)
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
+        return torch.zeros(len(streams), self.size, dtype=dtype or streams.dtype, device=streams.device)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         seeds, *batch = x.shape

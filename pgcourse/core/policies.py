@@ -30,7 +30,7 @@ class Policy(Protocol):
     @property
     def size(self) -> int: ...
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor: ...
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor: ...
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Distribution: ...
 
@@ -48,7 +48,7 @@ class SoftmaxPolicy:
     def size(self) -> int:
         return self.network.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         return self.network.init(streams, dtype)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Categorical:
@@ -80,7 +80,7 @@ class MultiDiscretePolicy:
     def size(self) -> int:
         return self.network.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         return self.network.init(streams, dtype)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> MultiDiscrete:
@@ -100,7 +100,7 @@ class BernoulliPolicy:
     def size(self) -> int:
         return self.network.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         return self.network.init(streams, dtype)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Bernoulli:
@@ -153,11 +153,13 @@ class GaussianPolicy:
     def size(self) -> int:
         return self.network.size + (0 if self.state_dependent_std else self.actions)
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         weights = self.network.init(streams, dtype)
         if self.state_dependent_std:
             return weights
-        log_std = torch.full((len(streams), self.actions), self.log_std, dtype=dtype, device=streams.device)
+        log_std = torch.full(
+            (len(streams), self.actions), self.log_std, dtype=dtype or streams.dtype, device=streams.device
+        )
         return torch.cat([weights, log_std], 1)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Gaussian:
@@ -203,7 +205,7 @@ class SquashedGaussianPolicy:
     def size(self) -> int:
         return self.gaussian.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         return self.gaussian.init(streams, dtype)
 
     def __call__(self, theta: Tensor, obs: Tensor) -> SquashedGaussian:
@@ -223,7 +225,7 @@ class Critic:
     def size(self) -> int:
         return self.network.size
 
-    def init(self, streams: Streams, dtype: torch.dtype = torch.float32) -> Tensor:
+    def init(self, streams: Streams, dtype: torch.dtype | None = None) -> Tensor:
         return self.network.init(streams, dtype)
 
     def __call__(self, phi: Tensor, obs: Tensor) -> Tensor:

@@ -29,11 +29,16 @@ class Streams:
     """
 
     def __init__(
-        self, seeds: int | Iterable[int], path: tuple[str, ...] = (), device: str | torch.device = "cpu"
+        self,
+        seeds: int | Iterable[int],
+        path: tuple[str, ...] = (),
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
         self.path = path
         self.device = torch.device(device)
+        self.dtype = dtype
         # The bounds keep seeds and names apart in the generator's entropy, of which trailing zeros do not count.
         if not self.seeds or min(self.seeds) < 0 or max(self.seeds) >= 2**32:
             raise ValueError(f"seeds must be one or more integers from 0 to 2**32 - 1, got {seeds!r}")
@@ -49,18 +54,18 @@ class Streams:
 
     def child(self, name: object) -> Streams:
         """Streams of the same seeds for one purpose: `streams.child("init")`, `streams.child(iteration)`."""
-        return Streams(self.seeds, (*self.path, str(name)), self.device)
+        return Streams(self.seeds, (*self.path, str(name)), self.device, self.dtype)
 
-    def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    def uniform(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """Uniform on [0, 1), `[seed, *shape]`."""
-        draws = torch.empty(len(self), *shape, dtype=dtype, device="cpu")
+        draws = torch.empty(len(self), *shape, dtype=dtype or self.dtype, device="cpu")
         for row, generator in zip(draws, self._generators, strict=True):
             row.uniform_(generator=generator)
         return draws.to(self.device)
 
-    def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    def normal(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """Standard normal, `[seed, *shape]`."""
-        draws = torch.empty(len(self), *shape, dtype=dtype, device="cpu")
+        draws = torch.empty(len(self), *shape, dtype=dtype or self.dtype, device="cpu")
         for row, generator in zip(draws, self._generators, strict=True):
             row.normal_(generator=generator)
         return draws.to(self.device)

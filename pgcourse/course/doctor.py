@@ -48,10 +48,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All checks of this machine, and its fingerprint (None where the packages do not import)."""
+    """All checks of this machine, and what it is (None where the packages do not import)."""
 
     checks: tuple[Check, ...]
-    fingerprint: dict[str, Any] | None
+    machine: dict[str, Any] | None
 
     @property
     def status(self) -> Status:
@@ -62,7 +62,7 @@ class Diagnosis:
         return {
             "status": self.status,
             "checks": [asdict(check) for check in self.checks],
-            "fingerprint": self.fingerprint,
+            "machine": self.machine,
         }
 
     def __rich__(self) -> Table:
@@ -108,9 +108,9 @@ def doctor(root: Path | None = None) -> Diagnosis:
     """
     root = root or _root()
     torch = check_torch()
-    fingerprint, machine = (None, None) if torch.status == "problem" else check_machine()
+    facts, machine = (None, None) if torch.status == "problem" else check_machine()
     checks = [check_python(), check_packages(root), torch, check_kernel(), check_disk(root), check_build(root), machine]
-    return Diagnosis(tuple(check for check in checks if check), fingerprint)
+    return Diagnosis(tuple(check for check in checks if check), facts)
 
 
 def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
@@ -283,11 +283,11 @@ def check_build(root: Path) -> Check:
 
 
 def check_machine() -> tuple[dict[str, Any] | None, Check]:
-    """(fingerprint, check): what floating-point results depend on; numbers agree to the last bit where it agrees."""
+    """(machine, check): what floating-point results depend on; numbers agree to the last bit where it agrees."""
     try:
-        from pgcourse.lab.provenance import ARITHMETIC, fingerprint
+        from pgcourse.lab.provenance import ARITHMETIC, machine
 
-        facts = fingerprint()
+        facts = machine()
     except Exception as error:
         return None, Check("machine", "problem", f"the course does not import: {type(error).__name__}: {error}", FRESH)
     return facts, Check("machine", "ok", ", ".join(f"{key} {facts[key]}" for key in ARITHMETIC if facts.get(key)))

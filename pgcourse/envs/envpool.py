@@ -9,6 +9,7 @@ from os import environ
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 
@@ -39,7 +40,13 @@ class EnvPoolEnv(GymnasiumEnv):
     """
 
     def __init__(
-        self, id: str, envs: int = 1, threads: int = 1, max_episode_steps: int | None = None, **options: Any
+        self,
+        id: str,
+        envs: int = 1,
+        threads: int = 1,
+        max_episode_steps: int | None = None,
+        dtype: torch.dtype = torch.float32,
+        **options: Any,
     ) -> None:
         for option, value in (("envs", envs), ("threads", threads), ("max_episode_steps", max_episode_steps)):
             if value is not None and value < 1:
@@ -53,6 +60,7 @@ class EnvPoolEnv(GymnasiumEnv):
             )
         self.name = f"envpool:{id}"
         self.envs = envs
+        self.dtype = dtype
         self._copies = None
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of bounds cast to float32
             spec = envpool.make_spec(id, num_envs=1, **options)

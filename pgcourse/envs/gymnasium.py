@@ -41,11 +41,12 @@ class GymnasiumEnv:
         ValueError: unsupported spaces; NaN or infinity in an observation, a reward or an action.
     """
 
-    def __init__(self, id: str, envs: int = 1, **kwargs: Any) -> None:
+    def __init__(self, id: str, envs: int = 1, dtype: torch.dtype = torch.float32, **kwargs: Any) -> None:
         if envs < 1:
             raise ValueError(f"envs must be 1 or more, got {envs}")
         self.name = id
         self.envs = envs
+        self.dtype = dtype
         self._make = partial(_make, id, kwargs)
         self._copies: Any = None  # a vector environment, as `_start` makes them
         with self._make() as sample:
@@ -79,7 +80,7 @@ class GymnasiumEnv:
             next_obs[done] = np.stack(info["final_obs"][done])
         return Step(
             self._tensor(self._to_obs(obs), "observation"),
-            self._tensor(reward.astype(np.float32), "reward"),
+            self._tensor(reward, "reward"),
             self._tensor(self._to_obs(next_obs), "observation"),
             self._tensor(terminated, "terminated"),
             self._tensor(truncated, "truncated"),
@@ -110,7 +111,8 @@ class GymnasiumEnv:
     def _tensor(self, array: np.ndarray, what: str) -> Tensor:
         if not np.isfinite(array).all():
             raise ValueError(f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}")
-        return torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
+        tensor = torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
 
 def _make(id: str, kwargs: dict[str, Any]) -> gymnasium.Env:

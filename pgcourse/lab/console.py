@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, TypeAlias
 
 from rich.console import Console
@@ -36,12 +36,12 @@ Engine: TypeAlias = Callable[[Task, Sequence[Any]], Generator[Event, None, None]
 def overview(console: Console) -> None:
     """All studies, three lines each."""
     for study in map(Study.read, study_names()):
-        states = [_state(block) for block in study.blocks()]
-        console.print(f"[bold]{study.name}[/bold]  {states.count('done')} of {len(states)} records", highlight=False)
+        there = [_is_there(block) for block in study.blocks()]
+        console.print(f"[bold]{study.name}[/bold]  {sum(there)} of {len(there)} records", highlight=False)
         console.print(f"  {study.title}", markup=False, highlight=False)
-        variants = f"{len(study.variants)} variant{'s' * (len(study.variants) > 1)}"
-        size = f"{variants} × {study.seeds} seeds × {study.steps:,} steps"
-        console.print(f"  {study.env}, {size}", markup=False, highlight=False)
+        variants = f"{len(study.variants)} variant{'s' * (len(study.variants) > 1)} × {study.seeds} seeds"
+        envs = ", ".join(f"{each.name} ({each.steps:,} steps)" for each in study.environments.values())
+        console.print(f"  {variants} in {envs}", markup=False, highlight=False)
 
 
 def compute(
@@ -66,8 +66,8 @@ def compute(
         if not refresh:
             _tidy(study, checkpoints(study))
         if prune:
-            for run_id in _undeclared(study):
-                study.store.remove(run_id)
+            for name in _undeclared(study):
+                study.store.remove(name)
     failed = 0
     try:
         if todo:
@@ -92,13 +92,11 @@ def train(console: Console, study: Study) -> int:
         if (state := _state(block)) == "missing":
             todo.append(block)
             if begun := _begun(block, study.checkpoints):
-                console.print(f"seeds {_span(block)}{begun}", markup=False, highlight=False)
+                console.print(f"{block.title}{begun}", markup=False, highlight=False)
         elif isinstance(state, RecordError):
             what = getattr(state, "what", str(state))
             remedy = f"delete that folder, then: pgcourse train --resume {study.name}"
-            console.print(
-                f"[red]{study.folder / block.run_id}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True
-            )
+            console.print(f"[red]{study.folder / block.name}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True)
             return 1
     failed = 0
     try:
@@ -109,7 +107,7 @@ def train(console: Console, study: Study) -> int:
             )
             if error is not None:
                 failed += 1
-                console.print(f"[red]failed[/red] seeds {_span(block)}", highlight=False)
+                console.print(f"[red]failed[/red] {block.title}", highlight=False)
                 console.print(error, markup=False, highlight=False, soft_wrap=True)
     except KeyboardInterrupt:
         console.print(
@@ -157,7 +155,7 @@ def _plan(
     console: Console, studies: Sequence[Study], checkpoints: Callable[[Study], Checkpoints | None], refresh: bool
 ) -> tuple[list[Block], int]:
     """The runs to compute, and how many records are there but cannot be used."""
-    table = Table("study", "variant", "seeds", "run", "state")
+    table = Table("study", "run", "record", "state")
     todo, unusable = [], []
     for study in studies:
         for block in study.blocks():
@@ -169,9 +167,9 @@ def _plan(
             elif state != "done":
                 unusable.append(state)
                 state = "[red]cannot be used[/red]"
-            table.add_row(study.name, block.variant, _span(block), block.run_id, state)
-        for run_id in _undeclared(study):
-            table.add_row(study.name, "", "", run_id, "of no variant; --prune deletes it")
+            table.add_row(study.name, block.title, block.name, state)
+        for name in _undeclared(study):
+            table.add_row(study.name, "", name, "of no variant; --prune deletes it")
     console.print(table)
     for error in unusable:
         console.print(f"[red]{type(error).__name__}[/red] {error}", highlight=False, soft_wrap=True)
@@ -188,8 +186,8 @@ def _run(
     """Compute with a progress display, storing every run as it ends; how many failed."""
     failed = 0
     tasks = [(block, checkpoints(block.study)) for block in blocks]
-    names = [f"{block.study.name}: {block.variant}, seeds {_span(block)}" for block in blocks]
-    sizes = [block.study.steps * len(block.seeds) for block in blocks]
+    names = [f"{block.study.name}: {block.title}" for block in blocks]
+    sizes = [block.environment.steps * len(block.seeds) for block in blocks]
     for event in follow(console, engine(_compute, tasks), names, sizes, f"all {len(blocks)} runs"):
         block, kept = tasks[event.task]
         error = event.error if isinstance(event, Failed) else _store(block, event, kept, refresh)
@@ -248,9 +246,9 @@ def _store(block: Block, done: Done, checkpoints: Checkpoints | None, replace: b
 
 
 def _state(block: Block) -> str | RecordError:
-    """`done` for a record that verifies, `missing`, or what is wrong with it."""
+    """`done` for a record that verifies and is of the world as it is now, `missing`, or what is wrong with it."""
     try:
-        block.study.store.read(block.run_id)
+        block.check_world(block.record())
     except MissingRecord:
         return "missing"
     except RecordError as error:
@@ -258,27 +256,36 @@ def _state(block: Block) -> str | RecordError:
     return "done"
 
 
+def _is_there(block: Block) -> bool:
+    try:
+        return bool(block.record())
+    except RecordError:
+        return False
+
+
 def _begun(block: Block, checkpoints: Checkpoints | None) -> str:
     """How far a run has come that was stopped, as an addition to its state."""
     try:
-        saved = checkpoints.load(block.run_id) if checkpoints else None
+        saved = checkpoints.load(block) if checkpoints else None
     except UnusableCheckpoint as error:
         return f"; {error}: it starts anew"
-    return f", {int(saved.checkpoint.steps.min()) / block.study.steps:.0%} done" if saved else ""
+    return f", {int(saved.checkpoint.steps.min()) / block.environment.steps:.0%} done" if saved else ""
 
 
 def _tidy(study: Study, checkpoints: Checkpoints | None) -> None:
     """Let go of checkpoints whose runs are done: a worker may outlive a killed command by a moment, and write one."""
     for block in study.blocks():
-        if checkpoints and block.run_id in study.store:
-            checkpoints.discard(block.run_id)
+        with suppress(RecordError):
+            if checkpoints and block.find():
+                checkpoints.discard(block.name)
 
 
 def _undeclared(study: Study) -> list[str]:
     """Records that no variant leads to any more: left from other hyper-parameters."""
-    declared = {block.run_id for block in study.blocks()}
-    return [run_id for run_id in study.store.run_ids() if run_id not in declared]
-
-
-def _span(block: Block) -> str:
-    return f"{block.seeds[0]} to {block.seeds[-1]}"
+    declared = set()
+    for block in study.blocks():
+        try:
+            declared.add(block.find())
+        except RecordError:  # what is there may be this run's
+            declared.add(block.name)
+    return [name for name in study.store.names() if name not in declared]
