@@ -45,10 +45,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All checks of this machine, and its fingerprint (None where the packages do not import)."""
+    """All checks of this machine, and what it is (None where the packages do not import)."""
 
     checks: tuple[Finding, ...]
-    fingerprint: dict[str, Any] | None
+    machine: dict[str, Any] | None
 
     @property
     def status(self) -> Status:
@@ -59,7 +59,7 @@ class Diagnosis:
         return {
             "status": self.status,
             "checks": [asdict(check) for check in self.checks],
-            "fingerprint": self.fingerprint,
+            "machine": self.machine,
         }
 
     def __repr__(self) -> str:
@@ -93,9 +93,9 @@ def doctor(root: Path | None = None) -> Diagnosis:
     """
     root = root or _root()
     torch = check_torch()
-    fingerprint, machine = (None, None) if torch.status == "problem" else check_machine()
+    facts, machine = (None, None) if torch.status == "problem" else check_machine()
     checks = [check_python(), check_packages(root), torch, check_kernel(), check_disk(root), check_build(root), machine]
-    return Diagnosis(tuple(check for check in checks if check), fingerprint)
+    return Diagnosis(tuple(check for check in checks if check), facts)
 
 
 def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Finding:
@@ -274,11 +274,11 @@ def check_build(root: Path) -> Finding:
 
 
 def check_machine() -> tuple[dict[str, Any] | None, Finding]:
-    """(fingerprint, check): what floating-point results depend on; numbers agree to the last bit where it agrees."""
+    """(machine, check): what floating-point results depend on; numbers agree to the last bit where it agrees."""
     try:
-        from pgcourse.lab.provenance import ARITHMETIC, fingerprint
+        from pgcourse.lab.provenance import ARITHMETIC, machine
 
-        facts = fingerprint()
+        facts = machine()
     except Exception as error:
         return None, Finding(
             "machine", "problem", f"the course does not import: {type(error).__name__}: {error}", FRESH

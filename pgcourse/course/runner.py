@@ -27,6 +27,7 @@ import psutil
 
 from pgcourse.course import expected
 from pgcourse.course.claims import METADATA_KEY, Claim
+from pgcourse.lab.repository import OtherClone, repository
 
 TIMEOUT = {"quick": 600.0, "full": 7200.0}  # seconds a chapter may take
 MARK = "PGCOURSE_RUN"  # names the run in the environment of every process that belongs to it
@@ -92,20 +93,21 @@ class Result:
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The repository: the nearest folder around `start` (the working directory) or around the package with chapters.
+    """The repository with the chapters: see `pgcourse.lab.provenance.repository`, where results and runs are, too.
 
     Raises:
-        FileNotFoundError: there is none; an installed package comes without chapters.
+        FileNotFoundError: there is none, as an installed package comes without chapters; or it is not this package's.
     """
-    start = (start or Path.cwd()).resolve()
-    package = Path(__file__).resolve().parents[2]
-    for folder in (start, *start.parents, package):
-        if any((folder / "chapters").glob("[0-9][0-9]_*.ipynb")):
-            return folder
-    raise FileNotFoundError(
-        f"no chapters/NN_name.ipynb in or above {start}: an installed pgcourse comes without chapters; "
-        "run this inside a clone of the course's repository"
-    )
+    try:
+        root = repository(start)
+    except OtherClone as error:
+        raise FileNotFoundError(str(error)) from None
+    if root is None:
+        raise FileNotFoundError(
+            f"no chapters/NN_name.ipynb in or above {start or Path.cwd()}: an installed pgcourse comes without "
+            "chapters; run this inside a clone of the course's repository"
+        )
+    return root
 
 
 def find_chapters(root: Path, names: Sequence[str] = ()) -> list[Path]:

@@ -29,14 +29,14 @@ def test_this_machine_can_run_the_course(here):
         "_build",
         "machine",
     ]
-    assert here.fingerprint["python"] == platform.python_version()
+    assert here.machine["python"] == platform.python_version()
 
 
 def test_a_diagnosis_shows_itself(here):
     shown = here._repr_html_()
     assert shown.count("<tr>") == len(here.checks)
     assert sys.prefix in repr(here)
-    assert json.loads(json.dumps(here.to_json()))["fingerprint"] == here.fingerprint
+    assert json.loads(json.dumps(here.to_json()))["machine"] == here.machine
 
 
 def test_what_is_found_is_escaped():

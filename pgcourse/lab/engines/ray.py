@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from click import unstyle
 
+from pgcourse.lab.code import package_digest
 from pgcourse.lab.engines.events import Advanced, Done, Event, Failed, Task
-from pgcourse.lab.provenance import source_digest
 
 ATTEMPTS = 4  # how often a task may begin, where the first processes that had it were lost
 IN_FLIGHT = 10_000  # tasks that Ray is given at a time, by default
@@ -134,7 +134,7 @@ def _work(function: Task, task: int, argument: Any, versions: dict[str, str], bo
 
 
 def _versions() -> dict[str, str]:
-    return {"pgcourse source": source_digest()[:12], "torch": torch.__version__}
+    return {"pgcourse source": package_digest()[:12], "torch": torch.__version__}
 
 
 @contextmanager
