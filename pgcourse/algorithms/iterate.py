@@ -70,15 +70,19 @@ def iterate(
     What a seed does depends on no other seed. Where whole episodes use up one seed's steps earlier than another's, that
     seed goes on beside the others in episodes that are cut after one step.
 
-    `after` goes on from an iteration of the same arguments, in the world as it is given.
+    `after` goes on from an iteration of the same arguments, in the world as it is given: the one it was played in.
 
     Raises:
-        ValueError: unknown environment, unsupported space, steps below 1.
+        ValueError: unknown environment, unsupported space, steps below 1; `after` with a world that is yet to be made.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, got {steps}")
-    world: Any = env if hasattr(env, "step") else make(env, algorithm.envs, **placed(streams))  # type: ignore[arg-type]
+    world: Any = env
+    if isinstance(env, str) or callable(env):
+        if after is not None:
+            raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
+        world = make(env, algorithm.envs, **placed(streams))
     if after is None:
         architecture = Architecture()
         policy, critic = policy or architecture.policy(world), critic or architecture.critic(world)
@@ -94,13 +98,14 @@ def iterate(
         noise = streams.child(number)
         if algorithm.horizon is None:
             batch = episodes(state.policy, state.theta, world, noise, active=active)
+            obs = batch.next_obs[:, -1]
         else:
             batch, obs = rollout(state.policy, state.theta, world, obs, algorithm.horizon, noise)
         _require_finite(batch, world.name, number, streams)
         progress = min(1.0, done.min().item() / steps)
         state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
         done = done + batch.mask.sum((1, 2))
-        yield Iteration(number, batch, state, metrics, done, batch.next_obs[:, -1] if obs is None else obs)
+        yield Iteration(number, batch, state, metrics, done, obs)
 
 
 def placed(streams: Streams) -> dict[str, Any]:
