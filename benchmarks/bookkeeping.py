@@ -38,7 +38,7 @@ from rich.table import Table
 
 from pgcourse.algorithms import Curves
 from pgcourse.app.study import compute
-from pgcourse.lab import Checkpoints, Store, Study, engines, fingerprint, load, runs
+from pgcourse.lab import Checkpoints, Store, Study, engines, load, machine, runs
 from pgcourse.lab.engines import Done, Event, Task
 
 STUDIES = "a2c-cartpole", "reinforce-grid"  # that with the least training of all, and that with the shortest runs
@@ -49,7 +49,7 @@ IN_WORKER: dict[str, list[tuple[Any, str]]] = {  # what a run calls beside train
     "gather the curves": [(Curves, "add")],
     "checkpoint": [(Curves, "iterations"), (Checkpoints, "save"), (Checkpoints, "load")],
     "tables": [(Curves, "frame"), (runs, "prefix")],
-    "provenance": [(runs, name) for name in ("commit", "source_digest", "constraints_hash", "fingerprint")],
+    "provenance": [(runs, name) for name in ("commit", "constraints_hash", "machine")],
 }
 IN_PARENT: dict[str, list[tuple[Any, str]]] = {"store": [(runs, "store")]}
 
@@ -158,7 +158,8 @@ def throughput(name: str) -> dict[str, float]:
             store = Store(Path(folder))
             begun = time.perf_counter()
             written = [
-                store.write({"number": number}, record.tables, {}, record.tensors).run_id for number in range(RECORDS)
+                store.write({"number": number}, str(number), record.tables, {}, record.tensors).name
+                for number in range(RECORDS)
             ]
             best["written"] = max(best["written"], RECORDS / (time.perf_counter() - begun))
             begun = time.perf_counter()
@@ -223,7 +224,7 @@ def main() -> None:
     report(shares, rates, times, screen)
     if options.json:
         document = {
-            "machine": fingerprint() | {"processors": psutil.cpu_count()},
+            "machine": machine() | {"processors": psutil.cpu_count()},
             "studies": [dataclasses.asdict(each) | {"share": each.share} for each in shares],
             "records_per_second": rates,
             "loading": times,

@@ -494,11 +494,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.one:
         print(json.dumps(dataclasses.asdict(measure_here(names[0], given.one, given.share))))
         return 0
-    from pgcourse.lab import fingerprint
+    from pgcourse.lab import machine
 
     screen = Console()
     share = given.share * (QUICK if given.quick else 1)
-    document: dict[str, Any] = {"machine": fingerprint(), "share": share, "not_measured": not_measured(), "results": {}}
+    document: dict[str, Any] = {"machine": machine(), "share": share, "not_measured": not_measured(), "results": {}}
     interrupted = False
     for name in names:
         work = WORK[name]

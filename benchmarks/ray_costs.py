@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 import torch
 
-from pgcourse.lab import Study, fingerprint, runs
+from pgcourse.lab import Study, machine, runs
 from pgcourse.lab.engines import Done, Event, Failed, local
 from pgcourse.lab.engines.ray import QUIET, REPORTS, ray
 
@@ -132,7 +132,7 @@ def one_run(folder: Path) -> tuple[dict[str, float], float, Path]:
     (block,) = Study.read("one").blocks()
     computed = runs.compute(block)
     store = statistics.median(seconds(lambda: runs.store(block, computed, replace=True)) for _ in range(20))
-    record = sum(file.stat().st_size for file in (folder / "one" / block.run_id).iterdir())
+    record = sum(file.stat().st_size for file in (folder / "one" / block.name).iterdir())
     file = folder / "result"
     file.write_bytes(pickle.dumps(computed))
     return {"result_bytes": file.stat().st_size, "record_bytes": record}, store, file
@@ -268,7 +268,7 @@ def main() -> None:
         document = json.loads(arguments.file.read_text("utf-8"))
     else:
         load = psutil.getloadavg()[0]
-        document = {"machine": fingerprint(), "load_before": load, "costs": dataclasses.asdict(measure())}
+        document = {"machine": machine(), "load_before": load, "costs": dataclasses.asdict(measure())}
     if arguments.json:
         print(json.dumps(document, indent=2))
     else:

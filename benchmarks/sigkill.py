@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
-from pgcourse.lab import Checkpoints, Computed, MissingRecord, Record, RecordError, Store, Study, compute, fingerprint
+from pgcourse.lab import Computed, MissingRecord, Record, RecordError, Store, Study, compute, machine
 from pgcourse.lab.checkpoints import UnusableCheckpoint
 from pgcourse.lab.files import STAGING
 from pgcourse.lab.provenance import metrics_digest, tensor_digest
@@ -72,7 +72,7 @@ PHASES = ("start-up, first steps", "training", "writing a checkpoint", "storing 
 WRITING, STORING = f".checkpoints/{STAGING}*", f"{STAGING}*"
 PATIENCE = 300.0  # seconds in which something must happen, on a machine that others use too
 
-Digests: TypeAlias = dict[tuple[str, str], dict[str, str]]  # of every table and θ, by study and run id
+Digests: TypeAlias = dict[tuple[str, str], dict[str, str]]  # of every table and θ, by study and record
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def undisturbed(folder: Path) -> Digests:
     declare(folder)
     with patch.dict(os.environ, PGCOURSE_RESULTS=str(folder)):
         blocks = [block for name in STUDIES for block in Study.read(name).blocks()]
-    return {(block.study.name, block.run_id): digests(compute(block)) for block in blocks}
+    return {(block.study.name, block.name): digests(compute(block)) for block in blocks}
 
 
 def digests(run: Computed | Record) -> dict[str, str]:
@@ -289,9 +289,9 @@ class Round:
                 continue
             except RecordError:
                 self.figures.torn += 1
-        for path in self.folder.glob("*/.checkpoints/*.pt"):
+        for block in (block for name in STUDIES for block in Study.at(self.folder / name).blocks()):
             try:
-                Checkpoints(path.parent).load(path.stem)
+                block.study.checkpoints.load(block)
             except UnusableCheckpoint:
                 self.figures.torn += 1
         self.figures.lost += len(self.seen - present)
@@ -317,7 +317,7 @@ class Round:
 
     def _records(self) -> list[tuple[Store, str]]:
         stores = [Store(self.folder / name) for name in STUDIES]
-        return [(store, run) for store in stores for run in store.run_ids()]
+        return [(store, run) for store in stores for run in store.names()]
 
     def _alive(self) -> Iterator[psutil.Process]:
         """The processes that work on this folder."""
@@ -371,7 +371,7 @@ def main() -> None:
         figures = torture(Path(folder), options.kills, options.seed, lanes, lambda: progress.advance(bar))
     report(figures, console)
     if options.json:
-        document = {"machine": fingerprint() | {"processors": lanes}, "seed": options.seed, **asdict(figures)}
+        document = {"machine": machine() | {"processors": lanes}, "seed": options.seed, **asdict(figures)}
         document |= {"seconds_lost": seconds_lost(figures.kills), "sound": figures.sound}
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     raise SystemExit(0 if figures.sound else 1)

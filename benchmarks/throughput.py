@@ -21,7 +21,7 @@ import torch
 import pgcourse as pg
 from pgcourse.algorithms import rollout
 from pgcourse.algorithms.architecture import default_policy
-from pgcourse.lab import fingerprint
+from pgcourse.lab import machine
 
 SEEDS = (1, 10, 32)
 ROUNDS = 3
@@ -89,7 +89,7 @@ def main() -> None:
     measure(5)  # the first calls pay for loading
     rates = measure(arguments.iterations)
     if arguments.json:
-        print(json.dumps({"machine": fingerprint(), "steps_per_cpu_second": rates}, indent=2))
+        print(json.dumps({"machine": machine(), "steps_per_cpu_second": rates}, indent=2))
         return
     algorithm = pg.A2C()
     shape = f"{algorithm.envs} copies × {algorithm.rollout} steps a seed and update"

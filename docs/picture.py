@@ -11,7 +11,7 @@ import pgcourse as pg
 
 torch.set_num_threads(1)
 mdp = pg.exact.random_mdp(states=5, actions=3, seed=12)
-theta = pg.Streams(1).child("theta").normal(mdp.policy.size, dtype=torch.float64)
+theta = pg.Streams(1, dtype=torch.float64).child("theta").normal(mdp.policy.size)
 ledger = pg.exact.ledger(mdp, theta, pg.Streams(1), episodes=200_000, lams=(0.0, 0.5, 0.8, 1.0))
 ax = pg.plots.ledger(ledger)
 ax.figure.savefig(Path(__file__).with_name("ledger.png"))

@@ -7,71 +7,30 @@ pg.plots.learning_curves(run.curves)
 pg.evaluate(run.policy, episodes=100)
 """
 
-from __future__ import annotations
+from importlib import import_module
+from typing import Any
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pgcourse import core, envs, exact, film, lab, plots, rl, stats
-    from pgcourse.algorithms import A2C, PPO, REINFORCE, TRPO, NaturalGradient, Run, evaluate, iterate, train, training
-    from pgcourse.core import Streams
-    from pgcourse.course.claims import claim
-    from pgcourse.course.doctor import doctor
-    from pgcourse.envs import make
-
-# Resolved on first use: `pgcourse --help` should not wait for torch.
+# Where each public name stands; a module stands for itself. It is imported on first use: `import pgcourse` and
+# `pgcourse --help` do not wait for torch. __init__.pyi says the same to editors and type checkers.
 _HOME = {
-    "A2C": "pgcourse.algorithms",
-    "NaturalGradient": "pgcourse.algorithms",
-    "PPO": "pgcourse.algorithms",
-    "REINFORCE": "pgcourse.algorithms",
-    "Run": "pgcourse.algorithms",
-    "Streams": "pgcourse.core",
-    "TRPO": "pgcourse.algorithms",
-    "claim": "pgcourse.course.claims",
-    "doctor": "pgcourse.course.doctor",
-    "evaluate": "pgcourse.algorithms",
-    "iterate": "pgcourse.algorithms",
-    "make": "pgcourse.envs",
-    "train": "pgcourse.algorithms",
-    "training": "pgcourse.algorithms",
+    **dict.fromkeys(("A2C", "DQN", "PPO", "REINFORCE", "TRPO", "NaturalGradient"), "algorithms"),
+    **dict.fromkeys(("Run", "evaluate", "iterate", "train", "training"), "algorithms"),
+    "Streams": "core",
+    "claim": "course.claims",
+    "doctor": "course.doctor",
+    "make": "envs",
+    **dict.fromkeys(("algorithms", "core", "envs", "exact", "film", "lab", "plots", "rl", "stats"), ""),
 }
-_MODULES = ("algorithms", "core", "envs", "exact", "film", "lab", "plots", "rl", "stats")
 
-__all__ = [
-    "A2C",
-    "PPO",
-    "REINFORCE",
-    "TRPO",
-    "NaturalGradient",
-    "Run",
-    "Streams",
-    "claim",
-    "core",
-    "doctor",
-    "envs",
-    "evaluate",
-    "exact",
-    "film",
-    "iterate",
-    "lab",
-    "make",
-    "plots",
-    "rl",
-    "stats",
-    "train",
-    "training",
-]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    if name in _MODULES:
-        return importlib.import_module(f"pgcourse.{name}")
-    raise AttributeError(f"module 'pgcourse' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'pgcourse' has no attribute {name!r}; it has {', '.join(__all__)}")
+    home = _HOME[name]
+    return getattr(import_module(f"pgcourse.{home}"), name) if home else import_module(f"pgcourse.{name}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *globals()])
+    return sorted({*__all__, *globals()})

@@ -42,7 +42,7 @@ def execute(page, folder):
     A program's rows of a table, lines that begin with |, must stand in the page.
     """
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
+        "PYTHONPATH": str(ROOT),
         "PGCOURSE_RUNS": str(folder / "runs"),
         "PGCOURSE_RESULTS": str(folder / "results"),
         "OMP_NUM_THREADS": "1",
@@ -73,7 +73,8 @@ def execute(page, folder):
             for line in content.splitlines():
                 name, *arguments = shlex.split(line)
                 assert name == "pgcourse", f"{page.name}: only `pgcourse` can be run, not {line!r}"
-                run("-c", "from pgcourse.app.console import main; main()", *arguments)
+                # -P: as for an installed command, Python's path does not begin with the working folder.
+                run("-P", "-c", "from pgcourse.app.console import main; main()", *arguments)
     flush()
 
 
@@ -157,8 +158,8 @@ def imported(floor):
     """The floors that the files of one import."""
     place = ROOT / "pgcourse" / floor
     source = "".join(map(text_of, place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]))
-    names = re.findall(r"(?:from|import) pgcourse(?:\.| import )([a-z, ]+)", source)
-    return {name.strip() for some in names for name in some.split(",")}
+    together = ",".join(re.findall(r"^ *from pgcourse import ([\w, ]+)", source, re.MULTILINE))
+    return {*re.findall(r"(?:from|import) pgcourse\.(\w+)", source), *re.split(r"[, ]+", together)}
 
 
 def test_the_drawn_floors_stand_on_those_that_they_import():

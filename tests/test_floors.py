@@ -5,11 +5,15 @@ Both are read off the syntax trees of pgcourse/, so a rule holds as far as it ca
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
+
+import pgcourse
 
 PACKAGE = Path(__file__).resolve().parents[1] / "pgcourse"
 
@@ -174,6 +178,63 @@ def test_imports_go_downward():
         if name != "pgcourse"
     ]
     assert not faults, "\n".join(faults)
+
+
+# Names that may stand in several places, because they mean the same there.
+SHARED_MODULES = {"__init__", "base", "registry"}
+SHARED_CLASSES = {"State", "Metrics"}  # of each algorithm
+
+
+def repeated(names: Iterator[tuple[str, str]]) -> list[str]:
+    """Names that stand in more than one place, with the places."""
+    places: dict[str, list[str]] = {}
+    for name, place in names:
+        places.setdefault(name, []).append(place)
+    return [f"{name}: {', '.join(found)}" for name, found in places.items() if len(found) > 1]
+
+
+def module_names() -> Iterator[tuple[str, str]]:
+    """(last name, full name). Left out: verbs of the command line, named as what they call, and files of a chapter."""
+    for module, _ in modules():
+        name = module.rpartition(".")[2]
+        apart = module.startswith("pgcourse.app.") or re.match(r"ch(apter_)?\d", name)
+        if name not in SHARED_MODULES and not apart:
+            yield name, module
+
+
+def class_names() -> Iterator[tuple[str, str]]:
+    for module, path in modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.name not in SHARED_CLASSES:
+                yield node.name, module
+
+
+def test_a_name_stands_for_one_thing():
+    assert repeated(module_names()) == []
+    assert repeated(class_names()) == []
+
+
+def test_a_repeated_name_is_seen():
+    assert repeated(iter([("Step", "a"), ("Move", "a"), ("Step", "b")])) == ["Step: a, b"]
+
+
+def test_type_checkers_are_told_where_public_names_really_stand():
+    """pgcourse/__init__.pyi against the table in pgcourse/__init__.py, and the table against what is there."""
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    told = {alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    homes = {name: f"pgcourse.{home}".rstrip(".") for name, home in pgcourse._HOME.items()}
+    assert told == homes
+    for name in pgcourse.__all__:
+        assert getattr(pgcourse, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'video'; it has A2C, DQN"):
+        pgcourse.video  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_else():
+    code = "import sys; before = {*sys.modules}; import pgcourse; print(*{*sys.modules} - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = [name for name in done.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names]
+    assert imported == ["pgcourse"]
 
 
 def test_nothing_below_lab_touches_files_clocks_or_global_randomness():

@@ -78,7 +78,7 @@ def test_the_model_of_the_peer_has_our_options(name):
 
 def test_the_time_to_475_is_that_of_the_committed_study():
     work, study = peers.WORK["cartpole-475"], Study.read("ppo-cartpole")
-    assert peers.ours(work) == study.variants["PPO"].algorithm
+    assert peers.ours(work) == study.variants["PPO"][study.env].algorithm
     assert (work.env, work.steps) == (study.env, study.steps)
 
 

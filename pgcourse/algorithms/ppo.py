@@ -51,7 +51,7 @@ class Metrics(NamedTuple):
     beta: Tensor | None  # that the update used; None without the penalty
 
 
-class Step(NamedTuple):
+class Minibatch(NamedTuple):
     """A minibatch as the objectives see it, [seed, sample]."""
 
     ratio: Tensor  # r = π_θ(a|s) / π_old(a|s)
@@ -61,7 +61,7 @@ class Step(NamedTuple):
     kl: Callable[[], Tensor]  # KL(π_old ‖ π_θ) in every state
 
 
-OBJECTIVES: dict[str, Callable[[Step], Tensor]] = {
+OBJECTIVES: dict[str, Callable[[Minibatch], Tensor]] = {
     "clip": lambda step: clipped_surrogate(step.ratio, step.advantage, step.clip),
     "penalty": lambda step: penalized_surrogate(step.ratio, step.advantage, step.kl(), step.beta),
     "surrogate": lambda step: surrogate(step.ratio, step.advantage),
@@ -230,7 +230,7 @@ class PPO:
                 before = policy(old, samples.obs)
             return before.kl(dist)
 
-        step = Step(log_ratio.exp(), each(samples.advantage), clip, beta.unsqueeze(1), kl)
+        step = Minibatch(log_ratio.exp(), each(samples.advantage), clip, beta.unsqueeze(1), kl)
         entropy = dist.entropy()
         gain = OBJECTIVES[self.objective](step)
         if self.entropy:

@@ -6,14 +6,13 @@ import dataclasses
 import importlib
 from typing import Any
 
-# Where each stands, and what it does in a line: `pgcourse train --help` is to name them without importing any.
-ALGORITHMS: dict[str, tuple[str, str]] = {
-    "reinforce": ("pgcourse.algorithms.reinforce:REINFORCE", "Monte Carlo policy gradient"),
-    "a2c": ("pgcourse.algorithms.a2c:A2C", "Advantage actor-critic, synchronous"),
-    "natural": ("pgcourse.algorithms.trpo:NaturalGradient", "The natural policy gradient"),
-    "trpo": ("pgcourse.algorithms.trpo:TRPO", "Trust region policy optimisation"),
-    "ppo": ("pgcourse.algorithms.ppo:PPO", "Proximal policy optimisation"),
-    "dqn": ("pgcourse.algorithms.dqn:DQN", "Deep Q-learning, the foil"),
+ALGORITHMS = {
+    "reinforce": "pgcourse.algorithms.reinforce:REINFORCE",
+    "a2c": "pgcourse.algorithms.a2c:A2C",
+    "natural": "pgcourse.algorithms.trpo:NaturalGradient",
+    "trpo": "pgcourse.algorithms.trpo:TRPO",
+    "ppo": "pgcourse.algorithms.ppo:PPO",
+    "dqn": "pgcourse.algorithms.dqn:DQN",
 }
 
 
@@ -23,7 +22,7 @@ def find(name: str) -> type[Any]:
     Raises:
         ValueError: no such name, module or class, or a class that is no algorithm, saying what is missing.
     """
-    where = ALGORITHMS[name][0] if name in ALGORITHMS else name
+    where = ALGORITHMS.get(name, name)
     module, colon, attribute = where.partition(":")
     if not (module and colon and attribute):
         raise ValueError(
@@ -45,4 +44,4 @@ def find(name: str) -> type[Any]:
 def name_of(kind: type[Any]) -> str:
     """The name under which `find` finds a class."""
     where = f"{kind.__module__}:{kind.__qualname__}"
-    return next((name for name, (ours, _) in ALGORITHMS.items() if ours == where), where)
+    return next((name for name, ours in ALGORITHMS.items() if ours == where), where)

@@ -1,4 +1,4 @@
-"""REINFORCE. Williams (1992); Sutton & Barto (2018), sections 13.3 and 13.4. Built step by step in chapters 03, 04."""
+"""REINFORCE, the Monte Carlo policy gradient. Williams (1992); Sutton & Barto (2018), section 13.3. Chapters 03, 04."""
 
 from __future__ import annotations
 

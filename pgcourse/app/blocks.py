@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +19,7 @@ from rich.progress import (
 
 from pgcourse.lab import runs
 from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
-from pgcourse.lab.engines import Done, Event, Failed, Report
-from pgcourse.lab.engines import Progress as Advanced
+from pgcourse.lab.engines import Advanced, Done, Event, Failed, Report
 from pgcourse.lab.records import MissingRecord, RecordError
 from pgcourse.lab.studies import Block, Study
 
@@ -75,9 +74,9 @@ def store_block(block: Block, done: Done, checkpoints: Checkpoints | None, repla
 
 
 def state_of(block: Block) -> str | RecordError:
-    """`done` for a record that verifies, `missing`, or what is wrong with it."""
+    """`done` for a record that verifies and is of the world as it is now, `missing`, or what is wrong with it."""
     try:
-        block.study.store.read(block.run_id)
+        block.check_world(block.record())
     except MissingRecord:
         return "missing"
     except RecordError as error:
@@ -88,19 +87,23 @@ def state_of(block: Block) -> str | RecordError:
 def begun(block: Block, checkpoints: Checkpoints | None) -> str:
     """How far a run has come that was stopped, as an addition to its state."""
     try:
-        saved = checkpoints.load(block.run_id) if checkpoints else None
+        saved = checkpoints.load(block) if checkpoints else None
     except UnusableCheckpoint as error:
         return f"; {error}: it starts anew"
-    return f", {int(saved.checkpoint.steps.min()) / block.study.steps:.0%} done" if saved else ""
+    return f", {int(saved.checkpoint.steps.min()) / block.environment.steps:.0%} done" if saved else ""
 
 
 def tidy(study: Study, checkpoints: Checkpoints | None) -> None:
     """Let go of checkpoints whose runs are done: a worker may outlive a killed command by a moment, and write one."""
     for block in study.blocks():
-        if checkpoints and block.run_id in study.store:
-            checkpoints.discard(block.run_id)
+        with suppress(RecordError):
+            if checkpoints and block.find():
+                checkpoints.discard(block.name)
 
 
-def span(block: Block) -> str:
-    """The block's seeds, "0 to 9"."""
-    return f"{block.seeds[0]} to {block.seeds[-1]}"
+def is_there(block: Block) -> bool:
+    """Whether a record of the block can be read."""
+    try:
+        return bool(block.record())
+    except RecordError:
+        return False

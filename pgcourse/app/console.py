@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 
 import click
@@ -37,6 +39,8 @@ class Verbs(click.Group):
 @click.version_option(package_name="pgcourse")
 def main() -> None:
     """Policy gradient methods: a course whose every number is measured."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # for algorithms and worlds of one's own: `pgcourse train mine:MyPPO`
 
 
 if __name__ == "__main__":

@@ -16,10 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pgcourse import film, plots
-from pgcourse.app.blocks import INTERRUPTED, begun, compute_block, span, state_of, store_block, tidy
+from pgcourse.app.blocks import INTERRUPTED, begun, compute_block, state_of, store_block, tidy
 from pgcourse.lab import Results, personal
-from pgcourse.lab.engines import Done, Failed, local
-from pgcourse.lab.engines import Progress as Advanced
+from pgcourse.lab.engines import Advanced, Done, Failed, local
 from pgcourse.lab.records import RecordError
 from pgcourse.lab.results import late_returns
 from pgcourse.lab.studies import Block, Study, StudyError
@@ -61,13 +60,11 @@ def compute(console: Console, study: Study) -> int:
         if (state := state_of(block)) == "missing":
             todo.append(block)
             if so_far := begun(block, study.checkpoints):
-                console.print(f"seeds {span(block)}{so_far}", markup=False, highlight=False)
+                console.print(f"{block.title}{so_far}", markup=False, highlight=False)
         elif isinstance(state, RecordError):
             what = getattr(state, "what", str(state))
             remedy = f"delete that folder, then: pgcourse train --resume {study.name}"
-            console.print(
-                f"[red]{study.folder / block.run_id}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True
-            )
+            console.print(f"[red]{study.folder / block.name}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True)
             return 1
     failed = 0
     try:
@@ -80,7 +77,7 @@ def compute(console: Console, study: Study) -> int:
             )
             if error is not None:
                 failed += 1
-                console.print(f"[red]failed[/red] seeds {span(block)}", highlight=False)
+                console.print(f"[red]failed[/red] {block.title}", highlight=False)
                 console.print(error, markup=False, highlight=False, soft_wrap=True)
     except KeyboardInterrupt:
         console.print(

@@ -15,11 +15,11 @@ from rich.table import Table
 
 from pgcourse.app.blocks import follow
 from pgcourse.app.run import execute
-from pgcourse.course.reproduce import VERDICTS, Verdict
+from pgcourse.course.reproduce import Verdict
 from pgcourse.course.reproduce import reproduce as repeat
 from pgcourse.course.runner import Result, find_root
 from pgcourse.lab import Study, StudyError, study_names
-from pgcourse.lab.reproduction import EARLY, ROUNDING
+from pgcourse.lab.reproduction import TOLERANCE, VERDICTS, Comparison
 
 COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red", "red"), strict=True))
 
@@ -91,23 +91,24 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
 
 
 def _reasons(verdict: Verdict) -> Iterable[str]:
-    variants = {block.run_id: f"{block.variant}, seeds from {block.seeds[0]}" for block in verdict.study.blocks()}
-    yield from (f"{variants[run]}: {problem}" for run, problem in verdict.problems.items())
-    for run, comparison in verdict.comparisons.items():
-        if comparison.unequal:
-            yield f"{variants[run]}: {comparison.unequal}"
-    if not any(comparison.unequal for comparison in verdict.comparisons.values()):
+    yield from (f"{run}: {problem}" for run, problem in verdict.problems.items())
+    for run, comparison in verdict.unequal.items():
+        yield f"{run}: {comparison.unequal}; {_fingerprint(comparison)}"
+    if not verdict.unequal:
         return
-    if not verdict.elsewhere:
-        yield "Machine, versions and constraints are those of the record: the code computes something else now."
-        return
-    yield "What may explain different bits (here / when the record was made):"
-    yield from (f"    {what}: {here} / {there}" for what, (here, there) in verdict.elsewhere.items())
-    if verdict.claims is None:
-        rounding = max(comparison.rounding for comparison in verdict.comparisons.values())
-        how = "rounding" if rounding <= ROUNDING else f"more than rounding ({ROUNDING:g})"
-        yield f"In the first {EARLY} iterations numbers differ by up to {rounding:.1e} of the largest: {how}."
+    if verdict.elsewhere:
+        yield "What may explain different bits (here / when the record was made):"
+        yield from (f"    {what}: {here} / {there}" for what, (here, there) in verdict.elsewhere.items())
     else:
+        yield "Machine, versions, constraints and code are those of the record: something else decides numbers, too."
+    if verdict.claims:
         failed = {name: why for name, why in verdict.claims.items() if why}
         yield f"{len(verdict.claims) - len(failed)} of {len(verdict.claims)} claims that rest on the study hold."
         yield from (f"    claim {name}: {why}" for name, why in failed.items())
+
+
+def _fingerprint(comparison: Comparison) -> str:
+    if comparison.distance is None:
+        return "the record has no fingerprint to compare with"
+    size = "rounding" if comparison.distance <= TOLERANCE else f"more than rounding ({TOLERANCE:g})"
+    return f"in float64 {comparison.distance:.1e} apart ({comparison.farthest}), {size}"

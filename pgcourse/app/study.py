@@ -13,9 +13,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pgcourse.app.blocks import INTERRUPTED, begun, compute_block, follow, span, state_of, store_block, tidy
+from pgcourse.app.blocks import INTERRUPTED, begun, compute_block, follow, is_there, state_of, store_block, tidy
 from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.engines import Event, Failed, Task, local
+from pgcourse.lab.records import RecordError
 from pgcourse.lab.studies import Block, Study, StudyError, study_names
 
 Engine: TypeAlias = Callable[[Task, Sequence[Any]], Generator[Event, None, None]]
@@ -89,12 +90,12 @@ def study(
 def overview(console: Console) -> None:
     """All studies, three lines each."""
     for study in map(Study.read, study_names()):
-        states = [state_of(block) for block in study.blocks()]
-        console.print(f"[bold]{study.name}[/bold]  {states.count('done')} of {len(states)} records", highlight=False)
+        there = [is_there(block) for block in study.blocks()]
+        console.print(f"[bold]{study.name}[/bold]  {sum(there)} of {len(there)} records", highlight=False)
         console.print(f"  {study.title}", markup=False, highlight=False)
-        variants = f"{len(study.variants)} variant{'s' * (len(study.variants) > 1)}"
-        size = f"{variants} × {study.seeds} seeds × {study.steps:,} steps"
-        console.print(f"  {study.env}, {size}", markup=False, highlight=False)
+        variants = f"{len(study.variants)} variant{'s' * (len(study.variants) > 1)} × {study.seeds} seeds"
+        envs = ", ".join(f"{each.name} ({each.steps:,} steps)" for each in study.environments.values())
+        console.print(f"  {variants} in {envs}", markup=False, highlight=False)
 
 
 def compute(
@@ -119,8 +120,8 @@ def compute(
         if not refresh:
             tidy(study, checkpoints(study))
         if prune:
-            for run_id in _undeclared(study):
-                study.store.remove(run_id)
+            for name in _undeclared(study):
+                study.store.remove(name)
     failed = 0
     try:
         if todo:
@@ -137,7 +138,7 @@ def _plan(
     console: Console, studies: Sequence[Study], checkpoints: Callable[[Study], Checkpoints | None], refresh: bool
 ) -> tuple[list[Block], int]:
     """The runs to compute, and how many records are there but cannot be used."""
-    table = Table("study", "variant", "seeds", "run", "state")
+    table = Table("study", "run", "record", "state")
     todo, unusable = [], []
     for study in studies:
         for block in study.blocks():
@@ -149,9 +150,9 @@ def _plan(
             elif state != "done":
                 unusable.append(state)
                 state = "[red]cannot be used[/red]"
-            table.add_row(study.name, block.variant, span(block), block.run_id, state)
-        for run_id in _undeclared(study):
-            table.add_row(study.name, "", "", run_id, "of no variant; --prune deletes it")
+            table.add_row(study.name, block.title, block.name, state)
+        for name in _undeclared(study):
+            table.add_row(study.name, "", name, "of no variant; --prune deletes it")
     console.print(table)
     for error in unusable:
         console.print(f"[red]{type(error).__name__}[/red] {error}", highlight=False, soft_wrap=True)
@@ -168,8 +169,8 @@ def _run(
     """Compute with a progress display, storing every run as it ends; how many failed."""
     failed = 0
     tasks = [(block, checkpoints(block.study)) for block in blocks]
-    names = [f"{block.study.name}: {block.variant}, seeds {span(block)}" for block in blocks]
-    sizes = [block.study.steps * len(block.seeds) for block in blocks]
+    names = [f"{block.study.name}: {block.title}" for block in blocks]
+    sizes = [block.environment.steps * len(block.seeds) for block in blocks]
     for event in follow(console, engine(compute_block, tasks), names, sizes, f"all {len(blocks)} runs"):
         block, kept = tasks[event.task]
         error = event.error if isinstance(event, Failed) else store_block(block, event, kept, replace=refresh)
@@ -184,5 +185,10 @@ def _run(
 
 def _undeclared(study: Study) -> list[str]:
     """Records that no variant leads to any more: left from other hyper-parameters."""
-    declared = {block.run_id for block in study.blocks()}
-    return [run_id for run_id in study.store.run_ids() if run_id not in declared]
+    declared = set()
+    for block in study.blocks():
+        try:
+            declared.add(block.find())
+        except RecordError:  # what is there may be this run's
+            declared.add(block.name)
+    return [name for name in study.store.names() if name not in declared]

@@ -1,26 +1,42 @@
-"""`pgcourse train`: a command for each algorithm, made from its dataclass."""
+"""`pgcourse train`: a command for each algorithm, made from the options that its dataclass declares."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
+# A line for each, so that the list of algorithms waits for none of them.
+SUMMARIES = {
+    "reinforce": "REINFORCE, the Monte Carlo policy gradient",
+    "a2c": "Advantage actor-critic, synchronous",
+    "natural": "The natural gradient",
+    "trpo": "Trust region policy optimisation",
+    "ppo": "Proximal policy optimisation",
+    "dqn": "Deep Q-learning on discrete or discretised actions",
+}
+
 
 class Algorithms(click.Group):
-    """A command for every algorithm; torch is not imported before one is looked for."""
+    """A command for every algorithm, ours by name and anybody's as module:Class; made when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from pgcourse.algorithms import ALGORITHMS
+        return list(SUMMARIES)
 
-        return list(ALGORITHMS)
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        from pgcourse.algorithms import find
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return TrainCommand(name) if name in self.list_commands(ctx) else None
+        try:
+            return TrainCommand(name, find(name))
+        except ValueError as error:
+            raise click.UsageError(str(error), ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Algorithms"):
+            formatter.write_dl([*SUMMARIES.items(), ("MODULE:CLASS", "One of your own: see docs/adding.md")])
 
 
 @click.group(
@@ -31,6 +47,7 @@ class Algorithms(click.Group):
 Examples:
   pgcourse train ppo --env Pendulum-v1 --seeds 10 --steps 200000
   pgcourse train a2c --env LunarLander-v3 --workers 2 --hidden 128,128 --activation relu
+  pgcourse train mine:MyPPO --env CartPole-v1
   pgcourse train --resume ppo-Pendulum-v1-1""",
 )
 @click.option("--resume", metavar="NAME", help="Go on with the run of this name.")
@@ -50,23 +67,65 @@ def train(context: click.Context, resume: str | None) -> None:
         click.echo(context.get_help())
 
 
-SECTION = re.compile(r"^Options:\n((?:    .*\n|\n)+)", re.MULTILINE)
-ENTRY = re.compile(r"^    (\w+(?:, \w+)*): (.*(?:\n {8}.*)*)", re.MULTILINE)
+def go_on(name: str) -> None:
+    """`pgcourse train --resume NAME`."""
+    from pgcourse.app.finish import finish
+    from pgcourse.lab import StudyError, personal
+
+    try:
+        study = personal.find(name)
+    except StudyError as error:
+        raise click.ClickException(str(error)) from None
+    finish(study)
 
 
-def option_texts(kind: type) -> dict[str, str]:
-    """What the docstring says of each option of a dataclass; where it has no section "Options:", that of its base."""
-    for each in kind.__mro__:
-        if section := SECTION.search(inspect.cleandoc(each.__doc__ or "") + "\n"):
-            return {
-                name: " ".join(text.split()) for names, text in ENTRY.findall(section[1]) for name in names.split(", ")
-            }
-    raise ValueError(f"the docstring of {kind.__name__} has no section 'Options:'")
+class TrainCommand(click.Command):
+    """`pgcourse train ALGORITHM`: its help shows the options in groups.
 
+    Raises:
+        ValueError: an option of the algorithm has no default that could be given on the command line.
+    """
 
-def one_line(kind: type) -> str:
-    """The first sentence of a class's docstring, as far as its first colon."""
-    return re.split(r"[.:]\s", " ".join(inspect.getdoc(kind).split()) + " ")[0]  # type: ignore[union-attr]
+    def __init__(self, name: str, kind: type) -> None:
+        from pgcourse.algorithms import Architecture
+
+        self.kinds = (kind, Architecture)
+        self.groups = {
+            "Run": run_options(),
+            f"Hyper-parameters of {kind.__name__}": settings(kind),
+            "Networks": settings(Architecture),
+        }
+        super().__init__(
+            name,
+            params=[option for group in self.groups.values() for option in group],
+            callback=self.train,
+            help="\n\n".join(paragraphs(kind)),
+            epilog=(
+                f"\b\nExamples:\n  pgcourse train {name} --env CartPole-v1 --seeds 10 --steps 200000\n"
+                f"  pgcourse train {name} --env Acrobot-v1 --gamma 0.98 --hidden 32,32 --activation relu --name try"
+            ),
+        )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        help_option = self.get_help_option(ctx)
+        for title, group in self.groups.items():
+            shown = [*group, help_option] if title == "Run" and help_option else group
+            with formatter.section(title):
+                formatter.write_dl([record for option in shown if (record := option.get_help_record(ctx))])
+
+    def train(self, name: str | None, **values: Any) -> None:
+        from pgcourse.app.finish import finish
+        from pgcourse.lab import personal
+
+        try:
+            algorithm, network = (
+                kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
+                for kind in self.kinds
+            )
+            study = personal.begin(personal.declaration(algorithm, network, **values), name)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+        finish(study)
 
 
 class Sizes(click.ParamType):
@@ -83,135 +142,51 @@ class Sizes(click.ParamType):
             self.fail(f"{value!r} is no list of sizes such as 64,64", param, ctx)
 
 
-class Setting(click.Option):
-    """An option of a dataclass."""
-
-    def __init__(self, field: dataclasses.Field, text: str) -> None:
-        flag, default = field.name.replace("_", "-"), field.default
-        declared = f"--{flag}/--no-{flag}" if isinstance(default, bool) else f"--{flag}"
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        kind = Sizes() if isinstance(default, tuple) else type(default)
-        super().__init__([declared, field.name], type=kind, default=shown, show_default=True, help=text)
+def settings(kind: type) -> list[click.Option]:
+    """An option for every field of a dataclass: its type is that of the default, its help what the field declares."""
+    return [_setting(kind, field) for field in dataclasses.fields(kind)]
 
 
-class TrainCommand(click.Command):
-    """`pgcourse train ALGORITHM`: its help shows the options in groups."""
-
-    def __init__(self, name: str) -> None:
-        from pgcourse.algorithms import ALGORITHMS, Architecture
-
-        self.kind = ALGORITHMS[name]
-        self.groups = {
-            "Run": run_options(),
-            f"Hyper-parameters of {self.kind.__name__}": settings(self.kind),
-            "Networks": settings(Architecture),
-        }
-        super().__init__(
-            name,
-            params=[option for group in self.groups.values() for option in group],
-            callback=self.train,
-            help="\n\n".join(paragraphs(self.kind)),
-            short_help=one_line(self.kind),
-            epilog=(
-                f"\b\nExamples:\n  pgcourse train {name} --env CartPole-v1 --seeds 10 --steps 200000\n"
-                f"  pgcourse train {name} --env Acrobot-v1 --gamma 0.98 --hidden 32,32 --activation relu --name try"
-            ),
-        )
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        help_option = self.get_help_option(ctx)
-        for title, group in self.groups.items():
-            shown = [*group, help_option] if title == "Run" and help_option else group
-            with formatter.section(title):
-                formatter.write_dl([record for option in shown if (record := option.get_help_record(ctx))])
-
-    def train(self, name: str | None, **values: Any) -> None:
-        from pgcourse.algorithms import Architecture
-        from pgcourse.app.finish import finish
-        from pgcourse.lab import personal
-
-        try:
-            algorithm, network = (
-                kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
-                for kind in (self.kind, Architecture)
-            )
-            study = personal.begin(personal.declaration(algorithm, network, **values), name)
-        except ValueError as error:
-            raise click.ClickException(str(error)) from None
-        finish(study)
+def _setting(kind: type, field: dataclasses.Field) -> click.Option:
+    default, choices = field.default, field.metadata.get("choices")
+    if not isinstance(default, bool | int | float | str | tuple):
+        raise ValueError(f"{kind.__name__}: {field.name} must have a number, a word or a tuple of sizes as its default")
+    flag = f"--{field.name.replace('_', '-')}"
+    return click.Option(
+        [f"{flag}/--no{flag[1:]}" if isinstance(default, bool) else flag, field.name],
+        type=click.Choice(choices) if choices else Sizes() if isinstance(default, tuple) else type(default),
+        default=",".join(map(str, default)) if isinstance(default, tuple) else default,
+        show_default=True,
+        help=field.metadata.get("help"),
+    )
 
 
 def run_options() -> list[click.Option]:
     """The options of a run, whatever is trained."""
     from pgcourse.lab.studies import DEFAULTS
 
-    many = click.IntRange(min=1)
+    def count(flag: str, default: int, help: str, least: int = 1) -> click.Option:
+        return click.Option(
+            [flag], type=click.IntRange(least), metavar="N", default=default, show_default=True, help=help
+        )
+
     return [
         click.Option(["--env"], required=True, metavar="ID", help="One of our worlds, or any Gymnasium id."),
-        click.Option(
-            ["--seeds"],
-            type=many,
-            metavar="N",
-            default=10,
-            show_default=True,
-            help="Independent trainings, side by side.",
-        ),
-        click.Option(
-            ["--steps"],
-            type=many,
-            metavar="N",
-            default=100_000,
-            show_default=True,
-            help="Environment steps of each seed.",
-        ),
+        count("--seeds", 10, "Independent trainings, side by side."),
+        count("--steps", 100_000, "Environment steps of each seed."),
         click.Option(["--name"], help="Of the run, kept in runs/NAME.  [default: ALGORITHM-ENV-1, -2, ...]"),
-        click.Option(
-            ["--workers"],
-            type=many,
-            metavar="N",
-            default=1,
-            show_default=True,
-            help="Processes that share the seeds. The last digits of the numbers depend on it.",
+        count("--workers", 1, "Processes that share the seeds. The last digits of the numbers depend on it."),
+        count(
+            "--checkpoint-steps",
+            DEFAULTS["checkpoint_steps"],
+            "Steps of each seed after which the state is kept. Worlds that cannot give theirs back start anew.",
         ),
-        click.Option(
-            ["--checkpoint-steps"],
-            type=many,
-            metavar="N",
-            default=DEFAULTS["checkpoint_steps"],
-            show_default=True,
-            help="Steps of each seed after which the state is kept, and the worlds start anew.",
-        ),
-        click.Option(
-            ["--evaluation-episodes"],
-            type=click.IntRange(min=2),
-            metavar="N",
-            default=DEFAULTS["evaluation_episodes"],
-            show_default=True,
-            help="Episodes that each final policy plays.",
-        ),
+        count("--evaluation-episodes", DEFAULTS["evaluation_episodes"], "Episodes that each final policy plays.", 2),
     ]
 
 
-def settings(kind: type) -> list[click.Option]:
-    """An option for every field of a dataclass."""
-    texts = option_texts(kind)
-    return [Setting(field, texts.get(field.name, "")) for field in dataclasses.fields(kind)]
-
-
 def paragraphs(kind: type) -> Iterator[str]:
-    """A class's docstring as far as its options, formulas left as they are."""
-    text = inspect.cleandoc(kind.__doc__ or "")
-    for paragraph in re.split(r"^(?:Options|Metrics)\b", text, maxsplit=1, flags=re.MULTILINE)[0].strip().split("\n\n"):
+    """A class's docstring as far as its errors, formulas left as they are."""
+    text = inspect.cleandoc(kind.__doc__ or "").partition("\n\nRaises:")[0]
+    for paragraph in text.split("\n\n"):
         yield f"\b\n{paragraph}" if paragraph.startswith(" ") else paragraph
-
-
-def go_on(name: str) -> None:
-    """`pgcourse train --resume NAME`."""
-    from pgcourse.app.finish import finish
-    from pgcourse.lab import StudyError, personal
-
-    try:
-        study = personal.find(name)
-    except StudyError as error:
-        raise click.ClickException(str(error)) from None
-    finish(study)

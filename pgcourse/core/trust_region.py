@@ -147,7 +147,7 @@ def natural_step(
     return step, residual.norm(dim=1) / gradient.norm(dim=1).clamp_min(1e-12)
 
 
-class Step(NamedTuple):
+class TrustRegionStep(NamedTuple):
     """A `Move`, and how it was found. All but θ are [row]."""
 
     theta: Tensor  # [row, parameter]
@@ -170,7 +170,7 @@ def trust_region_step(
     search: bool = True,
     backtracks: int = 10,
     shrink: float = 0.8,
-) -> Step:
+) -> TrustRegionStep:
     """One step up L inside the trust region: the natural gradient's, and with `search` shrunk by `backtracking`.
 
     `objective(θ)` is L(θ) and KL(θ_old, θ), both [row]; `fisher` is v ↦ F v: see `fisher_product`. θ stays as it is.
@@ -189,4 +189,4 @@ def trust_region_step(
         else whole_step(theta, value, step, objective)
     )
     moved = move.theta - theta
-    return Step(*move, dot(gradient, moved), moved.norm(dim=1), residual)
+    return TrustRegionStep(*move, dot(gradient, moved), moved.norm(dim=1), residual)

@@ -305,9 +305,9 @@ def figures(x: Number) -> str:
 
 def platform() -> str:
     """What decides whether the same program gives the same bits, in one line."""
-    from pgcourse.lab.provenance import ARITHMETIC, fingerprint
+    from pgcourse.lab.provenance import ARITHMETIC, machine
 
-    here = fingerprint()
+    here = machine()
     return ", ".join(f"{key} {here[key]}" for key in ARITHMETIC)
 
 

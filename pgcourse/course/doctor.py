@@ -34,7 +34,7 @@ PATIENCE = 120  # seconds for a child process; a cold disk may need half a minut
 
 
 @dataclass(frozen=True)
-class Check:
+class Finding:
     """One thing looked at: what was found, and the remedy where it is not as it should be."""
 
     name: str
@@ -45,10 +45,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All checks of this machine, and its fingerprint (None where the packages do not import)."""
+    """All checks of this machine, and what it is (None where the packages do not import)."""
 
-    checks: tuple[Check, ...]
-    fingerprint: dict[str, Any] | None
+    checks: tuple[Finding, ...]
+    machine: dict[str, Any] | None
 
     @property
     def status(self) -> Status:
@@ -59,7 +59,7 @@ class Diagnosis:
         return {
             "status": self.status,
             "checks": [asdict(check) for check in self.checks],
-            "fingerprint": self.fingerprint,
+            "machine": self.machine,
         }
 
     def __repr__(self) -> str:
@@ -93,36 +93,40 @@ def doctor(root: Path | None = None) -> Diagnosis:
     """
     root = root or _root()
     torch = check_torch()
-    fingerprint, machine = (None, None) if torch.status == "problem" else check_machine()
+    facts, machine = (None, None) if torch.status == "problem" else check_machine()
     checks = [check_python(), check_packages(root), torch, check_kernel(), check_disk(root), check_build(root), machine]
-    return Diagnosis(tuple(check for check in checks if check), fingerprint)
+    return Diagnosis(tuple(check for check in checks if check), facts)
 
 
-def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
+def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Finding:
     """This Python against those that the pinned packages have builds for."""
     oldest, newest = ("{}.{}".format(*each) for each in PYTHONS)
     found = f"{platform.python_implementation()} {version[0]}.{version[1]} ({sys.executable})"
     if version < PYTHONS[0]:
-        return Check("Python", "problem", found, f"The course needs Python {oldest} or newer: delete .venv, {SET_UP}")
+        return Finding("Python", "problem", found, f"The course needs Python {oldest} or newer: delete .venv, {SET_UP}")
     if version > PYTHONS[1]:
-        return Check("Python", "warning", found, f"The pinned packages are made for Python {oldest} to {newest}.")
-    return Check("Python", "ok", found)
+        return Finding("Python", "warning", found, f"The pinned packages are made for Python {oldest} to {newest}.")
+    return Finding("Python", "ok", found)
 
 
-def check_packages(root: Path) -> Check:
+def check_packages(root: Path) -> Finding:
     """Installed packages against constraints.txt: missing ones, and versions other than the pinned."""
     try:
         pins = read_pins((root / "constraints.txt").read_text("utf-8"))
     except OSError as error:
-        return Check("packages", "warning", f"not compared: {error}", "Run this in a clone of the course's repository.")
+        return Finding(
+            "packages", "warning", f"not compared: {error}", "Run this in a clone of the course's repository."
+        )
     missing, different, outside = compare(pins, installed(), requirements("pgcourse"))
     if missing or outside:
         found = "; ".join([f"{name} is missing" for name in missing] + outside)
-        return Check("packages", "problem", found, SET_UP)
+        return Finding("packages", "problem", found, SET_UP)
     if different:
         found = "not as pinned: " + ", ".join(different)
-        return Check("packages", "warning", found, f"Numbers may differ from the recorded ones; to pin again: {SET_UP}")
-    return Check("packages", "ok", "as pinned in constraints.txt")
+        return Finding(
+            "packages", "warning", found, f"Numbers may differ from the recorded ones; to pin again: {SET_UP}"
+        )
+    return Finding("packages", "ok", "as pinned in constraints.txt")
 
 
 def read_pins(constraints: str) -> dict[str, str]:
@@ -198,22 +202,22 @@ print(json.dumps({
 """
 
 
-def check_torch() -> Check:
+def check_torch() -> Finding:
     """torch imports, differentiates x³ rightly, and uses the CPU's vector instructions."""
     facts, error = _ask(TORCH)
     if facts is None:
-        return Check("torch", "problem", f"does not work: {error}", FRESH)
+        return Finding("torch", "problem", f"does not work: {error}", FRESH)
     found = f"{facts['version']}, {facts['vectors']}, {facts['threads']} threads"
     if not facts["right"]:
-        return Check("torch", "problem", f"{found}; its derivative of x³ is wrong", FRESH)
+        return Finding("torch", "problem", f"{found}; its derivative of x³ is wrong", FRESH)
     if facts["vectors"] == "DEFAULT" and platform.machine().lower() in ("x86_64", "amd64"):
-        return Check(
+        return Finding(
             "torch",
             "warning",
             f"{found}: no vector instructions, so all training is slow",
             "Unset ATEN_CPU_CAPABILITY; a CPU without AVX2 stays slow.",
         )
-    return Check("torch", "ok", found)
+    return Finding("torch", "ok", found)
 
 
 KERNEL = """
@@ -233,29 +237,31 @@ print(json.dumps({"prefix": "".join(said).strip()}))
 """
 
 
-def check_kernel() -> Check:
+def check_kernel() -> Finding:
     """Jupyter's kernel `python3` starts, runs a cell, and is the Python that the course is installed in."""
     facts, error = _ask(KERNEL)
     if facts is None:
-        return Check("kernel", "problem", f"does not run a cell: {error}", FRESH)
+        return Finding("kernel", "problem", f"does not run a cell: {error}", FRESH)
     if Path(facts["prefix"]) != Path(sys.prefix):
-        return Check(
+        return Finding(
             "kernel",
             "problem",
             f"notebooks run in {facts['prefix']}, the course is in {sys.prefix}",
             f"{sys.executable} -m ipykernel install --sys-prefix",
         )
-    return Check("kernel", "ok", f"python3 starts and runs in {facts['prefix']}")
+    return Finding("kernel", "ok", f"python3 starts and runs in {facts['prefix']}")
 
 
-def check_disk(root: Path, free: int | None = None) -> Check:
+def check_disk(root: Path, free: int | None = None) -> Finding:
     """Free space on the course's disk, in bytes."""
     free = shutil.disk_usage(root).free if free is None else free
     status: Status = "problem" if free < SCARCE else "warning" if free < LITTLE else "ok"
-    return Check("disk", status, f"{free / 1e9:.1f} GB free", "" if status == "ok" else f"Free {LITTLE / 1e9:.0f} GB.")
+    return Finding(
+        "disk", status, f"{free / 1e9:.1f} GB free", "" if status == "ok" else f"Free {LITTLE / 1e9:.0f} GB."
+    )
 
 
-def check_build(root: Path) -> Check:
+def check_build(root: Path) -> Finding:
     """Executed chapters can be written to _build/."""
     build = root / "_build"
     try:
@@ -263,19 +269,21 @@ def check_build(root: Path) -> Check:
         with tempfile.TemporaryFile(dir=build) as file:
             file.write(b"x")
     except OSError as error:
-        return Check("_build", "problem", f"cannot be written: {error}", "Make the folder yours, or clone it anew.")
-    return Check("_build", "ok", f"{build} can be written")
+        return Finding("_build", "problem", f"cannot be written: {error}", "Make the folder yours, or clone it anew.")
+    return Finding("_build", "ok", f"{build} can be written")
 
 
-def check_machine() -> tuple[dict[str, Any] | None, Check]:
-    """(fingerprint, check): what floating-point results depend on; numbers agree to the last bit where it agrees."""
+def check_machine() -> tuple[dict[str, Any] | None, Finding]:
+    """(machine, check): what floating-point results depend on; numbers agree to the last bit where it agrees."""
     try:
-        from pgcourse.lab.provenance import ARITHMETIC, fingerprint
+        from pgcourse.lab.provenance import ARITHMETIC, machine
 
-        facts = fingerprint()
+        facts = machine()
     except Exception as error:
-        return None, Check("machine", "problem", f"the course does not import: {type(error).__name__}: {error}", FRESH)
-    return facts, Check("machine", "ok", ", ".join(f"{key} {facts[key]}" for key in ARITHMETIC if facts.get(key)))
+        return None, Finding(
+            "machine", "problem", f"the course does not import: {type(error).__name__}: {error}", FRESH
+        )
+    return facts, Finding("machine", "ok", ", ".join(f"{key} {facts[key]}" for key in ARITHMETIC if facts.get(key)))
 
 
 def _root() -> Path:

@@ -88,7 +88,7 @@ class Exact:
 
 
 @dataclass(frozen=True)
-class Interval:
+class OverSeeds:
     """|mean of n seeds - mean| ≤ t · sd · √(2/n), t the quantile of Student's t with n - 1 degrees of freedom."""
 
     kind: ClassVar[str] = "interval"
@@ -110,7 +110,7 @@ class Interval:
         return f"mean {claim.value:.6g} lies outside [{low:.6g}, {high:.6g}]"
 
     @classmethod
-    def accept(cls, claim: Claim, before: Mapping[str, Any]) -> Interval:
+    def accept(cls, claim: Claim, before: Mapping[str, Any]) -> OverSeeds:
         if claim.sd == 0:
             raise ValueError(f"all {claim.seeds[0]} seeds gave {claim.value}: no spread, no interval; state a bound")
         return cls(float(claim.value), claim.sd, claim.seeds[0])
@@ -154,8 +154,8 @@ class Order:
         return cls(claim.value, claim.above, claim.below, claim.inconclusive, **spread, n=cls._sizes(claim))
 
 
-KINDS: dict[str, type[Close] | type[Exact] | type[Interval] | type[Order]] = {
-    cls.kind: cls for cls in (Close, Exact, Interval, Order)
+KINDS: dict[str, type[Close] | type[Exact] | type[OverSeeds] | type[Order]] = {
+    cls.kind: cls for cls in (Close, Exact, OverSeeds, Order)
 }
 
 

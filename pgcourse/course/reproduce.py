@@ -1,9 +1,7 @@
 """Are the committed records still what this code gives, on this machine?
 
-A study is *repeated* where every run gives its record bit for bit. Elsewhere than on the kind of machine that made the
-record it is *reproduced* where the difference is rounding: in the first iterations of every run, or, of whole runs, as
-far as every claim that rests on the study holds. Otherwise it has *drifted*. Where a record cannot be read or a run not
-be computed it has *failed*.
+`pgcourse.lab.reproduction` says what the verdicts mean. What a run's fingerprint is, is computed only where its first
+iterations are not the record's bit for bit.
 """
 
 from __future__ import annotations
@@ -16,16 +14,31 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
-
-import pandas as pd
+from typing import Any, TypeAlias
 
 from pgcourse.course.runner import Result, find_chapters
-from pgcourse.lab import Block, Checkpoints, Record, RecordError, Study, compute, compute_prefix, engines, store
-from pgcourse.lab.provenance import constraints_hash, differences, fingerprint, source_digest
-from pgcourse.lab.reproduction import Comparison, compare
+from pgcourse.lab import (
+    Block,
+    Checkpoints,
+    Record,
+    RecordError,
+    Study,
+    compute,
+    compute_prefix,
+    engines,
+    machine,
+    repeat_fingerprint,
+    store,
+)
+from pgcourse.lab.provenance import constraints_hash, differences
+from pgcourse.lab.reproduction import (
+    Comparison,
+    compare,
+    explanations,
+    first_difference,
+    study_verdict,
+)
 
-VERDICTS = ("repeated", "reproduced", "drifted", "failed")  # from best to worst
 Follow: TypeAlias = Callable[
     [Generator[engines.Event, None, None], Sequence[str], Sequence[float], str],
     Iterable[engines.Done | engines.Failed],
@@ -34,46 +47,34 @@ RunChapters: TypeAlias = Callable[[Sequence[Path], Path, Path], Sequence[Result]
 TOGETHER = 8  # prefixes that one process computes: most are shorter than its start
 
 
-class Repetition(NamedTuple):
-    """What a run gave when it was computed again, and on what."""
-
-    tables: dict[str, pd.DataFrame]
-    machine: dict[str, Any]
-
-
 @dataclass
 class Verdict:
-    """On one study. `problems` says of each run that is not repeated why; `elsewhere` what may explain differences."""
+    """On one study. `problems` says of each run that could not be compared why; both are by the run's title."""
 
     study: Study
-    full: bool
-    comparisons: dict[str, Comparison] = field(default_factory=dict)  # by run id
-    problems: dict[str, str] = field(default_factory=dict)  # by run id
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     claims: dict[str, str] | None = None  # those that rest on the study: "" or why they do not hold; None if not asked
 
     @property
     def verdict(self) -> str:
-        if self.problems:
-            return "failed"
-        if all(comparison.repeated for comparison in self.comparisons.values()):
-            return "repeated"
-        if not all(comparison.repeated or comparison.elsewhere for comparison in self.comparisons.values()):
-            return "drifted"  # on the very machine that made the record
-        if self.full:
-            return "reproduced" if self.claims and not any(self.claims.values()) else "drifted"
-        return "reproduced" if all(each.agrees for each in self.comparisons.values()) else "drifted"
+        return study_verdict([*self.comparisons.values()], [*self.problems], self.claims)
 
     @property
     def elsewhere(self) -> dict[str, tuple[Any, Any]]:
         return {what: pair for each in self.comparisons.values() for what, pair in each.elsewhere.items()}
 
+    @property
+    def unequal(self) -> dict[str, Comparison]:
+        return {run: each for run, each in self.comparisons.items() if each.unequal}
+
     def to_json(self) -> dict[str, Any]:
-        unequal = {run: each.unequal for run, each in self.comparisons.items() if each.unequal}
         document = {
             "study": self.study.name,
             "runs": len(self.study.blocks()),
             "verdict": self.verdict,
-            "unequal": unequal,
+            "unequal": {run: each.unequal for run, each in self.unequal.items()},
+            "distance": {run: _number(each.distance) for run, each in self.unequal.items()},
             "problems": self.problems,
             "elsewhere": {what: {"here": here, "there": there} for what, (here, there) in self.elsewhere.items()},
         }
@@ -97,74 +98,87 @@ def reproduce(
         follow: shows an engine's events on their way.
         run_chapters: executes notebooks, given with a folder for the copies and the folder of studies.
     """
-    verdicts = [Verdict(study, full) for study in studies]
-    records: dict[tuple[str, str], Record] = {}
-    for verdict in verdicts:
-        for block in verdict.study.blocks():
-            try:
-                records[verdict.study.name, block.run_id] = block.study.store.read(block.run_id)
-            except RecordError as error:
-                verdict.problems[block.run_id] = f"{type(error).__name__}: {error}"
-    of = {verdict.study.name: verdict for verdict in verdicts}
-    blocks = [block for study in studies for block in study.blocks() if (study.name, block.run_id) in records]
+    verdicts = {study.name: Verdict(study) for study in studies}
+    found: list[tuple[Block, Record]] = []
+    for block in (block for study in studies for block in study.blocks()):
+        try:
+            found.append((block, block.record()))
+        except RecordError as error:
+            verdicts[block.study.name].problems[block.title] = f"{type(error).__name__}: {error}"
     repeat = partial(_whole_runs, build=root / "_build" / "reproduce") if full else _prefixes
-    for block, outcome in repeat(blocks, follow, workers):
-        verdict = of[block.study.name]
+    for block, outcome in repeat(found, follow, workers):
+        verdict = verdicts[block.study.name]
         if isinstance(outcome, str):
-            verdict.problems[block.run_id] = outcome
+            verdict.problems[block.title] = outcome
         else:
-            record = records[block.study.name, block.run_id]
-            verdict.comparisons[block.run_id] = compare(record, outcome.tables, outcome.machine)
+            verdict.comparisons[block.title] = outcome
     if full:
-        _ask_the_claims([verdict for verdict in verdicts if verdict.verdict == "drifted"], root, run_chapters)
-    return verdicts
+        _ask_the_claims([each for each in verdicts.values() if each.unequal and not each.problems], root, run_chapters)
+    return list(verdicts.values())
 
 
-def _prefixes(blocks: Sequence[Block], follow: Follow, workers: int | None) -> Iterable[tuple[Block, Repetition | str]]:
-    """Each run's first iterations, or why they could not be computed."""
-    groups = [blocks[first : first + TOGETHER] for first in range(0, len(blocks), TOGETHER)]
-    names = [" and ".join(dict.fromkeys(block.study.name for block in group)) for group in groups]
-    events = engines.local(_compute_prefixes, groups, workers)
-    for event in follow(events, names, [len(group) for group in groups], f"{len(blocks)} runs"):
+def _number(distance: float | None) -> float | None:
+    """JSON knows no infinity."""
+    return None if distance is None else min(distance, 1e300)
+
+
+Outcome = Comparison | str  # or why a run could not be computed
+
+
+def _prefixes(
+    found: Sequence[tuple[Block, Record]], follow: Follow, workers: int | None
+) -> Iterable[tuple[Block, Outcome]]:
+    """Each run's first iterations beside its record."""
+    groups = [found[first : first + TOGETHER] for first in range(0, len(found), TOGETHER)]
+    names = [" and ".join(dict.fromkeys(block.study.name for block, _ in group)) for group in groups]
+    events = engines.local(_compare_prefixes, groups, workers)
+    for event in follow(events, names, [len(group) for group in groups], f"{len(found)} runs"):
         group = groups[event.task]
         outcomes = [event.error] * len(group) if isinstance(event, engines.Failed) else event.result
-        yield from zip(group, outcomes, strict=True)
+        yield from zip((block for block, _ in group), outcomes, strict=True)
 
 
-def _compute_prefixes(blocks: Sequence[Block], report: engines.Report) -> list[Repetition | str]:
-    outcomes: list[Repetition | str] = []
-    for block in blocks:
+def _compare_prefixes(group: Sequence[tuple[Block, Record]], report: engines.Report) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for block, record in group:
         try:
-            outcomes.append(Repetition({"prefix": compute_prefix(block)}, fingerprint()))
+            tables = {"prefix": compute_prefix(block)}
+            if first_difference(record.tables["prefix"], tables["prefix"]):
+                iterations = record.tables["fingerprint"]["iteration"].max()
+                tables["fingerprint"] = repeat_fingerprint(block, iterations)
+            outcomes.append(compare(record, tables, explanations(record, machine(), block.code, block.world)))
         except Exception:  # of whatever kind: the other runs are to be compared all the same
             outcomes.append(traceback.format_exc().strip())
-        report(len(outcomes) / len(blocks))
+        report(len(outcomes) / len(group))
     return outcomes
 
 
 def _whole_runs(
-    blocks: Sequence[Block], follow: Follow, workers: int | None, build: Path
-) -> Iterable[tuple[Block, Repetition | str]]:
-    """Each run, computed into studies of the same names under `build`, or why it could not be."""
-    here = [_elsewhere(block, build / "results") for block in blocks]
-    todo = [block for block in here if not _is_of_this_code(block)]
-    tasks = [(block, Checkpoints(build / "checkpoints")) for block in todo]
-    names = [f"{block.study.name}: {block.variant}, seeds from {block.seeds[0]}" for block in todo]
-    sizes = [block.study.steps * len(block.seeds) for block in todo]
+    found: Sequence[tuple[Block, Record]], follow: Follow, workers: int | None, build: Path
+) -> Iterable[tuple[Block, Outcome]]:
+    """Each run, computed into studies of the same names under `build`, beside its record."""
+    copies = [_elsewhere(block, build / "results") for block, _ in found]
+    tasks = [(copy, Checkpoints(build / "checkpoints" / copy.study.name)) for copy in copies if not _is_current(copy)]
+    names = [f"{copy.study.name}: {copy.title}" for copy, _ in tasks]
+    sizes = [copy.environment.steps * len(copy.seeds) for copy, _ in tasks]
     problems: dict[tuple[str, str], str] = {}
     events = engines.local(_compute_run, tasks, workers)
-    for event in follow(events, names, sizes, f"{len(todo)} runs"):
-        block, checkpoints = tasks[event.task]
+    for event in follow(events, names, sizes, f"{len(tasks)} runs"):
+        copy, checkpoints = tasks[event.task]
         if isinstance(event, engines.Failed):
-            problems[block.study.name, block.run_id] = event.error
+            problems[copy.study.name, copy.title] = event.error
         else:
-            store(block, event.result, checkpoints, replace=True)
-    for original, block in zip(blocks, here, strict=True):
-        if problem := problems.get((block.study.name, block.run_id)):
-            yield original, problem
+            store(copy, event.result, checkpoints, replace=True)
+    for (block, record), copy in zip(found, copies, strict=True):
+        if problem := problems.get((copy.study.name, copy.title)):
+            yield block, problem
         else:
-            record = block.study.store.read(block.run_id)
-            yield original, Repetition(record.tables, record.manifest["machine"])
+            again = copy.record()
+            made = again.manifest
+            yield (
+                block,
+                compare(record, again.tables, explanations(record, made["machine"], made["source"], made["world"])),
+            )
 
 
 def _compute_run(task: tuple[Block, Checkpoints], report: engines.Report) -> Any:
@@ -177,17 +191,17 @@ def _elsewhere(block: Block, results: Path) -> Block:
     folder = results / block.study.name
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(block.study.folder / "study.toml", folder / "study.toml")
-    return Block(dataclasses.replace(block.study, folder=folder), block.variant, block.seeds)
+    return dataclasses.replace(block, study=dataclasses.replace(block.study, folder=folder))
 
 
-def _is_of_this_code(block: Block) -> bool:
-    """Whether the run is there from an earlier attempt, by the same code on the same machine."""
+def _is_current(block: Block) -> bool:
+    """Whether the run is there from an earlier attempt, by the same code on the same machine in the same world."""
     try:
-        manifest = block.study.store.read(block.run_id).manifest
+        manifest = block.record().manifest
     except RecordError:
         return False
-    same = (manifest["source"], manifest["constraints"]) == (source_digest(), constraints_hash())
-    return same and not differences(fingerprint(), manifest["machine"])
+    made = (manifest["source"], manifest["constraints"], manifest["world"])
+    return made == (block.code, constraints_hash(), block.world) and not differences(machine(), manifest["machine"])
 
 
 def _ask_the_claims(verdicts: Sequence[Verdict], root: Path, run_chapters: RunChapters) -> None:

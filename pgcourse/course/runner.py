@@ -27,6 +27,7 @@ import psutil
 
 from pgcourse.course import expected
 from pgcourse.course.claims import METADATA_KEY, Claim
+from pgcourse.lab.repository import OtherClone, repository
 
 TIMEOUT = {"quick": 600.0, "full": 7200.0}  # seconds a chapter may take
 MARK = "PGCOURSE_RUN"  # names the run in the environment of every process that belongs to it
@@ -38,7 +39,7 @@ TRACEBACK_LINES = 14
 PAPERMILL = "import sys; sys.modules['rfc3987_syntax'] = None; from papermill.cli import papermill; papermill()"
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
-Progress = Callable[[Path, int, int], None]
+CellsDone = Callable[[Path, int, int], None]
 """Told (chapter, cells done, cells in all) as a chapter proceeds; called from several threads."""
 
 
@@ -92,20 +93,21 @@ class Result:
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The repository: the nearest folder around `start` (the working directory) or around the package with chapters.
+    """The repository with the chapters: see `pgcourse.lab.provenance.repository`, where results and runs are, too.
 
     Raises:
-        FileNotFoundError: there is none; an installed package comes without chapters.
+        FileNotFoundError: there is none, as an installed package comes without chapters; or it is not this package's.
     """
-    start = (start or Path.cwd()).resolve()
-    package = Path(__file__).resolve().parents[2]
-    for folder in (start, *start.parents, package):
-        if any((folder / "chapters").glob("[0-9][0-9]_*.ipynb")):
-            return folder
-    raise FileNotFoundError(
-        f"no chapters/NN_name.ipynb in or above {start}: an installed pgcourse comes without chapters; "
-        "run this inside a clone of the course's repository"
-    )
+    try:
+        root = repository(start)
+    except OtherClone as error:
+        raise FileNotFoundError(str(error)) from None
+    if root is None:
+        raise FileNotFoundError(
+            f"no chapters/NN_name.ipynb in or above {start or Path.cwd()}: an installed pgcourse comes without "
+            "chapters; run this inside a clone of the course's repository"
+        )
+    return root
 
 
 def find_chapters(root: Path, names: Sequence[str] = ()) -> list[Path]:
@@ -148,7 +150,7 @@ def run(
     timeout: float | None = None,
     accept: bool = False,
     results: Path | None = None,
-    progress: Progress = lambda notebook, done, cells: None,
+    progress: CellsDone = lambda notebook, done, cells: None,
 ) -> Iterator[Result]:
     """Run chapters side by side; yields each result as its chapter ends.
 
@@ -182,7 +184,7 @@ def _run(
     timeout: float,
     accept: bool,
     results: Path | None,
-    progress: Progress,
+    progress: CellsDone,
 ) -> Iterator[Result]:
     stopped = Event()
     with (
@@ -213,7 +215,7 @@ class _Job:
     profile: str
     timeout: float
     accept: bool
-    progress: Progress
+    progress: CellsDone
     stopped: Event
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from functools import partial
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 import gymnasium
@@ -48,7 +48,8 @@ def names() -> list[str]:
 def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
     """A world with `envs` copies for each seed.
 
-    `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a function from `envs` to a world of your own.
+    `env` is the name of one of our `WORLDS`, any other Gymnasium id, or a world of your own: a function from `envs` to
+    it, such as its class, or "module:Class".
     CartPole-v1, Pendulum-v1 and MinAtar/Breakout-v1 are tensor worlds that agree with the originals step for step;
     "gymnasium:CartPole-v1", Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3"
     gives EnvPool's. `options` go to the world: `dtype` (of observations and rewards), `device` (tensor worlds only) and
@@ -68,6 +69,8 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
         return env(envs, **options)
     if env in WORLDS:
         return WORLDS[env](envs, **options)
+    if own := _own(env):
+        return own(envs, **options)
     if "device" in options:
         raise ValueError(f"{env} is computed on the CPU, not on {options['device']}; there, take {', '.join(WORLDS)}")
     if env.startswith("envpool:"):
@@ -81,6 +84,18 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
         near = difflib.get_close_matches(env, names(), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"{error} Our own are {', '.join(WORLDS)}."
         raise ValueError(f"unknown environment {env!r}; {hint}") from error
+
+
+def _own(env: str) -> Callable[..., Env] | None:
+    """The world that "module:Class" names; None for an id of Gymnasium's, before which a module may stand, too."""
+    module, _, name = env.rpartition(":")
+    if not (module and name.isidentifier()):
+        return None
+    try:
+        kind = getattr(import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{env}: {error}; a module of your own is looked for in the working folder") from error
+    return kind if hasattr(kind, "noise") else None
 
 
 def origin(world: Env) -> dict[str, Any]:

@@ -196,7 +196,8 @@ def ledger(
         raise ValueError(f"theta has {len(theta)} rows and streams has {len(streams)} seeds; they must be as many")
     theta = theta.detach().to(torch.float64)
     if not isinstance(critic_error, Tensor):
-        critic_error = critic_error * streams.child("critic error").normal(mdp.states, dtype=torch.float64)
+        noise = Streams(streams.seeds, streams.child("critic error").path, dtype=torch.float64)
+        critic_error = critic_error * noise.normal(mdp.states)
     critic = (mdp.v(theta) + critic_error) * ~mdp.terminal
     pilot_path, sample_path = streams.child("pilot").path, streams.child("sample").path
     table, batches, pairs, comparisons = [], [], [], 0

@@ -1,16 +1,63 @@
 """What is kept: declared studies and their records with their history."""
 
-from pgcourse.lab.checkpoints import Checkpoints
-from pgcourse.lab.provenance import fingerprint
-from pgcourse.lab.records import CorruptRecord, MissingRecord, Record, RecordError, Store, UnknownSchema
-from pgcourse.lab.results import Results, load, percentile, published
-from pgcourse.lab.runs import Computed, compute, compute_prefix, store
-from pgcourse.lab.studies import Block, Study, StudyError, study_names
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pgcourse.lab.beginning import compute_fingerprint, compute_prefix, repeat_fingerprint
+    from pgcourse.lab.checkpoints import Checkpoints
+    from pgcourse.lab.configurations import Configuration
+    from pgcourse.lab.provenance import machine
+    from pgcourse.lab.records import (
+        ChangedWorld,
+        CorruptRecord,
+        MissingRecord,
+        Record,
+        RecordError,
+        Store,
+        UnknownSchema,
+    )
+    from pgcourse.lab.results import Results, load, percentile, published
+    from pgcourse.lab.runs import Computed, compute, store
+    from pgcourse.lab.studies import Block, Study, StudyError, study_names
+
+# Resolved on first use: who looks for the course's folder should not wait for torch.
+_HOME = {
+    "Block": "studies",
+    "ChangedWorld": "records",
+    "Checkpoints": "checkpoints",
+    "Computed": "runs",
+    "Configuration": "configurations",
+    "CorruptRecord": "records",
+    "MissingRecord": "records",
+    "Record": "records",
+    "RecordError": "records",
+    "Results": "results",
+    "Store": "records",
+    "Study": "studies",
+    "StudyError": "studies",
+    "UnknownSchema": "records",
+    "compute": "runs",
+    "compute_fingerprint": "beginning",
+    "compute_prefix": "beginning",
+    "load": "results",
+    "machine": "provenance",
+    "percentile": "results",
+    "published": "results",
+    "repeat_fingerprint": "beginning",
+    "store": "runs",
+    "study_names": "studies",
+}
+_MODULES = ("engines", "personal")
 
 __all__ = [
     "Block",
+    "ChangedWorld",
     "Checkpoints",
     "Computed",
+    "Configuration",
     "CorruptRecord",
     "MissingRecord",
     "Record",
@@ -21,11 +68,25 @@ __all__ = [
     "StudyError",
     "UnknownSchema",
     "compute",
+    "compute_fingerprint",
     "compute_prefix",
-    "fingerprint",
     "load",
+    "machine",
     "percentile",
     "published",
+    "repeat_fingerprint",
     "store",
     "study_names",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"pgcourse.lab.{_HOME[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"pgcourse.lab.{name}")
+    raise AttributeError(f"module 'pgcourse.lab' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *globals()])

@@ -1,6 +1,7 @@
 """Where a long run stands, kept until its record is stored: killed, it goes on from there and gives the same bits.
 
-A checkpoint is the file RUN_ID.pt: the SHA-256 of the rest as a first line, then what `torch.save` wrote.
+A checkpoint is the file NAME.pt, called as the run's record will be: the SHA-256 of the rest as a first line, then what
+`torch.save` wrote.
 """
 
 from __future__ import annotations
@@ -12,16 +13,37 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from pgcourse.algorithms import Checkpoint
-from pgcourse.lab import files
-from pgcourse.lab.provenance import SUSPECTS, fingerprint, source_digest
+from pgcourse.algorithms.curves import Episodes
+from pgcourse.lab import files, worlds
+from pgcourse.lab.configurations import canonical
+from pgcourse.lab.provenance import SUSPECTS, machine
 
-SCHEMA = 1
+SCHEMA = 2
+
+
+class Run(Protocol):
+    """What a checkpoint has to know of the run that it is of."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def env(self) -> str: ...
+
+    @property
+    def configuration(self) -> Any: ...
+
+    @property
+    def world(self) -> dict[str, Any]: ...
+
+    @property
+    def code(self) -> str: ...
 
 
 class UnusableCheckpoint(Exception):
@@ -40,12 +62,12 @@ class Saved:
 
 
 class Checkpoints:
-    """The checkpoints in one folder, by run id."""
+    """The checkpoints of a study's runs, in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, run_id: str, saved: Saved) -> None:
+    def save(self, run: Run, saved: Saved) -> None:
         """Replace the run's checkpoint; a process killed meanwhile leaves the one before.
 
         Raises:
@@ -54,53 +76,59 @@ class Checkpoints:
         buffer = io.BytesIO()
         state = {name: getattr(saved, name) for name in (field.name for field in dataclasses.fields(saved))}
         checkpoint = {field.name: getattr(saved.checkpoint, field.name) for field in dataclasses.fields(Checkpoint)}
-        torch.save({"origin": _origin(run_id), **state, "checkpoint": checkpoint}, buffer)
+        checkpoint["episodes"] = tuple(saved.checkpoint.episodes)
+        torch.save({"origin": _origin(run), **state, "checkpoint": checkpoint}, buffer)
         payload = buffer.getvalue()
         self.folder.mkdir(parents=True, exist_ok=True)
         staging = files.staging(self.folder)
         try:
             files.write_through(staging, f"{hashlib.sha256(payload).hexdigest()}\n".encode() + payload)
-            os.replace(staging, self._path(run_id))
+            os.replace(staging, self._path(run.name))
         finally:
             staging.unlink(missing_ok=True)
         files.flush_folder(self.folder)
 
-    def load(self, run_id: str) -> Saved | None:
+    def load(self, run: Run) -> Saved | None:
         """The run's checkpoint, None where there is none.
 
         Raises:
-            UnusableCheckpoint: it is torn or changed, or was written by another version of the code, or on a machine
-                on which the rest of the run could not be expected to give the same bits. The message says which.
+            UnusableCheckpoint: it is torn or changed, or was written by another version of the code, in a world that is
+                not the same any more, or on a machine on which the rest of the run could not be expected to give the
+                same bits. The message says which.
         """
         try:
-            digest, _, payload = self._path(run_id).read_bytes().partition(b"\n")
+            digest, _, payload = self._path(run.name).read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
         if digest.decode(errors="replace") != hashlib.sha256(payload).hexdigest():
             raise UnusableCheckpoint("its checkpoint is torn or changed")
         state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        there, here = json.loads(state.pop("origin")), json.loads(_origin(run_id))
+        there, here = json.loads(state.pop("origin")), json.loads(_origin(run))
+        if "world" in there and (changes := worlds.changes(there.pop("world"), here.pop("world"))):
+            raise UnusableCheckpoint(f"its checkpoint is of another {run.env}: {'; '.join(changes)}")
         if changed := sorted(key for key in here if there.get(key) != here[key]):
             raise UnusableCheckpoint(f"its checkpoint was written elsewhere: {', '.join(changed)} differ")
-        return Saved(**state | {"checkpoint": Checkpoint(**state["checkpoint"])})
+        kept = state.pop("checkpoint")
+        return Saved(Checkpoint(**kept | {"episodes": Episodes(*kept["episodes"])}), **state)
 
-    def discard(self, run_id: str) -> None:
-        """Delete the run's checkpoint, if there is one, and what killed writers have left behind."""
-        self._path(run_id).unlink(missing_ok=True)
+    def discard(self, name: str) -> None:
+        """Delete a run's checkpoint, if there is one, and what killed writers have left behind."""
+        self._path(name).unlink(missing_ok=True)
         files.sweep(self.folder)
 
-    def _path(self, run_id: str) -> Path:
-        return self.folder / f"{run_id}.pt"
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.pt"
 
 
-def _origin(run_id: str) -> str:
+def _origin(run: Run) -> str:
     """What must be the same for a run to go on as if nothing had happened."""
-    machine = fingerprint()
+    here = machine()
     return json.dumps(
         {
             "checkpoint format": SCHEMA,
-            "run": run_id,
-            "source code": source_digest(),
-            **{key: machine[key] for key in SUSPECTS},
+            "configuration": canonical(run.configuration),
+            "source code": run.code,
+            "world": run.world,
+            **{key: here[key] for key in SUSPECTS},
         }
     )

@@ -14,11 +14,11 @@ from typing import Any
 
 import tomlkit
 
-from pgcourse.algorithms import ALGORITHMS, Algorithm, Architecture, TrainedPolicy
-from pgcourse.envs import make
+from pgcourse.algorithms import Algorithm, Architecture, TrainedPolicy
+from pgcourse.algorithms.registry import name_of
 from pgcourse.lab import files
-from pgcourse.lab.provenance import repository
 from pgcourse.lab.records import POLICY_LIMIT, CorruptRecord, MissingRecord, RecordError
+from pgcourse.lab.repository import OtherClone, repository
 from pgcourse.lab.results import Results, collect
 from pgcourse.lab.studies import Study, StudyError, parse, study_names
 
@@ -30,8 +30,15 @@ class RunError(StudyError):
 
 
 def runs_folder() -> Path:
-    """$PGCOURSE_RUNS, or runs/ in the course's repository, else in the working directory. It need not be there."""
-    return Path(os.environ.get("PGCOURSE_RUNS") or (repository() or Path()) / "runs")
+    """$PGCOURSE_RUNS, or runs/ in the course's repository, else in the working directory. It need not be there.
+
+    Raises:
+        RunError: the repository is not that of this package.
+    """
+    try:
+        return Path(os.environ.get("PGCOURSE_RUNS") or (repository() or Path()) / "runs")
+    except OtherClone as error:
+        raise RunError(str(error)) from None
 
 
 def run_names() -> list[str]:
@@ -63,7 +70,7 @@ def declaration(
         raise RunError(
             f"{workers} workers cannot share {seeds} seeds equally; take one of {', '.join(map(str, divisors))} workers"
         )
-    kind = next(name for name, kind in ALGORITHMS.items() if kind is type(algorithm))
+    kind = name_of(type(algorithm))
     return {
         "title": f"{type(algorithm).__name__} on {env}",
         "env": env,
@@ -129,23 +136,29 @@ def results(study: Study) -> Results:
 
 
 def policies(name: str) -> dict[str, TrainedPolicy]:
-    """The final policies that a name means, by the name of each: RUN, or STUDY/VARIANT; STUDY stands for all of it.
+    """The final policies that a name means, each by its name: RUN, or STUDY/VARIANT[/ENV]; STUDY stands for all of it.
 
     Raises:
-        RunError: no such run, study or variant, with the nearest names; a run that is not finished.
-        StudyError, RecordError: as `pgcourse.lab.load`; a study that keeps no policies.
+        RunError: no such run, study, variant or environment, with the nearest names; a run that is not finished.
+        StudyError, RecordError: as `pgcourse.lab.load`; a study that keeps no policies; a world that has changed.
     """
     if name in run_names():
         study = find(name)
         return {name: results(study).policy(next(iter(study.variants)))}
-    study_name, _, variant = name.partition("/")
+    study_name, _, rest = name.partition("/")
     if study_name not in _studies():
         raise RunError(f"no run and no study {name!r}; {_near(name, [*run_names(), *_studies()])}")
     kept = collect(Study.read(study_name))
-    variants = list(kept.records)
-    if variant and variant not in variants:
-        raise RunError(f"{study_name} has no variant {variant!r}; it has {', '.join(variants)}")
-    return {f"{study_name}/{each}": kept.policy(each) for each in ([variant] if variant else variants)}
+    several = len(kept.study.environments) > 1
+    of = {
+        f"{variant}/{env}" if several else variant: (variant, env)
+        for variant, envs in kept.study.variants.items()
+        for env in envs
+    }
+    chosen = {each: pair for each, pair in of.items() if rest in ("", each, pair[0])}
+    if not chosen:
+        raise RunError(f"{study_name} has no variant {rest!r}; it has {', '.join(of)}")
+    return {f"{study_name}/{each}": kept.policy(*pair) for each, pair in chosen.items()}
 
 
 def policy(name: str) -> TrainedPolicy:
@@ -170,7 +183,8 @@ def _options(options: Any) -> dict[str, Any]:
 
 def _free_folder(declared: dict[str, Any]) -> Path:
     """Of the folders called by algorithm, environment and number the first that holds this run or nothing."""
-    stem = f"{next(iter(declared['variants']))}-{re.sub('[^A-Za-z0-9._-]+', '-', declared['env'])}"
+    (variant,) = declared["variants"]
+    stem = re.sub("[^A-Za-z0-9._-]+", "-", f"{variant.rpartition(':')[2]}-{declared['env']}")
     number = 1
     while (folder := runs_folder() / f"{stem}-{number}").exists() and _differences(folder, declared) != []:
         number += 1
@@ -221,7 +235,7 @@ def _check(study: Study) -> None:
         policy = block.policy()
     except ValueError as error:
         raise RunError(str(error.__cause__ or error)) from error
-    if make(study.env).time_limit is None:
+    if block.world["time_limit"] is None:
         raise RunError(
             f"{study.env} has no time limit, so episodes may never end, those of the final evaluation neither; "
             "register it with Gymnasium under an id of its own, with max_episode_steps, or use `pg.training` in Python"

@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 import subprocess
-import tomllib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,15 +15,16 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pgcourse.lab.repository import code_repository
+
 # What floating-point results depend on. Between machines that agree on these, the same run gives the same bits.
 ARITHMETIC = ("system", "machine", "libc", "torch", "numpy", "gymnasium", "cpu_capability", "threads")
 # What else may explain different bits: libraries choose their kernels by processor, and simulators are libraries.
 SUSPECTS = (*ARITHMETIC, "cpu_model", "box2d", "mujoco")
 SIMULATORS = {"box2d": ("box2d", "box2d-py"), "mujoco": ("mujoco",)}
-COMPUTES = ("core", "rl", "envs", "algorithms")  # the parts of this package that decide a run's numbers
 
 
-def fingerprint() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """The machine and the versions that compute in this process.
 
     Keys: `system`, `machine`, `libc`, `python`, `torch`, `numpy`, `gymnasium`, `pandas`, `box2d`, `mujoco` (None if not
@@ -35,20 +35,13 @@ def fingerprint() -> dict[str, Any]:
 
 
 def differences(here: dict[str, Any], there: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Where two fingerprints differ in what may change bits, as {key: (here, there)}; empty where they are expected."""
+    """Where two machines differ in what may change bits, as {key: (here, there)}; empty where they are expected."""
     return {key: (here.get(key), there.get(key)) for key in SUSPECTS if here.get(key) != there.get(key)}
-
-
-def repository() -> Path | None:
-    """The root of the course's repository: around this package, else the nearest around the working directory."""
-    package = Path(__file__).resolve().parents[2]
-    here = Path.cwd().resolve()
-    return next((folder for folder in (package, here, *here.parents) if _is_course(folder)), None)
 
 
 def commit() -> dict[str, Any]:
     """Git commit and whether the package or its constraints differ from it; both None where git cannot tell."""
-    root = repository()
+    root = code_repository()
     head = root and _git(root, "rev-parse", "HEAD")
     changes = root and _git(root, "status", "--porcelain", "--", "pgcourse", "constraints.txt")
     return {"commit": head or None, "dirty": None if changes is None else changes != ""}
@@ -56,20 +49,10 @@ def commit() -> dict[str, Any]:
 
 def constraints_hash() -> str | None:
     """SHA-256 of constraints.txt, None where there is none; line ends do not matter."""
-    root = repository()
+    root = code_repository()
     if root is None or not (root / "constraints.txt").is_file():
         return None
     return hashlib.sha256((root / "constraints.txt").read_text("utf-8").encode()).hexdigest()
-
-
-@cache
-def source_digest() -> str:
-    """SHA-256 over this package's files that decide a run's numbers; line ends do not matter."""
-    package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for file in sorted(file for part in COMPUTES for file in (package / part).rglob("*.py")):
-        digest.update(f"{file.relative_to(package).as_posix()}\n{file.read_text('utf-8')}\n".encode())
-    return digest.hexdigest()
 
 
 def tensor_digest(tensor: torch.Tensor | np.ndarray) -> str:
@@ -96,6 +79,16 @@ def metrics_digest(metrics: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def package_version(*packages: str) -> str | None:
+    """Of the first of these packages that is installed."""
+    for package in packages:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            pass
+    return None
+
+
 @cache
 def _machine() -> dict[str, Any]:
     """What stays the same as long as this process lives."""
@@ -105,28 +98,10 @@ def _machine() -> dict[str, Any]:
         "libc": " ".join(platform.libc_ver()).strip(),
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "numpy", "gymnasium", "pandas")},
-        **{name: _version(*packages) for name, packages in SIMULATORS.items()},
+        **{name: package_version(*packages) for name, packages in SIMULATORS.items()},
         "cpu_model": _cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
-
-
-def _is_course(folder: Path) -> bool:
-    declaration = folder / "pyproject.toml"
-    try:
-        return tomllib.loads(declaration.read_text("utf-8")).get("project", {}).get("name") == "pgcourse"
-    except (OSError, ValueError):
-        return False
-
-
-def _version(*packages: str) -> str | None:
-    """Of the first of these packages that is installed."""
-    for package in packages:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            pass
-    return None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

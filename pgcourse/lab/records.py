@@ -1,6 +1,7 @@
-"""The record store: a run's result under its configuration's hash, there whole or not at all, verified when read.
+"""The record store: what runs gave, there whole or not at all, found by configuration, verified when read.
 
-A record is the folder STUDY/RUN_ID with config.json, manifest.json, a CSV file for each table and perhaps policy.pt.
+A record is a folder with config.json, manifest.json, a CSV file for each table and perhaps policy.pt. Its name is for
+people: which run it is of, its config.json says.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ import dataclasses
 import hashlib
 import io
 import json
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ import pandas as pd
 import torch
 
 from pgcourse.lab import files
+from pgcourse.lab.configurations import canonical, differences, plain
 from pgcourse.lab.provenance import metrics_digest, tensor_digest
 
-SCHEMA = 2
+SCHEMA = 3
 POLICY_LIMIT = 1_000_000  # bytes of parameters that one record may hold: records are committed
 
 
@@ -48,49 +50,18 @@ class UnknownSchema(RecordError):
     """A record of another format version."""
 
 
-def plain(value: Any) -> Any:
-    """A configuration as JSON values: a dataclass becomes {"type": its name, **fields}, an infinity {"float": "inf"}.
-
-    Raises:
-        ValueError: NaN.
-        TypeError: a key that is no string, or a value that JSON has no form for.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **plain(fields)}
-    if isinstance(value, Mapping):
-        if bad := [key for key in value if not isinstance(key, str)]:
-            raise TypeError(f"a configuration's keys must be strings, got {bad[0]!r}")
-        return {key: plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        if math.isnan(value):
-            raise ValueError("a configuration may not contain NaN")
-        return {"float": repr(float(value))}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"a configuration holds numbers, strings, lists, mappings and dataclasses, got {value!r}")
-
-
-def canonical(config: Any) -> str:
-    """The one JSON text of a configuration: keys sorted, no spaces, floats as their shortest exact decimals."""
-    return json.dumps(plain(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def run_id(config: Any) -> str:
-    """The first 16 hex digits of the SHA-256 of the canonical configuration and the schema version."""
-    return _sha256(canonical({"schema": SCHEMA, "config": config}).encode())[:16]
+class ChangedWorld(RecordError):
+    """A record is of a world that is not the same any more."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run's stored result, verified.
+    """A run's stored result, verified. `name` is its folder's.
 
     `tables` have the columns and dtypes that were written. `tensors` is empty without a kept policy.
     """
 
-    run_id: str
+    name: str
     config: dict[str, Any]
     manifest: dict[str, Any]
     tables: dict[str, pd.DataFrame]
@@ -103,28 +74,45 @@ class Store:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
 
-    def run_ids(self) -> list[str]:
+    def names(self) -> list[str]:
         """All records present, readable or not."""
         if not self.root.is_dir():
             return []
         return sorted(folder.name for folder in self.root.iterdir() if folder.is_dir() and folder.name[0] != ".")
 
-    def __contains__(self, run_id: str) -> bool:
-        return (self.root / run_id).is_dir()
+    def __contains__(self, name: str) -> bool:
+        return (self.root / name).is_dir()
+
+    def find(self, config: Any, name: str) -> str | None:
+        """The name of the record with this configuration, None where there is none. Looked at first is `name`.
+
+        Raises:
+            CorruptRecord, UnknownSchema: the record `name` does not say what its configuration is.
+        """
+        for each in dict.fromkeys([name, *self.names()]):
+            try:
+                if each in self and not differences(_read_config(self.root / each)[0], config):
+                    return each
+            except RecordError:
+                if each == name:
+                    raise
+        return None
 
     def write(
         self,
         config: Any,
+        name: str,
         tables: Mapping[str, pd.DataFrame],
         manifest: Mapping[str, Any],
         tensors: Mapping[str, torch.Tensor] | None = None,
         *,
         replace: bool = False,
     ) -> Record:
-        """Store a run and return its record as read back.
+        """Store a run as `name` and return its record as read back.
 
-        A process killed at any moment leaves the whole record or none. Where the record is already there it stays, and
-        is what is returned, unless `replace`.
+        A process killed at any moment leaves the whole record or none. Where there is a record of this configuration it
+        stays, and is what is returned, unless `replace`. Where `name` is that of another configuration's, the new one
+        is called `name`.2, or by the next number that is free.
 
         Args:
             tables: tables of numbers by name; their index is not kept.
@@ -135,63 +123,73 @@ class Store:
             TypeError, ValueError: a configuration without canonical form, a column that is not of numbers, or tensors
                 over the limit.
             OSError: the disk is full or not writable; nothing is left behind.
+            RecordError: as `find`, unless `replace`.
         """
-        run = run_id(config)
-        content = _encode(run, plain(config), tables, plain(manifest), tensors)
+        content = _encode(plain(config), tables, plain(manifest), tensors)
         self.root.mkdir(parents=True, exist_ok=True)
         staging = files.staging(self.root)
         try:
             staging.mkdir()
-            for name, each in content.items():
-                files.write_through(staging / name, each)
+            for file, each in content.items():
+                files.write_through(staging / file, each)
             files.flush_folder(staging)
-            record = _read(staging, run)  # what is published has been read back once
-            if replace and run in self:
-                self._remove(run)
-            first = self._publish(staging, run)
+            record = _read(staging)  # what is published has been read back once
+            if replace:
+                self._make_way(config, name)
+            kept, first = self._publish(staging, config, name)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        return record if first else self.read(run)
+        return dataclasses.replace(record, name=kept) if first else self.read(kept)
 
-    def read(self, run_id: str) -> Record:
+    def read(self, name: str) -> Record:
         """A record, every file checked against its digest.
 
         Raises:
             MissingRecord, CorruptRecord, UnknownSchema: naming the record, what is wrong with it, and the remedy.
         """
-        if run_id not in self:
-            raise MissingRecord(f"no record {self.root / run_id}; `pgcourse study {self.root.name}` computes it")
-        return _read(self.root / run_id, run_id)
+        if name not in self:
+            raise MissingRecord(f"no record {self.root / name}; `pgcourse study {self.root.name}` computes it")
+        return _read(self.root / name)
 
-    def remove(self, run_id: str) -> None:
+    def remove(self, name: str) -> None:
         """Delete a record. Raises `MissingRecord`."""
-        if run_id not in self:
-            raise MissingRecord(f"no record {self.root / run_id}")
-        self._remove(run_id)
+        if name not in self:
+            raise MissingRecord(f"no record {self.root / name}")
+        doomed = files.staging(self.root)
+        (self.root / name).rename(doomed)  # at once: no reader sees half of it
+        shutil.rmtree(doomed)
 
     def sweep(self) -> None:
         """Delete what killed writers have left behind."""
         files.sweep(self.root)
 
-    def _publish(self, staging: Path, run_id: str) -> bool:
-        """Move a finished record to its place; False where another writer's is there already."""
+    def _make_way(self, config: Any, name: str) -> None:
+        """Delete the record of this configuration, or the one of its name that cannot be read."""
         try:
-            staging.rename(self.root / run_id)
-        except OSError:
-            if run_id not in self:
-                raise
-            return False
-        files.flush_folder(self.root)
-        return True
+            old = self.find(config, name)
+        except RecordError:
+            old = name
+        if old:
+            self.remove(old)
 
-    def _remove(self, run_id: str) -> None:
-        doomed = files.staging(self.root)
-        (self.root / run_id).rename(doomed)  # at once: no reader sees half of it
-        shutil.rmtree(doomed)
+    def _publish(self, staging: Path, config: Any, name: str) -> tuple[str, bool]:
+        """Move a finished record to its place; its name and True, or that of a record of this run that is there."""
+        while True:
+            numbered = (f"{name}.{number}" for number in count(2))
+            free = next(each for each in chain([name], numbered) if each not in self)
+            if there := self.find(config, name):
+                return there, False
+            try:
+                staging.rename(self.root / free)
+            except OSError:
+                if free not in self:
+                    raise
+                continue  # another writer was faster
+            files.flush_folder(self.root)
+            return free, True
 
 
 def _encode(
-    run: str,
     config: dict[str, Any],
     tables: Mapping[str, pd.DataFrame],
     manifest: dict[str, Any],
@@ -208,7 +206,6 @@ def _encode(
         contents["policy.pt"] = _to_pt(tensors)
     manifest = manifest | {
         "schema": SCHEMA,
-        "run_id": run,
         "columns": {
             name: {column: str(dtype) for column, dtype in table.dtypes.items()} for name, table in tables.items()
         },
@@ -219,25 +216,32 @@ def _encode(
     return contents | {"manifest.json": _dump(manifest | {"digest": _sha256(canonical(manifest).encode())})}
 
 
-def _read(folder: Path, run: str) -> Record:
-    def require(holds: bool, what: str) -> None:
-        if not holds:
-            raise CorruptRecord(folder, what)
-
-    manifest = _read_manifest(folder)
-    require(manifest["run_id"] == run, f"manifest.json is that of run {manifest['run_id']}")
+def _read(folder: Path) -> Record:
+    config, manifest = _read_config(folder)
     contents = {name: _read_file(folder, name) for name in manifest["files"]}
-    for name, digest in manifest["files"].items():
-        require(_sha256(contents[name]) == digest, f"{name} differs from its digest in manifest.json")
-    config = json.loads(contents["config.json"])
-    require(run_id(config) == run, f"config.json is that of run {run_id(config)}")
+    for name, content in contents.items():
+        _check_digest(folder, name, content, manifest)
     tables = {name: _from_csv(contents[f"{name}.csv"], columns) for name, columns in manifest["columns"].items()}
     for name, table in tables.items():
-        require(metrics_digest(table) == manifest["metrics"][name], f"{name}.csv does not give the numbers of the run")
+        if metrics_digest(table) != manifest["metrics"][name]:
+            raise CorruptRecord(folder, f"{name}.csv does not give the numbers of the run")
     tensors = _from_pt(contents["policy.pt"]) if "policy.pt" in contents else {}
-    digests = {name: tensor_digest(tensor) for name, tensor in tensors.items()}
-    require(digests == manifest["tensors"], "policy.pt does not give the tensors of the run")
-    return Record(run, config, manifest, tables, tensors)
+    if {name: tensor_digest(tensor) for name, tensor in tensors.items()} != manifest["tensors"]:
+        raise CorruptRecord(folder, "policy.pt does not give the tensors of the run")
+    return Record(folder.name, config, manifest, tables, tensors)
+
+
+def _read_config(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A record's configuration and manifest, verified."""
+    manifest = _read_manifest(folder)
+    content = _read_file(folder, "config.json")
+    _check_digest(folder, "config.json", content, manifest)
+    return json.loads(content), manifest
+
+
+def _check_digest(folder: Path, name: str, content: bytes, manifest: dict[str, Any]) -> None:
+    if _sha256(content) != manifest["files"][name]:
+        raise CorruptRecord(folder, f"{name} differs from its digest in manifest.json")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,72 +1,104 @@
-"""Does a run still give the numbers of its record? A record's own machine decides by bits; another one by rounding."""
+"""Does a run still give the numbers of its record?
+
+*repeated*: the first iterations are the record's bit for bit. *reproduced*: they are not, but computed in float64 they
+agree with the record's fingerprint up to rounding; or, of whole runs, every claim that rests on them holds. *drifted*:
+neither. *failed*: a record cannot be read, or a run not be computed.
+
+Rounding on another processor grows from iteration to iteration, in float32 to the size of the numbers themselves within
+six iterations of PPO: no tolerance tells it from a changed program there. In float64 it is far below one for as long.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pgcourse.lab import worlds
+from pgcourse.lab.beginning import INDEX, fingerprint_distance
 from pgcourse.lab.provenance import constraints_hash, differences, metrics_digest
 from pgcourse.lab.records import Record
 
-INDEX = ["seed", "iteration"]
-# Between two kinds of machine the first iterations differ by rounding, before training has made it grow: by less than
-# 1e-4 of the largest number where torch computes with or without vector instructions. What has changed in an update
-# shows from its second iteration on.
-EARLY = 3
-ROUNDING = 1e-3
+VERDICTS = ("repeated", "reproduced", "drifted", "failed")  # from best to worst
+TOLERANCE = 1e-6  # between fingerprints, in units of the largest number of a column
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A repetition of a run beside its record.
 
-    `unequal` says where the first numbers differ, and by how much; it is empty where all are equal bit for bit.
-    `elsewhere` holds what may explain that, {what: (here, when the record was made)}: machine, versions, constraints.
-    `rounding` is the largest difference in the first `EARLY` iterations, relative to the largest of like numbers.
+    `unequal` says where the first float32 numbers differ, and by how much; it is empty where all are equal bit for bit.
+    `distance` is that of the fingerprints, and `farthest` the column that has it; None where they were not compared.
+    `elsewhere` holds what may explain differences, {what: (here, when the record was made)}: machine, versions,
+    constraints, code, world.
     """
 
     unequal: str
     elsewhere: dict[str, tuple[Any, Any]]
-    rounding: float
+    distance: float | None = None
+    farthest: str = ""
 
     @property
-    def repeated(self) -> bool:
-        return not self.unequal
-
-    @property
-    def agrees(self) -> bool:
-        """The numbers are those of the record, up to the rounding of another kind of machine: at most `ROUNDING`."""
-        return self.repeated or (bool(self.elsewhere) and self.rounding <= ROUNDING)
+    def verdict(self) -> str:
+        if not self.unequal:
+            return "repeated"
+        return "reproduced" if self.distance is not None and self.distance <= TOLERANCE else "drifted"
 
 
-def compare(record: Record, tables: Mapping[str, pd.DataFrame], machine: Mapping[str, Any]) -> Comparison:
-    """Hold tables of a repetition, among them the `prefix`, against those of a record.
+def study_verdict(
+    comparisons: Sequence[Comparison], problems: Sequence[str] = (), claims: Mapping[str, str] | None = None
+) -> str:
+    """The verdict on a study: that of its worst run.
 
     Args:
-        machine: the fingerprint of the process that computed them.
+        problems: why records could not be read or runs not be computed.
+        claims: of whole runs, the claims that rest on the study: "" or why they do not hold. Where there are any, they
+            decide about runs that are not repeated.
     """
-    elsewhere = differences(dict(machine), record.manifest["machine"])
-    constraints = constraints_hash()
-    if constraints != record.manifest["constraints"]:
-        elsewhere["constraints"] = (_short(constraints), _short(record.manifest["constraints"]))
+    if problems:
+        return "failed"
+    worst = max((comparison.verdict for comparison in comparisons), key=VERDICTS.index, default="repeated")
+    if worst == "repeated" or not claims:
+        return worst
+    return "drifted" if any(claims.values()) else "reproduced"
+
+
+def compare(
+    record: Record, tables: Mapping[str, pd.DataFrame], explanations: Mapping[str, tuple[Any, Any]] | None = None
+) -> Comparison:
+    """Hold tables of a repetition, among them the `prefix` and perhaps the `fingerprint`, against those of a record."""
     kept = record.tables["prefix"]
-    unequal = _first_difference(kept, tables["prefix"]) or next(
+    unequal = first_difference(kept, tables["prefix"]) or next(
         (
             f"{name}.csv differs, the first {kept['iteration'].max()} iterations do not"
             for name, table in tables.items()
-            if name != "prefix" and metrics_digest(table) != record.manifest["metrics"][name]
+            if name not in ("prefix", "fingerprint") and metrics_digest(table) != record.manifest["metrics"][name]
         ),
         "",
     )
-    return Comparison(unequal, elsewhere, _rounding(kept, tables["prefix"]))
+    if "fingerprint" not in tables:
+        return Comparison(unequal, dict(explanations or {}))
+    apart = fingerprint_distance(record.tables["fingerprint"], tables["fingerprint"])
+    return Comparison(unequal, dict(explanations or {}), *apart)
 
 
-def _first_difference(kept: pd.DataFrame, now: pd.DataFrame) -> str:
-    """Of two `prefix` tables, as far as the shorter one goes."""
+def explanations(
+    record: Record, machine: Mapping[str, Any], code: str, world: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """What differs from when the record was made, {what: (here, then)}; the arguments are those of a repetition."""
+    found = differences(dict(machine), record.manifest["machine"])
+    if changes := worlds.changes(record.manifest["world"], dict(world)):
+        found["world"] = ("; ".join(changes), record.config["env"])
+    digests = {"constraints": constraints_hash(), "source": code}
+    changed = {name: digest for name, digest in digests.items() if digest != record.manifest[name]}
+    return found | {name: (_short(digest), _short(record.manifest[name])) for name, digest in changed.items()}
+
+
+def first_difference(kept: pd.DataFrame, now: pd.DataFrame) -> str:
+    """Of two `prefix` tables, as far as the shorter one goes; "" where they are equal bit for bit."""
     if list(kept.columns) != list(now.columns):
         changed = sorted(set(kept.columns) ^ set(now.columns))
         return f"other numbers are reported: {', '.join(changed) or 'in another order'}"
@@ -81,17 +113,6 @@ def _first_difference(kept: pd.DataFrame, now: pd.DataFrame) -> str:
     row, column = rows[0], columns[0]
     where = f"iteration {both['iteration'][row]}, seed {both['seed'][row]}"
     return f"{where}: {names[column]} was {before[row, column]:.9g}, is {after[row, column]:.9g}"
-
-
-def _rounding(kept: pd.DataFrame, now: pd.DataFrame) -> float:
-    """max |x - y| over the early iterations, in units of the largest |x| or |y| of the same column and iteration."""
-    one, other = (table[table["iteration"] <= EARLY].set_index(INDEX) for table in (kept, now))
-    if list(one.columns) != list(other.columns) or not one.index.equals(other.index):
-        return np.inf
-    if not one.isna().equals(other.isna()):
-        return np.inf
-    size = one.abs().combine(other.abs(), np.fmax).groupby("iteration").transform("max")
-    return float(((one - other).abs() / size.where(size > 0, 1.0)).max().max())
 
 
 def _short(digest: str | None) -> str:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import torch
 
 from pgcourse.algorithms import Run, TrainedPolicy
+from pgcourse.lab import worlds
+from pgcourse.lab.configurations import canonical
 from pgcourse.lab.records import MissingRecord, Record
-from pgcourse.lab.studies import Study, results_folder, study_names
+from pgcourse.lab.studies import Block, Study, results_folder, study_names
 
 
 @dataclass(frozen=True)
 class Results:
-    """The records of a study, verified: for each variant a list, one record a block of seeds."""
+    """The records of a study, verified: for each variant a list, one record an environment and block of seeds.
+
+    Tables have a column `env` where the study has several environments.
+    """
 
     study: Study
     records: dict[str, list[Record]]
@@ -40,7 +48,7 @@ class Results:
     @cached_property
     def evaluations(self) -> pd.DataFrame:
         """The final policy of each seed: variant, seed, episodes, mean_return, sd (between the seed's episodes)."""
-        returns = self.episodes.groupby(["variant", "seed"], sort=False)["return"]
+        returns = self.episodes.groupby([*self._names, "seed"], sort=False)["return"]
         return returns.agg(episodes="size", mean_return="mean", sd="std").reset_index()
 
     @property
@@ -48,23 +56,37 @@ class Results:
         """How each record came to be: commit, machine, versions, seconds, digests."""
         return {variant: [record.manifest for record in records] for variant, records in self.records.items()}
 
-    def policy(self, variant: str) -> TrainedPolicy:
+    def on(self, env: str) -> Results:
+        """The results in one environment of several, as if the study had no other. Raises `StudyError` without it."""
+        study = self.study.on(env)
+        kept = {name: [each for each in self.records[name] if each.config["env"] == env] for name in study.variants}
+        return Results(study, kept)
+
+    def policy(self, variant: str, env: str | None = None) -> TrainedPolicy:
         """The final policies of a variant, a row of θ for each seed, as `evaluate` takes them.
+
+        Args:
+            env: in which environment, where the study has several.
 
         Raises:
             KeyError: the study has no such variant.
+            StudyError: it has no such environment, or several and none is named.
             MissingRecord: its policies were not kept.
+            ChangedWorld: the world is not the one any more in which they were trained; the message says what differs.
         """
         if variant not in self.records:
             raise KeyError(f"{self.study.name} has no variant {variant!r}; it has {', '.join(self.records)}")
-        records = self.records[variant]
-        if not all("theta" in record.tensors for record in records):
+        results = self.on(env or self.study.env)
+        records = results.records.get(variant, [])
+        if not records or not all("theta" in record.tensors for record in records):
             remedy = f"set keep_policies = true in its study.toml, then: pgcourse study {self.study.name} --refresh"
             raise MissingRecord(f"{self.study.name} keeps no policies; {remedy}")
-        policy = next(block for block in self.study.blocks() if block.variant == variant).policy()
+        block = next(block for block in results.study.blocks() if block.variant == variant)
+        for record in records:
+            block.check_world(record)
         theta = torch.cat([record.tensors["theta"] for record in records])
         seeds = tuple(seed for record in records for seed in record.config["seeds"])
-        return TrainedPolicy(policy, theta, seeds, self.study.env)
+        return TrainedPolicy(block.policy(), theta, seeds, block.environment.make)
 
     def describe(self) -> str:
         """Where the numbers come from, in one line."""
@@ -74,34 +96,61 @@ class Results:
         torch_version = _listed(machine["torch"] for machine in machines)
         cpu = _listed(f"{machine['cpu_model']} ({machine['cpu_capability']})" for machine in machines)
         seconds = sum(each["cpu_seconds"] for each in manifests)
+        steps = _listed(f"{environment.steps:,}" for environment in study.environments.values())
         return (
-            f"{study.name}: {study.env}, {len(self.records)} variants × {study.seeds} seeds × {study.steps:,} steps; "
+            f"{study.name}: {', '.join(study.environments)}, {len(self.records)} variants × {study.seeds} seeds × "
+            f"{steps} steps; "
             f"commit {commit}, torch {torch_version}, {cpu}, {seconds:.0f} s of CPU"
         )
 
+    @property
+    def _names(self) -> list[str]:
+        """The columns that say of which run a row is."""
+        return ["variant", "env"] if len(self.study.environments) > 1 else ["variant"]
+
     def _table(self, name: str) -> pd.DataFrame:
-        tables = {
-            variant: pd.concat([block.tables[name] for block in blocks]) for variant, blocks in self.records.items()
-        }
-        return pd.concat(tables, names=["variant"]).reset_index("variant").reset_index(drop=True)
+        tables = []
+        for variant, records in self.records.items():
+            for record in records:
+                names = {"variant": variant, "env": record.config["env"]}
+                tables.append(record.tables[name].assign(**names))
+        table = pd.concat(tables, ignore_index=True)
+        return table[[*self._names, *table.columns.drop(["variant", "env"])]]
 
 
 def load(name: str) -> Results:
-    """The records of a study.
+    """The records of a study. Where one is of a world that has changed since, a warning says so.
 
     Raises:
         StudyError: no such study.
         MissingRecord, CorruptRecord, UnknownSchema: naming the record and the remedy.
     """
-    return collect(Study.read(name))
+    results = collect(Study.read(name))
+    for said in _changed_worlds(results):
+        warnings.warn(said, stacklevel=2)
+    return results
 
 
 def collect(study: Study) -> Results:
     """The records of a study, wherever it is. Raises as `load`."""
     records: dict[str, list[Record]] = {variant: [] for variant in study.variants}
     for block in study.blocks():
-        records[block.variant].append(study.store.read(block.run_id))
+        records[block.variant].append(block.record())
     return Results(study, records)
+
+
+def _changed_worlds(results: Results) -> Iterator[str]:
+    """What differs in the sources of worlds; nothing is said of those that are not installed here."""
+    for env in results.study.environments:
+        try:
+            now = {"source": worlds.source(env)}
+        except (ImportError, gymnasium.error.Error):
+            continue
+        kept = {canonical(each.manifest["world"]): each for each in chain(*results.records.values())
+                if each.config["env"] == env}  # fmt: skip
+        for record in kept.values():
+            if None not in now["source"].values() and (said := worlds.changes(record.manifest["world"], now)):
+                yield f"{results.study.name}: {env} has changed since these records were made: {'; '.join(said)}"
 
 
 def published(env: str | None = None, algorithm: str | None = None) -> pd.DataFrame:
@@ -139,9 +188,7 @@ def percentile(run: Run, study: str | None = None, variant: str | None = None) -
         StudyError, RecordError: as `load`.
     """
     name, variant = _reference(run, study, variant)
-    results = load(name)
-    if results.study.env != run.policy.env:
-        raise ValueError(f"the run is of {run.policy.env!r}, study {name} of {results.study.env!r}")
+    results = load(name).on(str(run.policy.env))
     curves = results.curves[results.curves["variant"] == variant]
     steps = min(table.groupby("seed")["step"].max().min() for table in (run.curves, curves))
     own, reference = late_returns(run.curves, steps), late_returns(curves, steps)
@@ -160,19 +207,23 @@ def percentile(run: Run, study: str | None = None, variant: str | None = None) -
 
 def _reference(run: Run, study: str | None, variant: str | None) -> tuple[str, str]:
     """The study and the variant that a run is to be compared with."""
-    names = study_names() if study is None else [study]
-    found = [
-        (declared.name, each, kind.algorithm, tuple(b.run_id for b in declared.blocks() if b.variant == each))
-        for declared in map(Study.read, names)
-        for each, kind in declared.variants.items()
-        if (study is not None or declared.env == run.policy.env) and variant in (None, each)
-    ]
-    alike = [each for each in found if type(each[2]) is type(run.algorithm)]
-    equal = [each for each in alike if each[2] == run.algorithm]
+    env = str(run.policy.env)
+    found: dict[tuple[str, str], list[Block]] = {}
+    for name in study_names() if study is None else [study]:
+        declared = Study.read(name)
+        if study is not None and env not in declared.environments:
+            envs = ", ".join(map(repr, declared.environments))
+            raise ValueError(f"the run is of {env!r}, study {study} of {envs}")
+        for block in declared.blocks():
+            if block.env == env and variant in (None, block.variant):
+                found.setdefault((name, block.variant), []).append(block)
+    alike = {name: blocks for name, blocks in found.items() if type(blocks[0].algorithm) is type(run.algorithm)}
+    equal = {name: blocks for name, blocks in alike.items() if blocks[0].algorithm == run.algorithm}
     for fitting in (found, equal, alike):
-        if len({run_ids for *_, run_ids in fitting}) == 1:  # a record may belong to several studies
-            return fitting[0][:2]
-    choices = "; ".join(f"study={name!r}, variant={each!r}" for name, each, *_ in equal or alike or found)
+        # A record may belong to several studies.
+        if len({tuple(canonical(block.configuration) for block in blocks) for blocks in fitting.values()}) == 1:
+            return next(iter(fitting))
+    choices = "; ".join(f"study={name!r}, variant={each!r}" for name, each in equal or alike or found)
     problem = "more than one record fits" if choices else "no record fits"
     raise ValueError(
         f"{problem} {type(run.algorithm).__name__} on {run.policy.env!r}; "

@@ -11,17 +11,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms import Curves, Iteration, evaluate, training
+from pgcourse.algorithms import Curves, Progress, evaluate
+from pgcourse.lab.beginning import compute_fingerprint, prefix, single, train
 from pgcourse.lab.checkpoints import Checkpoints, Saved, UnusableCheckpoint
 from pgcourse.lab.engines import Report
-from pgcourse.lab.provenance import commit, constraints_hash, fingerprint, source_digest
+from pgcourse.lab.provenance import commit, constraints_hash, machine
 from pgcourse.lab.records import Record
 from pgcourse.lab.studies import Block
-
-PREFIX = 16  # a record holds every number of so many iterations, to be compared with those of a repetition
-# A repetition ends before that where every seed has seen so many steps, but not before so many iterations: large
-# batches would take most of the time, and tell no more.
-REPEATED_STEPS, REPEATED_ITERATIONS = 10_000, 4
 
 
 @dataclass(frozen=True)
@@ -47,35 +43,28 @@ def compute(
         OSError: a checkpoint cannot be written.
     """
     study = block.study
-    source = commit()  # now, while the files are those that were just imported
-    saved = _load(checkpoints, block.run_id)
+    source = commit() | {"source": block.code}  # now, while the files are those that were just imported
+    saved = _load(checkpoints, block)
     clock = _Clock(saved)
-    curves = Curves(study.steps, saved.iterations if saved else None)
+    curves = Curves(block.environment.steps, saved.iterations if saved else None)
     returns = _Returns(curves.width)
-    for iteration in training(
-        block.algorithm,
-        study.env,
-        block.seeds,
-        study.steps,
-        *block.networks(),
-        restart_every=study.checkpoint_steps,
-        resume=saved.checkpoint if saved else None,
-    ):
+    for iteration in train(block, resume=saved.checkpoint if saved else None):
         curves.add(iteration)
         if checkpoints and iteration.checkpoint:
-            checkpoints.save(block.run_id, Saved(iteration.checkpoint, curves.iterations(), *clock.read()))
-        report(min(1.0, int(iteration.steps.min()) / study.steps), returns.follow(iteration))
+            checkpoints.save(block, Saved(iteration.checkpoint, curves.iterations(), *clock.read()))
+        report(min(1.0, int(iteration.steps.min()) / block.environment.steps), returns.follow(iteration))
     tables = {
-        "curves": curves.frame(block.seeds),
-        "evaluations": evaluate(iteration.policy, study.evaluation_episodes),
-        "prefix": prefix(curves, block.seeds),
+        "curves": single(curves.frame(block.seeds)),
+        "evaluations": single(evaluate(iteration.policy, study.evaluation_episodes)),
+        "prefix": prefix(curves.iterations(), block.seeds),
+        "fingerprint": compute_fingerprint(block),
     }
     wall_seconds, cpu_seconds, resumed = clock.read()
     manifest = {
         **source,
-        "source": source_digest(),
         "constraints": constraints_hash(),
-        "machine": fingerprint(),
+        "machine": machine(),
+        "world": block.world,
         "wall_seconds": wall_seconds,
         "cpu_seconds": cpu_seconds,
         "resumed": resumed,
@@ -88,47 +77,16 @@ def compute(
 def store(block: Block, computed: Computed, checkpoints: Checkpoints | None = None, *, replace: bool = False) -> Record:
     """Put a run's record into its study's store and let go of its checkpoint. Arguments and errors as `Store.write`."""
     record = block.study.store.write(
-        block.config, computed.tables, computed.manifest, computed.tensors, replace=replace
+        block.configuration, block.name, computed.tables, computed.manifest, computed.tensors, replace=replace
     )
     if checkpoints:
-        checkpoints.discard(block.run_id)
+        checkpoints.discard(block.name)
     return record
 
 
-def compute_prefix(block: Block) -> pd.DataFrame:
-    """The `prefix` table of a run's record or its first rows, by training no longer than that. Errors as `compute`."""
-    study = block.study
-    curves = Curves(study.steps)
-    for iteration in training(
-        block.algorithm,
-        study.env,
-        block.seeds,
-        study.steps,
-        *block.networks(),
-        restart_every=study.checkpoint_steps,
-    ):
-        curves.add(iteration)
-        done = iteration.number + 1
-        if done == PREFIX or (done >= REPEATED_ITERATIONS and iteration.steps.min() >= REPEATED_STEPS):
-            break
-    return prefix(curves, block.seeds)
-
-
-def prefix(curves: Curves, seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Every number of the first `PREFIX` iterations: seed, iteration, step, active, episodes, and the sums and metrics.
-
-    `return` and `length` are summed over the episodes that ended in the iteration.
-    """
-    columns = {name: column[:, :PREFIX] for name, column in curves.iterations().items()}
-    columns["active"] = columns["active"].int()
-    count = columns["step"].shape[1]
-    index = pd.MultiIndex.from_product([seeds, range(1, count + 1)], names=["seed", "iteration"])
-    return pd.DataFrame({name: column.flatten().numpy() for name, column in columns.items()}, index).reset_index()
-
-
-def _load(checkpoints: Checkpoints | None, run_id: str) -> Saved | None:
+def _load(checkpoints: Checkpoints | None, block: Block) -> Saved | None:
     try:
-        return checkpoints.load(run_id) if checkpoints else None
+        return checkpoints.load(block) if checkpoints else None
     except UnusableCheckpoint:  # whoever plans the run has said so
         return None
 
@@ -144,7 +102,7 @@ class _Returns:
         self._total, self._count = torch.zeros(1), torch.zeros(1)
         self._latest: float | None = None
 
-    def follow(self, iteration: Iteration) -> float | None:
+    def follow(self, iteration: Progress) -> float | None:
         self._total = self._total + iteration.total_return
         self._count = self._count + iteration.episodes
         steps = int(iteration.steps.min())

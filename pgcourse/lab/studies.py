@@ -1,50 +1,70 @@
 """Studies: declared in results/STUDY/study.toml, with what each of their runs is to compute.
 
-title = "REINFORCE on CartPole"
-env = "CartPole-v1"
+title = "REINFORCE on two worlds"
+envs = ["CartPole-v1", "Pendulum-v1"]   # or env = "CartPole-v1"
 steps = 200_000                 # environment steps of each seed
 seeds = 10                      # 0 to 9
 seeds_per_block = 10            # seeds that train side by side as one run; all of them, if not given
-checkpoint_steps = 100_000      # steps of each seed after which a run keeps its state and starts its worlds anew
+checkpoint_steps = 100_000      # steps of each seed after which a run keeps its state
 network = { hidden = [64, 64] } # fields of `pgcourse.algorithms.Architecture`, of policy and critic
 evaluation_episodes = 100       # of each seed's final policy
 keep_policies = false           # store θ beside the curves
 
-[variants.baseline]
-algorithm = "reinforce"         # a key of `pgcourse.algorithms.ALGORITHMS`
-baseline = "value"              # and the hyper-parameters that differ from its defaults
-network = { activation = "relu" } # and what differs from the study's network
+[defaults]                      # written like a variant: what the variants do not say themselves
+algorithm = "reinforce"         # one of `pgcourse.algorithms.ALGORITHMS`, or module:Class
 
-A table `defaults`, written like a variant, holds what the variants do not say themselves.
+[environments."Pendulum-v1"]    # what is different in one of several environments
+steps = 300_000                 # or checkpoint_steps
+arguments = { }                 # for `pgcourse.make`
+defaults = { gamma = 0.9 }      # goes before those above
+
+[variants."value baseline"]     # the hyper-parameters that differ from the algorithm's defaults
+baseline = "value"
+network = { activation = "relu" } # and what differs from the study's network
+only = ["CartPole-v1"]          # where the variant is not for all environments
+
+Every variant is computed in every environment. A run has a folder named by them, by which people find it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from pgcourse.algorithms import ALGORITHMS, Algorithm, Architecture
+from pgcourse.algorithms import Algorithm, Architecture
+from pgcourse.algorithms import find as find_algorithm
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.envs import make
+from pgcourse.envs import Env, make
+from pgcourse.lab import worlds
 from pgcourse.lab.checkpoints import Checkpoints
-from pgcourse.lab.provenance import repository
-from pgcourse.lab.records import POLICY_LIMIT, Store, plain, run_id
+from pgcourse.lab.code import code_digest
+from pgcourse.lab.configurations import Configuration, canonical, plain
+from pgcourse.lab.records import POLICY_LIMIT, ChangedWorld, MissingRecord, Record, Store
+from pgcourse.lab.repository import OtherClone, repository
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
+    "steps": None,  # may be said of each environment instead
     "checkpoint_steps": 100_000,
     "network": {},
     "defaults": {},
+    "environments": {},
     "evaluation_episodes": 100,
     "keep_policies": False,
 }
+KINDS = {
+    "title": str, "network": dict, "defaults": dict, "environments": dict, "keep_policies": bool, "variants": dict,
+}  # fmt: skip
+LEAST = {"steps": 1, "seeds": 1, "seeds_per_block": 1, "checkpoint_steps": 1, "evaluation_episodes": 2}
 
 
 Options = TypeVar("Options")
@@ -63,19 +83,35 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Environment:
+    """A world of a study, and for how long its runs train in it."""
+
+    name: str
+    steps: int
+    checkpoint_steps: int
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def make(self) -> str | Callable[..., Env]:
+        """As `pgcourse.algorithms.training` takes it."""
+        return partial(make, self.name, **self.arguments) if self.arguments else self.name
+
+
+@dataclass(frozen=True)
 class Study:
-    """A declaration: variants of algorithms on one environment, with the same seeds and steps."""
+    """A declaration: variants of algorithms, each in one environment or several, with the same seeds.
+
+    `variants[name][env]` is a variant as it is in an environment, by default in all of `environments`.
+    """
 
     folder: Path
     title: str
-    env: str
-    steps: int
+    environments: Mapping[str, Environment]
     seeds: int
     seeds_per_block: int
-    checkpoint_steps: int
     evaluation_episodes: int
     keep_policies: bool
-    variants: Mapping[str, Variant]
+    variants: Mapping[str, Mapping[str, Variant]]
 
     @classmethod
     def read(cls, name: str) -> Study:
@@ -104,6 +140,21 @@ class Study:
         return self.folder.name
 
     @property
+    def env(self) -> str:
+        """The environment of a study that has one. Raises `StudyError` where there are several."""
+        if len(self.environments) > 1:
+            raise StudyError(f"{self.name} has several environments: {', '.join(self.environments)}; choose one")
+        return next(iter(self.environments))
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of each seed, where they are the same everywhere. Raises `StudyError` where not."""
+        steps = {environment.steps for environment in self.environments.values()}
+        if len(steps) > 1:
+            raise StudyError(f"{self.name} trains for different numbers of steps in its environments; choose one")
+        return next(iter(steps))
+
+    @property
     def store(self) -> Store:
         return Store(self.folder)
 
@@ -112,13 +163,20 @@ class Study:
         """Where its runs keep their state on this machine."""
         return Checkpoints(self.folder / ".checkpoints")
 
+    def on(self, env: str) -> Study:
+        """The part of it that is in one environment. Raises `StudyError` where it is not among them."""
+        if env not in self.environments:
+            raise StudyError(f"{self.name} has no environment {env!r}; it has {', '.join(self.environments)}")
+        variants = {name: {env: each[env]} for name, each in self.variants.items() if env in each}
+        return dataclasses.replace(self, environments={env: self.environments[env]}, variants=variants)
+
     def blocks(self) -> list[Block]:
-        """Every run of the study, variants in their order."""
-        firsts = range(0, self.seeds, self.seeds_per_block)
+        """Every run of the study: variants in their order, each in its environments."""
         return [
-            Block(self, variant, tuple(range(first, first + self.seeds_per_block)))
-            for variant in self.variants
-            for first in firsts
+            Block(self, variant, env, tuple(range(first, first + self.seeds_per_block)))
+            for variant, envs in self.variants.items()
+            for env in envs
+            for first in range(0, self.seeds, self.seeds_per_block)
         ]
 
     def check(self) -> None:
@@ -137,18 +195,51 @@ class Study:
 
 @dataclass(frozen=True)
 class Block:
-    """One run: a variant with the seeds that train side by side.
-
-    The seeds are part of what is computed, because floating-point sums differ between blocks of different size.
-    """
+    """One run: a variant in an environment, with the seeds that train side by side."""
 
     study: Study
     variant: str
+    env: str
     seeds: tuple[int, ...]
 
     @property
+    def name(self) -> str:
+        """Of its record's folder: VARIANT.seeds-0-9, or VARIANT.ENV.seeds-0-9 where there are several environments."""
+        span = f"seeds-{self.seeds[0]}-{self.seeds[-1]}" if len(self.seeds) > 1 else f"seed-{self.seeds[0]}"
+        where = [slug(self.env)] if len(self.study.environments) > 1 else []
+        return ".".join([slug(self.variant), *where, span])
+
+    @property
+    def title(self) -> str:
+        """The run among those of its study, for people."""
+        seeds = f"seeds {self.seeds[0]} to {self.seeds[-1]}" if len(self.seeds) > 1 else f"seed {self.seeds[0]}"
+        return ", ".join([self.variant, *([self.env] if len(self.study.environments) > 1 else []), seeds])
+
+    @property
+    def environment(self) -> Environment:
+        return self.study.environments[self.env]
+
+    @property
     def algorithm(self) -> Algorithm:
-        return self.study.variants[self.variant].algorithm
+        return self.study.variants[self.variant][self.env].algorithm
+
+    @property
+    def network(self) -> Architecture:
+        return self.study.variants[self.variant][self.env].network
+
+    @property
+    def configuration(self) -> Configuration:
+        """All that decides the numbers. The names of study and variant do not."""
+        return Configuration(
+            self.algorithm,
+            self.network,
+            self.env,
+            self.environment.arguments,
+            self.seeds,
+            self.environment.steps,
+            self.environment.checkpoint_steps,
+            self.study.evaluation_episodes,
+        )
 
     def networks(self) -> tuple[Policy, Critic]:
         """What the run trains.
@@ -156,47 +247,81 @@ class Block:
         Raises:
             StudyError: the environment cannot be made, or its spaces are not supported.
         """
-        network = self.study.variants[self.variant].network
         try:
-            world = make(self.study.env, 1)
-            return network.policy(world), network.critic(world)
+            world = make(self.env, 1, **self.environment.arguments)
+            return self.network.policy(world), self.network.critic(world)
         except Exception as error:  # simulators raise all sorts of errors when asked for a world they do not have
-            raise StudyError(f"{self.study.name}: env = {self.study.env!r}: {error}") from error
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """All that decides the numbers. The names of study and variant do not."""
-        return {
-            "algorithm": self.algorithm,
-            "env": self.study.env,
-            "seeds": self.seeds,
-            "steps": self.study.steps,
-            "checkpoint_steps": self.study.checkpoint_steps,
-            "network": self.study.variants[self.variant].network,
-            "evaluation_episodes": self.study.evaluation_episodes,
-        }
+            raise StudyError(f"{self.study.name}: env = {self.env!r}: {error}") from error
 
     def policy(self) -> Policy:
         """What θ belongs to: the algorithm may have wrapped the policy that it was given. Raises as `networks`."""
-        return self.algorithm.start(*self.networks(), Streams(1)).policy
+        return self.algorithm.init(*self.networks(), Streams(1)).policy
 
     @cached_property
-    def run_id(self) -> str:
-        return run_id(self.config)
+    def world(self) -> dict[str, Any]:
+        """What the world is now: see `pgcourse.lab.worlds.describe`."""
+        return worlds.describe(self.env, dict(self.environment.arguments))
+
+    @cached_property
+    def code(self) -> str:
+        """The digest of the code that decides the run's numbers."""
+        return code_digest(type(self.algorithm), worlds.kind(self.env, dict(self.environment.arguments)))
+
+    def find(self) -> str | None:
+        """The name of the run's record, None where there is none. Raises as `Store.find`."""
+        return self.study.store.find(self.configuration, self.name)
+
+    def record(self) -> Record:
+        """The run's record. Raises as `Store.find` and `Store.read`."""
+        name = self.find()
+        if name is None:
+            remedy = f"`pgcourse study {self.study.name}` computes it"
+            raise MissingRecord(f"no record {self.study.folder / self.name}; {remedy}")
+        return self.study.store.read(name)
+
+    def check_world(self, record: Record) -> None:
+        """Raises `ChangedWorld` where the record is of another state of the world than the one here."""
+        if changes := worlds.changes(record.manifest["world"], self.world):
+            raise ChangedWorld(
+                f"{self.study.folder / record.name}: {self.env} is not the world of this record any more: "
+                f"{'; '.join(changes)}. Have the old one again, or compute it anew: "
+                f"pgcourse study {self.study.name} --refresh"
+            )
+
+
+def slug(name: str) -> str:
+    """A name as a part of a folder's: letters, digits and `._+=-`; Greek letters written out."""
+    spelt = "".join(_spelt(letter) for letter in re.sub(r"\s*=\s*", "=", name))
+    return re.sub(r"[^A-Za-z0-9._+=-]+", "-", spelt).strip("-.")
+
+
+def _spelt(letter: str) -> str:
+    """ "lambda" for λ; of letters with accents the letter."""
+    found = re.match(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?(\w+)$", unicodedata.name(letter, ""))
+    if found:
+        return found[1].lower().replace("lamda", "lambda")
+    return unicodedata.normalize("NFKD", letter)[0]
 
 
 def results_folder() -> Path:
     """The folder of all studies: $PGCOURSE_RESULTS, or results/ in the course's repository.
 
     Raises:
-        StudyError: neither is there.
+        StudyError: neither is there; or the repository is not that of this package.
     """
-    root = repository()
-    folder = Path(os.environ.get("PGCOURSE_RESULTS") or (root / "results" if root else "results"))
+    given = os.environ.get("PGCOURSE_RESULTS")
+    folder = Path(given) if given else (_repository() or Path()) / "results"
     if not folder.is_dir():
         remedy = "work inside a clone of the course, or set PGCOURSE_RESULTS to its results/"
         raise StudyError(f"no folder {folder.absolute()}; {remedy}")
     return folder
+
+
+def _repository() -> Path | None:
+    try:
+        return repository()
+    except OtherClone as error:
+        raise StudyError(str(error)) from None
 
 
 def study_names() -> list[str]:
@@ -210,61 +335,113 @@ def parse(folder: Path, declared: dict[str, Any]) -> Study:
     Raises:
         StudyError: as `Study.read`, without the file.
     """
-    fields = {field.name for field in dataclasses.fields(Study)} - {"folder"} | {"network", "defaults"}
-    if unknown := sorted(set(declared) - fields):
-        raise StudyError(f"unknown key {unknown[0]!r}; a study has {', '.join(sorted(fields))}")
-    values: dict[str, Any] = DEFAULTS | {"seeds_per_block": declared.get("seeds")} | declared
-    if missing := sorted(fields - set(values)):
+    values = _complete(declared)
+    _check_values(values)
+    environments = {name: _environment(name, values) for name in values["envs"]}
+    variants = {name: _variants(name, options, values) for name, options in values["variants"].items()}
+    names = ("title", "seeds", "seeds_per_block", "evaluation_episodes", "keep_policies")
+    study = Study(folder, environments=environments, variants=variants, **{name: values[name] for name in names})
+    _check_names(study)
+    return study
+
+
+def _complete(declared: dict[str, Any]) -> dict[str, Any]:
+    """The declaration with its defaults, `env` as one of several; with nothing missing and nothing unknown."""
+    known = {"title", "env", "envs", "seeds", "seeds_per_block", "variants", *DEFAULTS}
+    if unknown := sorted(set(declared) - known):
+        raise StudyError(f"unknown key {unknown[0]!r}; a study has {', '.join(sorted(known))}")
+    values = DEFAULTS | {"seeds_per_block": declared.get("seeds")} | declared
+    if ("env" in values) == ("envs" in values):
+        raise StudyError("env and envs cannot both be given" if "env" in values else "env is missing")
+    if "env" in values:
+        values["envs"] = [values.pop("env")]
+    if missing := sorted(known - {"env"} - set(values)):
         raise StudyError(f"{missing[0]} is missing")
-    for name, kind in {
-        "title": str,
-        "env": str,
-        "network": dict,
-        "defaults": dict,
-        "keep_policies": bool,
-        "variants": dict,
-    }.items():
+    return values
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    for name, kind in KINDS.items():
         if not isinstance(values[name], kind):
             raise StudyError(f"{name} must be of type {kind.__name__}, got {values[name]!r}")
-    for name, low in {
-        "steps": 1,
-        "seeds": 1,
-        "seeds_per_block": 1,
-        "checkpoint_steps": 1,
-        "evaluation_episodes": 2,
-    }.items():
-        if type(values[name]) is not int or values[name] < low:
-            raise StudyError(f"{name} must be an integer, {low} or more, got {values[name]!r}")
+    _check_numbers("", values)
+    envs = values["envs"]
+    if not (isinstance(envs, list) and envs and all(type(env) is str for env in envs) and len({*envs}) == len(envs)):
+        raise StudyError(f"envs must list the names of environments, each once, got {envs!r}")
     if values["seeds"] % values["seeds_per_block"]:
         raise StudyError(f"seeds_per_block = {values['seeds_per_block']} does not divide seeds = {values['seeds']}")
     if not values["variants"]:
         raise StudyError("no variants")
-    network, common = values.pop("network"), values.pop("defaults")
-    _options("network", Architecture, network)
-    variants = {
-        name: _variant(f"variants.{name}", options, common, network) for name, options in values["variants"].items()
-    }
-    study = Study(folder, **values | {"variants": variants})
-    names: dict[str, str] = {}
+    if strange := sorted(set(values["environments"]) - set(envs)):
+        raise StudyError(f"environments.{strange[0]!r} is not among envs: {', '.join(envs)}")
+    _options("network", Architecture, values["network"])
+
+
+def _check_numbers(where: str, values: Mapping[str, Any]) -> None:
+    for name, low in LEAST.items():
+        if values.get(name) is not None and (type(values[name]) is not int or values[name] < low):
+            raise StudyError(f"{where}{name} must be an integer, {low} or more, got {values[name]!r}")
+
+
+def _check_names(study: Study) -> None:
+    """No two runs may be the same, nor folders called the same, on systems for which A and a are one letter either."""
+    runs: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for block in study.blocks():
-        if names.setdefault(block.run_id, block.variant) != block.variant:
-            raise StudyError(f"variants {names[block.run_id]!r} and {block.variant!r} are the same configuration")
-    return study
+        if not slug(block.variant):
+            raise StudyError(f"variants.{block.variant!r} has no letter or digit that a folder could be named by")
+        if (other := runs.setdefault(canonical(block.configuration), block.variant)) != block.variant:
+            raise StudyError(f"variants {other!r} and {block.variant!r} are the same configuration")
+        if (other := folders.setdefault(block.name.casefold(), block.title)) != block.title:
+            raise StudyError(f"{other!r} and {block.title!r} would both be kept in {block.name}: call one differently")
 
 
-def _variant(where: str, declared: Any, common: dict[str, Any], network: dict[str, Any]) -> Variant:
-    if not isinstance(declared, dict):
-        raise StudyError(f"{where} must be a table, got {declared!r}")
-    options = common | declared
-    name = options.pop("algorithm", None)
-    if name not in ALGORITHMS:
-        raise StudyError(f"{where}: algorithm must be one of {', '.join(ALGORITHMS)}; got {name!r}")
-    own = options.pop("network", {})
-    if not isinstance(own, dict):
-        raise StudyError(f"{where}.network must be a table, got {own!r}")
-    return Variant(
-        _options(where, ALGORITHMS[name], options), _options(f"{where}.network", Architecture, network | own)
-    )
+def _environment(name: str, values: dict[str, Any]) -> Environment:
+    own = _table(f"environments.{name}", values["environments"].get(name, {}))
+    allowed = ("steps", "checkpoint_steps", "arguments", "defaults")
+    if unknown := sorted(set(own) - set(allowed)):
+        raise StudyError(f"environments.{name}: unknown key {unknown[0]!r}; it may have {', '.join(allowed)}")
+    _check_numbers(f"environments.{name}: ", own)
+    steps, checkpoint_steps = (own.get(each, values[each]) for each in ("steps", "checkpoint_steps"))
+    if steps is None:
+        raise StudyError("steps is missing")
+    arguments = _table(f"environments.{name}.arguments", own.get("arguments", {}))
+    return Environment(name, steps, checkpoint_steps, arguments)
+
+
+def _variants(name: str, declared: Any, values: dict[str, Any]) -> dict[str, Variant]:
+    """A variant in each of its environments."""
+    where = f"variants.{name}"
+    own = dict(_table(where, declared))
+    envs = own.pop("only", values["envs"])
+    if not isinstance(envs, list) or not envs or set(map(str, envs)) - set(values["envs"]):
+        raise StudyError(f"{where}: only must list some of {', '.join(values['envs'])}, got {envs!r}")
+    common = _table("defaults", values["defaults"])
+    local = {env: values["environments"].get(env, {}).get("defaults", {}) for env in envs}
+    return {
+        env: _variant(where, [common, _table(f"environments.{env}.defaults", local[env]), own], values["network"])
+        for env in values["envs"]
+        if env in envs
+    }
+
+
+def _variant(where: str, layers: Iterable[dict[str, Any]], network: dict[str, Any]) -> Variant:
+    """Options said in several places, the later ones going before the earlier."""
+    options: dict[str, Any] = {}
+    for layer in layers:
+        network = network | _table(f"{where}.network", layer.get("network", {}))
+        options |= {name: value for name, value in layer.items() if name != "network"}
+    try:
+        kind = find_algorithm(str(options.pop("algorithm", None)))
+    except ValueError as error:
+        raise StudyError(f"{where}: {error}") from error
+    return Variant(_options(where, kind, options), _options(f"{where}.network", Architecture, network))
+
+
+def _table(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise StudyError(f"{where} must be a table, got {value!r}")
+    return value
 
 
 def _options(where: str, kind: type[Options], declared: dict[str, Any]) -> Options:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pgcourse.plots import style
-from pgcourse.plots.curves import on_common_steps, thousands
+from pgcourse.plots.learning import on_common_steps, thousands
 
 
 def papers(curves: pd.DataFrame, choices: Mapping[str, Sequence[int]], target: float | None = None) -> list[Axes]:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from pgcourse.plots import style
-from pgcourse.plots.curves import t_interval
+from pgcourse.plots.learning import t_interval
 
 
 def bins_against_joints(returns: pd.DataFrame, outputs: Mapping[str, Mapping[int, int]]) -> list[Axes]:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from pgcourse.plots import style
-from pgcourse.plots.curves import t_interval
+from pgcourse.plots.learning import t_interval
 from pgcourse.plots.simplex import CORNERS, barycentric
 
 ROLES = {"truth": style.BLACK, "surrogate": style.VERMILION}

@@ -11,12 +11,12 @@ from pgcourse.stats.intervals import Interval, mean_interval, standard_error, st
 from pgcourse.stats.iqm import iqm, optimality_gap, task_median
 from pgcourse.stats.power import seeds_needed, welch_power
 from pgcourse.stats.tables import on_common_steps, sample_efficiency, score_matrix
-from pgcourse.stats.tests import Comparison, permutation_test, welch_test, z_threshold
+from pgcourse.stats.tests import MeanDifference, permutation_test, welch_test, z_threshold
 
 __all__ = [
-    "Comparison",
     "Improvement",
     "Interval",
+    "MeanDifference",
     "bootstrap_interval",
     "iqm",
     "mean_interval",

@@ -15,14 +15,14 @@ from pgcourse.stats.intervals import Interval, Values, checked, standard_error, 
 TIE = 1e-6  # distances of means that differ by less, in units of the values' span, are equal
 
 
-class Comparison(NamedTuple):
+class MeanDifference(NamedTuple):
     """A difference of means with its confidence interval, and the p-value of no difference."""
 
     difference: Interval
     p_value: Values
 
 
-def welch_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Comparison:
+def welch_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> MeanDifference:
     """Mean of x minus mean of y over seeds, with Welch's interval and two-sided p-value (Welch, 1947).
 
     t = (x̄ - ȳ)/√(s²_x/n_x + s²_y/n_y), with Satterthwaite's degrees of freedom. `x` and `y` are [seed, ...], further
@@ -42,7 +42,7 @@ def welch_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Comparison:
     error, freedom = standard_error([a.var(0, ddof=1), b.var(0, ddof=1)], [len(a), len(b)])
     half = student_t((1 + level) / 2, freedom) * error
     p_value = 2 * stdtr(freedom, -np.abs(difference) / error)
-    return Comparison(Interval(difference, difference - half, difference + half), p_value)
+    return MeanDifference(Interval(difference, difference - half, difference + half), p_value)
 
 
 def permutation_test(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: int = 9_999) -> float:

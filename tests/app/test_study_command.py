@@ -52,13 +52,13 @@ def test_list(small):
     assert status == 0
     assert "small  2 of 2 records" in output
     assert "A small study" in output
-    assert "2 variants × 2 seeds × 600 steps" in output
+    assert "2 variants × 2 seeds in CartPole-v1 (600 steps)" in output
 
 
 def test_only_a_missing_run_is_computed(small):
-    lost, *others = [block.run_id for block in Study.read("small").blocks()]
+    lost, *others = [block.name for block in Study.read("small").blocks()]
     first = load("small").records["plain"][0].manifest
-    before = {run_id: Study.read("small").store.read(run_id).manifest for run_id in others}
+    before = {name: Study.read("small").store.read(name).manifest for name in others}
     Study.read("small").store.remove(lost)
     status, output = study("small", "--dry-run")
     assert status == 0
@@ -67,19 +67,19 @@ def test_only_a_missing_run_is_computed(small):
     status, output = study("small")
     assert status == 0
     assert output.count("done small: plain, seeds 0 to 1") == 1
-    assert {run_id: Study.read("small").store.read(run_id).manifest for run_id in others} == before
+    assert {name: Study.read("small").store.read(name).manifest for name in others} == before
     again = load("small").records["plain"][0].manifest
     assert again["metrics"] == first["metrics"]  # bit for bit, in another process
 
 
 def test_a_corrupt_record_is_named_and_refreshed(small):
     block = Study.read("small").blocks()[1]
-    curves = small / block.run_id / "curves.csv"
+    curves = small / block.name / "curves.csv"
     curves.write_bytes(curves.read_bytes()[:-20])
     status, output = study("small")
     assert status == 1
     assert "CorruptRecord" in output
-    assert f"{block.run_id}: curves.csv differs from its digest" in output
+    assert f"{block.name}: curves.csv differs from its digest" in output
     status, output = study("small", "--refresh", "--dry-run")
     assert status == 0
     assert output.count("to be computed again") == 2
@@ -91,14 +91,14 @@ def test_a_corrupt_record_is_named_and_refreshed(small):
 def test_records_of_no_variant_are_shown_and_pruned(declare):
     declare(text=SMALL)
     assert study("small")[0] == 0
-    old = {block.run_id for block in Study.read("small").blocks()}
+    old = {block.name for block in Study.read("small").blocks()}
     declare(text=SMALL.replace("envs = 4\nbaseline", "envs = 5\nbaseline"))
     status, output = study("small", "--dry-run")
     assert status == 0
     assert output.count("of no variant") == 1
-    assert set(Study.read("small").store.run_ids()) == old
+    assert set(Study.read("small").store.names()) == old
     assert study("small", "--prune")[0] == 0
-    assert sorted(Study.read("small").store.run_ids()) == sorted(block.run_id for block in Study.read("small").blocks())
+    assert sorted(Study.read("small").store.names()) == sorted(block.name for block in Study.read("small").blocks())
 
 
 def test_one_run_that_fails_costs_no_other(declare):
@@ -108,15 +108,15 @@ def test_one_run_that_fails_costs_no_other(declare):
     assert "failed small: critic" in output
     assert "FloatingPointError" in output
     assert "done small: plain" in output
-    assert len(Study.read("small").store.run_ids()) == 1
+    assert len(Study.read("small").store.names()) == 1
 
 
 def test_checkpoints_of_runs_that_are_done_are_tidied_up(small):
     study_ = Study.read("small")
-    done, unknown = study_.blocks()[0].run_id, "0123456789abcdef"
+    done, unknown = study_.blocks()[0].name, "unknown.seeds-0-9"
     study_.checkpoints.folder.mkdir(exist_ok=True)
-    for run_id in (done, unknown):
-        (study_.checkpoints.folder / f"{run_id}.pt").write_bytes(b"late")
+    for name in (done, unknown):
+        (study_.checkpoints.folder / f"{name}.pt").write_bytes(b"late")
     assert study("small", "--dry-run")[0] == 0
     assert len(list(study_.checkpoints.folder.iterdir())) == 2
     assert study("small")[0] == 0
@@ -138,7 +138,7 @@ def test_nothing_starts_where_one_study_cannot(declare):
     status, output = study("good", "bad")
     assert status == 1
     assert "bad: env = 'CartPole-v9'" in output
-    assert Study.read("good").store.run_ids() == []
+    assert Study.read("good").store.names() == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT to a process group")
@@ -158,5 +158,5 @@ def test_interrupting_keeps_what_is_finished(declare):
     assert "Finished runs are kept, others as their last checkpoints" in output
     assert "Traceback" not in errors
     assert len(load("small").curves) > 0
-    assert Study.read("endless").store.run_ids() == []
+    assert Study.read("endless").store.names() == []
     assert not list(Study.read("endless").folder.glob(".staging-*"))

@@ -142,7 +142,7 @@ def test_help_lists_the_algorithms_and_all_that_each_has():
 def test_without_options_a_run_has_the_defaults(declared, name):
     assert pgcourse("train", name, "--env", "CartPole-v1", "--seeds", "2") == (0, "")
     (study,) = declared
-    (variant,) = study.variants.values()
+    ((variant,),) = (envs.values() for envs in study.variants.values())
     assert variant.algorithm == ALGORITHMS[name]()
     assert variant.network == Architecture()
     assert (study.env, study.seeds, study.steps, study.keep_policies) == ("CartPole-v1", 2, 100_000, True)
@@ -177,7 +177,7 @@ def test_every_option_arrives(declared, name):
         run = ["train", name, "--env", "CartPole-v1", "--seeds", "2", "--name", f"run{number}", *given]
         status, output = pgcourse(*run)
         assert status == 0, output
-        (variant,) = declared[-1].variants.values()
+        ((variant,),) = (envs.values() for envs in declared[-1].variants.values())
         own = {field.name: value}
         in_network = field.name in {each.name for each in dataclasses.fields(Architecture)}
         assert variant.algorithm == (kind() if in_network else kind(**own))
@@ -188,7 +188,7 @@ def test_words_and_layers_arrive(declared):
     options = ["--objective", "penalty", "--activation", "relu", "--std", "state", "--hidden", "64,32"]
     options += ["--lr", "3e-4", "--minibatches", "8"]
     assert pgcourse("train", "ppo", "--env", "Pendulum-v1", *options)[0] == 0
-    (variant,) = declared[0].variants.values()
+    ((variant,),) = (envs.values() for envs in declared[0].variants.values())
     assert variant.algorithm == pg.PPO(objective="penalty", lr=3e-4, minibatches=8)
     assert variant.network == Architecture(hidden=(64, 32), activation="relu", std="state")
 
@@ -200,7 +200,9 @@ def test_a_run_is_the_same_computation_as_a_study(declared, declare):
     )
     options = ["--steps", "9000", "--seeds", "4", "--workers", "2", "--max-kl", "0.02"]
     assert pgcourse("train", "trpo", "--env", "CartPole-v1", *options)[0] == 0
-    assert [block.run_id for block in declared[0].blocks()] == [block.run_id for block in Study.read("small").blocks()]
+    assert [block.configuration for block in declared[0].blocks()] == [
+        block.configuration for block in Study.read("small").blocks()
+    ]
 
 
 # Runs
@@ -277,9 +279,9 @@ def test_a_run_may_not_be_called_like_a_study_or_leave_the_folder(declared, decl
 def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch):
     def local(function, tasks, workers):
         assert workers == len(tasks) == 2
-        yield engines.Progress(0, 0.25)
-        yield engines.Progress(0, 0.5, 12.0)
-        yield engines.Progress(1, 0.25, 15.0)
+        yield engines.Advanced(0, 0.25)
+        yield engines.Advanced(0, 0.5, 12.0)
+        yield engines.Advanced(1, 0.25, 15.0)
         raise KeyboardInterrupt
 
     algorithm = pg.A2C()
@@ -324,17 +326,17 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bits(runs, here):
     assert "Traceback" not in errors
     study = personal.find("stopped")
     (block,) = study.blocks()
-    assert block.run_id not in study.store
+    assert block.find() is None
     status, said = pgcourse("evaluate", "stopped")
     assert (status, "stopped is not finished" in said) == (1, True)
 
     status, said = pgcourse("train", "--resume", "stopped")
     assert status == 0, said
     assert "% done" in said
-    resumed = study.store.read(block.run_id).manifest
+    resumed = block.record().manifest
     assert resumed["resumed"] == 1
     store(block, compute(block), replace=True)  # without checkpoints, at one go
-    whole = study.store.read(block.run_id).manifest
+    whole = block.record().manifest
     assert whole["resumed"] == 0
     assert (resumed["metrics"], resumed["tensors"]) == (whole["metrics"], whole["tensors"])
 
@@ -423,7 +425,7 @@ def test_a_damaged_record_is_not_used(kept, tmp_path, monkeypatch):
     shutil.copytree(kept.folder, tmp_path / "runs" / NAME)
     monkeypatch.setenv("PGCOURSE_RUNS", str(tmp_path / "runs"))
     (block,) = kept.blocks()
-    folder = tmp_path / "runs" / NAME / block.run_id
+    folder = tmp_path / "runs" / NAME / block.name
     (folder / "curves.csv").write_text("seed\n", encoding="utf-8")
     for command_ in (["train", "--resume", NAME], ["evaluate", NAME]):
         status, output = pgcourse(*command_)

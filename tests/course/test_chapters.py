@@ -9,7 +9,7 @@ import pytest
 
 from pgcourse.course import expected, runner
 from pgcourse.course.claims import Claim
-from pgcourse.course.expected import Close, Exact, Interval, Order
+from pgcourse.course.expected import Close, Exact, Order, OverSeeds
 from pgcourse.lab import study_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def right(name, entry):
             return [Claim(name, ((entry.value,),))]
         case Exact():
             return [Claim(name, ((entry.value,),), exact=True, platform=entry.platform)]
-        case Interval():
+        case OverSeeds():
             inside = 0.999 * entry.half_width
             return [Claim(name, ((entry.mean + shift,) * entry.n,)) for shift in (inside, 0.0, -inside)]
         case Order(inconclusive=True):
@@ -91,7 +91,7 @@ def wrong(name, entry):
         case Exact():
             neighbours = [math.nextafter(entry.value, limit) for limit in (math.inf, -math.inf)]
             return [Claim(name, ((number,),), exact=True, platform=entry.platform) for number in neighbours]
-        case Interval():
+        case OverSeeds():
             outside = 1.001 * entry.half_width
             return [Claim(name, ((entry.mean + shift,) * entry.n,)) for shift in (outside, -outside)]
         case Order(inconclusive=True):

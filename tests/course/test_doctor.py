@@ -29,25 +29,25 @@ def test_this_machine_can_run_the_course(here):
         "_build",
         "machine",
     ]
-    assert here.fingerprint["python"] == platform.python_version()
+    assert here.machine["python"] == platform.python_version()
 
 
 def test_a_diagnosis_shows_itself(here):
     shown = here._repr_html_()
     assert shown.count("<tr>") == len(here.checks)
     assert sys.prefix in repr(here)
-    assert json.loads(json.dumps(here.to_json()))["fingerprint"] == here.fingerprint
+    assert json.loads(json.dumps(here.to_json()))["machine"] == here.machine
 
 
 def test_what_is_found_is_escaped():
-    check = doctor.Check("x", "problem", "<script>alert(1)</script>", "a & b")
+    check = doctor.Finding("x", "problem", "<script>alert(1)</script>", "a & b")
     shown = doctor.Diagnosis((check,), None)._repr_html_()
     assert "<script>" not in shown
     assert "a &amp; b" in shown
 
 
 def test_the_worst_check_counts():
-    checks = [doctor.Check("a", status, "") for status in ("ok", "problem", "warning")]
+    checks = [doctor.Finding("a", status, "") for status in ("ok", "problem", "warning")]
     assert doctor.Diagnosis(tuple(checks), None).status == "problem"
     assert doctor.Diagnosis(tuple(checks[::2]), None).status == "warning"
     assert doctor.Diagnosis(tuple(checks[:1]), None).status == "ok"
@@ -161,7 +161,7 @@ def test_the_command_prints_one_document_and_fails_on_a_problem(here, monkeypatc
     monkeypatch.setattr("pgcourse.app.doctor.examine", lambda: here)
     well = CliRunner().invoke(main, ["doctor", "--json"])
     assert (well.exit_code, json.loads(well.stdout)) == (0, here.to_json())
-    broken = doctor.Diagnosis((doctor.Check("torch", "problem", "gone", "set up anew"),), None)
+    broken = doctor.Diagnosis((doctor.Finding("torch", "problem", "gone", "set up anew"),), None)
     monkeypatch.setattr("pgcourse.app.doctor.examine", lambda: broken)
     ill = CliRunner().invoke(main, ["doctor"])
     assert (ill.exit_code, "set up anew" in ill.stdout) == (1, True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pgcourse.course import expected
 from pgcourse.course.claims import Claim, claim
-from pgcourse.course.expected import Close, Exact, Interval, Order
+from pgcourse.course.expected import Close, Exact, Order, OverSeeds
 
 SEEDS = [1.0, 2.0, 3.0, 4.0]
 
@@ -34,7 +34,7 @@ def reload(path, claims, profile="quick"):
         (Close(1), [1, 1.0], [2, True]),
         (Close(True), [True], [False, 1]),
         (
-            Interval(2.5, 1.0, 4),
+            OverSeeds(2.5, 1.0, 4),
             [SEEDS, [x + 9.1 for x in SEEDS]],
             [[x + 9.2 for x in SEEDS], [x - 9.2 for x in SEEDS]],
         ),
@@ -64,13 +64,13 @@ def test_two_runs_differ_by_more_than_the_interval_once_in_a_thousand(n):
     runs = 20_000
     first = rng.normal(7.0, 3.0, (runs, n))
     second = rng.normal(7.0, 3.0, (runs, n)).mean(1)
-    entries = [Interval(*row, n) for row in np.stack([first.mean(1), first.std(1, ddof=1)], 1).tolist()]
+    entries = [OverSeeds(*row, n) for row in np.stack([first.mean(1), first.std(1, ddof=1)], 1).tolist()]
     outside = sum(abs(mean - entry.mean) > entry.half_width for mean, entry in zip(second, entries, strict=True))
     assert 5 <= outside <= 38  # 20 expected, standard deviation 4.5
 
 
 def test_a_changed_number_of_seeds_is_a_changed_statement():
-    assert "3 seeds recorded, 4 committed" in Interval(2.5, 1.0, 4).objection(recorded(SEEDS[:3]))
+    assert "3 seeds recorded, 4 committed" in OverSeeds(2.5, 1.0, 4).objection(recorded(SEEDS[:3]))
     order = Order.accept(recorded(SEEDS, above=0), {})
     assert "[3] seeds recorded, [4] committed" in order.objection(recorded(SEEDS[1:], above=0))
 
@@ -93,7 +93,7 @@ def test_a_tolerance_in_the_notebook_must_be_the_files():
 
 
 def test_missing_unexpected_repeated_and_restated_claims_all_fail():
-    expectations = {"a/held": Close(1.0), "a/missing": Close(1.0), "a/restated": Interval(1.0, 1.0, 4)}
+    expectations = {"a/held": Close(1.0), "a/missing": Close(1.0), "a/restated": OverSeeds(1.0, 1.0, 4)}
     claims = [recorded(1.0, "a/held"), recorded(1.0, "a/restated"), recorded(2.0, "a/new")]
     failures = expected.failures(claims, expectations)
     assert set(failures) == {"a/missing", "a/restated", "a/new"}

@@ -107,3 +107,13 @@ def test_ones_own_worlds_come_from_their_modules():
     del gymnasium.registry["pgcourse-test/Own-v0"]
     packages = {"gymnasium": gymnasium.__version__}
     assert found == {"kind": "module", "source": f"{__name__}:Own", "packages": packages}
+
+
+def test_a_world_of_ones_own_is_module_and_class(tmp_path, monkeypatch):
+    code = "from pgcourse.envs import CartPole\n\n\nclass Long(CartPole):\n    time_limit = 700\n"
+    (tmp_path / "a_world_of_mine.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    world = make("a_world_of_mine:Long", 3, dtype=torch.float64)
+    assert (world.envs, world.time_limit, world.dtype) == (3, 700, torch.float64)
+    with pytest.raises(ValueError, match=r"no_such_module:World: No module named 'no_such_module'"):
+        make("no_such_module:World")

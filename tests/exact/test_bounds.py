@@ -20,7 +20,7 @@ worlds = pytest.mark.parametrize("mdp", WORLDS.values(), ids=WORLDS)
 
 def pair(mdp, seeds=3, distance=1.0):
     """θ and θ', [seed, parameter]."""
-    theta, direction = (Streams(seeds).child(name).normal(mdp.policy.size, dtype=F64) for name in ("old", "new"))
+    theta, direction = (Streams(seeds, dtype=F64).child(name).normal(mdp.policy.size) for name in ("old", "new"))
     return theta, theta + distance * direction
 
 

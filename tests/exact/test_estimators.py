@@ -21,12 +21,12 @@ from pgcourse.rl import Trajectory
 
 F64 = torch.float64
 SMALL = layered_mdp()
-THETA = Streams(1).child("theta").normal(SMALL.policy.size, dtype=F64)
+THETA = Streams(1, dtype=F64).child("theta").normal(SMALL.policy.size)
 GAMMA = SMALL.gamma
 TRAJECTORY, PROBABILITY = as_trajectory(SMALL, all_episodes(SMALL, THETA[0]))
 V, Q, GRADIENT = SMALL.v(THETA), SMALL.q(THETA), SMALL.gradient(THETA)
-CRITIC = (V + Streams(1).child("error").normal(SMALL.states, dtype=F64)) * ~SMALL.terminal
-ANY = Streams(1).child("baseline").normal(SMALL.states, dtype=F64)
+CRITIC = (V + Streams(1, dtype=F64).child("error").normal(SMALL.states)) * ~SMALL.terminal
+ANY = Streams(1, dtype=F64).child("baseline").normal(SMALL.states)
 
 
 def expectation(weight):
@@ -88,9 +88,9 @@ def test_td_is_the_one_step_advantage():
 def test_tabular_gradients_are_sums_of_scores():
     """The closed form against automatic differentiation of every step, several seeds at once."""
     mdp = random_mdp()
-    theta = Streams(3).child("theta").normal(mdp.policy.size, dtype=F64)
+    theta = Streams(3, dtype=F64).child("theta").normal(mdp.policy.size)
     trajectory = mdp.rollouts(theta, Streams(3), 20)
-    weight = Streams(3).normal(*trajectory.mask.shape[1:], dtype=F64)
+    weight = Streams(3, dtype=F64).normal(*trajectory.mask.shape[1:])
     by_step = scores(mdp.policy, theta, trajectory)
     assert (by_step[~trajectory.mask] == 0).all()
     expected = torch.einsum("nti,ntip->nip", weight, by_step)
@@ -105,13 +105,13 @@ def test_gradients_of_any_policy(kind, monkeypatch):
     monkeypatch.setattr("pgcourse.exact.estimators.ROWS", 2)
     policy = SoftmaxPolicy(MLP((3, 5, 4))) if kind == "softmax" else GaussianPolicy(MLP((3, 5, 2)))
     seeds, steps, envs = 2, 6, 5
-    streams = Streams(seeds)
-    theta = policy.init(streams.child("init"), F64)
-    obs = streams.normal(steps, envs, 3, dtype=F64)
+    streams = Streams(seeds, dtype=F64)
+    theta = policy.init(streams.child("init"))
+    obs = streams.normal(steps, envs, 3)
     action = policy(theta, obs).sample(policy.noise(streams, steps, envs))
     mask = torch.arange(steps).view(1, -1, 1) < torch.tensor([[1, 6, 3, 4, 2], [6, 5, 4, 3, 2]]).unsqueeze(1)
     obs = obs.where(mask.unsqueeze(-1), torch.inf)  # padding may hold anything
-    weight = streams.normal(steps, envs, dtype=F64).where(mask, torch.nan)
+    weight = streams.normal(steps, envs).where(mask, torch.nan)
     flags = torch.zeros_like(mask)
     trajectory = Trajectory(obs, action, torch.zeros_like(weight), obs, flags, flags, mask)
     result = episode_gradients(policy, theta, trajectory, weight)
@@ -131,7 +131,7 @@ def test_a_weight_of_another_shape_is_refused():
 
 class TestOptimalBaselines:
     mdp = random_mdp(seed=12)
-    theta = Streams(1).child("theta").normal(mdp.policy.size, dtype=F64)
+    theta = Streams(1, dtype=F64).child("theta").normal(mdp.policy.size)
     pilot = mdp.rollouts(theta, Streams(1).child("pilot"), 20_000)
     score = episode_gradients(mdp.policy, theta, pilot, torch.ones_like(pilot.reward))
 

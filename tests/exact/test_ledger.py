@@ -13,7 +13,7 @@ from pgcourse.stats import z_threshold
 
 F64 = torch.float64
 MDP = random_mdp(seed=12)
-THETA = Streams(1).child("theta").normal(MDP.policy.size, dtype=F64)
+THETA = Streams(1, dtype=F64).child("theta").normal(MDP.policy.size)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_larger_batches_come_closer(found, table):
 
 
 def test_seeds_do_not_depend_on_each_other():
-    theta = Streams([3, 5]).child("theta").normal(MDP.policy.size, dtype=F64)
+    theta = Streams([3, 5], dtype=F64).child("theta").normal(MDP.policy.size)
     options = {"episodes": 200, "batch_sizes": (10,), "pilot_episodes": 200}
     both = ledger(MDP, theta, Streams([3, 5]), **options)
     alone = ledger(MDP, theta[1:], Streams([5]), **options)

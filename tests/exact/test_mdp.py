@@ -21,7 +21,7 @@ F64 = torch.float64
 
 
 def random_theta(mdp, seeds=2, scale=1.0):
-    return scale * Streams(seeds).child("theta").normal(mdp.policy.size, dtype=F64)
+    return scale * Streams(seeds, dtype=F64).child("theta").normal(mdp.policy.size)
 
 
 mdps = st.builds(

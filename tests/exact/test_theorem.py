@@ -14,7 +14,7 @@ from pgcourse.exact.estimators import reward_to_go_weight, table_weight, total_r
 
 F64 = torch.float64
 MDP = random_mdp(seed=1)
-THETA = Streams(2).child("theta").normal(MDP.policy.size, dtype=F64)
+THETA = Streams(2, dtype=F64).child("theta").normal(MDP.policy.size)
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)  # a sampled check may fail by chance: always the same draws
@@ -26,7 +26,7 @@ THETA = Streams(2).child("theta").normal(MDP.policy.size, dtype=F64)
 )
 def test_it_holds_on_random_mdps(states, actions, seed, gamma):
     mdp = random_mdp(states, actions, seed, gamma, termination=0.2)
-    theta = Streams(2).child("theta").normal(mdp.policy.size, dtype=F64)
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
     result = check_policy_gradient(mdp, theta, Streams(2), episodes=5000)
     assert result.autograd_error < 1e-12
     assert result.difference_error < 1e-8
@@ -35,7 +35,7 @@ def test_it_holds_on_random_mdps(states, actions, seed, gamma):
 
 @pytest.mark.parametrize("mdp", [corridor(slip=0.1), two_state_chain(termination=0.1)], ids=["corridor", "chain"])
 def test_it_holds_on_the_textbooks_worlds(mdp):
-    theta = 0.3 * Streams(2).child("theta").normal(mdp.policy.size, dtype=F64)
+    theta = 0.3 * Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
     assert check_policy_gradient(mdp, theta, Streams(2), episodes=10_000).holds
 
 

@@ -14,9 +14,9 @@ from pgcourse.exact.variance import gae_moments, least_variance_baseline, table_
 F64 = torch.float64
 SMALL = layered_mdp(seed=4)
 GAMMA = SMALL.gamma
-THETA = Streams(2).child("theta").normal(SMALL.policy.size, dtype=F64)
-CRITIC = SMALL.v(THETA) + Streams(2).child("error").normal(SMALL.states, dtype=F64)
-TABLE = Streams(2).child("table").normal(SMALL.states, SMALL.actions, dtype=F64)
+THETA = Streams(2, dtype=F64).child("theta").normal(SMALL.policy.size)
+CRITIC = SMALL.v(THETA) + Streams(2, dtype=F64).child("error").normal(SMALL.states)
+TABLE = Streams(2, dtype=F64).child("table").normal(SMALL.states, SMALL.actions)
 
 
 def critic_at(seed, t):
@@ -88,8 +88,8 @@ def test_total_variance_where_states_come_back(seed, lam, keep_discount):
     """E‖Y‖² by iterating its own backward recursion, from W = x + κW' and Y = W ∇log π + γY'. No list of episodes here:
     in a world whose every episode can be listed no state is met twice."""
     mdp = random_mdp(states=3, actions=2, seed=seed, termination=0.2)
-    theta = Streams(1).child("theta").normal(mdp.policy.size, dtype=F64)
-    critic = (mdp.v(theta) + Streams(1).child("error").normal(mdp.states, dtype=F64)) * ~mdp.terminal
+    theta = Streams(1, dtype=F64).child("theta").normal(mdp.policy.size)
+    critic = (mdp.v(theta) + Streams(1, dtype=F64).child("error").normal(mdp.states)) * ~mdp.terminal
     carry, discount = mdp.gamma * lam, mdp.gamma if keep_discount else 1.0
     step = mdp.pi(theta)[0].unsqueeze(-1) * mdp.transition * (~mdp.terminal).view(-1, 1, 1)  # Pr(a, s'|s)
     x = mdp.reward.unsqueeze(-1) + mdp.gamma * critic[0] - critic[0].view(-1, 1, 1)
@@ -118,7 +118,7 @@ def test_total_variance_where_states_come_back(seed, lam, keep_discount):
 def test_total_variance_of_the_total_return_where_states_come_back(seed, baseline):
     """E[(G - b)² ‖S‖²] from the joint moments of G = r + γG' and S = ∇log π + S', by iterating their recursions."""
     mdp = random_mdp(states=3, actions=2, seed=seed, termination=0.2)
-    theta = Streams(1).child("theta").normal(mdp.policy.size, dtype=F64)
+    theta = Streams(1, dtype=F64).child("theta").normal(mdp.policy.size)
     step = mdp.pi(theta)[0].unsqueeze(-1) * mdp.transition * (~mdp.terminal).view(-1, 1, 1)  # Pr(a, s'|s)
     r = mdp.reward.unsqueeze(-1)
     score = mdp.score(theta)[0].unsqueeze(2)  # [s, a, 1, p]
@@ -143,7 +143,7 @@ def test_total_variance_of_the_total_return_where_states_come_back(seed, baselin
 def test_baselines_and_causality_remove_only_what_the_actions_add(seed):
     """The surprises of the start and of the dynamics are the same for every unbiased estimator from whole returns."""
     mdp = random_mdp(seed=seed)
-    theta = Streams(3).child("theta").normal(mdp.policy.size, dtype=F64)
+    theta = Streams(3, dtype=F64).child("theta").normal(mdp.policy.size)
     plain = gae_moments(mdp, theta)
     for other in (
         total_return_moments(mdp, theta, 2.0),
@@ -159,7 +159,7 @@ def test_baselines_and_causality_remove_only_what_the_actions_add(seed):
 @pytest.mark.parametrize("constant", [False, True])
 def test_no_baseline_has_less_variance_than_the_least(constant):
     mdp = random_mdp(seed=2)
-    theta = Streams(2).child("theta").normal(mdp.policy.size, dtype=F64)
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
     best = least_variance_baseline(mdp, theta, constant)
     if constant:
         assert (best[:, :1] == best[:, :5]).all()
@@ -174,14 +174,14 @@ def test_no_baseline_has_less_variance_than_the_least(constant):
 def test_the_value_is_not_always_better_than_nothing():
     """v_π minimises the spread of the return, not of the gradient."""
     mdp = random_mdp(seed=13)
-    theta = Streams(1).child("theta").normal(mdp.policy.size, dtype=F64)
+    theta = Streams(1, dtype=F64).child("theta").normal(mdp.policy.size)
     assert gae_moments(mdp, theta, mdp.v(theta)).trace > gae_moments(mdp, theta).trace
 
 
 def test_the_bias_of_a_wrong_critic_vanishes_with_its_error_and_with_lambda_to_one():
     mdp = random_mdp()
-    theta = Streams(2).child("theta").normal(mdp.policy.size, dtype=F64)
-    v, error = mdp.v(theta), Streams(2).child("error").normal(mdp.states, dtype=F64)
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
+    v, error = mdp.v(theta), Streams(2, dtype=F64).child("error").normal(mdp.states)
 
     def bias(scale, lam):
         return (gae_moments(mdp, theta, v + scale * error, lam).mean - mdp.gradient(theta)).norm(dim=1)

@@ -49,9 +49,9 @@ def test_a_run_stopped_twice_is_the_run_that_was_not(block):
     reference = compute(block)
     assert reference.manifest["resumed"] == 0
     kept = stopped(block, 0.3)
-    first = kept.load(block.run_id)
+    first = kept.load(block)
     stopped(block, 0.8)
-    second = kept.load(block.run_id)
+    second = kept.load(block)
     assert 0 < first.checkpoint.number < second.checkpoint.number < reference.manifest["iterations"]
     assert second.wall_seconds > first.wall_seconds > 0
     again = compute(block, checkpoints=kept)
@@ -65,7 +65,7 @@ def test_what_is_resumed_is_not_computed_again(block):
     kept = stopped(block)
     seen = []
     compute(block, lambda done, value=None: seen.append(done), kept)
-    saved = kept.load(block.run_id)
+    saved = kept.load(block)
     assert min(seen) > 130 / 600
     assert saved.resumed == 1
 
@@ -75,66 +75,75 @@ def test_where_worlds_start_anew_decides_the_numbers_and_is_part_of_the_configur
     at_once = Study.read("small").blocks()[2]
     declare(text=RESTARTING)
     restarting = Study.read("small").blocks()[2]
-    assert restarting.run_id != at_once.run_id
+    assert restarting.configuration != at_once.configuration
     assert not compute(restarting).tables["curves"].equals(compute(at_once).tables["curves"])
 
 
 def test_a_stored_run_leaves_no_checkpoint(block):
     kept = stopped(block)
-    assert [file.name for file in kept.folder.iterdir()] == [f"{block.run_id}.pt"]
+    assert [file.name for file in kept.folder.iterdir()] == [f"{block.name}.pt"]
     store(block, compute(block, checkpoints=kept), kept)
     assert list(kept.folder.iterdir()) == []
-    assert kept.load(block.run_id) is None
-    assert block.study.store.run_ids() == [block.run_id]  # and the folder of checkpoints is no record
+    assert kept.load(block) is None
+    assert block.study.store.names() == [block.name]  # and the folder of checkpoints is no record
 
 
 def test_a_damaged_checkpoint_is_named_and_not_used(block):
     reference = compute(block)
     kept = stopped(block)
-    path = kept.folder / f"{block.run_id}.pt"
+    path = kept.folder / f"{block.name}.pt"
     whole = path.read_bytes()
     for position in range(0, len(whole), max(1, len(whole) // 50)):
         damaged = bytearray(whole)
         damaged[position] ^= 1
         path.write_bytes(damaged)
         with pytest.raises(UnusableCheckpoint, match="torn or changed"):
-            kept.load(block.run_id)
+            kept.load(block)
     for keep in (0, 1, 64, 65, len(whole) // 2, -1):
         path.write_bytes(whole[:keep])
         with pytest.raises(UnusableCheckpoint, match="torn or changed"):
-            kept.load(block.run_id)
+            kept.load(block)
     computed = compute(block, checkpoints=kept)
     assert computed.manifest["resumed"] == 0
     assert_same(computed, reference)
 
 
 @pytest.mark.parametrize(
-    ("what", "name"), [("source_digest", "source code"), ("fingerprint", "cpu_capability"), ("SCHEMA", "format")]
+    ("what", "name"), [("code", "source code"), ("machine", "cpu_capability"), ("SCHEMA", "format")]
 )
 def test_a_checkpoint_of_other_code_or_another_machine_is_named_and_not_used(block, monkeypatch, what, name):
     kept = stopped(block)
-    here = checkpoints.fingerprint()
-    other = {
-        "source_digest": lambda: "0" * 64,
-        "fingerprint": lambda: here | {"cpu_capability": "OTHER"},
-        "SCHEMA": checkpoints.SCHEMA + 1,
-    }
-    monkeypatch.setattr(checkpoints, what, other[what])
+    here = checkpoints.machine()
+    if what == "code":
+        monkeypatch.setattr(Block, "code", "0" * 64)
+    else:
+        other = {"machine": lambda: here | {"cpu_capability": "OTHER"}, "SCHEMA": checkpoints.SCHEMA + 1}
+        monkeypatch.setattr(checkpoints, what, other[what])
     with pytest.raises(UnusableCheckpoint, match=f"written elsewhere: .*{name}"):
-        kept.load(block.run_id)
+        kept.load(block)
     assert compute(block, checkpoints=kept).manifest["resumed"] == 0
 
 
 def test_a_checkpoint_under_another_runs_name_is_not_used(block):
     kept = stopped(block)
-    (kept.folder / f"{block.run_id}.pt").rename(kept.folder / "0123456789abcdef.pt")
-    with pytest.raises(UnusableCheckpoint, match="run"):
-        kept.load("0123456789abcdef")
+    other = next(each for each in block.study.blocks() if each.variant != block.variant)
+    (kept.folder / f"{block.name}.pt").rename(kept.folder / f"{other.name}.pt")
+    with pytest.raises(UnusableCheckpoint, match="configuration"):
+        kept.load(other)
+
+
+def test_a_checkpoint_of_a_world_that_has_changed_is_named_and_not_used(block, monkeypatch):
+    kept = stopped(block)
+    monkeypatch.setattr(Block, "world", block.world | {"time_limit": 200, "source": {"cartpole.py": "0" * 64}})
+    said = "of another CartPole-v1: time limit was 500, is 200; cartpole.py has been changed"
+    with pytest.raises(UnusableCheckpoint, match=said):
+        kept.load(block)
+    assert compute(block, checkpoints=kept).manifest["resumed"] == 0
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(block, monkeypatch):
     kept = stopped(block, 0.3)
-    before = kept.load(block.run_id).checkpoint.number
+    before = kept.load(block).checkpoint.number
 
     def full(_):
         raise OSError(28, "No space left on device")
@@ -143,8 +152,8 @@ def test_a_full_disk_keeps_the_checkpoint_before(block, monkeypatch):
         patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             compute(block, checkpoints=kept)
-    assert kept.load(block.run_id).checkpoint.number == before
-    assert [file.name for file in kept.folder.iterdir()] == [f"{block.run_id}.pt"]
+    assert kept.load(block).checkpoint.number == before
+    assert [file.name for file in kept.folder.iterdir()] == [f"{block.name}.pt"]
 
 
 def test_what_killed_writers_left_is_swept(tmp_path):
@@ -154,5 +163,5 @@ def test_what_killed_writers_left_is_swept(tmp_path):
         path.write_bytes(b"half a checkpoint")
     long_ago = old.stat().st_mtime - 2 * files.ABANDONED
     os.utime(old, (long_ago, long_ago))
-    kept.discard("0123456789abcdef")
+    kept.discard("plain.seeds-0-1")
     assert list(tmp_path.iterdir()) == [young]

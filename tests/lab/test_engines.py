@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pgcourse.lab.engines import Done, Failed, Progress, local
+from pgcourse.lab.engines import Advanced, Done, Failed, local
 from pgcourse.lab.engines.local import _interrupts_held_back
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and SIGINT")
@@ -39,8 +39,8 @@ def slow(folder, report):
 @posix
 def test_each_task_has_its_process_and_fails_alone():
     events = list(local(square, [1, 2, 3, 4, 5], workers=2))
-    ends = {event.task: event for event in events if not isinstance(event, Progress)}
-    assert len(ends) == len([event for event in events if not isinstance(event, Progress)]) == 5
+    ends = {event.task: event for event in events if not isinstance(event, Advanced)}
+    assert len(ends) == len([event for event in events if not isinstance(event, Advanced)]) == 5
     done = {task: event.result for task, event in ends.items() if isinstance(event, Done)}
     assert {task: result[:2] for task, result in done.items()} == {0: (1, 1), 1: (4, 1), 4: (25, 1)}  # one thread each
     assert len({os.getpid(), *(result[2] for result in done.values())}) == 4

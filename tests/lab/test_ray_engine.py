@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import pgcourse as pg
-from pgcourse.lab.engines import Done, Failed, Progress, local
+from pgcourse.lab.engines import Advanced, Done, Failed, local
 from pgcourse.lab.engines import ray as engine
 from pgcourse.lab.engines.ray import RayMissing, ray
 from pgcourse.lab.provenance import metrics_digest, tensor_digest
@@ -123,7 +123,7 @@ def ends(events) -> dict[int, Done | Failed]:
     with closing(events):
         for event in events:
             assert event.task not in found
-            if not isinstance(event, Progress):
+            if not isinstance(event, Advanced):
                 found[event.task] = event
     return found
 
@@ -153,7 +153,7 @@ def test_a_connection_that_was_there_stays_and_closing_ends_the_tasks(cluster, t
         with pytest.raises(ValueError, match="connected to Ray already"):
             next(ray(slow, [tmp_path], cluster.address))
         events = ray(slow, [tmp_path] * 3, workers=1)
-        assert next(events) == Progress(0, 0.5)
+        assert next(events) == Advanced(0, 0.5)
         (mark,) = tmp_path.iterdir()  # one at a time
         assert psutil.pid_exists(int(mark.name))
         events.close()
@@ -187,7 +187,7 @@ def test_a_lost_node_costs_nothing_but_time(cluster, tmp_path):
     with closing(ray(train, arguments, cluster.address)) as events:
         for event in events:
             assert event.task not in found
-            if not isinstance(event, Progress):
+            if not isinstance(event, Advanced):
                 assert isinstance(event, Done), event
                 found[event.task] = event
             if not lost and len({parent for _, _, parent in begun()}) == 2:

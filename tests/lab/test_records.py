@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgcourse.lab import files, records
-from pgcourse.lab.records import CorruptRecord, MissingRecord, Store, UnknownSchema, canonical, run_id
+from pgcourse.lab.configurations import canonical
+from pgcourse.lab.records import CorruptRecord, MissingRecord, Store, UnknownSchema
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
 

@@ -12,14 +12,14 @@ from pgcourse.lab import (
     Study,
     compute,
     compute_prefix,
-    fingerprint,
     load,
+    machine,
     percentile,
     published,
     store,
 )
+from pgcourse.lab.beginning import PREFIX
 from pgcourse.lab.provenance import metrics_digest
-from pgcourse.lab.runs import PREFIX
 
 NETWORKS = SoftmaxPolicy(MLP((4, 8, 2), last_gain=0.01)), Critic(MLP((4, 8, 1), last_gain=1.0))
 
@@ -63,18 +63,18 @@ def test_a_run_computed_again_has_the_same_digests(computed):
     """In this process and others, alone or among other runs: `metrics` and `tensors` are equal bit for bit."""
     study = Study.read("small")
     for block in study.blocks():
-        first = study.store.read(block.run_id).manifest
+        first = block.record().manifest
         store(block, compute(block), replace=True)
-        second = study.store.read(block.run_id).manifest
+        second = block.record().manifest
         for key in ("metrics", "tensors", "files"):
             assert second[key] == first[key]
-        assert second["machine"] == fingerprint()
+        assert second["machine"] == machine()
         assert second["cpu_seconds"] > 0
 
 
 def test_the_prefix_is_what_a_run_that_stops_early_reports(computed):
     block = Study.read("small").blocks()[3]
-    record = block.study.store.read(block.run_id)
+    record = block.record()
     kept = record.tables["prefix"]
     assert record.manifest["iterations"] == 10  # 600 steps in rollouts of 16 steps of 4 copies
     assert kept["iteration"].max() == 10
@@ -108,10 +108,10 @@ def test_a_repetition_of_large_batches_ends_earlier_with_the_same_numbers(declar
 
 def test_missing_and_corrupt_records_are_errors(computed):
     study = Study.read("small")
-    (computed / study.blocks()[1].run_id / "curves.csv").write_bytes(b"seed,step\n")
+    (computed / study.blocks()[1].name / "curves.csv").write_bytes(b"seed,step\n")
     with pytest.raises(CorruptRecord, match=r"curves\.csv"):
         load("small")
-    study.store.remove(study.blocks()[1].run_id)
+    study.store.remove(study.blocks()[1].name)
     with pytest.raises(MissingRecord, match="`pgcourse study small` computes it"):
         load("small")
 
@@ -131,7 +131,7 @@ def test_describe_is_one_line_with_the_history(computed):
     results = load("small")
     line = results.describe()
     assert "\n" not in line
-    for part in ("small: CartPole-v1, 2 variants × 4 seeds × 600 steps", torch.__version__, fingerprint()["cpu_model"]):
+    for part in ("small: CartPole-v1, 2 variants × 4 seeds × 600 steps", torch.__version__, machine()["cpu_model"]):
         assert part in line
     (commit,) = {manifest["commit"] for blocks in results.manifests.values() for manifest in blocks}
     assert (commit or "unknown")[:7] in line

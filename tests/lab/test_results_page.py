@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pgcourse.lab import load, study_names
-from pgcourse.lab.runs import PREFIX
+from pgcourse.lab.beginning import PREFIX
+from pgcourse.lab.records import SCHEMA
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 PAGE = (RESULTS / "README.md").read_text("utf-8")
@@ -18,14 +19,14 @@ NAMED = set(re.findall(r"`(\w+)`", PAGE))
 def test_what_a_record_holds_is_on_the_page(name):
     results = load(name)
     for variant, records in results.records.items():
-        kind = type(results.study.variants[variant].algorithm)
+        kind = type(next(iter(results.study.variants[variant].values())).algorithm)
         page = "\n".join(each.__doc__ for each in kind.__mro__[:-1])  # of what it derives from, too
         metrics = set(re.findall(r"`(\w+)`", page[page.index("Metrics") :]))
         for record in records:
             assert set(record.manifest) <= NAMED
             for table in record.tables.values():
                 assert set(table.columns) <= NAMED | metrics
-            files = {path.name for path in (RESULTS / name / record.run_id).iterdir()}
+            files = {path.name for path in (RESULTS / name / record.name).iterdir()}
             assert files <= set(re.findall(r"\w+\.\w+", PAGE))
 
 
@@ -35,4 +36,4 @@ def test_the_example_on_the_page_runs():
     exec(example, space)
     assert space["results"].study.name == "a2c-cartpole"
     assert f"first {PREFIX} iterations" in PAGE
-    assert {json.loads(path.read_text("utf-8"))["schema"] for path in RESULTS.rglob("manifest.json")} == {2}
+    assert {json.loads(path.read_text("utf-8"))["schema"] for path in RESULTS.rglob("manifest.json")} == {SCHEMA}

@@ -5,12 +5,13 @@ import pytest
 from small_study import SMALL
 
 from pgcourse.algorithms import A2C, REINFORCE, Architecture
-from pgcourse.lab import provenance, records, studies
+from pgcourse.lab import repository, studies
+from pgcourse.lab.configurations import canonical
 from pgcourse.lab.studies import Study, StudyError, Variant, study_names
 
 
 def ids(study: Study) -> list[str]:
-    return [block.run_id for block in study.blocks()]
+    return [canonical(block.configuration) for block in study.blocks()]
 
 
 def test_a_declaration_becomes_runs(declare):
@@ -19,14 +20,16 @@ def test_a_declaration_becomes_runs(declare):
     assert study.name == "small"
     small = Architecture(hidden=(8,))
     assert study.variants == {
-        "plain": Variant(REINFORCE(envs=4, baseline="none"), small),
-        "critic": Variant(A2C(envs=4), small),
+        "plain": {"CartPole-v1": Variant(REINFORCE(envs=4, baseline="none"), small)},
+        "critic": {"CartPole-v1": Variant(A2C(envs=4), small)},
     }
     blocks = [(block.variant, block.seeds) for block in study.blocks()]
     assert blocks == [("plain", (0, 1)), ("plain", (2, 3)), ("critic", (0, 1)), ("critic", (2, 3))]
-    assert json.loads(records.canonical(study.blocks()[3].config)) == {
+    assert json.loads(ids(study)[3]) == {
+        "type": "Configuration",
         "algorithm": {"type": "A2C"} | dataclasses.asdict(A2C(envs=4)),
         "env": "CartPole-v1",
+        "arguments": {},
         "seeds": [2, 3],
         "steps": 600,
         "checkpoint_steps": 100_000,
@@ -40,7 +43,7 @@ def test_a_declaration_becomes_runs(declare):
 def test_defaults(declare):
     declare(text='title = "x"\nenv = "Pendulum-v1"\nsteps = 10\nseeds = 3\n[variants.a]\nalgorithm = "a2c"\n')
     study = Study.read("small")
-    assert study.variants == {"a": Variant(A2C(), Architecture(hidden=(64, 64)))}
+    assert study.variants == {"a": {"Pendulum-v1": Variant(A2C(), Architecture(hidden=(64, 64)))}}
     assert (study.evaluation_episodes, study.keep_policies) == (100, False)
     assert [block.seeds for block in study.blocks()] == [(0, 1, 2)]
 
@@ -76,7 +79,7 @@ def test_what_all_variants_share_is_said_once(declare):
     declare("short", shared)
     assert ids(Study.read("short")) == ids(Study.read("long"))
     declare("own", shared.replace('"a2c"', '"a2c"\nenvs = 5'))
-    assert [variant.algorithm.envs for variant in Study.read("own").variants.values()] == [4, 5]
+    assert [block.algorithm.envs for block in Study.read("own").blocks()] == [4, 4, 5, 5]
 
 
 def test_whole_numbers_are_numbers(declare):
@@ -167,7 +170,7 @@ def test_an_unknown_study_is_named_beside_those_there_are(declare):
 
 def test_results_are_found_in_the_repository_or_not_at_all(monkeypatch, tmp_path):
     monkeypatch.delenv("PGCOURSE_RESULTS", raising=False)
-    assert studies.results_folder() == provenance.repository() / "results"
+    assert studies.results_folder() == repository.repository() / "results"
     monkeypatch.setattr(studies, "repository", lambda: None)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match="set PGCOURSE_RESULTS"):

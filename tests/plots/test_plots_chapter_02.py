@@ -29,7 +29,7 @@ def words(ax):
 
 def test_sampled_gradients_lie_where_their_means_and_errors_are():
     exact = torch.tensor([3.0, 0.0, -1.0, 2.0], dtype=torch.float64)  # the second belongs to a terminal state
-    noise = Streams(5).normal(64, 4, dtype=torch.float64) * (exact != 0)
+    noise = Streams(5, dtype=torch.float64).normal(64, 4) * (exact != 0)
     sample, bias = exact + noise, torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
     part = torch.tensor([1.0])
     right_moments = GradientMoments(exact.unsqueeze(0), start=part, actions=part, dynamics=part)

@@ -14,7 +14,7 @@ from pgcourse.exact import gae_moments, ledger, random_mdp, total_return_moments
 from pgcourse.plots.chapter_04 import FAMILY, spread
 
 MDP = random_mdp(seed=12)
-THETA = Streams(1).child("theta").normal(MDP.policy.size, dtype=torch.float64)
+THETA = Streams(1, dtype=torch.float64).child("theta").normal(MDP.policy.size)
 
 
 @pytest.fixture(scope="module")

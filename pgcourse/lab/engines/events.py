@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 
-class Progress(NamedTuple):
+class Advanced(NamedTuple):
     task: int  # the argument's place in the sequence that the engine was given
     fraction: float
     value: float | None = None  # what the task is after, as it is now
@@ -28,5 +28,5 @@ class Report(Protocol):
     def __call__(self, fraction: float, value: float | None = None) -> None: ...
 
 
-Event: TypeAlias = Progress | Done | Failed
+Event: TypeAlias = Advanced | Done | Failed
 Task: TypeAlias = Callable[[Any, Report], Any]

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from pgcourse.lab.engines.events import Done, Event, Failed, Progress, Task
+from pgcourse.lab.engines.events import Advanced, Done, Event, Failed, Task
 
 REPORT_EVERY = 0.5  # seconds between two reports of a task's progress
 
@@ -60,7 +60,7 @@ def local(function: Task, arguments: Sequence[Any], workers: int | None = None) 
                 except (EOFError, OSError):
                     process.join()
                     event = Failed(task, f"its process ended with exit code {process.exitcode}")
-                if not isinstance(event, Progress):
+                if not isinstance(event, Advanced):
                     process.join()
                     receive.close()
                     del running[receive]
@@ -89,7 +89,7 @@ def _work(send: Connection, function: Task, task: int, argument: Any) -> None:
     def report(fraction: float, value: float | None = None) -> None:
         nonlocal last
         if time.monotonic() - last > REPORT_EVERY:
-            send.send_bytes(pickle.dumps(Progress(task, fraction, value)))
+            send.send_bytes(pickle.dumps(Advanced(task, fraction, value)))
             last = time.monotonic()
 
     with suppress(BrokenPipeError):  # the parent is gone: so is this process

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from click import unstyle
 
-from pgcourse.lab.engines.events import Done, Event, Failed, Progress, Task
-from pgcourse.lab.provenance import source_digest
+from pgcourse.lab.code import package_digest
+from pgcourse.lab.engines.events import Advanced, Done, Event, Failed, Task
 
 ATTEMPTS = 4  # how often a task may begin, where the first processes that had it were lost
 IN_FLIGHT = 10_000  # tasks that Ray is given at a time, by default
@@ -91,7 +91,7 @@ def ray(
                     reading, due = None, time.monotonic() + every
                     told = {} if future.exception() else future.result()
                     tasks = {task for task, _ in running.values()}
-                    yield from (Progress(task, *each) for task, each in told.items() if task in tasks)
+                    yield from (Advanced(task, *each) for task, each in told.items() if task in tasks)
                     continue
                 task, _ = running.pop(future)
                 error = future.exception()
@@ -134,7 +134,7 @@ def _work(function: Task, task: int, argument: Any, versions: dict[str, str], bo
 
 
 def _versions() -> dict[str, str]:
-    return {"pgcourse source": source_digest()[:12], "torch": torch.__version__}
+    return {"pgcourse source": package_digest()[:12], "torch": torch.__version__}
 
 
 @contextmanager

@@ -1,0 +1,97 @@
+"""Figures hold the data they were given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from pgcourse import plots
+from pgcourse.plots.learning import on_common_steps, t_interval
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def table(seeds=4, variant="A2C", slope=2.0):
+    rows = [
+        {"variant": variant, "seed": seed, "step": step + seed, "return": slope * (step + seed) + seed}
+        for seed in range(seeds)
+        for step in range(0, 1000, 50)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_every_seed_and_the_mean_are_drawn():
+    curves = table()
+    ax = plots.learning_curves(curves, target=475)
+    *seeds, mean, target = ax.get_lines()
+    _, values = on_common_steps(curves, "return")
+    assert len(seeds) == 4
+    for line, expected in zip(seeds, values, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), expected)
+    np.testing.assert_allclose(mean.get_ydata(), values.mean(0))
+    assert list(target.get_ydata()) == [475, 475]
+    assert "4 seeds" in " ".join(text.get_text() for text in ax.texts)
+
+
+def test_common_steps_lie_where_all_seeds_have_data_and_interpolate():
+    steps, values = on_common_steps(table(), "return")
+    assert steps[0] == 3  # the last seed's first report
+    assert steps[-1] == 950  # the first seed's last
+    np.testing.assert_allclose(values, [2 * steps + seed for seed in range(4)])
+
+
+def test_reports_without_an_ended_episode_are_left_out():
+    curves = table(seeds=2)
+    curves.loc[curves["step"] == 100, "return"] = float("nan")
+    _, values = on_common_steps(curves, "return")
+    assert np.isfinite(values).all()
+
+
+def test_the_band_is_the_t_interval():
+    values = np.random.default_rng(0).normal(size=(10, 3))
+    mean, half = t_interval(values)
+    low, high = stats.t.interval(0.95, 9, loc=values.mean(0), scale=stats.sem(values, axis=0))
+    np.testing.assert_allclose((mean - half, mean + half), (low, high))
+
+
+def test_an_algorithm_keeps_its_colour():
+    both = pd.concat([table(variant="REINFORCE"), table(variant="A2C")])
+    alone = plots.learning_curves(table(variant="A2C")).get_lines()[-1].get_color()
+    together = plots.learning_curves(both).get_lines()[-1].get_color()
+    assert alone == together == plots.style.COLORS["A2C"]
+
+
+def test_strangers_get_colours_of_their_own():
+    colors = plots.style.colors(["REINFORCE", "one", "two", "three"])
+    assert len(set(colors.values())) == 4
+
+
+def test_small_multiples_share_axes_and_keep_the_order():
+    curves = pd.concat([table(variant=name, slope=k) for k, name in enumerate("cab")])
+    axes = plots.learning_curve_grid(curves, columns=2, target=100)
+    assert [ax.get_title(loc="left") for ax in axes] == ["c", "a", "b"]
+    assert len({ax.get_ylim() for ax in axes}) == 1
+
+
+def test_each_paper_shows_its_own_seeds_only():
+    first, second = plots.papers(table(seeds=6), {"A": [0, 1, 2], "B": [3, 4, 5]}, target=475)
+    _, values = on_common_steps(table(seeds=6).query("seed in [3, 4, 5]"), "return")
+    for line, expected in zip(second.get_lines()[:3], values, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), expected)
+    assert len(first.get_lines()) == len(second.get_lines()) == 5  # three seeds, their mean, the target
+
+
+def test_the_spread_of_choices_counts_every_choice():
+    ax = plots.spread_of_choices([10.0, 12.0, 480.0], 200.0, "three seeds")
+    assert sum(bar.get_height() for bar in ax.patches) == 3
+    assert "3 choices" in " ".join(text.get_text() for text in ax.texts)
+
+
+def test_agreement_is_drawn_as_given():
+    ax = plots.agreement([2, 4, 8], {"early": [0.1, 0.2, 0.3]}, copies=30)
+    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), [0.1, 0.2, 0.3])
