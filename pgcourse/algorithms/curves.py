@@ -32,21 +32,25 @@ class Episodes(NamedTuple):
 
     ret: Tensor  # [seed, env]
     length: Tensor  # [seed, env]
-    counts: Tensor  # [seed, env]; False where the next episode to end does not count, see `restarted`
+    first: Tensor  # [seed, env], whether a copy has not ended an episode since it was `restarted`
+    wait: Tensor  # [seed], steps of a copy that are yet to pass before a seed's episodes count
 
     @classmethod
     def start(cls, like: Tensor) -> Episodes:
         """New episodes in all copies, for tensors of the shape [seed, env]."""
         zero = torch.zeros_like(like)
-        return cls(zero, zero, torch.ones_like(like, dtype=torch.bool))
+        return cls(
+            zero, zero, torch.zeros_like(like, dtype=torch.bool), torch.zeros_like(like[:, 0], dtype=torch.int64)
+        )
 
     def restarted(self) -> Episodes:
         """New episodes in all copies in the middle of a training.
 
         Short ones end first, so the mean over those that end would dip. Nothing of a seed counts until every copy has
-        ended one.
+        ended an episode, and then for as long again: only then are copies as far apart as if none had been restarted.
         """
-        return Episodes(torch.zeros_like(self.ret), torch.zeros_like(self.length), torch.zeros_like(self.counts))
+        zero = torch.zeros_like(self.ret)
+        return Episodes(zero, zero, torch.ones_like(self.first), torch.zeros_like(self.wait))
 
     def follow(self, batch: Trajectory) -> tuple[Episodes, Ended]:
         """The state after a batch, and the episodes that ended in it."""
@@ -63,8 +67,12 @@ class Episodes(NamedTuple):
         ret = since_start(batch.reward.where(batch.mask, 0.0), self.ret)
         length = since_start(batch.mask.to(ret.dtype), self.length)
         running = ~ended[:, -1]
-        after = Episodes(ret[:, -1].where(running, 0.0), length[:, -1].where(running, 0.0), self.counts | ended.any(1))
-        counted = ended & self.counts.all(1).view(-1, 1, 1)
+        growing = self.first.any(1)
+        wait = torch.where(growing, self.wait + ended.shape[1], (self.wait - ended.shape[1]).clamp_min(0))
+        after = Episodes(
+            ret[:, -1].where(running, 0.0), length[:, -1].where(running, 0.0), self.first & ~ended.any(1), wait
+        )
+        counted = ended & ~(growing | (self.wait > 0)).view(-1, 1, 1)
         return after, Ended(counted.sum((1, 2)), *(x.where(counted, 0.0).sum((1, 2)) for x in (ret, length)))
 
 

@@ -87,8 +87,8 @@ def training(
     A `checkpoint` is due each time that all seeds have passed another `checkpoint_steps` steps. Training that resumes
     from it, with all other arguments as they were, gives the same bits as if it had never stopped. Worlds that can give
     their state back are saved with the episodes under way. Others start anew at every checkpoint that is due, whether
-    or not anybody keeps it, and nothing of a seed is counted until each of its copies has ended an episode: short ones
-    end first, and the curve would dip.
+    or not anybody keeps it, and nothing of a seed is counted until each of its copies has ended an episode, and for as
+    long again: short ones end first, and the curve would dip.
 
     On another `device` than the CPU everything but the random numbers is computed there, the tensor world included, and
     so are the tensors of an iteration. Its numbers are those of the CPU up to rounding. With `dtype` float64

@@ -220,11 +220,13 @@ def test_a_small_huber_makes_rare_ends_invisible():
 def test_resumed_training_gives_the_same_bits(world):
     algorithm, steps, every = DQN(envs=2, capacity=300, updates=2, batch=16, target_every=7), 1000, 240
     whole, checkpoints = Curves(steps), []
+    *_, undisturbed = pg.training(algorithm, world, [3, 5], steps)
     for last in pg.training(algorithm, world, [3, 5], steps, checkpoint_steps=every):
         whole.add(last)
         if last.checkpoint:
             checkpoints.append((last.checkpoint, whole.iterations()))
     assert len(checkpoints) >= 3
+    assert torch.equal(undisturbed.policy.theta, last.policy.theta)
     for checkpoint, before in checkpoints:
         resumed = Curves(steps, before)
         for again in pg.training(algorithm, world, [3, 5], steps, checkpoint_steps=every, resume=checkpoint):

@@ -182,11 +182,13 @@ def test_a_time_limit_is_not_the_end_of_the_world():
 def test_resumed_from_any_checkpoint_training_gives_the_same_bits(name, world):
     arguments = (VARIANTS[name], world, [3, 5], 1500)
     whole, checkpoints = Curves(1500), []
+    *_, undisturbed = training(*arguments)
     for last in training(*arguments, checkpoint_steps=400):
         whole.add(last)
         if last.checkpoint:
             checkpoints.append((last.checkpoint, whole.iterations()))
     assert len(checkpoints) == 3
+    assert torch.equal(undisturbed.policy.theta, last.policy.theta)
     for checkpoint, before in checkpoints:
         resumed = Curves(1500, before)
         for again in training(*arguments, checkpoint_steps=400, resume=checkpoint):
