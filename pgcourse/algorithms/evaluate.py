@@ -11,14 +11,17 @@ from pgcourse.core import Streams
 from pgcourse.envs import make
 
 
-def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = False) -> pd.DataFrame:
+def evaluate(
+    trained: TrainedPolicy, episodes: int = 100, deterministic: bool = False, seed: int = 0
+) -> pd.DataFrame:
     """Play `episodes` whole episodes with every seed's policy; one row an episode: seed, episode, return, length.
 
     Actions are sampled, as in training, or the mode where `deterministic`. Returns are undiscounted. The episodes'
-    randomness is that of the seed's own evaluation stream, so that calling again gives the same numbers.
+    randomness is that of each seed's own evaluation stream, so that calling again gives the same numbers; another
+    `seed` gives other episodes. Those of a study's records are of seed 0.
     """
     world = make(trained.env, episodes)
-    streams = Streams(trained.seeds).child("evaluate")
+    streams = Streams(trained.seeds, ("evaluate", str(seed)) if seed else ("evaluate",))
     steps = step_by_step(trained.policy, trained.theta, world, streams, deterministic)
     rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
     reward, mask = torch.stack(rewards, 1), torch.stack(masks, 1)

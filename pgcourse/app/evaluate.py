@@ -23,14 +23,22 @@ from pgcourse.stats import mean_interval
     epilog="""\b
 Examples:
   pgcourse evaluate ppo-Pendulum-v1-1
-  pgcourse evaluate ppo-Pendulum-v1-1 --deterministic --episodes 500
+  pgcourse evaluate ppo-Pendulum-v1-1 --deterministic --episodes 500 --seed 7
   pgcourse evaluate a2c-cartpole/A2C --json > evaluation.json"""
 )
 @click.argument("name", metavar="RUN | STUDY[/VARIANT]")
 @click.option("--episodes", type=click.IntRange(min=1), metavar="N", default=100, show_default=True)
 @click.option("--deterministic", is_flag=True, help="Take the most probable action; without, actions are sampled.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="S",
+    default=0,
+    show_default=True,
+    help="Draws the episodes; 0: those of records.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
-def evaluate(name: str, episodes: int, deterministic: bool, as_json: bool) -> None:
+def evaluate(name: str, episodes: int, deterministic: bool, seed: int, as_json: bool) -> None:
     """Play whole episodes with kept policies, every seed's.
 
     RUN is a run of `pgcourse train`; STUDY one of those in results/ that keep their policies.
@@ -41,7 +49,7 @@ def evaluate(name: str, episodes: int, deterministic: bool, as_json: bool) -> No
     try:
         for each, policy in personal.policies(name).items():
             with screen.status(f"{each}: {episodes} episodes of each seed"):
-                evaluations.append(Evaluation.of(each, policy, episodes, deterministic))
+                evaluations.append(Evaluation.of(each, policy, episodes, deterministic, seed))
             show(evaluations[-1], screen)
     except (StudyError, RecordError, ValueError) as error:
         raise click.ClickException(str(error)) from None
@@ -51,20 +59,31 @@ def evaluate(name: str, episodes: int, deterministic: bool, as_json: bool) -> No
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a kept policy gives: `seeds` has a row a seed: seed, mean_return, sd (between its episodes), length."""
+    """What kept policies give: `seeds` has a row a seed: seed, mean_return, sd (between its episodes), length.
 
-    name: str
+    A run of one's own is a study of one variant, which then has no name here.
+    """
+
+    study: str
+    variant: str
     env: str
     episodes: int
     deterministic: bool
+    seed: int
     seeds: pd.DataFrame
 
     @classmethod
-    def of(cls, name: str, trained: TrainedPolicy, episodes: int, deterministic: bool) -> Evaluation:
+    def of(cls, name: str, trained: TrainedPolicy, episodes: int, deterministic: bool, seed: int) -> Evaluation:
         """Play `episodes` episodes with every seed's policy. Raises as `pgcourse.evaluate`."""
-        played = play(trained, episodes, deterministic).groupby("seed", sort=False)
+        played = play(trained, episodes, deterministic, seed).groupby("seed", sort=False)
         seeds = played.agg(mean_return=("return", "mean"), sd=("return", "std"), length=("length", "mean"))
-        return cls(name, str(trained.env), episodes, deterministic, seeds.reset_index())
+        study, _, variant = name.partition("/")
+        env = str(trained.env)
+        return cls(study, variant.removesuffix(f"/{env}"), env, episodes, deterministic, seed, seeds.reset_index())
+
+    @property
+    def title(self) -> str:
+        return f"{self.study}/{self.variant}".rstrip("/")
 
     @property
     def actions(self) -> str:
@@ -81,21 +100,17 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `sd` is null where there was one episode."""
         rows = self.seeds.astype(object).where(self.seeds.notna(), None).to_dict("records")
-        return {
-            "name": self.name,
-            "env": self.env,
-            "episodes": self.episodes,
-            "actions": "mode" if self.deterministic else "sampled",
-            "seeds": rows,
-            "mean_return": float(self.seeds["mean_return"].mean()),
-            "interval": self.interval,
-        }
+        names = ("study", "variant", "env", "episodes", "deterministic", "seed")
+        return {name: getattr(self, name) for name in names} | {"seeds": rows}
 
 
 def show(evaluation: Evaluation, screen: Console) -> None:
     """A table with a row for every seed, and the mean over seeds with its interval below."""
     episodes = f"{evaluation.episodes} episode{'s' * (evaluation.episodes > 1)} of each seed"
-    screen.print(f"[bold]{evaluation.name}[/bold]  {evaluation.env}, {episodes}", highlight=False)
+    screen.print(
+        f"[bold]{evaluation.title}[/bold]  {evaluation.env}, {episodes}",
+        highlight=False,
+    )
     screen.print(evaluation.actions, highlight=False)
     table = Table("seed", *(Column(name, justify="right") for name in ("mean return", "sd", "mean length")))
     for seed, *numbers in evaluation.seeds.itertuples(index=False):

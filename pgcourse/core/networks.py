@@ -190,7 +190,7 @@ class MLP:
             if x.requires_grad and torch.is_grad_enabled():
                 return self(theta, x)
             if y.shape[1] >= FEW:
-                y = _layers(parameters, y.mT.contiguous(), act)[-1].mT
+                y = _layers(parameters, self.samples_last(x), act)[-1].mT
             else:
                 *hidden, (last, shift) = by_samples
                 for W, b in hidden:
@@ -200,11 +200,15 @@ class MLP:
 
         return network
 
+    def samples_last(self, x: Tensor) -> Tensor:
+        """[seed, ..., input] as [seed, input, sample]."""
+        return x.reshape(len(x), -1, self.sizes[0]).mT.contiguous()
+
     def linearized(self, theta: Tensor, x: Tensor) -> Linearized:
         """In closed form: J v by the chain rule from the first layer on, Jᵀ u from the last one back."""
         parameters, act = pieces(theta.detach(), self.layout), ACTIVATIONS[self.activation]
         weights = parameters[::2]
-        *seen, y = _layers(parameters, x.reshape(len(x), -1, self.sizes[0]).mT.contiguous(), act.in_place)
+        *seen, y = _layers(parameters, self.samples_last(x), act.in_place)
 
         def push(v: Tensor) -> Tensor:
             changes = pieces(v, self.layout)
@@ -246,18 +250,19 @@ class _ClosedForm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, theta: Tensor, x: Tensor, network: MLP) -> Tensor:
-        samples = x.reshape(len(x), -1, network.sizes[0]).mT.contiguous()
-        *seen, y = _layers(pieces(theta, network.layout), samples, ACTIVATIONS[network.activation].in_place)
+        parameters, act = pieces(theta, network.layout), ACTIVATIONS[network.activation]
+        *seen, y = _layers(parameters, network.samples_last(x), act.in_place)
         ctx.save_for_backward(theta, x)
-        ctx.network, ctx.seen = network, seen
+        ctx.network, ctx.kept = network, (parameters, seen)
         return y.mT.view(*x.shape[:-1], network.outputs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        (theta, x), network, seen = ctx.saved_tensors, ctx.network, ctx.seen
-        parameters, act = pieces(theta, network.layout), ACTIVATIONS[network.activation]
-        if torch.is_grad_enabled():  # what the layers saw depends on θ and x
-            seen = _layers(parameters, x.reshape(len(x), -1, network.sizes[0]).mT, act.function)[:-1]
+        (theta, x), network, (parameters, seen) = ctx.saved_tensors, ctx.network, ctx.kept
+        act = ACTIVATIONS[network.activation]
+        if torch.is_grad_enabled():  # derivatives of what follows need to know how it depends on θ and x
+            parameters = pieces(theta, network.layout)
+            *seen, _ = _layers(parameters, network.samples_last(x), act.function)
         g = grad.reshape(len(x), -1, network.outputs).mT
         gradient, g = _gradients(parameters[::2], seen, g, act.back)
         return gradient, torch.bmm(g.mT, parameters[0]).view_as(x) if ctx.needs_input_grad[1] else None, None

@@ -21,7 +21,7 @@ from rich.console import Console
 from small_study import SMALL as SMALL_STUDY
 
 import pgcourse as pg
-from pgcourse.algorithms import ALGORITHMS, Architecture
+from pgcourse.algorithms import ALGORITHMS, Architecture, find
 from pgcourse.app import finish
 from pgcourse.app import train as command
 from pgcourse.app.console import main
@@ -95,42 +95,86 @@ def kept(trained, runs, monkeypatch):
 # Options
 
 
-@pytest.mark.parametrize("kind", [*ALGORITHMS.values(), Architecture])
-def test_every_option_is_explained_in_its_docstring(kind):
-    texts = command.option_texts(kind)
-    fields = [field.name for field in dataclasses.fields(kind)]
-    assert sorted(texts) == sorted(fields)
-    assert all(texts.values())
+MINE = '''
+from dataclasses import dataclass
+
+from pgcourse.algorithms import A2C, option
 
 
-def test_option_texts_are_read_off_the_docstring():
-    class Kind:
-        """What it is: this.
+@dataclass(frozen=True)
+class MyA2C(A2C):
+    """A2C whose critic learns faster."""
 
-        Options:
-            lr, critic_lr: step
-                sizes: of both.
-            envs: copies.
+    critic_lr: float = option(5e-3, "step size for φ", above=0)
 
-        Metrics: `none`, envs: nothing.
-        """
 
-    class Heir(Kind):
-        """Options are those of `Kind`."""
+@dataclass(frozen=True)
+class Undecided(A2C):
+    critic_lr: float | None = None
+'''
 
-    expected = {"lr": "step sizes: of both.", "critic_lr": "step sizes: of both.", "envs": "copies."}
-    assert command.option_texts(Kind) == command.option_texts(Heir) == expected
-    assert command.one_line(Kind) == "What it is"
-    with pytest.raises(ValueError, match="int has no section"):
-        command.option_texts(int)
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """The working folder holds a module with algorithms of one's own."""
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    sys.modules.pop("mine", None)
+
+
+def test_an_algorithm_of_ones_own_is_trained_without_a_word_in_the_package(mine, declared, here, monkeypatch):
+    status, output = pgcourse("train", "mine:MyA2C", "--help")
+    assert (status, "A2C whose critic learns faster." in output, "[default: 0.005]" in output) == (0, True, True)
+    status, output = pgcourse("train", "mine:MyA2C", "--env", "CartPole-v1", *FEW, "--critic-lr", "0.004")
+    assert (status, output) == (0, "")
+    (study,) = declared
+    (block,) = study.blocks()
+    assert study.name == "MyA2C-CartPole-v1-1"
+    assert Study.at(study.folder) == study  # `mine:MyA2C` in study.toml means the same
+    assert (type(block.algorithm).__name__, block.algorithm.critic_lr) == ("MyA2C", 0.004)
+    store(block, compute(block))
+    assert personal.results(study).evaluations["mean_return"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pppo", "algorithm must be one of reinforce, a2c, natural, trpo, ppo, dqn, or module:Class"),
+        ("nowhere:MyPPO", "No module named 'nowhere'; a module of your own is looked for in the working folder"),
+        ("mine:Nobody", "the module mine has no 'Nobody'"),
+        ("mine:option", "mine:option is no frozen dataclass of options"),
+        ("mine:Undecided", "Undecided: critic_lr must have a number, a word or a tuple of sizes as its default"),
+    ],
+)
+def test_what_is_no_algorithm_is_refused_by_name(mine, name, message):
+    status, output = pgcourse("train", name, "--env", "CartPole-v1")
+    assert status == 2
+    assert message in " ".join(output.split())
+
+
+def test_the_list_of_algorithms_says_what_their_modules_say():
+    assert list(command.SUMMARIES) == list(ALGORITHMS)
+    for name, summary in command.SUMMARIES.items():
+        module = sys.modules[find(name).__module__]
+        assert summary.lower() in module.__doc__.partition(".")[0].lower()
+
+
+def test_the_list_of_algorithms_waits_for_none_of_them():
+    code = "import sys; from pgcourse.app.console import main; main(['train', '--help'], standalone_mode=False)"
+    code += "; print({'torch', 'numpy', 'rich'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "Proximal policy optimisation" in done.stdout
 
 
 def test_help_lists_the_algorithms_and_all_that_each_has():
     status, output = pgcourse("train", "--help")
     assert status == 0
-    for name, kind in ALGORITHMS.items():
+    for name in ALGORITHMS:
+        kind = find(name)
         assert f"{name}  " in output
-        assert command.one_line(kind)[:40] in output
         status, own = pgcourse("train", name, "--help")
         assert status == 0
         assert f"pgcourse train {name} --env" in own
@@ -143,7 +187,7 @@ def test_without_options_a_run_has_the_defaults(declared, name):
     assert pgcourse("train", name, "--env", "CartPole-v1", "--seeds", "2") == (0, "")
     (study,) = declared
     ((variant,),) = (envs.values() for envs in study.variants.values())
-    assert variant.algorithm == ALGORITHMS[name]()
+    assert variant.algorithm == find(name)()
     assert variant.network == Architecture()
     assert (study.env, study.seeds, study.steps, study.keep_policies) == ("CartPole-v1", 2, 100_000, True)
     again = Study.at(study.folder)  # what study.toml says, infinities included
@@ -167,7 +211,7 @@ def other(default):
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_option_arrives(declared, name):
     """One after the other: the value that was given, all others by default. Words are left to the next test."""
-    kind = ALGORITHMS[name]
+    kind = find(name)
     for number, field in enumerate([*dataclasses.fields(kind), *dataclasses.fields(Architecture)]):
         if isinstance(field.default, str) or field.name in ("search", "minibatches"):
             continue
@@ -350,8 +394,12 @@ BAD = {
     "no time limit": ("ppo", ["--env", "odd_worlds:Endless-v0"], ["no time limit", "max_episode_steps"]),
     "range": ("ppo", ["--env", "CartPole-v1", "--gamma", "1.5"], ["gamma must be", "at most 1", "got 1.5"]),
     "NaN": ("a2c", ["--env", "CartPole-v1", "--lr", "nan"], ["lr must be above 0", "got nan"]),
-    "word": ("ppo", ["--env", "CartPole-v1", "--std", "wide"], ["std must be one of global, state, squashed", "wide"]),
-    "minibatches": ("ppo", ["--env", "CartPole-v1", "--minibatches", "7"], ["divide envs · rollout = 256", "got 7"]),
+    "word": (
+        "ppo",
+        ["--env", "CartPole-v1", "--std", "wide"],
+        ["'wide' is not one of 'global', 'state', 'squashed'"],
+    ),
+    "minibatches": ("ppo", ["--env", "CartPole-v1", "--minibatches", "7"], ["divide envs · horizon = 256", "got 7"]),
     "layers": ("ppo", ["--env", "CartPole-v1", "--hidden", "8,x"], ["'8,x' is no list of sizes such as 64,64"]),
     "empty layer": ("ppo", ["--env", "CartPole-v1", "--hidden", "8,0"], ["hidden must list sizes of 1 or more"]),
     "type": ("ppo", ["--env", "CartPole-v1", "--epochs", "ten"], ["--epochs", "'ten' is not a valid integer"]),
@@ -457,14 +505,17 @@ def test_evaluation_plays_the_kept_policies(kept):
     recorded = personal.results(kept).evaluations
     assert [row["mean_return"] for row in sampled["seeds"]] == recorded["mean_return"].tolist()
     assert [row["sd"] for row in sampled["seeds"]] == pytest.approx(recorded["sd"].tolist())
-    assert sampled["actions"] == "sampled"
-    low, high = sampled["interval"]
-    assert (low + high) / 2 == pytest.approx(sampled["mean_return"]) == pytest.approx(recorded["mean_return"].mean())
+    assert list(sampled) == ["study", "variant", "env", "episodes", "deterministic", "seed", "seeds"]
+    assert (sampled["study"], sampled["episodes"], sampled["deterministic"], sampled["seed"]) == (NAME, 4, False, 0)
+    (others,) = document("evaluate", NAME, "--episodes", "4", "--seed", "7")["evaluations"]
+    assert others["seed"] == 7
+    played = pg.evaluate(personal.policy(NAME), 4, seed=7).groupby("seed")["return"].mean()
+    assert [row["mean_return"] for row in others["seeds"]] == played.tolist() != recorded["mean_return"].tolist()
 
     (best,) = document("evaluate", NAME, "--episodes", "5", "--deterministic")["evaluations"]
     played = pg.evaluate(personal.policy(NAME), 5, deterministic=True).groupby("seed")["length"].mean()
     assert [row["length"] for row in best["seeds"]] == played.tolist()
-    assert best["actions"] == "mode"
+    assert best["deterministic"]
 
 
 def test_the_table_says_which_actions(kept):
@@ -483,7 +534,7 @@ def test_studies_that_keep_their_policies_are_evaluated(runs, declare):
     for block in Study.read("small").blocks():
         store(block, compute(block))
     both = document("evaluate", "small", "--episodes", "3")["evaluations"]
-    assert [each["name"] for each in both] == ["small/plain", "small/critic"]
+    assert [(each["study"], each["variant"]) for each in both] == [("small", "plain"), ("small", "critic")]
     assert document("evaluate", "small/critic", "--episodes", "3")["evaluations"] == both[1:]
     status, output = pgcourse("watch", "small")
     assert (status, "choose one of 'small/plain', 'small/critic'" in output) == (1, True)

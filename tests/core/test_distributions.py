@@ -86,6 +86,20 @@ class TestCategorical:
         mean = sum(p * score for p, score in zip(dist.probs.detach(), scores, strict=True))
         torch.testing.assert_close(mean, torch.zeros(3, dtype=F64), rtol=0, atol=1e-15)
 
+    def test_logits_in_any_order_of_memory(self):
+        """Networks return a transposed view; the numbers do not depend on it."""
+        logits, noise = Streams(3).normal(5, 7, 4), Streams(3).uniform(5, 7)
+        views = (
+            logits.movedim(-1, 1).contiguous().movedim(1, -1),
+            logits.flatten(1, 2).mT.contiguous().mT.view_as(logits),
+        )
+        dist = Categorical(logits)
+        for other in map(Categorical, views):
+            action = dist.sample(noise)
+            assert torch.equal(other.sample(noise), action)
+            for one, two in ((dist.log_prob(action), other.log_prob(action)), (dist.entropy(), other.entropy())):
+                assert torch.equal(one, two)
+
     @pytest.mark.parametrize("logit", [-800.0, -math.inf])
     def test_gradients_of_entropy_and_kl_are_finite_where_an_action_has_no_probability(self, logit):
         z = torch.tensor([0.0, logit, 1.0], dtype=F64, requires_grad=True)
@@ -412,6 +426,9 @@ def test_the_mean_score_is_zero_and_its_square_the_hessian_of_kl(family):
     hessian = torch.autograd.functional.hessian(lambda other: make(theta).kl(make(other)), theta)
     torch.testing.assert_close(hessian, fisher, rtol=1e-8, atol=1e-9)
     assert fisher.abs().max() > 0.1
+    split = (2, 2) if isinstance(make(theta), Gaussian | SquashedGaussian) else (len(theta),)
+    products = torch.stack([torch.cat(make(theta).fisher(*v.split(split))) for v in torch.eye(len(theta), dtype=F64)])
+    torch.testing.assert_close(products, fisher, rtol=1e-8, atol=1e-9)
 
 
 def test_kl_is_the_mean_logarithm_of_the_ratio(family):

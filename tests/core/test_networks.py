@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from pgcourse.core import MLP, Conv, Normalized, Streams, Table
-from pgcourse.core.networks import ACTIVATIONS, pieces
+from pgcourse.core import MLP, Conv, Module, Normalized, Streams, Table
+from pgcourse.core.networks import ACTIVATIONS, FEW, linearized, pieces
 
 F64 = torch.float64
 TORCH = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -63,6 +63,94 @@ def test_the_gradient_and_its_gradient_by_finite_differences():
     x = Streams(1, dtype=F64).normal(2, 2)
     assert torch.autograd.gradcheck(lambda t: mlp(t, x), theta)
     assert torch.autograd.gradgradcheck(lambda t: mlp(t, x), theta)
+
+
+def composed(mlp, theta, x):
+    """The same network of torch's own functions, each with torch's own derivatives."""
+    parameters = pieces(theta, mlp.layout)
+    for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
+        x = getattr(torch, mlp.activation)(torch.einsum("s...i,soi->s...o", x, weight) + over(x, bias))
+    return torch.einsum("s...i,soi->s...o", x, parameters[-2]) + over(x, parameters[-1])
+
+
+def over(x, bias):
+    return bias.view(len(bias), *(1,) * (x.ndim - 2), -1)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("batch", [(), (FEW - 1,), (FEW,), (3, 10)])
+@pytest.mark.parametrize("sizes", [(4, 2), (3, 8, 5, 2)])
+def test_derivatives_of_first_and_second_order_against_autograd(sizes, batch, activation):
+    """With respect to θ and x together, and the derivative of that gradient along a vector."""
+    mlp, streams = MLP(sizes, activation), Streams(2, dtype=F64)
+    theta, x = streams.normal(mlp.size).requires_grad_(), streams.normal(*batch, sizes[0]).requires_grad_()
+    along = streams.normal(mlp.size), streams.normal(*batch, sizes[0])
+
+    def derivatives(network):
+        y = network(theta, x)
+        first = torch.autograd.grad((y**3).sum(), (theta, x), create_graph=True)
+        inner = sum((gradient * v).sum() for gradient, v in zip(first, along, strict=True))
+        return y, *first, *torch.autograd.grad(inner, (theta, x))
+
+    expected = derivatives(lambda theta, x: composed(mlp, theta, x))
+    torch.testing.assert_close(derivatives(mlp), expected, rtol=1e-10, atol=1e-10)
+
+
+NETWORKS = {
+    "tanh": MLP((3, 8, 8, 2)),
+    "relu": MLP((3, 8, 2), "relu"),
+    "normalized": Normalized(MLP((3, 8, 2)), 3),
+    "table": Table(5, 2),
+    "convolutional": Conv((1, 3, 3), 2, filters=((2, 2, 1),), hidden=(3,)),
+    "module": Module(lambda: nn.Linear(3, 2), (3,), 2),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def net(request):
+    return NETWORKS[request.param]
+
+
+def inputs_of(net, streams, *batch):
+    if isinstance(net, Table):
+        return streams.integers(5, *batch)
+    return streams.normal(*batch, *(net.shape if isinstance(net, Conv) else (3,)))
+
+
+@pytest.mark.parametrize("batch", [(), (4,), (5, 20)])
+def test_a_network_cut_once_is_the_network(net, batch):
+    """`at`, without gradients and with them."""
+    streams = Streams(2, dtype=F64)
+    theta, x = net.init(streams) + streams.normal(net.size).square(), inputs_of(net, streams, *batch)
+    y = net.at(theta)(x)
+    torch.testing.assert_close(y, net(theta, x), rtol=1e-12, atol=1e-12)
+    leaf = theta.clone().requires_grad_()
+    cut, whole = (torch.autograd.grad(f.square().sum(), leaf)[0] for f in (net.at(leaf)(x), net(leaf, x)))
+    torch.testing.assert_close(cut, whole, rtol=1e-12, atol=1e-12)
+    assert whole.abs().max() > 0.01
+
+
+def test_the_jacobian_of_a_network_and_its_transpose(net):
+    """J v and Jᵀ u against the whole Jacobian."""
+    streams = Streams(2, dtype=F64)
+    theta, x = net.init(streams) + streams.normal(net.size).square(), inputs_of(net, streams, 4, 3)
+    y, push, pull = linearized(net, theta, x)
+    torch.testing.assert_close(y, net(theta, x))
+    v, u = streams.normal(net.size), torch.randn(y.shape, generator=torch.Generator().manual_seed(0), dtype=F64)
+    for row in range(2):
+        jacobian = torch.autograd.functional.jacobian(
+            lambda t, row=row: net(t, x[row : row + 1])[0], theta[row : row + 1]
+        )[..., 0, :]
+        torch.testing.assert_close(push(v)[row], jacobian @ v[row])
+        torch.testing.assert_close(pull(u)[row], torch.einsum("abo,abop->p", u[row], jacobian))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_theta_is_drawn_in_the_streams_dtype(net, dtype):
+    theta = net.init(Streams(2, dtype=dtype))
+    assert theta.shape == (2, net.size)
+    assert theta.dtype == dtype
+    assert dtype == torch.float32 or isinstance(net, Table) or (theta.float() != theta).any()
 
 
 class TestTanh:

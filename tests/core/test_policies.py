@@ -1,6 +1,7 @@
 """Policies: the right distribution from the right part of θ."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from pgcourse.core import (
     SquashedGaussianPolicy,
     Streams,
     Table,
+    normalized,
 )
 
 F64 = torch.float64
@@ -76,6 +78,70 @@ def test_a_spread_that_depends_on_the_state_starts_at_log_std_and_stays_in_its_r
 
 
 @pytest.mark.parametrize("state_dependent", [False, True])
+def test_rescaled_actions_are_center_and_scale_times_those_of_the_plain_policy(state_dependent):
+    """Samples of both by the same noise; densities by the change of variables, KL unchanged by it."""
+    center, scale = (-2.0, 500.0), (1.0, 1000.0)
+    options = {"log_std": -0.5, "state_dependent_std": state_dependent, "log_std_range": (-0.6, 0.0)}
+    plain = GaussianPolicy(MLP((3, 8, 4 if state_dependent else 2)), **options)
+    policy = replace(plain, center=center, scale=scale)
+    streams = Streams(2, dtype=F64)
+    theta, other = (3 * policy.init(streams.child(i)) for i in range(2))
+    assert torch.equal(theta, 3 * plain.init(Streams(2, dtype=F64).child(0)))
+    obs, noise = streams.normal(5, 6, 3), policy.noise(streams, 5, 6)
+    dist, unscaled = policy(theta, obs), plain(theta, obs)
+    small = unscaled.sample(noise)
+    action = torch.tensor(center, dtype=F64) + torch.tensor(scale, dtype=F64) * small
+    torch.testing.assert_close(dist.sample(noise), action)
+    torch.testing.assert_close(dist.log_prob(action), unscaled.log_prob(small) - math.log(1000))
+    torch.testing.assert_close(dist.kl(policy(other, obs)), unscaled.kl(plain(other, obs)))
+    assert dist.std.shape == (2, 5, 6, 2)
+
+
+POLICIES = {
+    "softmax": SoftmaxPolicy(MLP((3, 8, 4))),
+    "multi-discrete": MultiDiscretePolicy(MLP((3, 8, 5)), (2, 3)),
+    "bernoulli": BernoulliPolicy(MLP((3, 8, 3))),
+    "gaussian": GaussianPolicy(MLP((3, 8, 2)), center=(1, 2), scale=(3, 4)),
+    "gaussian, std of the state": GaussianPolicy(MLP((3, 8, 2)), state_dependent_std=True),
+    "squashed": SquashedGaussianPolicy(GaussianPolicy(MLP((3, 8, 2))), (-2, 0), (2, 1)),
+}
+
+
+@pytest.fixture(params=POLICIES)
+def policy(request):
+    return POLICIES[request.param]
+
+
+def test_a_policy_cut_once_is_the_policy(policy):
+    streams = Streams(2, dtype=F64)
+    theta, obs, noise = policy.init(streams), streams.normal(6, 3), policy.noise(streams, 6)
+    here, there = policy.at(theta)(obs), policy(theta, obs)
+    action = there.sample(noise)
+    torch.testing.assert_close(here.sample(noise), action)
+    torch.testing.assert_close(here.log_prob(action), there.log_prob(action))
+
+
+def test_observing_moves_nothing_but_the_moments_of_a_normalized_network(policy):
+    streams = Streams(2, dtype=F64)
+    theta, obs = policy.init(streams), 2 + streams.normal(6, 4, 3)
+    mask = streams.uniform(6, 4) < 0.7
+    assert policy.observe(theta, obs, mask) is theta
+    shown = normalized(policy)
+    theta = shown.init(streams)
+    before, after = theta.clone(), shown.observe(theta, obs, mask)
+    assert torch.equal(theta, before)
+    inner = policy.network.size
+    moments = slice(inner, inner + 7)
+    for row in range(2):
+        seen = obs[row][mask[row]]
+        expected = torch.cat([seen.mean(0), seen.var(0, correction=0), torch.tensor([len(seen)])])
+        torch.testing.assert_close(after[row, moments], expected.double())
+    rest = torch.ones(shown.size, dtype=torch.bool)
+    rest[moments] = False
+    assert torch.equal(after[:, rest], theta[:, rest])
+
+
+@pytest.mark.parametrize("state_dependent", [False, True])
 def test_a_squashed_policy_is_its_gaussian_between_the_bounds(state_dependent):
     gaussian = GaussianPolicy(MLP((3, 8, 4 if state_dependent else 2)), state_dependent_std=state_dependent)
     policy = SquashedGaussianPolicy(gaussian, low=(-2, 0), high=(2, 1))
@@ -117,6 +183,13 @@ def test_multi_discrete_and_bernoulli_policies():
             lambda: GaussianPolicy(MLP((3, 2)), -6.0, state_dependent_std=True),
             r"log_std = -6.0 must lie inside log_std_range = \(-5.0, 2.0\)",
         ),
+        (lambda: GaussianPolicy(MLP((3, 2)), center=(0,), scale=(1,)), r"2 actions need as many .* got \(0.0,\) and"),
+        (lambda: GaussianPolicy(MLP((3, 1)), center=(0,)), "1 actions need as many numbers in center and scale"),
+        (lambda: GaussianPolicy(MLP((3, 1)), center=(0,), scale=(0,)), "center must be finite and scale positive"),
+        (
+            lambda: GaussianPolicy(MLP((3, 1)), center=(math.nan,), scale=(1,)),
+            "center must be finite and scale positiv",
+        ),
         (lambda: SquashedGaussianPolicy(GaussianPolicy(MLP((3, 2))), (-1,), (1,)), "2 actions need as many bounds"),
         (lambda: SquashedGaussianPolicy(GaussianPolicy(MLP((3, 1))), (-1,), (math.inf,)), "bounds must be finite"),
         (lambda: SquashedGaussianPolicy(GaussianPolicy(MLP((3, 1))), (1,), (-1,)), r"low below high, got \(1.0,\)"),
@@ -146,4 +219,5 @@ def test_critic_gives_one_number_a_state():
     critic = Critic(Table(4, 1))
     phi = torch.arange(8.0).view(2, 4)
     assert critic(phi, torch.tensor([[3, 0, 0], [1, 2, 3]])).tolist() == [[3, 0, 0], [5, 6, 7]]
+    assert critic.at(phi)(torch.tensor([[3], [1]])).tolist() == [[3], [5]]
     assert critic.init(Streams(2)).shape == (2, critic.size)
