@@ -31,12 +31,12 @@ def world_alone(seeds: int, algorithm: pg.A2C, iterations: int) -> int:
     """Steps of the world under random actions."""
     world, streams = pg.make("CartPole-v1", algorithm.envs), pg.Streams(seeds)
     world.reset(streams.child("reset"))
-    action = streams.integers(2, algorithm.rollout, algorithm.envs)
+    action = streams.integers(2, algorithm.horizon, algorithm.envs)
     for _ in range(iterations):
-        noise = world.noise(streams, algorithm.rollout)
-        for t in range(algorithm.rollout):
+        noise = world.noise(streams, algorithm.horizon)
+        for t in range(algorithm.horizon):
             world.step(action[:, t], noise[:, t])
-    return iterations * algorithm.rollout * algorithm.envs * seeds
+    return iterations * algorithm.horizon * algorithm.envs * seeds
 
 
 def rollouts_alone(seeds: int, algorithm: pg.A2C, iterations: int) -> int:
@@ -46,13 +46,13 @@ def rollouts_alone(seeds: int, algorithm: pg.A2C, iterations: int) -> int:
     theta = policy.init(streams.child("theta"))
     obs = world.reset(streams.child("reset"))
     for number in range(iterations):
-        _, obs = rollout(policy, theta, world, obs, algorithm.rollout, streams.child(number))
-    return iterations * algorithm.rollout * algorithm.envs * seeds
+        _, obs = rollout(policy, theta, world, obs, algorithm.horizon, streams.child(number))
+    return iterations * algorithm.horizon * algorithm.envs * seeds
 
 
 def training(seeds: int, algorithm: pg.A2C, iterations: int) -> int:
     """All of A2C."""
-    steps = iterations * algorithm.rollout * algorithm.envs
+    steps = iterations * algorithm.horizon * algorithm.envs
     for _ in pg.training(algorithm, "CartPole-v1", seeds, steps):
         pass
     return steps * seeds
@@ -92,7 +92,7 @@ def main() -> None:
         print(json.dumps({"machine": machine(), "steps_per_cpu_second": rates}, indent=2))
         return
     algorithm = pg.A2C()
-    shape = f"{algorithm.envs} copies × {algorithm.rollout} steps a seed and update"
+    shape = f"{algorithm.envs} copies × {algorithm.horizon} steps a seed and update"
     print(f"environment steps per CPU second, CartPole, {shape}")
     print(f"{'seeds':>12}" + "".join(f"{name:>14}" for name in rates) + f"{'A2C / world':>14}")
     for seeds in SEEDS:
