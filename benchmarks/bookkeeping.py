@@ -157,7 +157,8 @@ def throughput(name: str) -> dict[str, float]:
             store = Store(Path(folder))
             begun = time.perf_counter()
             written = [
-                store.write({"number": number}, str(number), record.tables, {}, record.tensors).name for number in range(RECORDS)
+                store.write({"number": number}, str(number), record.tables, {}, record.tensors).name
+                for number in range(RECORDS)
             ]
             best["written"] = max(best["written"], RECORDS / (time.perf_counter() - begun))
             begun = time.perf_counter()

@@ -17,6 +17,7 @@ from scipy import stats
 
 from pgcourse.algorithms import Run, TrainedPolicy
 from pgcourse.lab import worlds
+from pgcourse.lab.beginning import single
 from pgcourse.lab.configurations import canonical
 from pgcourse.lab.records import MissingRecord, Record
 from pgcourse.lab.studies import Block, Study, results_folder, study_names
@@ -192,7 +193,7 @@ def percentile(run: Run, study: str | None = None, variant: str | None = None) -
     results = load(name).on(str(run.policy.env))
     curves = results.curves[results.curves["variant"] == variant]
     steps = min(table.groupby("seed")["step"].max().min() for table in (run.curves, curves))
-    own, reference = late_returns(run.curves, steps), late_returns(curves, steps)
+    own, reference = late_returns(single(run.curves), steps), late_returns(curves, steps)
     table = pd.DataFrame(
         {
             "seed": own.index,
