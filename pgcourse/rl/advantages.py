@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pgcourse.rl.returns import require
-from pgcourse.rl.trajectory import Trajectory
+from pgcourse.rl.trajectory import Trajectory, require
 
 
 def td_residual(reward: Tensor, value: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
