@@ -79,21 +79,21 @@ def own(declare, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(file.parent)
     monkeypatch.delitem(__import__("sys").modules, "own_world", raising=False)
     declare(text=ODD)
-    worlds._made.cache_clear()
+    identity._made.cache_clear()
     (block,) = Study.read("small").blocks()
     store(block, compute(block))
     yield file
-    worlds._made.cache_clear()
+    identity._made.cache_clear()
     gymnasium.registry.pop("Own-v0", None)
 
 
 def test_a_policy_is_not_evaluated_in_a_world_that_has_changed(own):
     pg.evaluate(load("small").policy("a"), 2)
     own.write_text(OWN.replace("A world of", "The world of"), "utf-8")
-    worlds._made.cache_clear()
+    identity._made.cache_clear()
     pg.evaluate(load("small").policy("a"), 2)
     own.write_text(OWN + "\nOwn.wind = 1\n", "utf-8")
-    worlds._made.cache_clear()
+    identity._made.cache_clear()
     said = "own_world:Own-v0 has changed since these records were made: own_world.py has been changed"
     with pytest.warns(UserWarning, match=re.escape(said)):
         results = load("small")
@@ -104,6 +104,6 @@ def test_a_policy_is_not_evaluated_in_a_world_that_has_changed(own):
 
 def test_a_time_limit_that_was_registered_anew_is_another_world(own):
     gymnasium.registry["Own-v0"].max_episode_steps = 5
-    worlds._made.cache_clear()
+    identity._made.cache_clear()
     with pytest.raises(ChangedWorld, match="time limit was 20, is 5"):
         load("small").policy("a")
