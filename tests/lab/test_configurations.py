@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgcourse.algorithms import ALGORITHMS, Architecture
+from pgcourse.algorithms import ALGORITHMS, Architecture, find
 from pgcourse.algorithms.options import option
 from pgcourse.lab import Study, studies, study_names
 from pgcourse.lab.configurations import Configuration, canonical, differences, plain
 
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN = json.loads((Path(__file__).parent / "neutral.json").read_text("utf-8"))
-KINDS = {kind.__name__: kind for kind in (*ALGORITHMS.values(), Architecture, Configuration)}
+KINDS = {kind.__name__: kind for kind in (*map(find, ALGORITHMS), Architecture, Configuration)}
 
 
 @dataclass(frozen=True)
