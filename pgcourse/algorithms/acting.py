@@ -61,7 +61,8 @@ def rollout(
     transitions = list(act(policy, theta, env, obs, streams, steps, block=steps))
     *columns, after = zip(*transitions, strict=True)
     played = [torch.stack(column, 1) for column in columns]
-    return Trajectory(*played, torch.ones_like(played[-1])), after[-1]
+    everywhere = torch.ones_like(played[-1])
+    return Trajectory(*[*played, everywhere]), after[-1]
 
 
 def episodes(

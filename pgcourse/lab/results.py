@@ -16,6 +16,7 @@ import torch
 
 from pgcourse.algorithms import Run, TrainedPolicy
 from pgcourse.lab import identity
+from pgcourse.lab.beginning import single
 from pgcourse.lab.configurations import canonical
 from pgcourse.lab.records import MissingRecord, Record
 from pgcourse.lab.studies import Block, Study, results_folder, study_names
@@ -191,7 +192,7 @@ def percentile(run: Run, study: str | None = None, variant: str | None = None) -
     results = load(name).on(str(run.policy.env))
     curves = results.curves[results.curves["variant"] == variant]
     steps = min(table.groupby("seed")["step"].max().min() for table in (run.curves, curves))
-    own, reference = late_returns(run.curves, steps), late_returns(curves, steps)
+    own, reference = late_returns(single(run.curves), steps), late_returns(curves, steps)
     better = np.array([(reference < each).sum() + (reference == each).sum() / 2 for each in own])
     table = pd.DataFrame(
         {

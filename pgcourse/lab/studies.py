@@ -35,7 +35,7 @@ import tomllib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -257,15 +257,15 @@ class Block:
         """What θ belongs to: the algorithm may have wrapped the policy that it was given. Raises as `networks`."""
         return self.algorithm.init(*self.networks(), Streams(1)).policy
 
-    @cached_property
+    @property
     def world(self) -> dict[str, Any]:
         """What the world is now: see `pgcourse.lab.identity.describe`."""
-        return identity.describe(self.env, dict(self.environment.arguments))
+        return identity.describe(self.env, self.environment.arguments)
 
-    @cached_property
+    @property
     def code(self) -> str:
         """The digest of the code that decides the run's numbers."""
-        return code_digest(type(self.algorithm), identity.kind(self.env, dict(self.environment.arguments)))
+        return code_digest(type(self.algorithm), identity.kind(self.env, self.environment.arguments))
 
     def find(self) -> str | None:
         """The name of the run's record, None where there is none. Raises as `Store.find`."""
