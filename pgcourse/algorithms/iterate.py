@@ -83,6 +83,7 @@ def iterate(
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
         world = make(env, algorithm.envs, **placed(streams))
+    obs: Any
     if after is None:
         architecture = Architecture()
         policy, critic = policy or architecture.policy(world), critic or architecture.critic(world)

@@ -117,22 +117,22 @@ class Undecided(A2C):
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     """The working folder holds a module with algorithms of one's own."""
-    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    (tmp_path / "handmade.py").write_text(MINE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield
-    sys.modules.pop("mine", None)
+    sys.modules.pop("handmade", None)
 
 
 def test_an_algorithm_of_ones_own_is_trained_without_a_word_in_the_package(mine, declared, here, monkeypatch):
-    status, output = pgcourse("train", "mine:MyA2C", "--help")
+    status, output = pgcourse("train", "handmade:MyA2C", "--help")
     assert (status, "A2C whose critic learns faster." in output, "[default: 0.005]" in output) == (0, True, True)
-    status, output = pgcourse("train", "mine:MyA2C", "--env", "CartPole-v1", *FEW, "--critic-lr", "0.004")
+    status, output = pgcourse("train", "handmade:MyA2C", "--env", "CartPole-v1", *FEW, "--critic-lr", "0.004")
     assert (status, output) == (0, "")
     (study,) = declared
     (block,) = study.blocks()
     assert study.name == "MyA2C-CartPole-v1-1"
-    assert Study.at(study.folder) == study  # `mine:MyA2C` in study.toml means the same
+    assert Study.at(study.folder) == study  # `handmade:MyA2C` in study.toml means the same
     assert (type(block.algorithm).__name__, block.algorithm.critic_lr) == ("MyA2C", 0.004)
     store(block, compute(block))
     assert personal.results(study).evaluations["mean_return"].notna().all()
@@ -143,9 +143,9 @@ def test_an_algorithm_of_ones_own_is_trained_without_a_word_in_the_package(mine,
     [
         ("pppo", "algorithm must be one of reinforce, a2c, natural, trpo, ppo, dqn, or module:Class"),
         ("nowhere:MyPPO", "No module named 'nowhere'; a module of your own is looked for in the working folder"),
-        ("mine:Nobody", "the module mine has no 'Nobody'"),
-        ("mine:option", "mine:option is no frozen dataclass of options"),
-        ("mine:Undecided", "Undecided: critic_lr must have a number, a word or a tuple of sizes as its default"),
+        ("handmade:Nobody", "the module handmade has no 'Nobody'"),
+        ("handmade:option", "handmade:option is no frozen dataclass of options"),
+        ("handmade:Undecided", "Undecided: critic_lr must have a number, a word or a tuple of sizes as its default"),
     ],
 )
 def test_what_is_no_algorithm_is_refused_by_name(mine, name, message):

@@ -139,7 +139,9 @@ def test_an_option_added_to_any_dataclass_loses_no_record(name, monkeypatch):
     new, other = grown(kind, default=0.0, neutral=0.0), grown(kind, default=0.5, neutral=0.0)
     for each, found in ((new, True), (other, False)):
         with monkeypatch.context() as patch:
-            patch.setattr(studies, "ALGORITHMS", {key: each if k is kind else k for key, k in ALGORITHMS.items()})
+            patch.setattr(
+                studies, "find_algorithm", lambda name, kind=kind, each=each: each if find(name) is kind else find(name)
+            )
             for module_name in ("Architecture", "Configuration"):
                 if kind.__name__ == module_name:
                     patch.setattr(studies, module_name, each)
