@@ -1,5 +1,6 @@
 """The benchmark beside peers compares the same work by the same clock and statistics, and judges by its targets."""
 
+import dataclasses
 import io
 import json
 import math
@@ -15,7 +16,7 @@ from pgcourse.algorithms.architecture import default_critic, default_policy
 from pgcourse.lab import Study
 
 # Our name of an option, and theirs: of the argument, and of the model's attribute.
-SHARED = {"rollout": "n_steps", "gamma": "gamma", "lam": "gae_lambda"}
+SHARED = {"horizon": "n_steps", "gamma": "gamma", "lam": "gae_lambda"}
 PPO = {"epochs": "n_epochs", "clip": "clip_range", "entropy": "ent_coef", "max_grad_norm": "max_grad_norm"}
 TRPO = {
     "max_kl": "target_kl",
@@ -40,9 +41,9 @@ def test_both_sides_are_given_the_same_options(name):
         assert getattr(here, ours) == there[theirs], ours
     assert there["policy_kwargs"]["net_arch"] == {"pi": [64, 64], "vf": [64, 64]}
     if work.algorithm == "ppo":
-        assert there["batch_size"] == here.envs * here.rollout / here.minibatches
+        assert there["batch_size"] == here.envs * here.horizon / here.minibatches
     else:
-        assert there["batch_size"] == here.envs * here.rollout  # so that one of their updates is one step
+        assert there["batch_size"] == here.envs * here.horizon  # so that one of their updates is one step
         assert there["line_search_max_iter"] == here.backtracks + 1  # tries
 
 
@@ -62,12 +63,15 @@ def test_the_model_of_the_peer_has_our_options(name):
     assert [model.lr_schedule(1 - (steps + work.iteration) / work.steps) for steps in done] == pytest.approx(step_sizes)
 
     world = pg.make(work.env, work.envs)
-    learner = here.start(default_policy(world), default_critic(world), pg.Streams(1))
-    assert model.policy.optimizer.defaults["eps"] == learner.critic_optimizer._adam.defaults["eps"] == 1e-5
+    policy, critic = default_policy(world), default_critic(world)
+    # The critic's loss of TRPO is twice ours: twice the gradient and twice the ε of Adam are the same step.
+    assert model.policy.optimizer.defaults["eps"] == here.adam_eps * (2 if work.algorithm == "trpo" else 1) == 1e-5
     assert model.policy.activation_fn is torch.nn.Tanh
-    assert learner.policy.network.activation == "tanh"
-    assert sum(p.numel() for p in model.policy.parameters()) == learner.theta.shape[1] + learner.phi.shape[1]
+    assert policy.network.activation == "tanh"
+    assert sum(p.numel() for p in model.policy.parameters()) == policy.size + critic.size
     if work.algorithm == "ppo":
+        assert not here.clip_jointly
+        assert peers.ours(work, jointly=True) == dataclasses.replace(here, clip_jointly=True)
         assert here.lr == here.critic_lr
         assert here.anneal == work.anneal
         assert model.normalize_advantage
@@ -105,7 +109,7 @@ def test_late_return_is_the_mean_over_seeds_of_the_mean_over_episodes():
 
 
 def test_a_goal_is_reached_after_the_first_iteration_with_that_mean():
-    work = peers.Work("CartPole-v1", "ppo", steps=40_000, envs=2, rollout=2_500, goal=475)  # the window: one iteration
+    work = peers.Work("CartPole-v1", "ppo", steps=40_000, envs=2, horizon=2_500, goal=475)  # the window: one iteration
     returns = [[400, 500, 460, 500, 100, 100, 0, 0], [400, 449, 495, 500, 100, 100, 0, 400]]
     curve = peers.Curve(torch.ones(2, 8), torch.tensor(returns), torch.arange(8) + 0.5)
     assert curve.measured(work) == peers.Measured(80_000, 7.5, 200.0, goal_steps=15_000, goal_seconds=2.5)
@@ -118,21 +122,21 @@ def test_a_goal_is_reached_after_the_first_iteration_with_that_mean():
 
 def test_the_same_episodes_give_the_same_curve_on_both_sides():
     """What this library reports of a rollout, and what a Monitor's lists would have said of the same episodes."""
-    work = peers.Work("CartPole-v1", "ppo", steps=200, envs=2, rollout=100)
+    work = peers.Work("CartPole-v1", "ppo", steps=200, envs=2, horizon=100)
     algorithm, streams, world = peers.ours(work), pg.Streams(1), pg.make("CartPole-v1", work.envs)
     (reported,) = pg.training(algorithm, "CartPole-v1", 1, work.steps)
-    learner = algorithm.start(default_policy(world), default_critic(world), streams.child("init"))
+    state = algorithm.init(default_policy(world), default_critic(world), streams.child("init"))
     obs = world.reset(streams.child("reset"))
-    batch, _ = rollout(learner.policy, learner.theta.detach(), world, obs, work.rollout, streams.child(0))
+    batch, _ = rollout(state.policy, state.theta, world, obs, work.horizon, streams.child(0))
     ends = [copy.nonzero().flatten() + 1 for copy in batch.done[0].unbind(1)]
     lengths = [end.diff(prepend=torch.tensor([0])).tolist() for end in ends]
-    episodes, total = peers.binned(lengths, lengths, work.rollout, 1)  # a return of CartPole is a length
+    episodes, total = peers.binned(lengths, lengths, work.horizon, 1)  # a return of CartPole is a length
     assert episodes.tolist() == reported.episodes.tolist() > [1]
     assert total.tolist() == reported.total_return.tolist()
 
 
 def test_what_is_counted_are_environment_steps_of_all_seeds():
-    work = peers.Work("CartPole-v1", "ppo", steps=2_500, envs=4, rollout=64)
+    work = peers.Work("CartPole-v1", "ppo", steps=2_500, envs=4, horizon=64)
     trained, stepped, raw = peers.train_here(work, 3), peers.step_here(work, 3), peers.step_raw(work, "gymnasium")
     assert trained.steps == stepped.steps == 3 * 2_560  # whole rollouts
     assert raw.steps == 2_560
@@ -145,14 +149,16 @@ def test_what_is_counted_are_environment_steps_of_all_seeds():
 def test_the_peer_trains_as_many_steps_and_reports_a_return(algorithm):
     package = peers.PEERS[algorithm][1]
     pytest.importorskip(package, reason=f'{package} is not installed: pip install "pgcourse[bench]"')
-    trained = peers.train_there(peers.Work("CartPole-v1", algorithm, steps=1_000, envs=2, rollout=128), 2)
+    trained = peers.train_there(peers.Work("CartPole-v1", algorithm, steps=1_000, envs=2, horizon=128), 2)
     assert trained.steps == 2 * 1_024
     assert 8 < trained.last_return < 100
 
 
 def test_envpool_alone():
     pytest.importorskip("envpool", reason='envpool is not installed: pip install "pgcourse[fast]"')
-    assert peers.step_raw(peers.Work("BipedalWalker-v3", "ppo", 100, 2, 32, envpool=True), "envpool").steps == 128
+    work = peers.Work("BipedalWalker-v3", "ppo", 100, 2, 32, envpool=True)
+    assert peers.step_raw(work, "envpool").steps == 128
+    assert peers.step_raw(work, "envpool", seeds=3).steps == 3 * 128
 
 
 @pytest.mark.parametrize("name", peers.WORK)
@@ -162,6 +168,22 @@ def test_targets_speak_of_rows_that_there_are(name):
     assert next(iter(rows)) == work.peer
     assert {target.row for target in work.targets} <= set(rows)
     assert {target.beside for target in work.targets} <= {None, *rows}
+
+
+def test_a_training_in_envpool_is_compared_with_as_many_copies():
+    rows, copies = peers.contestants(peers.WORK["walker-ppo"]), set()
+    for target in peers.WORK["walker-ppo"].targets:
+        alone, trained = (rows[row].measure.keywords["seeds"] for row in (target.beside, target.row))
+        assert alone == trained
+        copies.add(alone)
+    assert copies == {1, 10}
+
+
+def test_gradients_are_clipped_both_ways_where_returns_differ_by_it():
+    for name in ("cartpole-ppo", "reacher-ppo"):
+        rows = peers.contestants(peers.WORK[name])
+        assert rows[peers.JOINTLY].measure.keywords == {"seeds": 10, "jointly": True}
+        assert rows[peers.TEN].measure.keywords == {"seeds": 10}
 
 
 def test_verdicts():
@@ -191,7 +213,7 @@ def test_who_is_missing_is_said_and_the_others_are_measured(monkeypatch):
         'Stable-Baselines3, 3 seeds: not measured, stable_baselines3 is not installed: pip install "pgcourse[bench]"'
         in said
     )
-    assert 'EnvPool alone: not measured, envpool is not installed: pip install "pgcourse[fast]"' in said
+    assert 'EnvPool alone, 10 seeds: not measured, envpool is not installed: pip install "pgcourse[fast]"' in said
     kinds = ("pgcourse, 1 seed", "pgcourse, 10 seeds", "our world alone, 1 seed", "our world alone, 10 seeds")
     assert set(found) == {*kinds, "Gymnasium alone"}
     assert found["pgcourse, 1 seed"]["rates"] == [50.0] * 3
@@ -211,8 +233,8 @@ def test_ctrl_c_leaves_what_was_measured(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(peers.Contestant, "missing", False)
     assert peers.main(["cartpole-ppo", "cartpole-trpo", "--json", str(tmp_path / "a.json")]) == 130
     said = capsys.readouterr().out
-    assert "pgcourse, 1 seed: 2.50, target 3 × Stable-Baselines3, 3 seeds: not reached" in said
-    assert "pgcourse, 10 seeds: target 95,000 steps / CPU s: not measured" in said
+    assert "pgcourse, 1 seed: 2.50, target 2.3 × Stable-Baselines3, 3 seeds: reached" in said
+    assert "pgcourse, 32 seeds: target 90,000 steps / CPU s: not measured" in said
     assert "Interrupted" in said
     results = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["results"]
     assert list(results) == ["cartpole-ppo"]
@@ -220,7 +242,7 @@ def test_ctrl_c_leaves_what_was_measured(monkeypatch, tmp_path, capsys):
         "Stable-Baselines3, 3 seeds": 100.0,
         "pgcourse, 1 seed": 250.0,
     }
-    assert [target["reached"] for target in results["cartpole-ppo"]["targets"]] == [None, None, False]
+    assert [target["reached"] for target in results["cartpole-ppo"]["targets"]] == [None, True, None]
 
 
 def test_a_measurement_is_a_process_and_says_why_it_failed():

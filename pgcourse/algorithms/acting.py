@@ -60,8 +60,9 @@ def rollout(
     """`steps` steps of every copy from `obs` on; and the observation to go on from."""
     transitions = list(act(policy, theta, env, obs, streams, steps, block=steps))
     *columns, after = zip(*transitions, strict=True)
-    played = [torch.stack(column, 1) for column in columns]
-    return Trajectory(*played, torch.ones_like(played[-1])), after[-1]
+    obs, action, reward, next_obs, terminated, truncated = (torch.stack(column, 1) for column in columns)
+    mask = torch.ones_like(terminated)
+    return Trajectory(obs, action, reward, next_obs, terminated, truncated, mask), after[-1]
 
 
 def episodes(

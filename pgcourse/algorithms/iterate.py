@@ -88,7 +88,7 @@ def iterate(
         policy, critic = policy or architecture.policy(world), critic or architecture.critic(world)
         state = algorithm.init(policy, critic, streams.child("init"))
         done = torch.zeros(len(streams), dtype=torch.int64, device=streams.device)
-        first, obs = 0, None if algorithm.horizon is None else world.reset(streams.child("reset"))
+        first, obs = 0, world.reset(streams.child("reset"))
     else:
         first, state, done, obs = after.number + 1, after.state, after.steps, after.obs
     for number in count(first):

@@ -2,6 +2,9 @@
 
 The last axis of the parameters is the distribution's own; all axes before it are batch axes. Sampling takes its noise
 as an argument (see `pgcourse.core.streams`), so a distribution holds no randomness.
+
+`fisher` multiplies a change v of the parameters, one tensor for each of them, with their Fisher information
+M = E[∇log π ∇log πᵀ], where the gradients are with respect to the distribution's own parameters.
 """
 
 from __future__ import annotations
@@ -33,9 +36,6 @@ class Distribution(Protocol):
 
     def kl(self: D, other: D) -> Tensor:
         """KL(self ‖ other) = E_self[log self(a) - log other(a)], in nats."""
-
-    def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
-        """M v: the Fisher information M = E[∇log π ∇log πᵀ] of the parameters times a change v of each of them."""
 
     @property
     def mode(self) -> Tensor:

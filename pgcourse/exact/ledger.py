@@ -6,8 +6,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -22,6 +22,9 @@ from pgcourse.rl.advantages import leave_one_out_mean
 from pgcourse.rl.returns import discounted_return, reward_to_go
 from pgcourse.rl.trajectory import Trajectory
 from pgcourse.stats import z_threshold
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAMBDAS = (0.0, 0.5, 0.9, 1.0)
 
@@ -218,6 +221,8 @@ def ledger(
         for kind, smaller, larger in _comparisons(lams):
             key = {"seed": seed, "kind": kind, "smaller": smaller, "larger": larger}
             pairs.append(key | _paired(deviation[larger] - deviation[smaller]))
+    import pandas as pd  # not before it is needed: tabular worlds import this package
+
     frame = pd.DataFrame(table).assign(z_threshold=z_threshold(comparisons))
     frame = frame.assign(unbiased=frame.max_z <= frame.z_threshold)
     return Ledger(frame, pd.DataFrame(batches), pd.DataFrame(pairs))

@@ -20,14 +20,14 @@ from torch import Tensor
 
 from pgcourse.algorithms import Checkpoint
 from pgcourse.algorithms.curves import Episodes
-from pgcourse.lab import files, worlds
+from pgcourse.lab import files, identity
 from pgcourse.lab.configurations import canonical
 from pgcourse.lab.provenance import SUSPECTS, machine
 
 SCHEMA = 2
 
 
-class Run(Protocol):
+class Checkpointed(Protocol):
     """What a checkpoint has to know of the run that it is of."""
 
     @property
@@ -67,7 +67,7 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, run: Run, saved: Saved) -> None:
+    def save(self, run: Checkpointed, saved: Saved) -> None:
         """Replace the run's checkpoint; a process killed meanwhile leaves the one before.
 
         Raises:
@@ -88,7 +88,7 @@ class Checkpoints:
             staging.unlink(missing_ok=True)
         files.flush_folder(self.folder)
 
-    def load(self, run: Run) -> Saved | None:
+    def load(self, run: Checkpointed) -> Saved | None:
         """The run's checkpoint, None where there is none.
 
         Raises:
@@ -104,7 +104,7 @@ class Checkpoints:
             raise UnusableCheckpoint("its checkpoint is torn or changed")
         state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         there, here = json.loads(state.pop("origin")), json.loads(_origin(run))
-        if "world" in there and (changes := worlds.changes(there.pop("world"), here.pop("world"))):
+        if "world" in there and (changes := identity.changes(there.pop("world"), here.pop("world"))):
             raise UnusableCheckpoint(f"its checkpoint is of another {run.env}: {'; '.join(changes)}")
         if changed := sorted(key for key in here if there.get(key) != here[key]):
             raise UnusableCheckpoint(f"its checkpoint was written elsewhere: {', '.join(changed)} differ")
@@ -120,7 +120,7 @@ class Checkpoints:
         return self.folder / f"{name}.pt"
 
 
-def _origin(run: Run) -> str:
+def _origin(run: Checkpointed) -> str:
     """What must be the same for a run to go on as if nothing had happened."""
     here = machine()
     return json.dumps(

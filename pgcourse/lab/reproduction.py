@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pgcourse.lab import worlds
+from pgcourse.lab import identity
 from pgcourse.lab.beginning import INDEX, fingerprint_distance
 from pgcourse.lab.provenance import constraints_hash, differences, metrics_digest
 from pgcourse.lab.records import Record
@@ -90,7 +90,7 @@ def explanations(
 ) -> dict[str, tuple[Any, Any]]:
     """What differs from when the record was made, {what: (here, then)}; the arguments are those of a repetition."""
     found = differences(dict(machine), record.manifest["machine"])
-    if changes := worlds.changes(record.manifest["world"], dict(world)):
+    if changes := identity.changes(record.manifest["world"], dict(world)):
         found["world"] = ("; ".join(changes), record.config["env"])
     digests = {"constraints": constraints_hash(), "source": code}
     changed = {name: digest for name, digest in digests.items() if digest != record.manifest[name]}

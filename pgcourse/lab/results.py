@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 
 from pgcourse.algorithms import Run, TrainedPolicy
-from pgcourse.lab import worlds
+from pgcourse.lab import identity
+from pgcourse.lab.beginning import single
 from pgcourse.lab.configurations import canonical
 from pgcourse.lab.records import MissingRecord, Record
 from pgcourse.lab.studies import Block, Study, results_folder, study_names
@@ -143,13 +144,13 @@ def _changed_worlds(results: Results) -> Iterator[str]:
     """What differs in the sources of worlds; nothing is said of those that are not installed here."""
     for env in results.study.environments:
         try:
-            now = {"source": worlds.source(env)}
+            now = {"source": identity.source(env)}
         except (ImportError, gymnasium.error.Error):
             continue
         kept = {canonical(each.manifest["world"]): each for each in chain(*results.records.values())
                 if each.config["env"] == env}  # fmt: skip
         for record in kept.values():
-            if None not in now["source"].values() and (said := worlds.changes(record.manifest["world"], now)):
+            if None not in now["source"].values() and (said := identity.changes(record.manifest["world"], now)):
                 yield f"{results.study.name}: {env} has changed since these records were made: {'; '.join(said)}"
 
 
@@ -191,7 +192,7 @@ def percentile(run: Run, study: str | None = None, variant: str | None = None) -
     results = load(name).on(str(run.policy.env))
     curves = results.curves[results.curves["variant"] == variant]
     steps = min(table.groupby("seed")["step"].max().min() for table in (run.curves, curves))
-    own, reference = late_returns(run.curves, steps), late_returns(curves, steps)
+    own, reference = late_returns(single(run.curves), steps), late_returns(curves, steps)
     better = np.array([(reference < each).sum() + (reference == each).sum() / 2 for each in own])
     table = pd.DataFrame(
         {

@@ -35,7 +35,7 @@ import tomllib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,7 +45,7 @@ from pgcourse.algorithms import Algorithm, Architecture
 from pgcourse.algorithms import find as find_algorithm
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, make
-from pgcourse.lab import worlds
+from pgcourse.lab import identity
 from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.code import code_digest
 from pgcourse.lab.configurations import Configuration, canonical, plain
@@ -257,15 +257,15 @@ class Block:
         """What θ belongs to: the algorithm may have wrapped the policy that it was given. Raises as `networks`."""
         return self.algorithm.init(*self.networks(), Streams(1)).policy
 
-    @cached_property
+    @property
     def world(self) -> dict[str, Any]:
-        """What the world is now: see `pgcourse.lab.worlds.describe`."""
-        return worlds.describe(self.env, dict(self.environment.arguments))
+        """What the world is now: see `pgcourse.lab.identity.describe`."""
+        return identity.describe(self.env, self.environment.arguments)
 
-    @cached_property
+    @property
     def code(self) -> str:
         """The digest of the code that decides the run's numbers."""
-        return code_digest(type(self.algorithm), worlds.kind(self.env, dict(self.environment.arguments)))
+        return code_digest(type(self.algorithm), identity.kind(self.env, self.environment.arguments))
 
     def find(self) -> str | None:
         """The name of the run's record, None where there is none. Raises as `Store.find`."""
@@ -281,7 +281,7 @@ class Block:
 
     def check_world(self, record: Record) -> None:
         """Raises `ChangedWorld` where the record is of another state of the world than the one here."""
-        if changes := worlds.changes(record.manifest["world"], self.world):
+        if changes := identity.changes(record.manifest["world"], self.world):
             raise ChangedWorld(
                 f"{self.study.folder / record.name}: {self.env} is not the world of this record any more: "
                 f"{'; '.join(changes)}. Have the old one again, or compute it anew: "

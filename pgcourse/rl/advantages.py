@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pgcourse.rl.returns import require
-from pgcourse.rl.trajectory import Trajectory
+from pgcourse.rl.trajectory import Trajectory, require
 
 
 def td_residual(reward: Tensor, value: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
@@ -40,8 +39,9 @@ def gae(
     require(reward, terminated=terminated, truncated=truncated, lam=lam)
     advantage = td_residual(reward, value, next_value, terminated, gamma)
     carry = gamma * lam * (~(terminated | truncated)).to(reward.dtype)
-    for t in reversed(range(reward.shape[1] - 1)):
-        advantage[:, t].addcmul_(carry[:, t], advantage[:, t + 1])
+    steps, carries = advantage.unbind(1), carry.unbind(1)
+    for t in reversed(range(len(steps) - 1)):
+        steps[t].addcmul_(carries[t], steps[t + 1])
     return advantage
 
 
@@ -97,12 +97,16 @@ class Samples(NamedTuple):
         """One pass: the samples in this order [seed, sample], each seed its own, divided into `parts`."""
         seeds, size = order.shape
         flat = (order + size * torch.arange(seeds, device=order.device).unsqueeze(1)).flatten()
-        columns = [[None] * parts if x is None else _rows(x, flat, seeds).chunk(parts, 1) for x in self]
-        yield from (Samples(*part) for part in zip(*columns, strict=True))
-
-
-def _rows(x: Tensor, index: Tensor, seeds: int) -> Tensor:
-    return x.flatten(0, 1).index_select(0, index).unflatten(0, (seeds, -1))
+        columns = {name: x for name, x in self._asdict().items() if x is not None}
+        for dtype in {x.dtype for x in columns.values()}:  # columns of one type are gathered together
+            names = [name for name, x in columns.items() if x.dtype == dtype]
+            rows = [columns[name].reshape(seeds * size, -1) for name in names]
+            gathered = torch.cat(rows, 1).index_select(0, flat).split([row.shape[1] for row in rows], 1)
+            columns |= {
+                name: x.view(seeds, size, *columns[name].shape[2:]) for name, x in zip(names, gathered, strict=True)
+            }
+        for part in zip(*(x.chunk(parts, 1) for x in columns.values()), strict=True):
+            yield Samples(**dict(zip(columns, part, strict=True)))
 
 
 @torch.no_grad()

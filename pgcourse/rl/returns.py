@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pgcourse.rl.trajectory import require
+
 
 def discounted_return(reward: Tensor, gamma: float, mask: Tensor | None = None) -> Tensor:
     """G_0 = Σ_t γ^t r_t over the time axis: [seed, time, env] to [seed, env]. Sutton & Barto (2018), eq. 3.8.
@@ -42,15 +44,3 @@ def reward_to_go(
         after = reward[:, t] + gamma * torch.where(ends[:, t], unseen[:, t], after)
         ret[:, t] = after
     return ret
-
-
-def require(reward: Tensor, **others: Tensor | float | None) -> None:
-    """Raise ValueError for tensors not shaped like the reward and for numbers outside [0, 1]."""
-    if reward.ndim != 3:
-        raise ValueError(f"rewards and returns must be [seed, time, env], got shape {list(reward.shape)}")
-    for name, other in others.items():
-        if isinstance(other, Tensor):
-            if other.shape != reward.shape:
-                raise ValueError(f"{name} must have shape {list(reward.shape)}, got {list(other.shape)}")
-        elif other is not None and not 0 <= other <= 1:
-            raise ValueError(f"{name} must be in [0, 1], got {other}")

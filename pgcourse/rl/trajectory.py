@@ -40,3 +40,15 @@ class Trajectory:
     def done(self) -> Tensor:
         """Where an episode ends, for either reason."""
         return self.terminated | self.truncated
+
+
+def require(reward: Tensor, **others: Tensor | float | None) -> None:
+    """Raise ValueError for tensors not shaped like the reward and for numbers outside [0, 1]."""
+    if reward.ndim != 3:
+        raise ValueError(f"rewards and returns must be [seed, time, env], got shape {list(reward.shape)}")
+    for name, other in others.items():
+        if isinstance(other, Tensor):
+            if other.shape != reward.shape:
+                raise ValueError(f"{name} must have shape {list(reward.shape)}, got {list(other.shape)}")
+        elif other is not None and not 0 <= other <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {other}")

@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import signal
@@ -6,7 +5,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,100 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgcourse.lab import files, records
-from pgcourse.lab.configurations import canonical
 from pgcourse.lab.records import CorruptRecord, MissingRecord, Store, UnknownSchema
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
 
 
-@dataclass(frozen=True)
-class Options:
-    lr: float = 0.1
-    clip: float = float("inf")
-    sizes: tuple[int, ...] = (64, 64)
-
-
-CONFIG = {"algorithm": Options(), "env": "CartPole-v1", "seeds": [0, 1], "steps": 1000, "note": "ε ≤ 0.1"}
-
-
-# Configurations
-
-
-def test_run_id_is_a_committed_constant():
-    """A change of this id orphans every committed record: raise the schema version if that is meant."""
-    text = (
-        '{"config":{"algorithm":{"clip":{"float":"inf"},"lr":0.1,"sizes":[64,64],"type":"Options"},"env":"CartPole-v1",'
-        '"note":"\\u03b5 \\u2264 0.1","seeds":[0,1],"steps":1000},"schema":2}'
-    )
-    assert canonical({"schema": 2, "config": CONFIG}) == text
-    assert run_id(CONFIG) == "79e222a5a8134930"
-
-
-leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
-configs = st.dictionaries(
-    st.text(max_size=5),
-    st.recursive(
-        leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    ),
-    min_size=1,
-    max_size=5,
-)
-
-
-def reordered(value):
-    if isinstance(value, dict):
-        return {key: reordered(value[key]) for key in reversed(value)}
-    return [reordered(each) for each in value] if isinstance(value, list) else value
-
-
-@given(configs)
-def test_key_order_does_not_matter(config):
-    assert run_id(reordered(config)) == run_id(config)
-
-
-@given(configs, leaves, st.data())
-def test_any_changed_value_changes_the_id(config, value, data):
-    key = data.draw(st.sampled_from(sorted(config)))
-    changed = config | {key: value}
-    # As Python compares, but 1, 1.0 and True are three values, and so are 0.0 and -0.0.
-    assert (run_id(changed) == run_id(config)) == (plain_repr(changed) == plain_repr(config))
-
-
-def plain_repr(value):
-    if isinstance(value, dict):
-        return sorted((key, plain_repr(each)) for key, each in value.items())
-    return [plain_repr(each) for each in value] if isinstance(value, list) else repr(value)
-
-
-@given(configs)
-def test_a_configuration_survives_its_file(config):
-    assert run_id(json.loads(canonical(config))) == run_id(config)
-
-
-def test_dataclasses_count_by_name_and_fields():
-    @dataclass
-    class Other:
-        lr: float = 0.1
-        clip: float = float("inf")
-        sizes: tuple[int, ...] = (64, 64)
-
-    ids = {run_id(each) for each in (Options(), Other(), Options(clip=-float("inf")), Options(sizes=(64,)))}
-    assert len(ids) == 4
-    assert run_id(Options(sizes=[64, 64])) == run_id(Options())
-
-
-@pytest.mark.parametrize(
-    ("config", "error", "message"),
-    [
-        ({"lr": float("nan")}, ValueError, "NaN"),
-        ({1: 2}, TypeError, "keys must be strings, got 1"),
-        ({"env": object}, TypeError, "got <class 'object'>"),
-        ({"seeds": {1, 2}}, TypeError, "got {1, 2}"),
-    ],
-)
-def test_what_has_no_canonical_form_is_refused(config, error, message):
-    with pytest.raises(error, match=message):
-        run_id(config)
+CONFIG = {"algorithm": {"type": "A2C", "lr": 0.1}, "env": "CartPole-v1", "seeds": [0, 1], "note": "ε ≤ 0.1"}
+NAME = "A2C.seeds-0-1"
 
 
 # Tables and tensors
@@ -138,7 +49,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 def write(store: Store, config=CONFIG, **options) -> records.Record:
     theta = torch.linspace(0, 1, 14).view(2, 7)
-    return store.write(config, tables(), {"seconds": 1.5}, {"theta": theta}, **options)
+    return store.write(config, options.pop("name", NAME), tables(), {"seconds": 1.5}, {"theta": theta}, **options)
 
 
 def bits(table: pd.DataFrame) -> dict:
@@ -148,24 +59,24 @@ def bits(table: pd.DataFrame) -> dict:
 def test_a_record_comes_back_bit_for_bit(tmp_path):
     store = Store(tmp_path / "study")
     written = write(store)
-    assert written.run_id == run_id(CONFIG) in store
-    assert store.run_ids() == [written.run_id]
-    record = store.read(written.run_id)
+    assert written.name == NAME in store
+    assert store.names() == [NAME]
+    record = store.read(NAME)
     assert bits(record.tables["curves"]) == bits(curves()) == bits(written.tables["curves"])
     assert bits(record.tables["evaluations"]) == bits(evaluations())
     assert torch.equal(record.tensors["theta"], torch.linspace(0, 1, 14).view(2, 7))
-    assert run_id(record.config) == record.run_id
+    assert record.config == written.config == CONFIG
     assert record.manifest["seconds"] == 1.5
-    assert sorted(file.name for file in (tmp_path / "study" / written.run_id).iterdir()) == [
+    assert sorted(file.name for file in (tmp_path / "study" / NAME).iterdir()) == [
         "config.json", "curves.csv", "evaluations.csv", "manifest.json", "policy.pt",
     ]  # fmt: skip
 
 
 def test_a_record_without_a_policy(tmp_path):
     store = Store(tmp_path)
-    record = store.write(CONFIG, tables(), {})
-    assert store.read(record.run_id).tensors == {}
-    assert not (tmp_path / record.run_id / "policy.pt").exists()
+    record = store.write(CONFIG, NAME, tables(), {})
+    assert store.read(record.name).tensors == {}
+    assert not (tmp_path / record.name / "policy.pt").exists()
 
 
 @pytest.mark.parametrize(("dtype", "unsigned"), [(np.float32, np.uint32), (np.float64, np.uint64)])
@@ -195,18 +106,18 @@ def test_csv_gives_back_every_number(single, double):
 @pytest.mark.parametrize("dtype", ["str", "object", "bool", "Int64", "datetime64[ns]", "complex128"])
 def test_tables_hold_numbers_only(tmp_path, dtype):
     with pytest.raises(TypeError, match="column 'x'"):
-        Store(tmp_path).write({}, {"x": pd.DataFrame({"x": pd.Series([1, 0], dtype=dtype)})}, {})
+        Store(tmp_path).write({}, NAME, {"x": pd.DataFrame({"x": pd.Series([1, 0], dtype=dtype)})}, {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_column_names_are_words(tmp_path):
     with pytest.raises(ValueError, match="mean return, sd"):
-        Store(tmp_path).write({}, {"x": pd.DataFrame({"mean return, sd": [1.0]})}, {})
+        Store(tmp_path).write({}, NAME, {"x": pd.DataFrame({"mean return, sd": [1.0]})}, {})
 
 
 def test_a_policy_over_the_limit_is_refused(tmp_path):
     with pytest.raises(ValueError, match="1,000,004 bytes of parameters: a record holds 1,000,000 at most"):
-        Store(tmp_path).write({}, tables(), {}, {"theta": torch.zeros(1, 250_001)})
+        Store(tmp_path).write({}, NAME, tables(), {}, {"theta": torch.zeros(1, 250_001)})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -215,7 +126,7 @@ def test_a_policy_over_the_limit_is_refused(tmp_path):
 
 def test_a_missing_record_names_the_command_that_computes_it(tmp_path):
     with pytest.raises(MissingRecord, match="pgcourse study my-study"):
-        Store(tmp_path / "my-study").read("0123456789abcdef")
+        Store(tmp_path / "my-study").read(NAME)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +138,7 @@ def pristine(tmp_path_factory):
 
 def damaged(pristine: Store, folder: Path) -> Path:
     shutil.copytree(pristine.root, folder / "study")
-    return folder / "study" / run_id(CONFIG)
+    return folder / "study" / NAME
 
 
 FILES = ["config.json", "curves.csv", "evaluations.csv", "manifest.json", "policy.pt"]
@@ -236,18 +147,18 @@ FILES = ["config.json", "curves.csv", "evaluations.csv", "manifest.json", "polic
 @settings(max_examples=200, deadline=None)
 @given(name=st.sampled_from(FILES), data=st.data())
 def test_a_flipped_bit_is_found(pristine, name, data):
-    path = pristine.root / run_id(CONFIG) / name
+    path = pristine.root / NAME / name
     whole = path.read_bytes()
     position = data.draw(st.integers(0, len(whole) - 1), label="position")
     flipped = bytearray(whole)
     flipped[position] ^= 1 << data.draw(st.integers(0, 7), label="bit")
     try:
         path.write_bytes(flipped)
-        with pytest.raises((CorruptRecord, UnknownSchema), match=run_id(CONFIG)):
-            pristine.read(run_id(CONFIG))
+        with pytest.raises((CorruptRecord, UnknownSchema), match=NAME):
+            pristine.read(NAME)
     finally:
         path.write_bytes(whole)
-    assert pristine.read(run_id(CONFIG))
+    assert pristine.read(NAME)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -270,19 +181,48 @@ def test_a_missing_file_is_found(pristine, tmp_path, name):
         Store(folder.parent).read(folder.name)
 
 
-def test_a_renamed_record_is_found(pristine, tmp_path):
+def test_a_renamed_record_is_the_same_record(pristine, tmp_path):
     folder = damaged(pristine, tmp_path)
-    folder.rename(folder.parent / "0123456789abcdef")
-    with pytest.raises(CorruptRecord, match=f"manifest.json is that of run {run_id(CONFIG)}"):
-        Store(folder.parent).read("0123456789abcdef")
+    folder.rename(folder.parent / "called otherwise")
+    store = Store(folder.parent)
+    assert store.find(CONFIG, NAME) == "called otherwise"
+    assert store.read("called otherwise").config == CONFIG
+    assert write(store).name == "called otherwise"  # it is there
+
+
+def test_a_record_is_found_by_its_configuration_among_others(tmp_path):
+    store, other = Store(tmp_path), CONFIG | {"note": "another"}
+    assert store.find(CONFIG, NAME) is None
+    assert write(store, other).name == NAME
+    assert store.find(CONFIG, NAME) is None
+    assert write(store).name == f"{NAME}.2"  # the name belongs to another configuration's
+    assert (store.find(CONFIG, NAME), store.find(other, NAME)) == (f"{NAME}.2", NAME)
+    assert write(store, replace=True).name == f"{NAME}.2"
+    assert store.names() == [NAME, f"{NAME}.2"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "manifest.json"])
+def test_where_a_records_configuration_cannot_be_read_nothing_takes_its_place(pristine, tmp_path, name):
+    folder = damaged(pristine, tmp_path)
+    (folder / name).write_bytes(
+        (folder / name).read_bytes().replace(b"0.1", b"0.2").replace(b'"columns"', b'"colunms"')
+    )
+    store = Store(folder.parent)
+    with pytest.raises(CorruptRecord, match=name):
+        store.find(CONFIG, NAME)
+    with pytest.raises(CorruptRecord, match=name):
+        write(store)
+    assert store.find(CONFIG, "elsewhere") is None
+    assert write(store, replace=True).name == NAME
+    assert store.names() == [NAME]
 
 
 def test_a_record_of_another_schema_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "SCHEMA", 3)
+    monkeypatch.setattr(records, "SCHEMA", 4)
     record = write(Store(tmp_path))
     monkeypatch.undo()
-    with pytest.raises(UnknownSchema, match=r"format version 3; this version of pgcourse reads 2.*update pgcourse"):
-        Store(tmp_path).read(record.run_id)
+    with pytest.raises(UnknownSchema, match=r"format version 4; this version of pgcourse reads 3.*update pgcourse"):
+        Store(tmp_path).read(record.name)
 
 
 @pytest.mark.parametrize("manifest", [b"[]", b"{}", b"null", b"\xff\xfe", b"1"])
@@ -294,7 +234,7 @@ def test_what_is_no_manifest_is_corrupt(pristine, tmp_path, manifest):
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
-    other = write(Store(tmp_path), {"another": "run"})
+    other = write(Store(tmp_path), {"another": "run"}, name="other")
 
     def full(_):
         raise OSError(28, "No space left on device")
@@ -302,21 +242,21 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write(Store(tmp_path))
-    assert [folder.name for folder in tmp_path.iterdir()] == [other.run_id]
+    assert [folder.name for folder in tmp_path.iterdir()] == [other.name]
     with pytest.raises(OSError, match="No space left"):
-        write(Store(tmp_path), {"another": "run"}, replace=True)
-    assert Store(tmp_path).read(other.run_id)
+        write(Store(tmp_path), {"another": "run"}, name="other", replace=True)
+    assert Store(tmp_path).read(other.name)
 
 
 def test_the_second_writer_loses_and_a_replacement_wins(tmp_path):
     store = Store(tmp_path)
-    first = store.write(CONFIG, tables(), {"attempt": 1})
-    assert store.write(CONFIG, tables(), {"attempt": 2}).manifest["attempt"] == 1
-    assert store.write(CONFIG, tables(), {"attempt": 3}, replace=True).manifest["attempt"] == 3
-    assert store.read(first.run_id).manifest["attempt"] == 3
-    (tmp_path / first.run_id / "curves.csv").write_bytes(b"torn")
-    assert store.write(CONFIG, tables(), {"attempt": 4}, replace=True).manifest["attempt"] == 4
-    store.remove(first.run_id)
+    first = store.write(CONFIG, NAME, tables(), {"attempt": 1})
+    assert store.write(CONFIG, NAME, tables(), {"attempt": 2}).manifest["attempt"] == 1
+    assert store.write(CONFIG, NAME, tables(), {"attempt": 3}, replace=True).manifest["attempt"] == 3
+    assert store.read(first.name).manifest["attempt"] == 3
+    (tmp_path / first.name / "curves.csv").write_bytes(b"torn")
+    assert store.write(CONFIG, NAME, tables(), {"attempt": 4}, replace=True).manifest["attempt"] == 4
+    store.remove(first.name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -329,8 +269,8 @@ def test_sweep_deletes_abandoned_staging_only(tmp_path):
         (folder / "curves.csv").write_text("half", encoding="utf-8")
     os.utime(old, (time.time() - 2 * files.ABANDONED,) * 2)
     store.sweep()
-    assert sorted(folder.name for folder in tmp_path.iterdir()) == [young.name, record.run_id]
-    assert store.run_ids() == [record.run_id]
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == [young.name, record.name]
+    assert store.names() == [record.name]
 
 
 # Real processes
@@ -346,7 +286,8 @@ WRITER = """
     def write(config, rows=50, **options):
         tensors = {"theta": torch.zeros(2, 100)}
         tables = {"curves": table(rows), "evaluations": table(5)}
-        return Store(sys.argv[1]).write(config, tables, {"pid": os.getpid()}, tensors, **options)
+        name, manifest = f"run-{config['run']}", {"pid": os.getpid()}
+        return Store(sys.argv[1]).write(config, name, tables, manifest, tensors, **options)
 """
 
 
@@ -382,15 +323,15 @@ def test_a_writer_killed_at_any_system_call_leaves_a_whole_record_or_none(tmp_pa
             os._exit(0)
         _, status = os.waitpid(child, 0)
         store = Store(sys.argv[1])
-        for run_id in store.run_ids():
-            store.read(run_id)
-        if replace and not store.run_ids():
+        for name in store.names():
+            store.read(name)
+        if replace and not store.names():
             write({"run": 0})
         if status == 0:
             break
         assert os.WTERMSIG(status) == signal.SIGKILL, status
         kills += 1
-    print(kills, len(store.run_ids()))
+    print(kills, len(store.names()))
     """
     process = writer(tmp_path, body, str(replace))
     output, _ = process.communicate(timeout=120)
@@ -421,9 +362,9 @@ def test_a_writer_killed_at_a_random_moment_leaves_whole_records(tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         store = Store(tmp_path)
-        for run in store.run_ids():
+        for run in store.names():
             assert len(store.read(run).tables["curves"]) == 5_000
-    assert len(store.run_ids()) > 0
+    assert len(store.names()) > 0
 
 
 def test_two_processes_writing_the_same_runs_end_with_one_record_each(tmp_path):
@@ -445,7 +386,7 @@ def test_two_processes_writing_the_same_runs_end_with_one_record_each(tmp_path):
         process.communicate(timeout=120)
         assert process.returncode == 0
     store = Store(tmp_path)
-    assert store.run_ids() == sorted(run_id({"run": run}) for run in range(40))
-    writers = [store.read(run).manifest["pid"] for run in store.run_ids()]
+    assert store.names() == sorted(f"run-{run}" for run in range(40))
+    writers = [store.read(run).manifest["pid"] for run in store.names()]
     assert set(writers) <= {process.pid for process in processes}
     assert len(list(tmp_path.iterdir())) == 40

@@ -18,7 +18,7 @@ from pgcourse.lab import (
     published,
     store,
 )
-from pgcourse.lab.beginning import PREFIX
+from pgcourse.lab.beginning import PREFIX, single
 from pgcourse.lab.provenance import metrics_digest
 
 NETWORKS = SoftmaxPolicy(MLP((4, 8, 2), last_gain=0.01)), Critic(MLP((4, 8, 1), last_gain=1.0))
@@ -48,7 +48,7 @@ def test_a_record_is_what_training_and_evaluation_give(computed):
             rows = [results.policy(variant).seeds.index(seed) for seed in seeds]
             assert torch.equal(results.policy(variant).theta[rows], run.policy.theta)
     expected = pd.concat(tables, ignore_index=True)
-    pd.testing.assert_frame_equal(results.curves[expected.columns], expected, check_exact=True, check_dtype=False)
+    pd.testing.assert_frame_equal(results.curves[expected.columns], single(expected), check_exact=True)
 
 
 def test_a_kept_policy_plays_as_it_was_evaluated(computed):
@@ -104,6 +104,39 @@ def test_a_repetition_of_large_batches_ends_earlier_with_the_same_numbers(declar
     kept, again = compute(block).tables["prefix"], compute_prefix(block)
     assert (kept["iteration"].max(), again["iteration"].max()) == (6, 4)
     pd.testing.assert_frame_equal(again, kept[kept["iteration"] <= 4].reset_index(drop=True), check_exact=True)
+
+
+def test_tables_of_several_environments_say_which(declare):
+    one, two = (
+        SMALL.replace("CartPole-v1", "Pendulum-v1"),
+        SMALL.replace('env = "CartPole-v1"', 'envs = ["CartPole-v1", "Pendulum-v1"]'),
+    )
+    declare("pendulum", one.partition("[variants.critic]")[0])
+    declare(text=two.partition("[variants.critic]")[0])
+    for name in ("small", "pendulum"):
+        for block in Study.read(name).blocks():
+            store(block, compute(block))
+    results, alone = load("small"), load("pendulum")
+    for table in ("curves", "episodes", "evaluations"):
+        frame = getattr(results, table)
+        assert list(frame.columns[:2]) == ["variant", "env"]
+        of_one = frame.query("env == 'Pendulum-v1'").drop(columns="env").reset_index(drop=True)
+        pd.testing.assert_frame_equal(of_one, getattr(alone, table), check_exact=True)
+        pd.testing.assert_frame_equal(
+            getattr(results.on("Pendulum-v1"), table), getattr(alone, table), check_exact=True
+        )
+    policy = results.policy("plain", "Pendulum-v1")
+    assert torch.equal(policy.theta, alone.policy("plain").theta)
+    assert (policy.env, policy.seeds) == ("Pendulum-v1", (0, 1, 2, 3))
+    with pytest.raises(ValueError, match="small has several environments: CartPole-v1, Pendulum-v1; choose one"):
+        results.policy("plain")
+    assert "small: CartPole-v1, Pendulum-v1, 1 variants × 4 seeds × 600 steps" in results.describe()
+
+
+def test_what_is_kept_is_float32(computed):
+    record = Study.read("small").blocks()[0].record()
+    for name in ("curves", "evaluations", "prefix"):
+        assert {str(dtype) for dtype in record.tables[name].dtypes} <= {"int64", "int32", "float32"}
 
 
 def test_missing_and_corrupt_records_are_errors(computed):

@@ -1,13 +1,15 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from small_study import SMALL
 
 from pgcourse.algorithms import A2C, REINFORCE, Architecture
+from pgcourse.envs import make
 from pgcourse.lab import repository, studies
 from pgcourse.lab.configurations import canonical
-from pgcourse.lab.studies import Study, StudyError, Variant, study_names
+from pgcourse.lab.studies import Environment, Study, StudyError, Variant, study_names
 
 
 def ids(study: Study) -> list[str]:
@@ -139,6 +141,154 @@ def test_a_wrong_declaration_is_refused_by_name(declare, old, new, message):
     with pytest.raises(StudyError, match=message) as error:
         Study.read("small")
     assert str(file) in str(error.value)
+
+
+TWO = """
+title = "Two worlds"
+envs = ["CartPole-v1", "Pendulum-v1"]
+steps = 600
+seeds = 2
+network = { hidden = [8] }
+
+[defaults]
+algorithm = "a2c"
+gamma = 0.98
+network = { activation = "relu" }
+
+[environments."Pendulum-v1"]
+steps = 900
+checkpoint_steps = 300
+defaults = { gamma = 0.9, lam = 0.8, network = { log_std = -1.0 } }
+
+[variants.both]
+
+[variants."γ = 0.5"]
+gamma = 0.5
+
+[variants."only here"]
+only = ["Pendulum-v1"]
+network = { std = "state" }
+"""
+
+
+def test_variants_are_crossed_with_environments(declare):
+    declare(text=TWO)
+    blocks = Study.read("small").blocks()
+    assert [(block.variant, block.env) for block in blocks] == [
+        ("both", "CartPole-v1"),
+        ("both", "Pendulum-v1"),
+        ("γ = 0.5", "CartPole-v1"),
+        ("γ = 0.5", "Pendulum-v1"),
+        ("only here", "Pendulum-v1"),
+    ]
+    assert [block.algorithm.gamma for block in blocks] == [0.98, 0.9, 0.5, 0.5, 0.9]
+    assert [block.algorithm.lam for block in blocks] == [0.95, 0.8, 0.95, 0.8, 0.8]
+    assert [block.network.log_std for block in blocks] == [0.0, -1.0, 0.0, -1.0, -1.0]
+    assert [block.network.std for block in blocks] == ["global"] * 4 + ["state"]
+    assert {(block.network.activation, block.network.hidden) for block in blocks} == {("relu", (8,))}
+    assert [block.environment.steps for block in blocks] == [600, 900, 600, 900, 900]
+    assert [block.environment.checkpoint_steps for block in blocks] == [100_000, 300, 100_000, 300, 300]
+    assert [block.name for block in blocks[2:]] == [
+        "gamma=0.5.CartPole-v1.seeds-0-1",
+        "gamma=0.5.Pendulum-v1.seeds-0-1",
+        "only-here.Pendulum-v1.seeds-0-1",
+    ]
+    assert [block.title for block in blocks[3:]] == [
+        "γ = 0.5, Pendulum-v1, seeds 0 to 1",
+        "only here, Pendulum-v1, seeds 0 to 1",
+    ]
+
+
+def test_a_run_is_the_same_in_a_study_of_its_environment_alone(declare):
+    declare("two", TWO)
+    declare(
+        "one",
+        'title = "x"\nenv = "Pendulum-v1"\nsteps = 900\nseeds = 2\ncheckpoint_steps = 300\n[variants.a]\n'
+        'algorithm = "a2c"\ngamma = 0.5\nlam = 0.8\n'
+        'network = { hidden = [8], activation = "relu", log_std = -1.0 }\n',
+    )
+    assert ids(Study.read("one")) == [ids(Study.read("two"))[3]]
+    assert ids(Study.read("two").on("Pendulum-v1")) == [ids(Study.read("two"))[each] for each in (1, 3, 4)]
+
+
+def test_a_study_of_several_environments_asks_which_one(declare):
+    declare(text=TWO)
+    study = Study.read("small")
+    for what in ("env", "steps"):
+        with pytest.raises(StudyError, match="choose one"):
+            getattr(study, what)
+    assert (study.on("Pendulum-v1").env, study.on("Pendulum-v1").steps) == ("Pendulum-v1", 900)
+    with pytest.raises(StudyError, match="small has no environment 'Acrobot-v1'; it has CartPole-v1, Pendulum-v1"):
+        study.on("Acrobot-v1")
+
+
+def test_arguments_go_to_the_world(declare):
+    given = '[environments."MinAtar/Seaquest-v1"]\narguments = { max_episode_steps = 50 }\n'
+    declare(
+        text=SMALL.replace("CartPole-v1", "MinAtar/Seaquest-v1").replace("[variants.plain]", f"{given}[variants.plain]")
+    )
+    block = Study.read("small").blocks()[0]
+    assert block.world["time_limit"] == 50
+    assert block.configuration.arguments == {"max_episode_steps": 50}
+    assert make(block.environment.make, 3).envs == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("PPO, KL penalty", "PPO-KL-penalty"),
+        ("λ = 1", "lambda=1"),
+        ("σ(s)", "sigma-s"),
+        ("σ = 0.3, raw rewards", "sigma=0.3-raw-rewards"),
+        ("große Schritte, é", "gro-e-Schritte-e"),
+        ("MinAtar/Breakout-v1", "MinAtar-Breakout-v1"),
+        ("..", ""),
+    ],
+)
+def test_folders_have_names_that_people_read(name, slug):
+    assert studies.slug(name) == slug
+
+
+def test_folders_of_blocks():
+    blocks = Study(Path("x"), "x", {"A": Environment("A", 1, 1)}, 3, 1, 2, False, {"a b": {"A": None}}).blocks()
+    assert [block.name for block in blocks] == ["a-b.seed-0", "a-b.seed-1", "a-b.seed-2"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[variants.both]", '[variants."γ=0.5"]', "would both be kept in gamma=0.5.CartPole-v1.seeds-0-1"),
+        ("[variants.both]", '[variants."Only here"]', "Only-here.Pendulum-v1|only-here.Pendulum-v1"),
+        ("[variants.both]", '[variants."?"]', r"variants.'\?' has no letter or digit"),
+        ("envs = [", 'env = "CartPole-v1"\nenvs = [', "env and envs cannot both be given"),
+        ('"Pendulum-v1"]\nsteps', '"CartPole-v1"]\nsteps', "envs must list .* each once"),
+        (
+            'only = ["Pendulum-v1"]',
+            'only = ["Acrobot-v1"]',
+            "variants.only here: only must list some of CartPole-v1, Pend",
+        ),
+        ('only = ["Pendulum-v1"]', "only = []", "only must list some of"),
+        ('[environments."Pendulum-v1"]', '[environments."Acrobot-v1"]', "environments.'Acrobot-v1' is not among envs"),
+        ("steps = 900", "steps = 0", "environments.Pendulum-v1: steps must be an integer, 1 or more, got 0"),
+        ("steps = 900", "seeds = 9", "environments.Pendulum-v1: unknown key 'seeds'; it may have steps, "),
+        ("lam = 0.8", "lamda = 0.8", "A2C has no option 'lamda'"),
+        ("steps = 600", "", "steps is missing"),
+    ],
+)
+def test_a_wrong_declaration_of_several_environments_is_refused_by_name(declare, old, new, message):
+    assert TWO.replace(old, new) != TWO
+    declare(text=TWO.replace(old, new, 1))
+    with pytest.raises(StudyError, match=message):
+        Study.read("small")
+
+
+def test_steps_may_be_said_of_each_environment(declare):
+    declare(
+        text=TWO.replace("steps = 600", "").replace(
+            "[variants.both]", '[environments."CartPole-v1"]\nsteps = 5\n[variants.both]'
+        )
+    )
+    assert [each.steps for each in Study.read("small").environments.values()] == [5, 900]
 
 
 def test_no_variants(declare):

@@ -6,8 +6,10 @@ import importlib
 import importlib.util
 import json
 import sysconfig
+from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium
@@ -20,14 +22,14 @@ from pgcourse.lab.provenance import SIMULATORS, package_version
 INSTALLED = ("purelib", "platlib")  # where packages are, which have versions
 
 
-def describe(env: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+def describe(env: str, arguments: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """A world's `observations` and `actions` (its spaces), `time_limit` and `source`; errors as `make`."""
-    return json.loads(_describe(env, canonical(arguments or {})))
+    return dict(_made(env, canonical(arguments))[1])
 
 
-def kind(env: str, arguments: dict[str, Any] | None = None) -> type:
+def kind(env: str, arguments: Mapping[str, Any] = MappingProxyType({})) -> type:
     """The class of a world; errors as `make`."""
-    return type(make(env, 1, **(arguments or {})))
+    return _made(env, canonical(arguments))[0]
 
 
 def source(env: str) -> dict[str, str | None]:
@@ -68,16 +70,15 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 @cache
-def _describe(env: str, arguments: str) -> str:
+def _made(env: str, arguments: str) -> tuple[type, dict[str, Any]]:
     world = make(env, 1, **json.loads(arguments))
-    return canonical(
-        {
-            "observations": str(world.observation_space),
-            "actions": str(world.action_space),
-            "time_limit": world.time_limit,
-            "source": source(env),
-        }
-    )
+    said = {
+        "observations": str(world.observation_space),
+        "actions": str(world.action_space),
+        "time_limit": world.time_limit,
+        "source": source(env),
+    }
+    return type(world), said
 
 
 def _files(module: str) -> dict[str, str | None]:

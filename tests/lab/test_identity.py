@@ -1,0 +1,109 @@
+import re
+from importlib.metadata import version
+
+import gymnasium
+import pytest
+
+import pgcourse as pg
+from pgcourse.lab import ChangedWorld, Study, compute, identity, load, store
+from pgcourse.lab.code import file_digest
+
+ODD = """
+title = "x"
+env = "own_world:Own-v0"
+steps = 200
+seeds = 2
+evaluation_episodes = 2
+keep_policies = true
+network = { hidden = [4] }
+
+[variants.a]
+algorithm = "a2c"
+"""
+OWN = """
+import gymnasium
+from odd_worlds import Odd
+
+class Own(Odd):
+    '''A world of one's own.'''
+
+gymnasium.register("Own-v0", Own, max_episode_steps=20, disable_env_checker=True)
+"""
+
+
+def test_a_tensor_world_is_its_file():
+    said = identity.describe("CartPole-v1")
+    assert said["time_limit"] == 500
+    assert said["actions"] == "Discrete(2)"
+    assert said["observations"].startswith("Box(")
+    (name, digest), *others = said["source"].items()
+    assert (name, others) == ("cartpole.py", [])
+    import sys
+
+    from pgcourse.envs import CartPole
+
+    assert digest == file_digest(identity.Path(sys.modules[CartPole.__module__].__file__))
+    assert identity.describe("Arm2-v0")["source"].keys() == {"arm.py"}
+
+
+def test_an_installed_world_is_its_package_and_simulator():
+    assert identity.source("gymnasium:CartPole-v1") == {"gymnasium": version("gymnasium")}
+    assert identity.source("Acrobot-v1") == {"gymnasium": version("gymnasium")}
+    assert identity.source("BipedalWalker-v3").keys() == {"gymnasium", "box2d"}
+    assert identity.source("Reacher-v5").keys() == {"gymnasium", "mujoco"}
+    assert identity.source("MinAtar/Seaquest-v1").keys() == {"minatar"}
+    with pytest.raises(gymnasium.error.Error):
+        identity.source("CartPole-v9")
+
+
+def test_changes_are_named():
+    now = identity.describe("CartPole-v1")
+    assert identity.changes(now, now) == []
+    then = now | {"time_limit": 200, "actions": "Discrete(3)", "source": {"cartpole.py": "0" * 64}}
+    assert identity.changes(then, now) == [
+        "actions was Discrete(3), is Discrete(2)",
+        "time limit was 200, is 500",
+        "cartpole.py has been changed",
+    ]
+    assert identity.changes({"source": {"gymnasium": "1.0"}}, {"source": {"gymnasium": "1.1"}}) == [
+        "gymnasium was 1.0, is 1.1"
+    ]
+
+
+@pytest.fixture
+def own(declare, tmp_path, monkeypatch):
+    """A study in a world of one's own, whose file can be changed."""
+    (tmp_path / "modules").mkdir()
+    file = tmp_path / "modules" / "own_world.py"
+    file.write_text(OWN, "utf-8")
+    monkeypatch.syspath_prepend(file.parent)
+    monkeypatch.delitem(__import__("sys").modules, "own_world", raising=False)
+    declare(text=ODD)
+    identity._made.cache_clear()
+    (block,) = Study.read("small").blocks()
+    store(block, compute(block))
+    yield file
+    identity._made.cache_clear()
+    gymnasium.registry.pop("Own-v0", None)
+
+
+def test_a_policy_is_not_evaluated_in_a_world_that_has_changed(own):
+    pg.evaluate(load("small").policy("a"), 2)
+    own.write_text(OWN.replace("A world of", "The world of"), "utf-8")
+    identity._made.cache_clear()
+    pg.evaluate(load("small").policy("a"), 2)
+    own.write_text(OWN + "\nOwn.wind = 1\n", "utf-8")
+    identity._made.cache_clear()
+    said = "own_world:Own-v0 has changed since these records were made: own_world.py has been changed"
+    with pytest.warns(UserWarning, match=re.escape(said)):
+        results = load("small")
+    assert len(results.curves) > 0  # what is only shown again is shown
+    with pytest.raises(ChangedWorld, match=r"own_world:Own-v0 is not the world of this record any more: own_world\.py"):
+        results.policy("a")
+
+
+def test_a_time_limit_that_was_registered_anew_is_another_world(own):
+    gymnasium.registry["Own-v0"].max_episode_steps = 5
+    identity._made.cache_clear()
+    with pytest.raises(ChangedWorld, match="time limit was 20, is 5"):
+        load("small").policy("a")
