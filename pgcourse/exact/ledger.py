@@ -1,4 +1,4 @@
-"""The ledger: bias and variance of every gradient estimator, on the same rollouts, beside their exact values."""
+"""The ledger measures bias and variance of all gradient estimators on the same episodes, beside their exact values."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from pgcourse.core import Streams
+from pgcourse.core import Policy, Streams
 from pgcourse.exact import estimators as est
 from pgcourse.exact import variance
 from pgcourse.exact.mdp import TabularMDP
@@ -90,89 +91,154 @@ CLASSES = {
 def catalogue(
     mdp: TabularMDP, theta: Tensor, pilot: Trajectory, critic: Tensor, lams: Sequence[float] = LAMBDAS
 ) -> tuple[Estimator, ...]:
-    """Every estimator of the course. Means and best baselines are fitted on `pilot`, so that they are constants for all
-    other episodes; `critic` [seed, state] is what the bootstrapped estimators believe v to be."""
-    gamma, policy = mdp.gamma, mdp.policy
-    v, q = mdp.v(theta), mdp.q(theta)
-    advantage = q - v.unsqueeze(-1)
-    everywhere = torch.ones(mdp.states, dtype=v.dtype)
-    pilot_return = discounted_return(pilot.reward, gamma, pilot.mask)
-    pilot_to_go = reward_to_go(pilot.reward, pilot.terminated, pilot.truncated, gamma)
-    mean_to_go = (pilot_to_go * pilot.mask).sum((1, 2)) / pilot.mask.sum((1, 2))
-    best_return = est.optimal_return_baseline(policy, theta, pilot, gamma)
-    best_component = est.optimal_return_baseline(policy, theta, pilot, gamma, per_component=True)
-    best_constant = est.optimal_baseline(policy, theta, pilot, gamma, torch.ones(1, dtype=v.dtype))
-    best_state = est.optimal_baseline(policy, theta, pilot, gamma, one_hot(pilot.obs, mdp.states))
+    """Every estimator of the course, family by family.
 
-    def line(
+    Means and best baselines are fitted on `pilot`, so that they are constants for all other episodes. The bootstrapped
+    estimators take `critic` [seed, state] for v.
+    """
+    context = _Context(mdp, theta, pilot)
+    return (
+        *_total_returns(context),
+        *_rewards_to_go(context),
+        *_known_values(context),
+        *_bootstrapped(context, critic, lams),
+        *_counter_examples(context),
+    )
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What the estimators of a catalogue share: the MDP, θ, and the episodes on which baselines are fitted."""
+
+    mdp: TabularMDP
+    theta: Tensor
+    pilot: Trajectory
+
+    @property
+    def gamma(self) -> float:
+        return self.mdp.gamma
+
+    @property
+    def problem(self) -> tuple[Policy, Tensor, Trajectory, float]:
+        """The first arguments of the functions that fit baselines of least variance."""
+        return self.mdp.policy, self.theta, self.pilot, self.gamma
+
+    @cached_property
+    def v(self) -> Tensor:
+        return self.mdp.v(self.theta)
+
+    @cached_property
+    def q(self) -> Tensor:
+        return self.mdp.q(self.theta)
+
+    def gradients(self, t: Trajectory, weight: Tensor) -> Tensor:
+        """g_i = Σ_t Ψ_t ∇log π(a_t|s_t) of every episode, [seed, env, parameter]."""
+        return est.episode_gradients(self.mdp.policy, self.theta, t, weight)
+
+    def estimator(
+        self,
         name: str,
         family: str,
         weight: Callable[[Trajectory], Tensor],
         exact: GradientMoments | None = None,
         unbiased: bool = True,
     ) -> Estimator:
-        return Estimator(name, family, unbiased, lambda t: est.episode_gradients(policy, theta, t, weight(t)), exact)
+        """The estimator whose weights Ψ_t are `weight`, Trajectory to [seed, time, env]."""
+        return Estimator(name, family, unbiased, lambda t: self.gradients(t, weight(t)), exact)
 
-    def total(name: str, baseline: Tensor) -> Estimator:  # [seed]
-        exact = variance.total_return_moments(mdp, theta, baseline)
-        return line(name, "total return", lambda t: est.total_return_weight(t, gamma, baseline.unsqueeze(-1)), exact)
 
-    def to_go(name: str, baseline: Tensor) -> Estimator:  # [seed, state]
-        exact = variance.gae_moments(mdp, theta, baseline)
-        return line(name, "reward-to-go", lambda t: est.reward_to_go_weight(t, gamma, est.at(baseline, t.obs)), exact)
+def _total_returns(c: _Context) -> list[Estimator]:
+    """Ψ_t = G_0 - b for constants b: 0, the mean return, and the best one for g or for each component of g."""
+    returns = discounted_return(c.pilot.reward, c.gamma, c.pilot.mask)
+    best = est.optimal_return_baseline(*c.problem).squeeze(-1)
+    best_component = est.optimal_return_baseline(*c.problem, per_component=True)
 
-    def known(name: str, table: Tensor) -> Estimator:  # [seed, state, action]
-        exact = variance.table_moments(mdp, theta, table)
-        return line(name, "known values", lambda t: est.table_weight(t, gamma, table), exact)
-
-    def bootstrapped(name: str, lam: float, value: Tensor, unbiased: bool) -> Estimator:  # [seed, state]
-        exact = variance.gae_moments(mdp, theta, value, lam)
-        return line(
-            name,
-            "bootstrapped",
-            lambda t: est.gae_weight(t, gamma, lam, est.at(value, t.obs), est.at(value, t.next_obs)),
-            exact,
-            unbiased,
-        )
+    def total_return(name: str, b: Tensor) -> Estimator:  # b [seed]
+        exact = variance.total_return_moments(c.mdp, c.theta, b)
+        return c.estimator(name, "total return", lambda t: est.total_return_weight(t, c.gamma, b.unsqueeze(-1)), exact)
 
     def per_component(t: Trajectory) -> Tensor:
-        score = est.episode_gradients(policy, theta, t, torch.ones_like(t.reward))
-        ret = discounted_return(t.reward, gamma, t.mask).unsqueeze(-1)
-        return score * (ret - best_component.unsqueeze(1))
+        """S_j (G_0 - b_j) with the episode's score S = Σ_t ∇log π(a_t|s_t)."""
+        score = c.gradients(t, torch.ones_like(t.reward))
+        return score * (discounted_return(t.reward, c.gamma, t.mask).unsqueeze(-1) - best_component.unsqueeze(1))
+
+    return [
+        total_return("total return", torch.zeros_like(best)),
+        total_return("total return - mean", returns.mean(1)),
+        total_return("total return - b*", best),
+        Estimator("total return - b* per component", "total return", True, per_component),
+    ]
+
+
+def _rewards_to_go(c: _Context) -> list[Estimator]:
+    """Ψ_t = γ^t (G_t - b) for constants b, functions b(s_t) of the state, and the mean of the other episodes."""
+    states = c.mdp.states
+    everywhere = torch.ones(states, dtype=c.v.dtype)
+    returns = reward_to_go(c.pilot.reward, c.pilot.terminated, c.pilot.truncated, c.gamma)
+    mean = (returns * c.pilot.mask).sum((1, 2)) / c.pilot.mask.sum((1, 2))
+    best_constant = est.optimal_baseline(*c.problem, torch.ones(1, dtype=c.v.dtype))
+    best_of_state = est.optimal_baseline(*c.problem, one_hot(c.pilot.obs, states))
+
+    def to_go(name: str, b: Tensor) -> Estimator:  # b [seed, state]
+        exact = variance.gae_moments(c.mdp, c.theta, b)
+        return c.estimator(name, "reward-to-go", lambda t: est.reward_to_go_weight(t, c.gamma, est.at(b, t.obs)), exact)
 
     def leave_one_out(t: Trajectory) -> Tensor:
-        ret = reward_to_go(t.reward, t.terminated, t.truncated, gamma)
-        return est.reward_to_go_weight(t, gamma, leave_one_out_mean(ret, t.mask))
+        returns = reward_to_go(t.reward, t.terminated, t.truncated, c.gamma)
+        return est.reward_to_go_weight(t, c.gamma, leave_one_out_mean(returns, t.mask))
 
-    return (
-        total("total return", torch.zeros_like(v[:, 0])),
-        total("total return - mean", pilot_return.mean(1)),
-        total("total return - b*", best_return.squeeze(-1)),
-        Estimator("total return - b* per component", "total return", True, per_component),
-        to_go("reward-to-go", torch.zeros_like(v)),
-        to_go("reward-to-go - mean", mean_to_go.unsqueeze(-1) * everywhere),
-        line("reward-to-go - leave-one-out mean", "reward-to-go", leave_one_out),
+    return [
+        to_go("reward-to-go", torch.zeros_like(c.v)),
+        to_go("reward-to-go - mean", mean.unsqueeze(-1) * everywhere),
+        c.estimator("reward-to-go - leave-one-out mean", "reward-to-go", leave_one_out),
         to_go("reward-to-go - b*", best_constant * everywhere),
-        to_go("reward-to-go - v(s)", v),
-        to_go("reward-to-go - b*(s)", best_state),
-        known("q(s,a) known", q),
-        known("A(s,a) known", advantage),
-        bootstrapped("TD, v known", 0.0, v, unbiased=True),
-        *(bootstrapped(_gae_name(lam), lam, critic, unbiased=lam == 1) for lam in lams),
-        line(
+        to_go("reward-to-go - v(s)", c.v),
+        to_go("reward-to-go - b*(s)", best_of_state),
+    ]
+
+
+def _known_values(c: _Context) -> list[Estimator]:
+    """Ψ_t = γ^t f(s_t, a_t) for f = q_π and f = A_π, which only linear algebra knows."""
+
+    def known(name: str, f: Tensor) -> Estimator:  # f [seed, state, action]
+        exact = variance.table_moments(c.mdp, c.theta, f)
+        return c.estimator(name, "known values", lambda t: est.table_weight(t, c.gamma, f), exact)
+
+    return [known("q(s,a) known", c.q), known("A(s,a) known", c.q - c.v.unsqueeze(-1))]
+
+
+def _bootstrapped(c: _Context, critic: Tensor, lams: Sequence[float]) -> list[Estimator]:
+    """Ψ_t = γ^t Σ_l (γλ)^l δ_{t+l}: with v_π itself for λ = 0, and with the critic, which biases all λ < 1."""
+
+    def gae(name: str, lam: float, value: Tensor, unbiased: bool) -> Estimator:  # value [seed, state]
+        def weight(t: Trajectory) -> Tensor:
+            return est.gae_weight(t, c.gamma, lam, est.at(value, t.obs), est.at(value, t.next_obs))
+
+        exact = variance.gae_moments(c.mdp, c.theta, value, lam)
+        return c.estimator(name, "bootstrapped", weight, exact, unbiased)
+
+    with_critic = [gae(_gae_name(lam), lam, critic, unbiased=lam == 1) for lam in lams]
+    return [gae("TD, v known", 0.0, c.v, unbiased=True), *with_critic]
+
+
+def _counter_examples(c: _Context) -> list[Estimator]:
+    """Two biased estimators: Ψ_t = G_t without its γ^t, and Ψ_t = γ^t (G_t - q_π(s_t, a_t))."""
+    undiscounted = variance.gae_moments(c.mdp, c.theta, keep_discount=False)
+    return [
+        c.estimator(
             "reward-to-go, γ^t dropped",
             "γ^t dropped",
-            lambda t: est.reward_to_go_weight(t, gamma, keep_discount=False),
-            variance.gae_moments(mdp, theta, keep_discount=False),
+            lambda t: est.reward_to_go_weight(t, c.gamma, keep_discount=False),
+            undiscounted,
             unbiased=False,
         ),
-        line(
+        c.estimator(
             "reward-to-go - q(s,a)",
             "baseline of the action",
-            lambda t: est.reward_to_go_weight(t, gamma) - est.table_weight(t, gamma, q),
+            lambda t: est.reward_to_go_weight(t, c.gamma) - est.table_weight(t, c.gamma, c.q),
             unbiased=False,
         ),
-    )
+    ]
 
 
 def ledger(
@@ -198,34 +264,33 @@ def ledger(
     if len(theta) != len(streams):
         raise ValueError(f"theta has {len(theta)} rows and streams has {len(streams)} seeds; they must be as many")
     theta = theta.detach().to(torch.float64)
-    if not isinstance(critic_error, Tensor):
-        noise = Streams(streams.seeds, streams.child("critic error").path, dtype=torch.float64)
-        critic_error = critic_error * noise.normal(mdp.states)
-    critic = (mdp.v(theta) + critic_error) * ~mdp.terminal
+    critic = _critic(mdp, theta, streams, critic_error)
     pilot_path, sample_path = streams.child("pilot").path, streams.child("sample").path
-    table, batches, pairs, comparisons = [], [], [], 0
-    for seed, one, believed in zip(streams.seeds, theta.split(1), critic.split(1), strict=True):
+    table, batches, pairs, components = [], [], [], 0
+    for seed, one, value in zip(streams.seeds, theta.split(1), critic.split(1), strict=True):
         truth = mdp.gradient(one)
-        lines = catalogue(mdp, one, mdp.rollouts(one, Streams([seed], pilot_path), pilot_episodes), believed, lams)
+        lines = catalogue(mdp, one, mdp.rollouts(one, Streams([seed], pilot_path), pilot_episodes), value, lams)
         parts = rollouts_in_parts(mdp, one, Streams([seed], sample_path), episodes)
         samples = _columns([line.gradients(part) for line in lines] for part in parts)
-        deviation = {}  # ‖g_i - mean‖² of every episode, whose mean is tr Cov
+        squares = {line.name: _deviation(x).square().sum(-1)[0] for line, x in zip(lines, samples, strict=True)}
+        components += sum(int((_deviation(x) != 0).any(1).sum()) for x in samples)
         for line, sample in zip(lines, samples, strict=True):
-            centred = sample - sample.mean(1, keepdim=True)
-            deviation[line.name] = centred.square().sum(-1)[0]
-            comparisons += int((centred != 0).any(1).sum())
-            table.append({"seed": seed} | _line(line, sample, truth, deviation[line.name]))
-            for size in batch_sizes:
-                key = {"seed": seed, "estimator": line.name, "family": line.family, "batch_size": size}
-                batches.append(key | _batch(sample, truth, size))
-        for kind, smaller, larger in _comparisons(lams):
-            key = {"seed": seed, "kind": kind, "smaller": smaller, "larger": larger}
-            pairs.append(key | _paired(deviation[larger] - deviation[smaller]))
+            table.append({"seed": seed} | _line(line, sample, truth, squares[line.name]))
+            batches += [{"seed": seed} | _batch(line, sample, truth, size) for size in batch_sizes]
+        pairs += [{"seed": seed} | row for row in _pairs(squares, lams)]
     import pandas as pd  # not before it is needed: tabular worlds import this package
 
-    frame = pd.DataFrame(table).assign(z_threshold=z_threshold(comparisons))
+    frame = pd.DataFrame(table).assign(z_threshold=z_threshold(components))
     frame = frame.assign(unbiased=frame.max_z <= frame.z_threshold)
     return Ledger(frame, pd.DataFrame(batches), pd.DataFrame(pairs))
+
+
+def _critic(mdp: TabularMDP, theta: Tensor, streams: Streams, error: float | Tensor) -> Tensor:
+    """v_π plus the error, 0 at terminal states, [seed, state]; a number is the standard deviation of a random error."""
+    if not isinstance(error, Tensor):
+        noise = Streams(streams.seeds, streams.child("critic error").path, dtype=torch.float64)
+        error = error * noise.normal(mdp.states)
+    return (mdp.v(theta) + error) * ~mdp.terminal
 
 
 def _columns(rows: Iterable[list[Tensor]]) -> list[Tensor]:
@@ -233,12 +298,17 @@ def _columns(rows: Iterable[list[Tensor]]) -> list[Tensor]:
     return [torch.cat(column, 1) for column in zip(*rows, strict=True)]
 
 
+def _deviation(sample: Tensor) -> Tensor:
+    """g_i - mean of every episode i, [seed, episode, parameter]."""
+    return sample - sample.mean(1, keepdim=True)
+
+
 def _gae_name(lam: float) -> str:
     return f"GAE({lam:g})" if lam else "TD"
 
 
 def _comparisons(lams: Sequence[float]) -> Iterator[tuple[str, str, str]]:
-    """(kind, smaller, larger)."""
+    """Every comparison of two variances as (kind, smaller, larger), by names of estimators."""
     for best, others in CLASSES.items():
         yield from (("least of its class", best, other) for other in others)
     ladder = ("reward-to-go - v(s)", "reward-to-go", "total return")
@@ -248,6 +318,7 @@ def _comparisons(lams: Sequence[float]) -> Iterator[tuple[str, str, str]]:
 
 
 def _line(line: Estimator, sample: Tensor, truth: Tensor, square: Tensor) -> dict:
+    """A row of `Ledger.table`; `square` [episode] holds ‖g_i - mean‖², whose mean is tr Cov(g)."""
     size, episodes = truth.norm(), sample.shape[1]
     exact = line.exact
     return {
@@ -266,12 +337,16 @@ def _line(line: Estimator, sample: Tensor, truth: Tensor, square: Tensor) -> dic
     }
 
 
-def _batch(sample: Tensor, truth: Tensor, size: int) -> dict:
+def _batch(line: Estimator, sample: Tensor, truth: Tensor, size: int) -> dict:
+    """A row of `Ledger.batches`."""
     cosine = torch.cosine_similarity(batch_means(sample, size), truth.unsqueeze(1), -1)[0]
     square = batch_errors(sample, truth, size)[0].square()
     root = square.mean().sqrt()
     by_batch = math.sqrt(len(square))
     return {
+        "estimator": line.name,
+        "family": line.family,
+        "batch_size": size,
         "cosine": float(cosine.mean()),
         "cosine_error": float(cosine.std() / by_batch),
         "relative_error": float(root),
@@ -279,7 +354,18 @@ def _batch(sample: Tensor, truth: Tensor, size: int) -> dict:
     }
 
 
-def _paired(difference: Tensor) -> dict:
-    mean, error = float(difference.mean()), float(difference.std() / math.sqrt(len(difference)))
-    bound = mean - 3 * error
-    return {"difference": mean, "difference_error": error, "lower_bound": bound, "holds": bound > 0}
+def _pairs(squares: dict[str, Tensor], lams: Sequence[float]) -> Iterator[dict]:
+    """The rows of `Ledger.pairs`, from ‖g_i - mean‖² [episode] of every estimator."""
+    for kind, smaller, larger in _comparisons(lams):
+        difference = squares[larger] - squares[smaller]
+        mean, error = float(difference.mean()), float(difference.std() / math.sqrt(len(difference)))
+        bound = mean - 3 * error
+        yield {
+            "kind": kind,
+            "smaller": smaller,
+            "larger": larger,
+            "difference": mean,
+            "difference_error": error,
+            "lower_bound": bound,
+            "holds": bound > 0,
+        }
