@@ -1,4 +1,4 @@
-"""Episodes to look at: a policy acts, and every step is drawn; as a GIF, or in a window."""
+"""Animations of a policy's episodes, as a GIF or in a window."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def shoot(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, de
 def show(
     trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, deterministic: bool = False
 ) -> list[float]:
-    """Play episodes in a window; their returns.
+    """Show episodes in a window and return their returns.
 
     Raises:
         CannotDraw: a world that has no window, or a machine without display.

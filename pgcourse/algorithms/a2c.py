@@ -36,7 +36,7 @@ class Metrics(NamedTuple):
 
 @dataclass(frozen=True)
 class A2C:
-    """Act for a few steps, judge each step by what a critic thinks of its consequences, step θ and φ once:
+    """Act for a few steps, estimate their advantages with a critic, take one gradient step of θ and φ:
 
         ĝ = 1/(T N) Σ_{t,i} Â_{t,i} ∇log π_θ(a|s) + entropy · ∇H(π_θ(·|s)),    Â = GAE(γ, λ) under v_φ.
 

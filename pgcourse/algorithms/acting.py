@@ -1,4 +1,4 @@
-"""The loop that acts: a policy plays in all copies of a world, for all seeds at once."""
+"""The acting loop: a policy chooses actions in all copies of a world, for all seeds at once."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def episodes(
     deterministic: bool = False,
     active: Tensor | None = None,
 ) -> Trajectory:
-    """One whole episode in every copy, from a fresh reset; shorter ones are padded (see `Trajectory.mask`).
+    """One whole episode in every copy, from a fresh reset; shorter episodes are padded (see `Trajectory.mask`).
 
-    `deterministic` takes the distribution's mode instead of a sample. `active` [seed] says whose episodes are wanted:
-    nobody waits for the others, whose episodes are cut after one step.
+    `deterministic` takes the distribution's mode instead of a sample. The episodes of seeds that are
+    not `active` [seed] are cut after one step.
 
     Raises:
         ValueError: the world has no time limit, so that an episode might never end.
@@ -94,9 +94,9 @@ def step_by_step(
     deterministic: bool = False,
     active: Tensor | None = None,
 ) -> Iterator[tuple[Transition, Tensor]]:
-    """The steps of `episodes` as they are played, each with its mask [seed, env]. Arguments and errors alike.
+    """Yield the steps of `episodes` one by one, each with its mask [seed, env]. Arguments and errors as `episodes`.
 
-    For those who do not need all of them at once: images of long episodes fill the memory.
+    Saves memory where not all steps are needed at once, as with images of long episodes.
     """
     if env.time_limit is None:
         raise ValueError(f"{env.name} has no time limit: whole episodes may never end; use fixed-length rollouts")

@@ -1,4 +1,4 @@
-"""Which networks a world gets."""
+"""Default policy and critic networks for a world's observations and actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning curves: what the episodes that end in a training come to."""
+"""Learning curves: returns and lengths of the episodes that end during a training."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Curves:
         )
 
     def iterations(self) -> dict[str, Tensor]:
-        """All that was added, each [seed, iteration]: another `Curves` goes on from it."""
+        """Everything gathered so far, each [seed, iteration], to resume another `Curves` from."""
         if self._rows:
             added = {name: torch.stack([row[name] for row in self._rows], 1) for name in self._rows[0]}
             before = self._stacked

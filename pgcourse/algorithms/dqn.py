@@ -79,7 +79,7 @@ class EpsilonGreedy:
         return self._categorical.log_prob(action if self.grid is None else self.grid.index(action))
 
     def sample(self, noise: Tensor) -> Tensor:
-        """Noise below ε explores, and its place between 0 and ε says where."""
+        """The greedy action where noise ≥ ε, else a uniformly random one, the action number ⌊noise / ε · actions⌋."""
         actions = self.q.shape[-1]
         anywhere = (noise / self.epsilon.clamp_min(1e-12) * actions).long().clamp_max(actions - 1)
         return self._act(anywhere.where(noise < self.epsilon, self.q.argmax(-1)))
@@ -167,11 +167,11 @@ class Metrics(NamedTuple):
 
 @dataclass(frozen=True)
 class DQN:
-    """Learn what each action is worth, and take the one that is worth most. Act for a few steps, then fit q_φ to
+    """Learn action values and act ε-greedily in them. Act for a few steps, then fit q_φ to
 
         y = r + γ (1 - terminated) q_φ'(s', argmax_a q_φ(s', a))
 
-    on minibatches from all that was lately seen, with a frozen copy φ' of φ. A step at which the time limit cut the
+    on minibatches from a replay memory, with a frozen copy φ' of φ. A step at which the time limit cut the
     episode bootstraps like any other.
 
     One action at a time can be looked at only where actions can be counted: where they are numbers, as the torques of
@@ -216,7 +216,7 @@ class DQN:
             )
 
     def init(self, policy: Policy, critic: Critic, streams: Streams) -> State:
-        """A state whose critic is q, with the architecture of the policy given; that of the critic is not used.
+        """The first state; its critic is q with the given policy's architecture. The given critic is not used.
 
         Raises:
             ValueError: a policy that is neither softmax nor Gaussian, or too many actions: see `ActionGrid`.
@@ -259,7 +259,7 @@ class DQN:
         )  # a view would keep θ as long as the curves
 
     def steps(self, policy: EpsilonGreedyPolicy, batch: Trajectory) -> dict[str, Tensor]:
-        """A rollout as the memory holds it, [seed, sample, ...]."""
+        """The steps of a rollout in the replay memory's layout, [seed, sample, ...]."""
         action = batch.action if policy.grid is None else policy.grid.index(batch.action)
         columns = {"obs": batch.obs, "action": action, "reward": batch.reward, "next_obs": batch.next_obs}
         return {name: x.flatten(1, 2) for name, x in (columns | {"terminated": batch.terminated}).items()}
@@ -274,7 +274,7 @@ class DQN:
 
     @torch.no_grad()
     def target(self, network: Network, phi: Tensor, target: Tensor, steps: Mapping[str, Tensor]) -> Tensor:
-        """y, what the taken actions are to be worth; `target` is φ'."""
+        """The targets y of the taken actions' values; `target` is φ'."""
         later = network(target, steps["next_obs"])
         chosen = network(phi, steps["next_obs"]) if self.double else later
         return steps["reward"] + self.gamma * _at(later, chosen.argmax(-1)).where(~steps["terminated"], 0.0)

@@ -1,4 +1,4 @@
-"""How good a policy is: whole episodes with θ held fixed."""
+"""Evaluation of policies: returns of whole episodes with θ held fixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop of every algorithm: act, update, and again."""
+"""The loop that every algorithm runs in: act, update, repeat."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def iterate(
     critic: Critic | None = None,
     after: Iteration | None = None,
 ) -> Iterator[Iteration]:
-    """Act and update until every seed has seen `steps` environment steps; without them for as long as it is asked.
+    """Act and update until every seed has seen `steps` environment steps, or without end if `steps` is left out.
 
         for it in pg.iterate(pg.PPO(), "CartPole-v1", pg.Streams(10), steps=100_000):
             it.batch, it.state.theta, it.metrics.kl
@@ -110,7 +110,7 @@ def iterate(
 
 
 def placed(streams: Streams) -> dict[str, Any]:
-    """The options of a world that computes where and as precisely as its streams; none for what is usual."""
+    """The options that give a world its streams' device and dtype; left out where they are the defaults."""
     usual = {"device": torch.device("cpu"), "dtype": torch.float32}
     return {name: getattr(streams, name) for name in usual if getattr(streams, name) != usual[name]}
 

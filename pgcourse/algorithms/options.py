@@ -1,4 +1,4 @@
-"""Options of algorithms and architectures: fields of a dataclass that know their meaning, range and past."""
+"""Options of algorithms and architectures: dataclass fields with a help text, a range and a neutral value."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ NORMALISATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], T
 
 @dataclass(frozen=True)
 class PPO:
-    """Improve the surrogate on one rollout several times, as far as the clip lets every action's probability move:
+    """Take several epochs of gradient steps on the clipped surrogate of one rollout:
 
         max_θ E[ min(r_θ Â, clip(r_θ, 1-ε, 1+ε) Â) ] + entropy · E[H(π_θ)],    r_θ = π_θ(a|s) / π_old(a|s).
 

@@ -1,4 +1,4 @@
-"""Algorithms by name: ours, and anybody's as `module:Class`."""
+"""Look-up of algorithms by name: the course's own, or `module:Class` for others."""
 
 from __future__ import annotations
 

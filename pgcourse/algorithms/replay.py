@@ -1,4 +1,4 @@
-"""A replay memory that is a value: adding to it gives a new one, and the old one still holds what it held."""
+"""An immutable replay memory: adding steps returns a new memory and leaves the old one as it was."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Replay:
         }
 
     def columns(self) -> dict[str, Tensor]:
-        """What it holds, by name."""
+        """The stored steps by field name, [seed, capacity, ...]."""
         if self._newer is not None:
             newer, place, before = self._newer
             columns = {name: column.clone() for name, column in newer.columns().items()}
@@ -67,5 +67,5 @@ class Replay:
         return {"seen": self.seen, "columns": {name: column.clone() for name, column in self.columns().items()}}
 
     def rebuilt(self, data: Mapping[str, Any]) -> Replay:
-        """The memory of this capacity that `plain` made `data` of."""
+        """The memory of this capacity from the `data` that `plain` returned."""
         return Replay(self.capacity, {name: column.clone() for name, column in data["columns"].items()}, data["seen"])

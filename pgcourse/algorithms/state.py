@@ -1,4 +1,4 @@
-"""States of algorithms as plain data, to be saved, and back."""
+"""Conversion of algorithms' states to plain data for checkpoints, and back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def plain(state: Any) -> Any:
 
 
 def rebuilt(like: Any, data: Any) -> Any:
-    """The state that `plain` made `data` of; `like` is any state of the same algorithm, as from its `init`."""
+    """The state from the `data` that `plain` returned; `like` is any state of the same algorithm."""
     if hasattr(like, "rebuilt"):
         return like.rebuilt(data)
     if not isinstance(data, dict):

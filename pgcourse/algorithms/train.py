@@ -1,4 +1,4 @@
-"""Training: `iterate` with counting and checkpoints around it; `train` drains it into tidy curves."""
+"""Training: `training` adds curves and checkpoints to `iterate`; `train` runs it to its end and returns a `Run`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TrainedPolicy:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that training needs to go on from an iteration, in the world as it was or, where it cannot say, a new one."""
+    """All that training needs to resume after an iteration; a world that is not restorable is reset instead."""
 
     number: int  # of the iteration
     steps: Tensor  # [seed]

@@ -43,7 +43,7 @@ class Metrics(NamedTuple):
 
 @dataclass(frozen=True)
 class TRPO:
-    """Improve the surrogate on one rollout, as far as the policy may move from the one that acted:
+    """Maximise the surrogate on one rollout within a KL divergence δ of the policy that acted:
 
         max_θ E[ π_θ(a|s) / π_old(a|s) · Â ]    subject to    E[ KL(π_old(·|s) ‖ π_θ(·|s)) ] ≤ δ,
 
@@ -149,8 +149,8 @@ class TRPO:
 class NaturalGradient(TRPO):
     """Step along F⁻¹∇L, the direction in which the policy improves most for the KL divergence it costs. Kakade (2002).
 
-    TRPO without the search: every step is taken whole, as long as a KL divergence of `max_kl` allows to second order
-    (the normalised step of Rajeswaran et al., 2017). Options and metrics are those of `TRPO`.
+    TRPO without the line search: every step has the length at which the second-order KL divergence is `max_kl` (the
+    normalised step of Rajeswaran et al., 2017). Options and metrics are those of `TRPO`.
     """
 
     search: bool = option(False, "the step has to improve the surrogate within δ: see `TRPO`")

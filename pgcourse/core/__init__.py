@@ -1,4 +1,4 @@
-"""Tensors: distributions, networks over a flat θ, random streams. Knows no reinforcement learning."""
+"""Tensors: distributions, networks over a flat θ, random streams; no reinforcement learning."""
 
 from pgcourse.core.distributions import (
     Bernoulli,

@@ -1,4 +1,4 @@
-"""Gradients of rows of parameters, and Adam's steps along them. Each row its own problem."""
+"""Adam, gradients and gradient clipping for batches of parameter vectors; rows are independent problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class AdamState(NamedTuple):
-    """What Adam remembers of the gradients."""
+    """Adam's running means of gradients and squared gradients, and its step count."""
 
     mean: Tensor  # [seed, parameter]
     square: Tensor  # [seed, parameter]

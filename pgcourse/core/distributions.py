@@ -224,7 +224,7 @@ class SquashedGaussian:
         return self.gaussian.kl(other.gaussian)
 
     def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
-        """The Gaussian's own."""
+        """The Fisher product of the underlying Gaussian."""
         return self.gaussian.fisher(*changes)
 
     @property

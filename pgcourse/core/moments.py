@@ -1,4 +1,4 @@
-"""Mean and variance of what comes in parts."""
+"""Running mean and variance of values that arrive in batches."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ class _ClosedForm(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Conv:
-    """Convolutional network: x ← act(W_l * x + b_l) for each of the `filters`, then an MLP on what they leave.
+    """Convolutional network: x ← act(W_l * x + b_l) for each of the `filters`, then an MLP on the flattened result.
 
     `Conv((4, 10, 10), 6)` takes images [seed, ..., channel, height, width] of that shape, has 16 filters of 3 × 3
     pixels and a hidden layer of 128 units, as the network of MinAtar (Young & Tian 2019), and 6 outputs. `filters` is
@@ -405,7 +405,7 @@ class Normalized:
         return lambda x: network(_standardised(x, *moments))
 
     def linearized(self, theta: Tensor, x: Tensor) -> Linearized:
-        """The network's; nothing depends on the moments."""
+        """The linearization of the inner network; J is 0 in the columns of the moments."""
         weights, *moments = self._split(theta)
         value, push, pull = linearized(self.network, weights, _standardised(x, *moments))
         return Linearized(

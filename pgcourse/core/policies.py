@@ -52,7 +52,7 @@ class Policy(Protocol):
 
 
 class OneNetwork:
-    """What the policies and critics here share: a row of θ begins with the row of their one network."""
+    """The common base of policies and critics with one network: a row of θ begins with the row of their one network."""
 
     network: Network
 

@@ -1,4 +1,4 @@
-"""Steps inside a trust region: conjugate gradients, curvature without matrices, backtracking. Each row its own problem.
+"""Steps inside a trust region: conjugate gradients, matrix-free curvature products, backtracking.
 
 All vectors are [row, parameter], all numbers about them [row]; the rows are the seeds of θ and never meet.
 """
@@ -78,7 +78,7 @@ def fisher_product(policy: Policy, theta: Tensor, obs: Tensor, mask: Tensor) -> 
 
 
 class Move(NamedTuple):
-    """Where every row went, and what became of it. All but θ are [row], and 0 where nothing moved."""
+    """The outcome of a step for every row. All fields but θ are [row], and 0 for rows that did not move."""
 
     theta: Tensor  # [row, parameter]
     accepted: Tensor  # bool
@@ -115,7 +115,7 @@ def backtracking(
 
 @torch.no_grad()
 def whole_step(theta: Tensor, start: Tensor, step: Tensor, objective: Objective) -> Move:
-    """θ + step, whatever comes of it."""
+    """θ + step without any check of L or of the KL divergence."""
     value, kl = objective(theta + step)
     return Move(theta + step, torch.ones_like(start, dtype=torch.bool), torch.zeros_like(start), value - start, kl)
 

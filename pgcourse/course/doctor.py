@@ -1,4 +1,4 @@
-"""Is this machine fit for the course? Each check says what it found and, where something is wrong, what to do.
+"""Checks whether the course runs on this machine; each check reports what it found and how to repair a fault.
 
 Nothing heavy is imported here: the checks of torch and of the kernel run in processes of their own, so that a broken
 installation is reported and not crashed on.

@@ -1,4 +1,4 @@
-"""What a chapter's claims must satisfy: the committed files `chapters/expected/NN_name.toml`.
+"""Expected values of a chapter's claims: the committed files `chapters/expected/NN_name.toml`.
 
 One class for each kind of statement; its fields are the keys of the file. `pgcourse.course.claims` describes both.
 """

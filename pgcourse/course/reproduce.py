@@ -1,4 +1,4 @@
-"""Are the committed records still what this code gives, on this machine?
+"""Recomputes committed records on this machine and compares the results with them.
 
 `pgcourse.lab.reproduction` says what the verdicts mean. What a run's fingerprint is, is computed only where its first
 iterations are not the record's bit for bit.

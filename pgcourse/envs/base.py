@@ -64,7 +64,7 @@ class Env(Protocol):
         """Whether `state` and `load` work; a simulator that keeps its memory to itself is not restorable."""
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next steps depend on but actions and noise; [seed, env, ...] each."""
+        """Everything but actions and noise that determines the next steps; tensors [seed, env, ...] by name."""
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from what `state` gave, also that of another object: the same steps follow, bit for bit."""

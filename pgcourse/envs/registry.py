@@ -1,4 +1,4 @@
-"""Worlds by name."""
+"""Look-up and construction of worlds by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small worlds whose truth is known: what sampling estimates, linear algebra gives exactly."""
+"""Finite MDPs whose values and gradients are computed exactly, and gradient estimators compared with them."""
 
 from pgcourse.exact.bounds import Penalty, fisher, performance_difference, surrogate_gain, surrogate_penalty
 from pgcourse.exact.builders import Gridworld, cliff_gridworld, corridor, ledge, random_mdp, two_state_chain

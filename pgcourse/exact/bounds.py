@@ -1,4 +1,4 @@
-"""How far may one update go? The surrogate, its error and its curvature, exact on finite MDPs. Chapter 07 derives all.
+"""The surrogate objective, bounds on its error and its curvature, computed exactly on finite MDPs. See chapter 07.
 
 θ and θ' are [seed, state·action] as in `pgcourse.exact.mdp`, π and π' their policies; J, d_π and A_π are unnormalised
 as there: every factor 1/(1-γ) of a normalised occupancy is inside d_π.
@@ -58,7 +58,7 @@ def fisher(mdp: TabularMDP, theta: Tensor) -> Tensor:
 
 
 class Penalty(NamedTuple):
-    """How far J(θ') - J(θ) may fall short of `surrogate_gain`, at most; each [seed] and at least the one after it.
+    """Upper bounds on |J(θ') - J(θ) - surrogate_gain|, each [seed]; `worst_case` is never below `visited`.
 
         worst_case = 4 ε γ α² / (1-γ)²,    visited = 2 γ max_s |Ā(s)| Σ_s d_π(s) D_TV(s) / (1-γ)
 

@@ -1,4 +1,4 @@
-"""Small worlds to compute in: random ones, the two-state chain, gridworlds drawn as text, the ledge."""
+"""Builders of small MDPs: random ones, the two-state chain, gridworlds drawn as text, the ledge."""
 
 from __future__ import annotations
 

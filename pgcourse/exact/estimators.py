@@ -1,4 +1,4 @@
-"""Gradient estimators, each as the weight Ψ_t that it puts on the score ∇log π(a_t|s_t).
+"""Gradient estimators, each defined by the weight Ψ_t that it gives to the score ∇log π(a_t|s_t).
 
     ĝ = 1/N Σ_i g_i,    g_i = Σ_t Ψ_t ∇log π_θ(a_t|s_t)                              Schulman et al. (2016), eq. 1
 

@@ -32,7 +32,7 @@ LAMBDAS = (0.0, 0.5, 0.9, 1.0)
 
 @dataclass(frozen=True)
 class Estimator:
-    """One line of the ledger.
+    """A gradient estimator, one row of the ledger's table.
 
     Attributes:
         name: as in the tables; family: what it is a variant of.
@@ -50,7 +50,7 @@ class Estimator:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What `ledger` found, as tidy frames; `seed` is that of the stream.
+    """The results of `ledger` as tidy tables; their column `seed` is the stream's seed.
 
     table, a row for each seed and estimator:
         family, unbiased_in_theory: as in `Estimator`.

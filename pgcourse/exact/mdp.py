@@ -1,4 +1,4 @@
-"""Finite Markov decision processes in float64: what sampling estimates, linear algebra gives exactly.
+"""Finite Markov decision processes in float64: values, occupancies and policy gradients by linear algebra.
 
 A policy is θ of shape [seed, state·action], the parameters of a tabular softmax π_θ(a|s) = softmax(θ_s)_a. Everything
 that takes θ is batched over its rows and differentiable in it.

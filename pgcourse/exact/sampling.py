@@ -1,4 +1,4 @@
-"""What a sample of gradients says about their mean."""
+"""Statistics of sampled gradients: z-scores of their mean, and means and errors of batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policy gradient theorem, checked by machine: four roads to one gradient."""
+"""A numerical check of the policy gradient theorem: one gradient computed in four independent ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feedback in the learner's own notebook: what holds, what does not, which known mistake it looks like."""
+"""Feedback in the learner's notebook: which checks an answer passes and which known mistake it resembles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a submitted notebook to the definitions that its answers need, by syntax tree: nothing is executed here.
+"""Extracts the definitions that an answer needs from a submitted notebook's syntax tree, without executing any.
 
 Cell metadata is not looked at, so moved, copied or deleted check cells, points and ids change nothing. Top-level
 imports, definitions and literal constants are kept where an answer needs them; all else, such as a training loop, is

@@ -1,4 +1,4 @@
-"""What an exercise is, and how an answer to it is judged.
+"""Exercises, and the checks by which an answer to one is judged.
 
 An answer is a function. A check sends it inputs and compares what comes back, as plain numbers, with what a reference
 says; where the answer runs (in the learner's notebook, in a sandboxed process) is no concern of a check.

@@ -1,4 +1,4 @@
-"""A submission's process, seen from outside: frames, deadlines, and its certain end."""
+"""Control of the process that runs a submission: messages, deadlines and termination."""
 
 from __future__ import annotations
 

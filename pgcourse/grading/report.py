@@ -1,4 +1,4 @@
-"""Grades as a JSON document and as a gradebook."""
+"""Reports of grades: a JSON document and a CSV gradebook."""
 
 from __future__ import annotations
 

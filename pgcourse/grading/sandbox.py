@@ -1,4 +1,4 @@
-"""Where a submission's process runs, and what it cannot do there."""
+"""Sandboxes for submissions' processes: bubblewrap, which hides files and the network, or none."""
 
 from __future__ import annotations
 

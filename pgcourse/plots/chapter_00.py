@@ -1,4 +1,4 @@
-"""What a choice of seeds does to a conclusion."""
+"""Figures of chapter 00: how the choice of seeds changes a conclusion."""
 
 from __future__ import annotations
 

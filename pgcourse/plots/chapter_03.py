@@ -1,4 +1,4 @@
-"""How noisy gradient estimates are."""
+"""Figures of chapter 03: the noise of gradient estimates."""
 
 from __future__ import annotations
 

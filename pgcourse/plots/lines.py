@@ -1,4 +1,4 @@
-"""Lines against the number of updates, and power laws."""
+"""Line plots of quantities against the number of updates, and of power laws."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def judged(
     reward: Tensor | None = None,
     bootstrap: bool = True,
 ) -> Samples:
-    """The steps of a fixed-length rollout with GAE(γ, λ) under v_φ as their advantages, Schulman et al. (2016).
+    """The samples of a fixed-length rollout, with GAE(γ, λ) under v_φ as advantages: Schulman et al. (2016).
 
     `reward` takes the place of the batch's, where an algorithm scales it. Without `bootstrap` a time limit counts as
     the end of the world.

@@ -1,4 +1,4 @@
-"""Rewards at a scale that suits a critic."""
+"""Scaling of rewards by the standard deviation of their discounted sums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pgcourse.rl.trajectory import Trajectory
 class RewardScale(NamedTuple):
     """The standard deviation of the discounted sums of rewards so far, Σ_k γ^k r_{t-k}. Engstrom et al. (2020).
 
-    Not the rewards' own: what the critic has to predict is a sum of them.
+    Rewards are divided by it and not by their own standard deviation, because the critic predicts sums of rewards.
     """
 
     ret: Tensor  # [seed, env], the sum of every copy's running episode
@@ -23,7 +23,7 @@ class RewardScale(NamedTuple):
 
     @classmethod
     def init(cls, like: Tensor) -> RewardScale:
-        """Of nothing, for sums of shape [seed, env]."""
+        """The scale before the first reward, for sums of shape [seed, env]."""
         zero = like.new_zeros(len(like), 1)
         return cls(torch.zeros_like(like), RunningMoments(zero, zero, zero))
 

@@ -1,4 +1,4 @@
-"""What a rollout leaves behind."""
+"""Trajectories: observations, actions, rewards and ends of episodes, as tensors [seed, time, env]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure a few seeds make us of a mean: Student's t interval over the seed axis.
+"""Student's t confidence intervals of means over seeds.
 
 The first axis of `values` is the seed, further axes are kept.
 """

@@ -1,4 +1,4 @@
-"""Aggregates of scores over seeds and tasks, called as numpy calls its own: `statistic(x, axis=...)`."""
+"""Aggregates of scores over seeds and tasks, with numpy's signature `statistic(x, axis=...)`."""
 
 from __future__ import annotations
 

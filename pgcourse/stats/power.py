@@ -1,4 +1,4 @@
-"""How many seeds a difference needs."""
+"""The power of Welch's test, and the number of seeds that a difference needs."""
 
 from __future__ import annotations
 

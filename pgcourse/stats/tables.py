@@ -1,4 +1,4 @@
-"""From tidy tables to arrays [seed, task, ...], and learning curves as aggregates at every step."""
+"""Conversion of tidy tables to arrays [seed, task, ...], and aggregates of learning curves at every step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Gymnasium environment remembers between two steps, as bytes: numbers, lists and arrays, and its generator.
+"""Saves and restores the state of Gymnasium environments as bytes: numbers, lists, arrays and the random generator.
 
 It is read off the attributes of the environment and of the wrappers around it, and so only where it is known that
 nothing else matters: Gymnasium's classic control, toy text and MuJoCo environments, and MinAtar's games.

@@ -1,4 +1,4 @@
-"""Finite MDPs as tensor worlds: what `pgcourse.exact.mdp` knows exactly, to be learned from samples."""
+"""Finite MDPs as tensor worlds: sampled episodes of the MDPs that `pgcourse.exact.mdp` solves exactly."""
 
 from __future__ import annotations
 
