@@ -2,7 +2,8 @@
 
 `python -m benchmarks.files_entered` counts, in all processes, the files under pgcourse/ of which a function is called,
 from `pgcourse train ppo` to curves.csv and from `pg.train(PPO())` to its curves. What merely happens while modules are
-imported (class bodies, decorators, tables of names) does not count.
+imported (class bodies, decorators, tables of names) does not count; nor does what the command does once a record with
+curves.csv is in its place: the summary, the figure, the look for something to film.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ COMMAND = "from pgcourse.app.console import main; main()"
 TRAINING = "import pgcourse as pg; pg.train(pg.PPO(), 'CartPole-v1', seeds=2, steps=1_000).curves"
 # Python runs a sitecustomize.py that it finds on its path at every start, in the processes of the engine, too.
 WATCH = """
-import atexit, os, sys, threading
+import glob, os, sys, threading
 
-package, entered = os.environ["WATCHED"], set()
+package, curves, entered = os.environ["WATCHED"], os.environ["CURVES"], set()
 
 def watch(frame, event, argument):
     name = frame.f_code.co_filename
@@ -29,6 +30,8 @@ def watch(frame, event, argument):
             frame = frame.f_back
         if frame is None:
             entered.add(name)
+            if glob.glob(curves):  # names with a dot, of records that are not finished, are not found
+                return
             with open(os.environ["ENTERED"], "a", encoding="utf-8") as file:
                 file.write(f"{name[len(package) + 1:]}\\n")
 
@@ -46,6 +49,7 @@ def files_entered(code: str, *arguments: str) -> list[str]:
             **os.environ,
             "PYTHONPATH": os.pathsep.join([folder, str(ROOT)]),
             "PGCOURSE_RUNS": f"{folder}/runs",
+            "CURVES": f"{folder}/runs/*/*/curves.csv",
             "WATCHED": str(ROOT / "pgcourse"),
             "ENTERED": str(log),
         }

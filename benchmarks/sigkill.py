@@ -39,8 +39,7 @@ from rich.table import Table
 
 from pgcourse.lab import Computed, MissingRecord, Record, RecordError, Store, Study, compute, machine
 from pgcourse.lab.checkpoints import UnusableCheckpoint
-from pgcourse.lab.files import STAGING
-from pgcourse.lab.provenance import metrics_digest, tensor_digest
+from pgcourse.lab.records import STAGING, metrics_digest, tensor_digest
 
 STUDIES = {  # environment, steps of each seed, steps between checkpoints, seeds, seeds of a block
     "cartpole": ("CartPole-v1", 24_000, 2_000, 4, 2),

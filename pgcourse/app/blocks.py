@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 
@@ -19,7 +20,7 @@ from rich.progress import (
 
 from pgcourse.lab import runs
 from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
-from pgcourse.lab.engines import Advanced, Done, Event, Failed, Report
+from pgcourse.lab.engines import Advanced, Done, Event, Failed, Report, local
 from pgcourse.lab.records import MissingRecord, RecordError
 from pgcourse.lab.studies import Block, Study
 
@@ -71,6 +72,79 @@ def store_block(block: Block, done: Done, checkpoints: Checkpoints | None, repla
     except (OSError, RecordError) as error:
         return f"computed, but not stored: {type(error).__name__}: {error}"
     return None
+
+
+def compute_run(console: Console, study: Study) -> int:
+    """Compute what is missing of a run of one's own, showing the mean return so far; the exit status."""
+    title = f"{study.title}, {study.seeds} seed{'s' * (study.seeds > 1)} × {study.steps:,} steps"
+    console.print(f"[bold]{study.name}[/bold]  {title}", highlight=False)
+    console.print(f"kept in {study.folder}", markup=False, highlight=False, soft_wrap=True)
+    study.store.sweep()
+    tidy(study, study.checkpoints)
+    todo = []
+    for block in study.blocks():
+        if (state := state_of(block)) == "missing":
+            todo.append(block)
+            if so_far := begun(block, study.checkpoints):
+                console.print(f"{block.title}{so_far}", markup=False, highlight=False)
+        elif isinstance(state, RecordError):
+            what = getattr(state, "what", str(state))
+            remedy = f"delete that folder, then: pgcourse train --resume {study.name}"
+            console.print(f"[red]{study.folder / block.name}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True)
+            return 1
+    failed = 0
+    try:
+        for event in watched(console, study, todo) if todo else ():
+            block = todo[event.task]
+            error = (
+                reason(event.error)
+                if isinstance(event, Failed)
+                else store_block(block, event, study.checkpoints, False)
+            )
+            if error is not None:
+                failed += 1
+                console.print(f"[red]failed[/red] {block.title}", highlight=False)
+                console.print(error, markup=False, highlight=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        console.print(
+            "Stopped. What was computed up to the last checkpoint is kept; the same command goes on, and so does\n"
+            f"  pgcourse train --resume {study.name}",
+            highlight=False,
+        )
+        return INTERRUPTED
+    return 1 if failed else 0
+
+
+def watched(console: Console, study: Study, blocks: Sequence[Block]) -> Generator[Done | Failed, None, None]:
+    """What training some seeds of a run comes to, with a bar for all of them."""
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} steps"),
+        TextColumn("{task.fields[value]}", style="bold"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    tasks = [(block, study.checkpoints) for block in blocks]
+    done = [0.0] * len(blocks)
+    values: dict[int, float] = {}
+    with Progress(*columns, console=console, refresh_per_second=2) as progress:
+        bar = progress.add_task("", total=study.steps, value="")
+        with closing(local(compute_block, tasks, workers=max(1, len(tasks)))) as events:
+            for event in events:
+                done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
+                if isinstance(event, Advanced) and event.value is not None:
+                    values[event.task] = event.value
+                value = f"mean return {sum(values.values()) / len(values):,.4g}" if values else ""
+                progress.update(bar, completed=study.steps * sum(done) / len(done), value=value)
+                if not isinstance(event, Advanced):
+                    yield event
+
+
+def reason(error: str) -> str:
+    """Of a traceback what was said, where that names the thing and the remedy; else all of it."""
+    last = error.rpartition("Traceback (most recent call last):\n")[2]
+    said = re.search(r"^(?:FloatingPointError|ValueError|pgcourse[\w.]*Error): (.*)\Z", last, re.DOTALL | re.MULTILINE)
+    return said[1] if said else error
 
 
 def state_of(block: Block) -> str | RecordError:

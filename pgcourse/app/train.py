@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from pgcourse.lab import Study
 
 # A line for each, so that the list of algorithms waits for none of them.
 SUMMARIES = {
@@ -69,7 +72,6 @@ def train(context: click.Context, resume: str | None) -> None:
 
 def go_on(name: str) -> None:
     """`pgcourse train --resume NAME`."""
-    from pgcourse.app.finish import finish
     from pgcourse.lab import StudyError, personal
 
     try:
@@ -77,6 +79,26 @@ def go_on(name: str) -> None:
     except StudyError as error:
         raise click.ClickException(str(error)) from None
     finish(study)
+
+
+def finish(study: Study) -> None:
+    """Compute what is missing of a run, say what came out, draw its curves; ends the command where that fails."""
+    import torch
+    from rich.console import Console
+
+    from pgcourse.app.blocks import compute_run
+    from pgcourse.app.outcome import show
+    from pgcourse.lab import StudyError, personal
+
+    torch.set_num_threads(1)  # as in the processes that compute: what they left is compared with this one
+    screen = Console()
+    try:
+        if status := compute_run(screen, study):
+            raise SystemExit(status)
+        results = personal.results(study)
+    except (StudyError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    show(screen, results)
 
 
 class TrainCommand(click.Command):
@@ -114,7 +136,6 @@ class TrainCommand(click.Command):
                 formatter.write_dl([record for option in shown if (record := option.get_help_record(ctx))])
 
     def train(self, name: str | None, **values: Any) -> None:
-        from pgcourse.app.finish import finish
         from pgcourse.lab import personal
 
         try:

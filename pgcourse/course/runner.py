@@ -27,7 +27,7 @@ import psutil
 
 from pgcourse.course import expected
 from pgcourse.course.claims import METADATA_KEY, Claim
-from pgcourse.lab.repository import OtherClone, repository
+from pgcourse.lab.provenance import OtherClone, repository
 
 TIMEOUT = {"quick": 600.0, "full": 7200.0}  # seconds a chapter may take
 MARK = "PGCOURSE_RUN"  # names the run in the environment of every process that belongs to it

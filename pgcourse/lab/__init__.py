@@ -6,7 +6,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pgcourse.lab.beginning import compute_fingerprint, compute_prefix, repeat_fingerprint
     from pgcourse.lab.checkpoints import Checkpoints
     from pgcourse.lab.configurations import Configuration
     from pgcourse.lab.provenance import machine
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
         UnknownSchema,
     )
     from pgcourse.lab.results import Results, load, percentile, published
-    from pgcourse.lab.runs import Computed, compute, store
+    from pgcourse.lab.runs import Computed, compute, compute_fingerprint, compute_prefix, repeat_fingerprint, store
     from pgcourse.lab.studies import Block, Study, StudyError, study_names
 
 # Resolved on first use: who looks for the course's folder should not wait for torch.
@@ -40,13 +39,13 @@ _HOME = {
     "StudyError": "studies",
     "UnknownSchema": "records",
     "compute": "runs",
-    "compute_fingerprint": "beginning",
-    "compute_prefix": "beginning",
+    "compute_fingerprint": "runs",
+    "compute_prefix": "runs",
     "load": "results",
     "machine": "provenance",
     "percentile": "results",
     "published": "results",
-    "repeat_fingerprint": "beginning",
+    "repeat_fingerprint": "runs",
     "store": "runs",
     "study_names": "studies",
 }

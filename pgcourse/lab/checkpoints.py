@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,9 +19,9 @@ from torch import Tensor
 
 from pgcourse.algorithms import Checkpoint
 from pgcourse.algorithms.curves import Episodes
-from pgcourse.lab import files, identity
-from pgcourse.lab.configurations import canonical
+from pgcourse.lab.configurations import canonical, world_changes
 from pgcourse.lab.provenance import SUSPECTS, machine
+from pgcourse.lab.records import sweep, write_whole
 
 SCHEMA = 2
 
@@ -79,14 +78,7 @@ class Checkpoints:
         checkpoint["episodes"] = tuple(saved.checkpoint.episodes)
         torch.save({"origin": _origin(run), **state, "checkpoint": checkpoint}, buffer)
         payload = buffer.getvalue()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        staging = files.staging(self.folder)
-        try:
-            files.write_through(staging, f"{hashlib.sha256(payload).hexdigest()}\n".encode() + payload)
-            os.replace(staging, self._path(run.name))
-        finally:
-            staging.unlink(missing_ok=True)
-        files.flush_folder(self.folder)
+        write_whole(self._path(run.name), f"{hashlib.sha256(payload).hexdigest()}\n".encode() + payload)
 
     def load(self, run: Checkpointed) -> Saved | None:
         """The run's checkpoint, None where there is none.
@@ -104,7 +96,7 @@ class Checkpoints:
             raise UnusableCheckpoint("its checkpoint is torn or changed")
         state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         there, here = json.loads(state.pop("origin")), json.loads(_origin(run))
-        if "world" in there and (changes := identity.changes(there.pop("world"), here.pop("world"))):
+        if "world" in there and (changes := world_changes(there.pop("world"), here.pop("world"))):
             raise UnusableCheckpoint(f"its checkpoint is of another {run.env}: {'; '.join(changes)}")
         if changed := sorted(key for key in here if there.get(key) != here[key]):
             raise UnusableCheckpoint(f"its checkpoint was written elsewhere: {', '.join(changed)} differ")
@@ -114,7 +106,7 @@ class Checkpoints:
     def discard(self, name: str) -> None:
         """Delete a run's checkpoint, if there is one, and what killed writers have left behind."""
         self._path(name).unlink(missing_ok=True)
-        files.sweep(self.folder)
+        sweep(self.folder)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.pt"

@@ -1,4 +1,4 @@
-"""What decides a run's numbers, as it is stored; and whether a stored configuration is the declared one.
+"""What a run is of, as it is stored: its configuration and its world; and whether they are still the same.
 
 A field that a stored configuration does not have counts as that option's *neutral* value, under which the option did
 not exist (`pgcourse.algorithms.options.option`). So an option that is added later loses no record.
@@ -7,13 +7,25 @@ not exist (`pgcourse.algorithms.options.option`). So an option that is added lat
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import importlib.util
 import json
 import math
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import gymnasium
+
 from pgcourse.algorithms import Algorithm, Architecture
+from pgcourse.envs import WORLDS, make
+from pgcourse.lab.provenance import SIMULATORS, file_digest, package_version
+
+INSTALLED = ("purelib", "platlib")  # where packages are, which have versions
 
 
 @dataclass(frozen=True)
@@ -83,9 +95,79 @@ def differences(stored: Any, declared: Any, name: str = "configuration") -> list
     return found
 
 
+def describe_world(env: str, arguments: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """A world's `observations` and `actions` (its spaces), `time_limit` and `source`; errors as `make`."""
+    return dict(_made(env, canonical(arguments))[1])
+
+
+def world_kind(env: str, arguments: Mapping[str, Any] = MappingProxyType({})) -> type:
+    """The class of a world; errors as `make`."""
+    return _made(env, canonical(arguments))[0]
+
+
+def world_source(env: str) -> dict[str, str | None]:
+    """Where a world's code comes from: {file: digest of its code}, or of packages {name: version, None without it}.
+
+    Raises:
+        ImportError, gymnasium.error.Error: there is no such world.
+    """
+    if env in WORLDS:
+        world = WORLDS[env]
+        return _files((world.func if isinstance(world, partial) else world).__module__)
+    if env.startswith("envpool:"):
+        return {"envpool": package_version("envpool")}
+    if env.startswith("MinAtar/"):
+        return {"minatar": package_version("minatar")}
+    package, _, name = env.rpartition(":")
+    if package:
+        importlib.import_module(package)
+    entry = gymnasium.spec(name).entry_point
+    return _files(entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", package))
+
+
+def world_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """How a world differs from its earlier description, in what both say."""
+    said = [
+        f"{name.replace('_', ' ')} was {then[name]}, is {now[name]}"
+        for name in ("observations", "actions", "time_limit")
+        if name in now and now[name] != then[name]
+    ]
+    before, after = then["source"], now["source"]
+    for name in sorted({*before, *after}):
+        was, new = before.get(name), after.get(name)
+        if was != new and name.endswith(".py"):
+            said.append(f"{name} has been changed" if was and new else f"{name} is {'new' if new else 'gone'}")
+        elif was != new:
+            said.append(f"{name} was {was or 'not there'}, is {new or 'not there'}")
+    return said
+
+
 def _type(stored: Any) -> str | None:
     return stored.get("type") if isinstance(stored, dict) else None
 
 
 def _short(value: Any) -> str:
     return _type(value) or canonical(value)
+
+
+@cache
+def _made(env: str, arguments: str) -> tuple[type, dict[str, Any]]:
+    world = make(env, 1, **json.loads(arguments))
+    said = {
+        "observations": str(world.observation_space),
+        "actions": str(world.action_space),
+        "time_limit": world.time_limit,
+        "source": world_source(env),
+    }
+    return type(world), said
+
+
+def _files(module: str) -> dict[str, str | None]:
+    """The file of a module, or, where it is installed, its package and the simulators that it speaks of."""
+    spec = importlib.util.find_spec(module)
+    file = Path(spec.origin).resolve() if spec and spec.origin else None
+    if file and not any(file.is_relative_to(Path(sysconfig.get_path(name)).resolve()) for name in INSTALLED):
+        return {file.name: file_digest(file)}
+    package = module.partition(".")[0]
+    simulators = {name: package_version(*names) for name, names in SIMULATORS.items() if name in module}
+    return {package: package_version(package), **simulators}

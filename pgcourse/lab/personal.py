@@ -16,9 +16,8 @@ import tomlkit
 
 from pgcourse.algorithms import Algorithm, Architecture, TrainedPolicy
 from pgcourse.algorithms.registry import name_of
-from pgcourse.lab import files
-from pgcourse.lab.records import POLICY_LIMIT, CorruptRecord, MissingRecord, RecordError
-from pgcourse.lab.repository import OtherClone, repository
+from pgcourse.lab.provenance import OtherClone, repository
+from pgcourse.lab.records import POLICY_LIMIT, CorruptRecord, MissingRecord, RecordError, write_whole
 from pgcourse.lab.results import Results, collect
 from pgcourse.lab.studies import Study, StudyError, parse, study_names
 
@@ -99,10 +98,7 @@ def begin(declared: dict[str, Any], name: str | None = None) -> Study:
     study = parse(folder, declared)
     if not (folder / "study.toml").is_file():
         _check(study)
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = files.staging(folder)
-        files.write_through(staging, tomlkit.dumps(declared).encode())
-        os.replace(staging, folder / "study.toml")
+        write_whole(folder / "study.toml", tomlkit.dumps(declared).encode())
     return study
 
 

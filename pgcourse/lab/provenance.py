@@ -1,27 +1,65 @@
-"""Where a number came from: machine, versions, commit; and digests that say whether two results are the same bits."""
+"""Where a number comes from: the clone of the course, its commit, the code that computed, the machine.
+
+Digests of code stay the same where only comments, docstrings or the layout of lines change.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib.util
 import os
 import platform
 import subprocess
+import tomllib
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
-
-from pgcourse.lab.repository import code_repository
+# torch, and what needs it, is imported where it is used: who looks for the course's folder should not wait for it.
 
 # What floating-point results depend on. Between machines that agree on these, the same run gives the same bits.
 ARITHMETIC = ("system", "machine", "libc", "torch", "numpy", "gymnasium", "cpu_capability", "threads")
 # What else may explain different bits: libraries choose their kernels by processor, and simulators are libraries.
 SUSPECTS = (*ARITHMETIC, "cpu_model", "box2d", "mujoco")
 SIMULATORS = {"box2d": ("box2d", "box2d-py"), "mujoco": ("mujoco",)}
+
+PACKAGE = __name__.partition(".")[0]
+SWITCHBOARDS = ("__init__", "registry")  # modules that import every alternative, and compute nothing
+
+
+class OtherClone(Exception):
+    """The working folder belongs to another clone of the course than the package that was imported."""
+
+
+def repository(start: Path | None = None) -> Path | None:
+    """The clone of the course that is worked in: around `start` (the working folder), else around this package.
+
+    Chapters, results and runs are this one's. A folder with chapters counts as well as a whole clone.
+
+    Raises:
+        OtherClone: it is a clone with a package of its own, and the one that was imported is another clone's.
+    """
+    start = (start or Path.cwd()).resolve()
+    package = Path(__file__).resolve().parents[1]
+    for folder in (start, *start.parents):
+        if _is_clone(folder) or any((folder / "chapters").glob("[0-9][0-9]_*.ipynb")):
+            own = folder / package.name
+            if _is_clone(package.parent) and (own / "lab").is_dir() and not own.samefile(package):
+                raise OtherClone(
+                    f"{folder} is a clone of the course, but pgcourse is imported from {package.parent}: use the "
+                    f"environment of {folder} (`python3 start.py setup` makes one), or work in {package.parent}"
+                )
+            return folder
+    return package.parent if _is_clone(package.parent) else None
+
+
+def code_repository() -> Path | None:
+    """The clone that this package is in; None for an installed one, of which git knows nothing."""
+    package = Path(__file__).resolve().parents[1]
+    return package.parent if _is_clone(package.parent) else None
 
 
 def machine() -> dict[str, Any]:
@@ -31,6 +69,8 @@ def machine() -> dict[str, Any]:
     installed), `cpu_model`, `cpu_capability` (the vector instructions that torch uses) and `threads` (torch's, in this
     process).
     """
+    import torch
+
     return _machine() | {"threads": torch.get_num_threads()}
 
 
@@ -55,30 +95,6 @@ def constraints_hash() -> str | None:
     return hashlib.sha256((root / "constraints.txt").read_text("utf-8").encode()).hexdigest()
 
 
-def tensor_digest(tensor: torch.Tensor | np.ndarray) -> str:
-    """SHA-256 of dtype, shape and the values' little-endian bytes; every NaN counts as the same NaN.
-
-    Digest tensors, not files: the bytes that `torch.save` writes depend on the file's name.
-    """
-    array = np.asarray(tensor.detach().cpu() if isinstance(tensor, torch.Tensor) else tensor)
-    if array.dtype.hasobject:
-        raise TypeError(f"only arrays of numbers have a digest, got dtype {array.dtype}")
-    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    if array.dtype.kind == "f":
-        array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
-    digest = hashlib.sha256(f"{array.dtype.name}{list(array.shape)}".encode())
-    digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def metrics_digest(metrics: pd.DataFrame) -> str:
-    """SHA-256 over the columns of a frame of numbers, by name; neither their order nor the index matters."""
-    digest = hashlib.sha256()
-    for name in sorted(metrics.columns):
-        digest.update(f"{name}:{tensor_digest(metrics[name].to_numpy())}\n".encode())
-    return digest.hexdigest()
-
-
 def package_version(*packages: str) -> str | None:
     """Of the first of these packages that is installed."""
     for package in packages:
@@ -89,9 +105,61 @@ def package_version(*packages: str) -> str | None:
     return None
 
 
+def code_digest(*kinds: type) -> str:
+    """SHA-256 of the code that decides the numbers of a run with these classes: its algorithm and its world.
+
+    That is the modules where they and their bases are defined, those of training and evaluation, and of this package
+    all that these import, directly or not. Other algorithms and other worlds are not among them.
+
+    Raises:
+        LookupError: an import that cannot be followed; the message names it.
+    """
+    from pgcourse.algorithms import Architecture, evaluate, training
+
+    bases = {base.__module__ for kind in kinds for base in kind.__mro__ if base.__module__.startswith(PACKAGE)}
+    own = {kind.__module__ for kind in kinds}
+    return _digest_of(*sorted(own | bases | {each.__module__ for each in (Architecture, evaluate, training)}))
+
+
+def modules(*start: str) -> set[str]:
+    """These modules, and those of this package that they import, directly or not."""
+    found: set[str] = set()
+    todo = list(start)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += _imports(name)
+    return found
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a Python file's code, without comments and docstrings."""
+    return hashlib.sha256(_form(ast.parse(path.read_text("utf-8"))).encode()).hexdigest()
+
+
+def package_digest() -> str:
+    """SHA-256 of the text of all modules of this package; line ends do not matter."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(f"{file.relative_to(root).as_posix()}\n{file.read_text('utf-8')}\n".encode())
+    return digest.hexdigest()
+
+
+def _is_clone(folder: Path) -> bool:
+    declaration = folder / "pyproject.toml"
+    try:
+        return tomllib.loads(declaration.read_text("utf-8")).get("project", {}).get("name") == "pgcourse"
+    except (OSError, ValueError):
+        return False
+
+
 @cache
 def _machine() -> dict[str, Any]:
     """What stays the same as long as this process lives."""
+    import torch
+
     return {
         "system": platform.system(),
         "machine": platform.machine(),
@@ -128,3 +196,91 @@ def _cpu_model() -> str:
         return subprocess.run(sysctl, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return platform.processor()
+
+
+@cache
+def _digest_of(*start: str) -> str:
+    digests = [f"{name} {file_digest(_file(name))}\n" for name in sorted(modules(*start))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _imports(module: str) -> Iterator[str]:
+    """The modules of this package that a module imports names from, wherever in it, but not for type checkers only."""
+    for node in _statements(ast.parse(_file(module).read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
+            found = [_defining(node.module or "", alias.name) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names if _is_ours(alias.name) and not _is_switchboard(alias.name)]
+        else:
+            continue
+        yield from (name for name in found if name)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")):
+            yield node
+            yield from _statements(node)
+
+
+def _defining(module: str, name: str) -> str | None:
+    """Where a name that is imported from a module is defined; None where that is a switchboard itself."""
+    if not _is_switchboard(module):
+        return module
+    if (_file(module).parent / f"{name}.py").is_file() and _file(module).name == "__init__.py":
+        return None if name in SWITCHBOARDS else f"{module}.{name}"
+    tree = ast.parse(_file(module).read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return _defining(node.module or "", alias.name)
+    if name in _names(tree):
+        return None
+    raise LookupError(f"{_file(module)} does not say where {name} comes from: import it there with `from ... import`")
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """What a module defines itself."""
+    defined = {getattr(node, "name", "") for node in tree.body}
+    return defined | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _is_ours(module: str | None) -> bool:
+    return module is not None and module.split(".")[0] == PACKAGE
+
+
+def _is_switchboard(module: str) -> bool:
+    return _file(module).stem in SWITCHBOARDS
+
+
+@cache
+def _file(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise LookupError(f"module {module} has no file")
+    return Path(spec.origin)
+
+
+def _form(node: Any) -> str:
+    """A syntax tree as text. That of `ast.dump` would differ between versions of Python, by fields that are empty."""
+    if isinstance(node, list):
+        return f"[{','.join(map(_form, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [(name, _body(value) if name == "body" else value) for name, value in ast.iter_fields(node)]
+    kept = ",".join(f"{name}={_form(value)}" for name, value in fields if value not in (None, []))
+    return f"{type(node).__name__}({kept})"
+
+
+def _body(statements: Any) -> Any:
+    """Without the docstring. Strings that are statements compute nothing, wherever they stand."""
+    if not isinstance(statements, list):
+        return statements
+    return [
+        node
+        for node in statements
+        if not (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        )
+    ]

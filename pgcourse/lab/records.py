@@ -10,7 +10,10 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import shutil
+import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain, count
@@ -21,11 +24,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pgcourse.lab import files
 from pgcourse.lab.configurations import canonical, differences, plain
-from pgcourse.lab.provenance import metrics_digest, tensor_digest
 
 SCHEMA = 3
+STAGING = ".staging-"
+ABANDONED = 3600.0  # seconds after which something staged is a dead writer's: writing takes less than one
 POLICY_LIMIT = 1_000_000  # bytes of parameters that one record may hold: records are committed
 
 
@@ -127,12 +130,12 @@ class Store:
         """
         content = _encode(plain(config), tables, plain(manifest), tensors)
         self.root.mkdir(parents=True, exist_ok=True)
-        staging = files.staging(self.root)
+        staging = staging_path(self.root)
         try:
             staging.mkdir()
             for file, each in content.items():
-                files.write_through(staging / file, each)
-            files.flush_folder(staging)
+                write_through(staging / file, each)
+            flush_folder(staging)
             record = _read(staging)  # what is published has been read back once
             if replace:
                 self._make_way(config, name)
@@ -155,13 +158,13 @@ class Store:
         """Delete a record. Raises `MissingRecord`."""
         if name not in self:
             raise MissingRecord(f"no record {self.root / name}")
-        doomed = files.staging(self.root)
+        doomed = staging_path(self.root)
         (self.root / name).rename(doomed)  # at once: no reader sees half of it
         shutil.rmtree(doomed)
 
     def sweep(self) -> None:
         """Delete what killed writers have left behind."""
-        files.sweep(self.root)
+        sweep(self.root)
 
     def _make_way(self, config: Any, name: str) -> None:
         """Delete the record of this configuration, or the one of its name that cannot be read."""
@@ -185,8 +188,86 @@ class Store:
                 if free not in self:
                     raise
                 continue  # another writer was faster
-            files.flush_folder(self.root)
+            flush_folder(self.root)
             return free, True
+
+
+def tensor_digest(tensor: torch.Tensor | np.ndarray) -> str:
+    """SHA-256 of dtype, shape and the values' little-endian bytes; every NaN counts as the same NaN.
+
+    Digest tensors, not files: the bytes that `torch.save` writes depend on the file's name.
+    """
+    array = np.asarray(tensor.detach().cpu() if isinstance(tensor, torch.Tensor) else tensor)
+    if array.dtype.hasobject:
+        raise TypeError(f"only arrays of numbers have a digest, got dtype {array.dtype}")
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    if array.dtype.kind == "f":
+        array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
+    digest = hashlib.sha256(f"{array.dtype.name}{list(array.shape)}".encode())
+    digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def metrics_digest(metrics: pd.DataFrame) -> str:
+    """SHA-256 over the columns of a frame of numbers, by name; neither their order nor the index matters."""
+    digest = hashlib.sha256()
+    for name in sorted(metrics.columns):
+        digest.update(f"{name}:{tensor_digest(metrics[name].to_numpy())}\n".encode())
+    return digest.hexdigest()
+
+
+def staging_path(folder: Path) -> Path:
+    """A name in `folder` that nobody else uses, for what is not finished yet."""
+    return folder / f"{STAGING}{uuid.uuid4().hex}"
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed writers have left behind."""
+    for path in folder.glob(f"{STAGING}*"):
+        try:
+            if time.time() - path.stat().st_mtime < ABANDONED:
+                continue
+        except FileNotFoundError:  # its writer lives, and has just finished
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file or replace it; a process killed at any moment leaves what was there before, or all of the new one.
+
+    Raises:
+        OSError: the disk is full or not writable; what was there before still is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = staging_path(path.parent)
+    try:
+        write_through(staging, content)
+        os.replace(staging, path)
+    finally:
+        staging.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+def write_through(path: Path, content: bytes) -> None:
+    """Write a new file and wait until the disk has it."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the disk has what was created and renamed in `folder`."""
+    if os.name == "nt":  # Windows cannot open a folder, and needs no flush for a rename to last
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _encode(

@@ -10,6 +10,7 @@ six iterations of PPO: no tolerance tells it from a changed program there. In fl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pgcourse.lab import identity
-from pgcourse.lab.beginning import INDEX, fingerprint_distance
-from pgcourse.lab.provenance import constraints_hash, differences, metrics_digest
-from pgcourse.lab.records import Record
+from pgcourse.lab.configurations import world_changes
+from pgcourse.lab.provenance import constraints_hash, differences
+from pgcourse.lab.records import Record, metrics_digest
+from pgcourse.lab.runs import INDEX, column_sizes
 
 VERDICTS = ("repeated", "reproduced", "drifted", "failed")  # from best to worst
 TOLERANCE = 1e-6  # between fingerprints, in units of the largest number of a column
@@ -85,12 +86,28 @@ def compare(
     return Comparison(unequal, dict(explanations or {}), *apart)
 
 
+def fingerprint_distance(kept: pd.DataFrame, now: pd.DataFrame) -> tuple[float, str]:
+    """max |x - y| over the numbers x that a fingerprint tells and a repetition's y, and the column where that is.
+
+    In units of the largest |x| of a column. Infinite where there are other columns or rows, or nothing to compare.
+    """
+    if sorted(kept.columns) != sorted(now.columns):
+        return math.inf, ", ".join(sorted(set(kept.columns) ^ set(now.columns)))
+    told, numbers = kept.set_index(INDEX), now.set_index(INDEX).reindex(kept.set_index(INDEX).index)
+    if not told.notna().any(axis=None):
+        return math.inf, "nothing is told"
+    apart = (told - numbers[told.columns]).abs() / column_sizes(told)
+    worst = apart.fillna(math.inf).where(told.notna(), 0.0).max().to_dict()
+    name = max(worst, key=lambda name: worst[name])
+    return float(worst[name]), str(name)
+
+
 def explanations(
     record: Record, machine: Mapping[str, Any], code: str, world: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
     """What differs from when the record was made, {what: (here, then)}; the arguments are those of a repetition."""
     found = differences(dict(machine), record.manifest["machine"])
-    if changes := identity.changes(record.manifest["world"], dict(world)):
+    if changes := world_changes(record.manifest["world"], dict(world)):
         found["world"] = ("; ".join(changes), record.config["env"])
     digests = {"constraints": constraints_hash(), "source": code}
     changed = {name: digest for name, digest in digests.items() if digest != record.manifest[name]}

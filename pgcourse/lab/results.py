@@ -15,10 +15,9 @@ import pandas as pd
 import torch
 
 from pgcourse.algorithms import Run, TrainedPolicy
-from pgcourse.lab import identity
-from pgcourse.lab.beginning import single
-from pgcourse.lab.configurations import canonical
+from pgcourse.lab.configurations import canonical, world_changes, world_source
 from pgcourse.lab.records import MissingRecord, Record
+from pgcourse.lab.runs import single
 from pgcourse.lab.studies import Block, Study, results_folder, study_names
 
 
@@ -144,13 +143,13 @@ def _changed_worlds(results: Results) -> Iterator[str]:
     """What differs in the sources of worlds; nothing is said of those that are not installed here."""
     for env in results.study.environments:
         try:
-            now = {"source": identity.source(env)}
+            now = {"source": world_source(env)}
         except (ImportError, gymnasium.error.Error):
             continue
         kept = {canonical(each.manifest["world"]): each for each in chain(*results.records.values())
                 if each.config["env"] == env}  # fmt: skip
         for record in kept.values():
-            if None not in now["source"].values() and (said := identity.changes(record.manifest["world"], now)):
+            if None not in now["source"].values() and (said := world_changes(record.manifest["world"], now)):
                 yield f"{results.study.name}: {env} has changed since these records were made: {'; '.join(said)}"
 
 

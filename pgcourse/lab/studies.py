@@ -45,12 +45,10 @@ from pgcourse.algorithms import Algorithm, Architecture
 from pgcourse.algorithms import find as find_algorithm
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, make
-from pgcourse.lab import identity
 from pgcourse.lab.checkpoints import Checkpoints
-from pgcourse.lab.code import code_digest
-from pgcourse.lab.configurations import Configuration, canonical, plain
+from pgcourse.lab.configurations import Configuration, canonical, describe_world, plain, world_changes, world_kind
+from pgcourse.lab.provenance import OtherClone, code_digest, repository
 from pgcourse.lab.records import POLICY_LIMIT, ChangedWorld, MissingRecord, Record, Store
-from pgcourse.lab.repository import OtherClone, repository
 
 DEFAULTS: dict[str, Any] = {
     "steps": None,  # may be said of each environment instead
@@ -259,13 +257,13 @@ class Block:
 
     @property
     def world(self) -> dict[str, Any]:
-        """What the world is now: see `pgcourse.lab.identity.describe`."""
-        return identity.describe(self.env, self.environment.arguments)
+        """What the world is now: see `pgcourse.lab.configurations.describe_world`."""
+        return describe_world(self.env, self.environment.arguments)
 
     @property
     def code(self) -> str:
         """The digest of the code that decides the run's numbers."""
-        return code_digest(type(self.algorithm), identity.kind(self.env, self.environment.arguments))
+        return code_digest(type(self.algorithm), world_kind(self.env, self.environment.arguments))
 
     def find(self) -> str | None:
         """The name of the run's record, None where there is none. Raises as `Store.find`."""
@@ -281,7 +279,7 @@ class Block:
 
     def check_world(self, record: Record) -> None:
         """Raises `ChangedWorld` where the record is of another state of the world than the one here."""
-        if changes := identity.changes(record.manifest["world"], self.world):
+        if changes := world_changes(record.manifest["world"], self.world):
             raise ChangedWorld(
                 f"{self.study.folder / record.name}: {self.env} is not the world of this record any more: "
                 f"{'; '.join(changes)}. Have the old one again, or compute it anew: "

@@ -22,7 +22,7 @@ from small_study import SMALL as SMALL_STUDY
 
 import pgcourse as pg
 from pgcourse.algorithms import ALGORITHMS, Architecture, find
-from pgcourse.app import finish
+from pgcourse.app import blocks
 from pgcourse.app import train as command
 from pgcourse.app.console import main
 from pgcourse.lab import Study, compute, engines, personal, store
@@ -57,7 +57,7 @@ def runs(tmp_path, monkeypatch):
 def declared(runs, monkeypatch):
     """The runs that the command declares, none of which is computed."""
     studies: list[Study] = []
-    monkeypatch.setattr(finish, "finish", studies.append)
+    monkeypatch.setattr(command, "finish", studies.append)
     return studies
 
 
@@ -72,7 +72,7 @@ def here(monkeypatch):
             except Exception:
                 yield engines.Failed(number, traceback.format_exc().strip())
 
-    monkeypatch.setattr(finish, "local", local)
+    monkeypatch.setattr(blocks, "local", local)
 
 
 @pytest.fixture(scope="module")
@@ -331,9 +331,9 @@ def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch):
     algorithm = pg.A2C()
     options = {"seeds": 2, "steps": 4000, "workers": 2, "checkpoint_steps": 1000, "evaluation_episodes": 2}
     study = personal.begin(personal.declaration(algorithm, Architecture(), "CartPole-v1", **options))
-    monkeypatch.setattr(finish, "local", local)
+    monkeypatch.setattr(blocks, "local", local)
     screen = Console(file=StringIO(), width=160)
-    assert finish.compute(screen, study) == 130
+    assert blocks.compute_run(screen, study) == 130
     said = screen.file.getvalue()
     assert "1,500 of 4,000 steps mean return 13.5" in said
     assert f"pgcourse train --resume {study.name}" in said
@@ -462,9 +462,9 @@ def test_an_error_of_another_kind_is_shown_whole():
         )
 
     for errors in (["KeyError: 'x'"], ["ValueError: first", "KeyError: 'x'"]):
-        assert finish.reason(chained(*errors)) == chained(*errors)
-    assert finish.reason(chained("ValueError: first", "ValueError: too\nlong")) == "too\nlong"
-    assert finish.reason("its process ended with exit code -9") == "its process ended with exit code -9"
+        assert blocks.reason(chained(*errors)) == chained(*errors)
+    assert blocks.reason(chained("ValueError: first", "ValueError: too\nlong")) == "too\nlong"
+    assert blocks.reason("its process ended with exit code -9") == "its process ended with exit code -9"
 
 
 def test_a_damaged_record_is_not_used(kept, tmp_path, monkeypatch):

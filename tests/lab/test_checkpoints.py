@@ -5,7 +5,7 @@ import pytest
 import torch
 from small_study import SMALL
 
-from pgcourse.lab import Block, Checkpoints, Study, checkpoints, compute, files, store
+from pgcourse.lab import Block, Checkpoints, Study, checkpoints, compute, records, store
 from pgcourse.lab.checkpoints import UnusableCheckpoint
 
 RESTARTING = SMALL.replace("steps = 600", "steps = 600\ncheckpoint_steps = 130")
@@ -158,10 +158,10 @@ def test_a_full_disk_keeps_the_checkpoint_before(block, monkeypatch):
 
 def test_what_killed_writers_left_is_swept(tmp_path):
     kept = Checkpoints(tmp_path)
-    old, young = tmp_path / f"{files.STAGING}old", tmp_path / f"{files.STAGING}young"
+    old, young = tmp_path / f"{records.STAGING}old", tmp_path / f"{records.STAGING}young"
     for path in (old, young):
         path.write_bytes(b"half a checkpoint")
-    long_ago = old.stat().st_mtime - 2 * files.ABANDONED
+    long_ago = old.stat().st_mtime - 2 * records.ABANDONED
     os.utime(old, (long_ago, long_ago))
     kept.discard("plain.seeds-0-1")
     assert list(tmp_path.iterdir()) == [young]

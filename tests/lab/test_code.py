@@ -11,14 +11,14 @@ import pytest
 
 from pgcourse.algorithms import A2C, DQN, PPO
 from pgcourse.envs import Arm, CartPole, GymnasiumEnv
-from pgcourse.lab import code
+from pgcourse.lab import provenance
 
-PACKAGE = Path(code.__file__).resolve().parents[1]
+PACKAGE = Path(provenance.__file__).resolve().parents[1]
 KINDS = {"ppo on cartpole": (PPO, CartPole), "ppo on the arm": (PPO, Arm), "a2c on the arm": (A2C, Arm)}
 SCRIPT = f"""
 from pgcourse.algorithms import *
 from pgcourse.envs import *
-from pgcourse.lab.code import code_digest
+from pgcourse.lab.provenance import code_digest
 print([code_digest(*kinds) for kinds in ({", ".join(f"({a.__name__}, {w.__name__})" for a, w in KINDS.values())})])
 """
 
@@ -50,7 +50,7 @@ def changed(package: Path, file: Path, change) -> set[str]:
         now = digests(package)
     finally:
         path.write_bytes(before)
-    return {name for name, kinds in KINDS.items() if now[name] != code.code_digest(*kinds)}
+    return {name for name, kinds in KINDS.items() if now[name] != provenance.code_digest(*kinds)}
 
 
 def test_comments_docstrings_and_line_ends_do_not_matter(copy):
@@ -73,7 +73,7 @@ def test_a_run_depends_on_its_own_algorithm_and_world_and_on_what_they_share(cop
 
 
 def test_what_is_followed():
-    found = code.modules(PPO.__module__, GymnasiumEnv.__module__)
+    found = provenance.modules(PPO.__module__, GymnasiumEnv.__module__)
     assert {"pgcourse.core.networks", "pgcourse.core.streams", "pgcourse.envs.base"} <= found
     assert not {DQN.__module__, CartPole.__module__, Arm.__module__} & found
     assert not any(name.startswith(("pgcourse.lab", "pgcourse.course", "pgcourse.plots")) for name in found)
@@ -86,11 +86,11 @@ def test_code_of_ones_own_counts(tmp_path, monkeypatch):
     from mine import MyPPO  # type: ignore[import-not-found]
 
     def digest() -> str:
-        code._digest_of.cache_clear()
-        return code.code_digest(MyPPO, CartPole)
+        provenance._digest_of.cache_clear()
+        return provenance.code_digest(MyPPO, CartPole)
 
     first = digest()
-    assert first != code.code_digest(PPO, CartPole)
+    assert first != provenance.code_digest(PPO, CartPole)
     file.write_text(file.read_text("utf-8").replace("Mine.", "Still mine."), "utf-8")
     assert digest() == first
     file.write_text(file.read_text("utf-8").replace("gain = 1", "gain = 2"), "utf-8")
@@ -112,9 +112,9 @@ def test_code_of_ones_own_counts(tmp_path, monkeypatch):
     ],
 )
 def test_the_form_of_code(one, other, same):
-    assert (code._form(ast.parse(one)) == code._form(ast.parse(other))) is same
+    assert (provenance._form(ast.parse(one)) == provenance._form(ast.parse(other))) is same
 
 
 def test_an_import_that_cannot_be_followed_is_an_error():
     with pytest.raises(LookupError, match=r"__init__\.py does not say where Nobody comes from"):
-        code._defining("pgcourse.core", "Nobody")
+        provenance._defining("pgcourse.core", "Nobody")

@@ -5,8 +5,8 @@ import gymnasium
 import pytest
 
 import pgcourse as pg
-from pgcourse.lab import ChangedWorld, Study, compute, identity, load, store
-from pgcourse.lab.code import file_digest
+from pgcourse.lab import ChangedWorld, Study, compute, configurations, load, store
+from pgcourse.lab.provenance import file_digest
 
 ODD = """
 title = "x"
@@ -32,7 +32,7 @@ gymnasium.register("Own-v0", Own, max_episode_steps=20, disable_env_checker=True
 
 
 def test_a_tensor_world_is_its_file():
-    said = identity.describe("CartPole-v1")
+    said = configurations.describe_world("CartPole-v1")
     assert said["time_limit"] == 500
     assert said["actions"] == "Discrete(2)"
     assert said["observations"].startswith("Box(")
@@ -42,30 +42,30 @@ def test_a_tensor_world_is_its_file():
 
     from pgcourse.envs import CartPole
 
-    assert digest == file_digest(identity.Path(sys.modules[CartPole.__module__].__file__))
-    assert identity.describe("Arm2-v0")["source"].keys() == {"arm.py"}
+    assert digest == file_digest(configurations.Path(sys.modules[CartPole.__module__].__file__))
+    assert configurations.describe_world("Arm2-v0")["source"].keys() == {"arm.py"}
 
 
 def test_an_installed_world_is_its_package_and_simulator():
-    assert identity.source("gymnasium:CartPole-v1") == {"gymnasium": version("gymnasium")}
-    assert identity.source("Acrobot-v1") == {"gymnasium": version("gymnasium")}
-    assert identity.source("BipedalWalker-v3").keys() == {"gymnasium", "box2d"}
-    assert identity.source("Reacher-v5").keys() == {"gymnasium", "mujoco"}
-    assert identity.source("MinAtar/Seaquest-v1").keys() == {"minatar"}
+    assert configurations.world_source("gymnasium:CartPole-v1") == {"gymnasium": version("gymnasium")}
+    assert configurations.world_source("Acrobot-v1") == {"gymnasium": version("gymnasium")}
+    assert configurations.world_source("BipedalWalker-v3").keys() == {"gymnasium", "box2d"}
+    assert configurations.world_source("Reacher-v5").keys() == {"gymnasium", "mujoco"}
+    assert configurations.world_source("MinAtar/Seaquest-v1").keys() == {"minatar"}
     with pytest.raises(gymnasium.error.Error):
-        identity.source("CartPole-v9")
+        configurations.world_source("CartPole-v9")
 
 
 def test_changes_are_named():
-    now = identity.describe("CartPole-v1")
-    assert identity.changes(now, now) == []
+    now = configurations.describe_world("CartPole-v1")
+    assert configurations.world_changes(now, now) == []
     then = now | {"time_limit": 200, "actions": "Discrete(3)", "source": {"cartpole.py": "0" * 64}}
-    assert identity.changes(then, now) == [
+    assert configurations.world_changes(then, now) == [
         "actions was Discrete(3), is Discrete(2)",
         "time limit was 200, is 500",
         "cartpole.py has been changed",
     ]
-    assert identity.changes({"source": {"gymnasium": "1.0"}}, {"source": {"gymnasium": "1.1"}}) == [
+    assert configurations.world_changes({"source": {"gymnasium": "1.0"}}, {"source": {"gymnasium": "1.1"}}) == [
         "gymnasium was 1.0, is 1.1"
     ]
 
@@ -79,21 +79,21 @@ def own(declare, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(file.parent)
     monkeypatch.delitem(__import__("sys").modules, "own_world", raising=False)
     declare(text=ODD)
-    identity._made.cache_clear()
+    configurations._made.cache_clear()
     (block,) = Study.read("small").blocks()
     store(block, compute(block))
     yield file
-    identity._made.cache_clear()
+    configurations._made.cache_clear()
     gymnasium.registry.pop("Own-v0", None)
 
 
 def test_a_policy_is_not_evaluated_in_a_world_that_has_changed(own):
     pg.evaluate(load("small").policy("a"), 2)
     own.write_text(OWN.replace("A world of", "The world of"), "utf-8")
-    identity._made.cache_clear()
+    configurations._made.cache_clear()
     pg.evaluate(load("small").policy("a"), 2)
     own.write_text(OWN + "\nOwn.wind = 1\n", "utf-8")
-    identity._made.cache_clear()
+    configurations._made.cache_clear()
     said = "own_world:Own-v0 has changed since these records were made: own_world.py has been changed"
     with pytest.warns(UserWarning, match=re.escape(said)):
         results = load("small")
@@ -104,6 +104,6 @@ def test_a_policy_is_not_evaluated_in_a_world_that_has_changed(own):
 
 def test_a_time_limit_that_was_registered_anew_is_another_world(own):
     gymnasium.registry["Own-v0"].max_episode_steps = 5
-    identity._made.cache_clear()
+    configurations._made.cache_clear()
     with pytest.raises(ChangedWorld, match="time limit was 20, is 5"):
         load("small").policy("a")

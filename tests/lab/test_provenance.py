@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from pgcourse.lab import provenance
-from pgcourse.lab.provenance import commit, constraints_hash, differences, machine, metrics_digest, tensor_digest
+from pgcourse.lab.provenance import commit, constraints_hash, differences, machine
+from pgcourse.lab.records import metrics_digest, tensor_digest
 
 
 def test_machine_describes_this_process():

@@ -21,7 +21,7 @@ import pgcourse as pg
 from pgcourse.lab.engines import Advanced, Done, Failed, local
 from pgcourse.lab.engines import ray as engine
 from pgcourse.lab.engines.ray import RayMissing, ray
-from pgcourse.lab.provenance import metrics_digest, tensor_digest
+from pgcourse.lab.records import metrics_digest, tensor_digest
 
 try:
     import ray as library

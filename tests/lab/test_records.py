@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcourse.lab import files, records
+from pgcourse.lab import records
 from pgcourse.lab.records import CorruptRecord, MissingRecord, Store, UnknownSchema
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
@@ -263,11 +263,11 @@ def test_the_second_writer_loses_and_a_replacement_wins(tmp_path):
 def test_sweep_deletes_abandoned_staging_only(tmp_path):
     store = Store(tmp_path)
     record = write(store)
-    old, young = tmp_path / f"{files.STAGING}old", tmp_path / f"{files.STAGING}young"
+    old, young = tmp_path / f"{records.STAGING}old", tmp_path / f"{records.STAGING}young"
     for folder in (old, young):
         folder.mkdir()
         (folder / "curves.csv").write_text("half", encoding="utf-8")
-    os.utime(old, (time.time() - 2 * files.ABANDONED,) * 2)
+    os.utime(old, (time.time() - 2 * records.ABANDONED,) * 2)
     store.sweep()
     assert sorted(folder.name for folder in tmp_path.iterdir()) == [young.name, record.name]
     assert store.names() == [record.name]
@@ -339,7 +339,7 @@ def test_a_writer_killed_at_any_system_call_leaves_a_whole_record_or_none(tmp_pa
     kills, kept = map(int, output.split())
     assert kills > 12  # five files opened and flushed, folders made, flushed and renamed
     assert 1 <= kept < kills
-    leftovers = [folder for folder in tmp_path.iterdir() if folder.name.startswith(files.STAGING)]
+    leftovers = [folder for folder in tmp_path.iterdir() if folder.name.startswith(records.STAGING)]
     assert leftovers  # they were killed in the middle
     for folder in leftovers:
         os.utime(folder, (0, 0))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pgcourse.course.runner import find_root
-from pgcourse.lab import repository, studies
-from pgcourse.lab.repository import OtherClone
+from pgcourse.lab import provenance, studies
+from pgcourse.lab.provenance import OtherClone
 from pgcourse.lab.studies import StudyError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,23 +27,23 @@ def other(tmp_path):
 def test_the_clone_around_the_working_folder_or_else_around_the_package(monkeypatch, tmp_path):
     for folder in (ROOT, ROOT / "chapters", tmp_path):
         monkeypatch.chdir(folder)
-        assert repository.repository() == find_root() == ROOT
+        assert provenance.repository() == find_root() == ROOT
         assert studies.results_folder() == ROOT / "results"
-    assert repository.code_repository() == ROOT
+    assert provenance.code_repository() == ROOT
 
 
 def test_a_folder_with_chapters_is_worked_in_without_a_package_of_its_own(monkeypatch, tmp_path):
     (tmp_path / "chapters").mkdir()
     (tmp_path / "chapters" / "01_mine.ipynb").write_text("{}", "utf-8")
     monkeypatch.chdir(tmp_path / "chapters")
-    assert repository.repository() == find_root() == tmp_path
+    assert provenance.repository() == find_root() == tmp_path
 
 
 def test_another_clone_with_its_own_package_is_refused(monkeypatch, other):
     monkeypatch.chdir(other / "results")
     said = f"{other} is a clone of the course, but pgcourse is imported from {ROOT}"
     with pytest.raises(OtherClone, match=said):
-        repository.repository()
+        provenance.repository()
     with pytest.raises(FileNotFoundError, match=said):
         find_root()
     with pytest.raises(StudyError, match=said):
@@ -59,3 +59,8 @@ def test_every_command_refuses_it_in_one_line(other, command):
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
     assert "is a clone of the course, but pgcourse is imported from" in done.stderr
+
+
+def test_who_looks_for_the_clone_does_not_wait_for_torch():
+    code = "import sys; from pgcourse.course.runner import find_root; find_root(); print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT).strip() == "False"

@@ -9,8 +9,15 @@ import torch
 
 import pgcourse as pg
 from pgcourse.lab import Study, compute, compute_fingerprint, compute_prefix, machine, repeat_fingerprint, store
-from pgcourse.lab.beginning import COUNTS, INDEX, fingerprint_distance
-from pgcourse.lab.reproduction import TOLERANCE, Comparison, compare, explanations, study_verdict
+from pgcourse.lab.reproduction import (
+    TOLERANCE,
+    Comparison,
+    compare,
+    explanations,
+    fingerprint_distance,
+    study_verdict,
+)
+from pgcourse.lab.runs import COUNTS, INDEX
 
 
 @pytest.fixture(scope="module")

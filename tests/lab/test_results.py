@@ -18,8 +18,8 @@ from pgcourse.lab import (
     published,
     store,
 )
-from pgcourse.lab.beginning import PREFIX, single
-from pgcourse.lab.provenance import metrics_digest
+from pgcourse.lab.records import metrics_digest
+from pgcourse.lab.runs import PREFIX, single
 
 NETWORKS = SoftmaxPolicy(MLP((4, 8, 2), last_gain=0.01)), Critic(MLP((4, 8, 1), last_gain=1.0))
 

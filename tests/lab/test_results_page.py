@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pgcourse.lab import load, study_names
-from pgcourse.lab.beginning import PREFIX
 from pgcourse.lab.records import SCHEMA
+from pgcourse.lab.runs import PREFIX
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 PAGE = (RESULTS / "README.md").read_text("utf-8")

@@ -7,7 +7,7 @@ from small_study import SMALL
 
 from pgcourse.algorithms import A2C, REINFORCE, Architecture
 from pgcourse.envs import make
-from pgcourse.lab import repository, studies
+from pgcourse.lab import provenance, studies
 from pgcourse.lab.configurations import canonical
 from pgcourse.lab.studies import Environment, Study, StudyError, Variant, study_names
 
@@ -320,7 +320,7 @@ def test_an_unknown_study_is_named_beside_those_there_are(declare):
 
 def test_results_are_found_in_the_repository_or_not_at_all(monkeypatch, tmp_path):
     monkeypatch.delenv("PGCOURSE_RESULTS", raising=False)
-    assert studies.results_folder() == repository.repository() / "results"
+    assert studies.results_folder() == provenance.repository() / "results"
     monkeypatch.setattr(studies, "repository", lambda: None)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match="set PGCOURSE_RESULTS"):

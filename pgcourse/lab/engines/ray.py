@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import queue
+import re
 import socket
 import time
 import traceback
@@ -16,16 +17,16 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from click import unstyle
 
-from pgcourse.lab.code import package_digest
 from pgcourse.lab.engines.events import Advanced, Done, Event, Failed, Task
+from pgcourse.lab.provenance import package_digest
 
 ATTEMPTS = 4  # how often a task may begin, where the first processes that had it were lost
 IN_FLIGHT = 10_000  # tasks that Ray is given at a time, by default
 REPORTS = 500  # of progress a second, at most about, from all tasks together
 GRACE = 10.0  # seconds that cancelled tasks have to clean up
 REACH = 10.0  # seconds in which a head node must answer
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of the tracebacks that Ray passes on
 
 # Nothing is sent to Ray's makers, and nothing of the cluster's own printed among what the caller prints: events say it.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
@@ -98,7 +99,7 @@ def ray(
                 if error is None:
                     yield pickle.loads(future.result())
                 elif isinstance(error, api.exceptions.RayTaskError):
-                    yield Failed(task, unstyle(str(error)).strip())
+                    yield Failed(task, COLOURS.sub("", str(error)).strip())
                 elif attempts[task] < ATTEMPTS:
                     waiting.append(task)
                 else:
