@@ -111,7 +111,7 @@ def test_what_has_no_canonical_form_is_refused(config, error, message):
 
 def grown(kind: type, **options) -> type:
     """The dataclass as it will be with another option."""
-    fields = [("added", float, option(**options))]
+    fields = [("added", float, option(**options, help="what is new"))]
     return dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True)
 
 
@@ -126,7 +126,7 @@ def test_an_absent_field_counts_as_neutral_and_only_then():
 
 def test_neutral_options_may_be_dataclasses():
     New = dataclasses.make_dataclass(
-        "Options", [("inner", Options, option(Options(), neutral=Options()))], bases=(Options,), frozen=True
+        "Options", [("inner", Options, option(Options(), "what is new", neutral=Options()))], bases=(Options,), frozen=True
     )
     assert not differences(plain(Options()), New())
     assert differences(plain(Options()), New(inner=Options(lr=0.2))) == ["inner.lr is 0.1 there, 0.2 here"]
