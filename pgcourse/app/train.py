@@ -72,7 +72,8 @@ def train(context: click.Context, resume: str | None) -> None:
 
 def go_on(name: str) -> None:
     """`pgcourse train --resume NAME`."""
-    from pgcourse.lab import StudyError, personal
+    from pgcourse.lab import personal
+    from pgcourse.lab.studies import StudyError
 
     try:
         study = personal.find(name)
@@ -88,7 +89,8 @@ def finish(study: Study) -> None:
 
     from pgcourse.app.blocks import compute_run
     from pgcourse.app.outcome import show
-    from pgcourse.lab import StudyError, personal
+    from pgcourse.lab import personal
+    from pgcourse.lab.studies import StudyError
 
     torch.set_num_threads(1)  # as in the processes that compute: what they left is compared with this one
     screen = Console()
