@@ -126,7 +126,10 @@ def test_an_absent_field_counts_as_neutral_and_only_then():
 
 def test_neutral_options_may_be_dataclasses():
     New = dataclasses.make_dataclass(
-        "Options", [("inner", Options, option(Options(), "what is new", neutral=Options()))], bases=(Options,), frozen=True
+        "Options",
+        [("inner", Options, option(Options(), "what is new", neutral=Options()))],
+        bases=(Options,),
+        frozen=True,
     )
     assert not differences(plain(Options()), New())
     assert differences(plain(Options()), New(inner=Options(lr=0.2))) == ["inner.lr is 0.1 there, 0.2 here"]
