@@ -141,7 +141,7 @@ def run(tmp_path, monkeypatch):
     options = {"seeds": 2, "steps": 100, "workers": 1, "checkpoint_steps": 1000, "evaluation_episodes": 2}
 
     def begin(env: str) -> str:
-        algorithm = pg.PPO(envs=2, rollout=8, epochs=1)
+        algorithm = pg.PPO(envs=2, horizon=8, epochs=1)
         study = personal.begin(personal.declaration(algorithm, Architecture((8,)), env, **options))
         (block,) = study.blocks()
         store(block, compute(block))

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from pgcourse.algorithms import A2C, REINFORCE, default_critic, default_policy, episodes, evaluate, rollout, train
+from pgcourse.algorithms import A2C, REINFORCE, default_policy, episodes, evaluate, iterate, train
 from pgcourse.core import Streams
 from pgcourse.envs import PROBES, Forever, ProbeAction, ProbeConstant, ProbeDelay, ProbeDiscount, ProbeState
 from pgcourse.exact import TabularMDP
@@ -114,22 +114,22 @@ class Broadcast(REINFORCE):
 class NextObservation(REINFORCE):
     """Stores what was seen after the action in the place of what it was chosen on."""
 
-    def update(self, learner, batch, progress=0.0, streams=None):
-        return super().update(learner, dataclasses.replace(batch, obs=batch.next_obs), progress)
+    def update(self, state, batch, progress=0.0, streams=None):
+        return super().update(state, dataclasses.replace(batch, obs=batch.next_obs), progress)
 
 
 class RewardAlone(REINFORCE):
-    def returns(self, learner, batch):
+    def returns(self, state, batch):
         return batch.reward
 
 
 class SumOfThePast(REINFORCE):
-    def returns(self, learner, batch):
+    def returns(self, state, batch):
         return batch.reward.cumsum(1)
 
 
 class Undiscounted(REINFORCE):
-    def returns(self, learner, batch):
+    def returns(self, state, batch):
         return reward_to_go(batch.reward, batch.terminated, batch.truncated, 1.0)
 
 
@@ -157,8 +157,8 @@ def test_no_sight_of_the_future_fails_the_delay():
 
 
 class AddedBaseline(REINFORCE):
-    def weights(self, learner, batch, ret):
-        return 2 * ret - super().weights(learner, batch, ret)
+    def weights(self, state, batch, ret):
+        return 2 * ret - super().weights(state, batch, ret)
 
 
 def test_constant_reward_moves_nobody_but_a_wrong_baseline():
@@ -201,13 +201,10 @@ def test_the_whole_return_is_slower_than_reward_to_go():
 def learned_value(algorithm, world, steps):
     """v_φ of the start after `steps` steps of each copy, [seed]."""
     streams = Streams(3)
-    policy, critic = default_policy(world), default_critic(world)
-    learner = algorithm.start(policy, critic, streams.child("init"))
-    obs = start = world.reset(streams.child("reset"))
-    for number in range(steps // algorithm.rollout):
-        batch, obs = rollout(policy, learner.theta, world, obs, algorithm.rollout, streams.child(number))
-        algorithm.update(learner, batch, number * algorithm.rollout / steps, streams.child(number).child("update"))
-    return learner.critic(learner.phi, start)[:, 0].detach()
+    start = world.reset(streams.child("reset"))
+    for it in iterate(algorithm, world, streams, steps * world.envs):
+        state = it.state
+    return state.critic(state.phi, start)[:, 0].detach()
 
 
 class EndsAtTheLimit(Forever):
@@ -225,14 +222,14 @@ def test_the_critic_finds_a_constant_reward():
 
 @pytest.mark.parametrize(("gamma", "lam"), [(0.5, 0.0), (0.9, 0.95), (0.95, 0.0)])
 def test_the_critic_finds_the_value_of_living_for_ever(gamma, lam):
-    algorithm = A2C(critic_lr=0.3, gamma=gamma, lam=lam, rollout=Forever.time_limit)
+    algorithm = A2C(critic_lr=0.3, gamma=gamma, lam=lam, horizon=Forever.time_limit)
     value = learned_value(algorithm, Forever(8), steps=4000)
     torch.testing.assert_close(value, torch.full((3,), 1 / (1 - gamma)), rtol=0.01, atol=0)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 0.95])
 def test_the_critic_that_takes_truncation_for_an_end_does_not(gamma):
-    algorithm = A2C(critic_lr=0.3, gamma=gamma, lam=0.0, rollout=Forever.time_limit)
+    algorithm = A2C(critic_lr=0.3, gamma=gamma, lam=0.0, horizon=Forever.time_limit)
     value = learned_value(algorithm, EndsAtTheLimit(8), steps=4000)
     wrong = 1 / (1 - gamma * (1 - 1 / Forever.time_limit))
     assert wrong < 0.92 / (1 - gamma)

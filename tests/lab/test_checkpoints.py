@@ -70,13 +70,13 @@ def test_what_is_resumed_is_not_computed_again(block):
     assert saved.resumed == 1
 
 
-def test_where_worlds_start_anew_decides_the_numbers_and_is_part_of_the_configuration(declare):
-    declare(text=SMALL)
-    at_once = Study.read("small").blocks()[2]
-    declare(text=RESTARTING)
-    restarting = Study.read("small").blocks()[2]
-    assert restarting.configuration != at_once.configuration
-    assert not compute(restarting).tables["curves"].equals(compute(at_once).tables["curves"])
+@pytest.mark.parametrize(("world", "same"), [("CartPole-v1", True), ("BipedalWalker-v3", False)])
+def test_where_checkpoints_are_decides_the_numbers_of_worlds_that_start_anew_there(declare, world, same):
+    curves = []
+    for text in (SMALL, RESTARTING):
+        declare(text=text.replace("CartPole-v1", world).replace('"reinforce"\nenvs = 4\nbaseline = "none"', '"a2c"'))
+        curves.append(compute(Study.read("small").blocks()[2]).tables["curves"])
+    assert curves[0].equals(curves[1]) == same
 
 
 def test_a_stored_run_leaves_no_checkpoint(block):

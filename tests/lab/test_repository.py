@@ -53,7 +53,7 @@ def test_another_clone_with_its_own_package_is_refused(monkeypatch, other):
 @pytest.mark.parametrize("command", [["run", "00"], ["reproduce"], ["study", "list"], ["evaluate", "a2c-cartpole"]])
 def test_every_command_refuses_it_in_one_line(other, command):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    program = "import sys; sys.path.remove(''); from pgcourse.cli import main; main()"
+    program = "import sys; sys.path.remove(''); from pgcourse.app.console import main; main()"
     arguments = [sys.executable, "-c", program, *command]
     done = subprocess.run(arguments, cwd=other, env=environment, capture_output=True, text=True)
     assert done.returncode == 1

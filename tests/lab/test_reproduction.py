@@ -147,7 +147,7 @@ def test_a_fingerprint_is_in_float64_and_of_the_first_iterations(computed):
 def test_what_rounding_decides_is_left_out(declare):
     declare(
         text='title = "x"\nenv = "Pendulum-v1"\nsteps = 6000\nseeds = 2\nevaluation_episodes = 2\n'
-        '[variants.a]\nalgorithm = "trpo"\ngamma = 0.9\nlam = 0.9\nrollout = 256\ncritic_steps = 5\n'
+        '[variants.a]\nalgorithm = "trpo"\ngamma = 0.9\nlam = 0.9\nhorizon = 256\ncritic_steps = 5\n'
     )
     (block,) = Study.read("small").blocks()
     kept = compute_fingerprint(block)

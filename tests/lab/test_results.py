@@ -87,7 +87,7 @@ def test_the_prefix_is_what_a_run_that_stops_early_reports(computed):
 
 
 def test_the_prefix_ends_after_a_few_iterations(declare):
-    declare(text=SMALL.replace('"a2c"\nenvs = 4', '"a2c"\nenvs = 1\nrollout = 4'))
+    declare(text=SMALL.replace('"a2c"\nenvs = 4', '"a2c"\nenvs = 1\nhorizon = 4'))
     block = Study.read("small").blocks()[2]
     assert block.study.steps / 4 > PREFIX
     expected = [(seed, number) for seed in (0, 1) for number in range(1, PREFIX + 1)]
@@ -100,7 +100,7 @@ def test_a_repetition_of_large_batches_ends_earlier_with_the_same_numbers(declar
     """Rollouts of 4,000 steps: three are more than 10,000, four are the fewest that are compared."""
     declare(text=SMALL.replace("600", "24_000").replace('"a2c"\nenvs = 4', '"a2c"\nenvs = 250'))
     block = Study.read("small").blocks()[2]
-    assert block.algorithm.envs * block.algorithm.rollout == 4000
+    assert block.algorithm.envs * block.algorithm.horizon == 4000
     kept, again = compute(block).tables["prefix"], compute_prefix(block)
     assert (kept["iteration"].max(), again["iteration"].max()) == (6, 4)
     pd.testing.assert_frame_equal(again, kept[kept["iteration"] <= 4].reset_index(drop=True), check_exact=True)

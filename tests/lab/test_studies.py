@@ -94,7 +94,7 @@ def test_whole_numbers_are_numbers(declare):
     ("old", "new", "message"),
     [
         ('"a2c"', '"a3c"', "variants.critic: algorithm must be one of reinforce, a2c, .*; got 'a3c'"),
-        ('algorithm = "a2c"', "", "variants.critic: algorithm must be one of .* got None"),
+        ('algorithm = "a2c"', "", "variants.critic: algorithm must be one of .* got 'None'"),
         (
             '"a2c"',
             '"a2c"\nlearning_rate = 0.1',
@@ -102,7 +102,7 @@ def test_whole_numbers_are_numbers(declare):
         ),
         ('"a2c"', '"a2c"\nlr = "0.1"', "variants.critic: lr must be like 0.003, got '0.1'"),
         ('"a2c"', '"a2c"\nnormalize_advantage = 1', "normalize_advantage must be like False, got 1"),
-        ('"a2c"', '"a2c"\nrollout = 16.5', "rollout must be like 16, got 16.5"),
+        ('"a2c"', '"a2c"\nhorizon = 16.5', "horizon must be like 16, got 16.5"),
         ('"a2c"', '"a2c"\ngamma = 1.5', "variants.critic: A2C: gamma must be .*, got 1.5"),
         ('"none"', '"mean"', "variants.plain: REINFORCE: baseline must be one of .*got 'mean'"),
         ("network", "netwerk", "unknown key 'netwerk'; a study has .*network"),
