@@ -69,8 +69,8 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
         return env(envs, **options)
     if env in WORLDS:
         return WORLDS[env](envs, **options)
-    if own := _own(env):
-        return own(envs, **options)
+    if kind := own(env):
+        return kind(envs, **options)
     if "device" in options:
         raise ValueError(f"{env} is computed on the CPU, not on {options['device']}; there, take {', '.join(WORLDS)}")
     if env.startswith("envpool:"):
@@ -86,7 +86,7 @@ def make(env: str | Callable[[int], Env], envs: int = 1, **options: Any) -> Env:
         raise ValueError(f"unknown environment {env!r}; {hint}") from error
 
 
-def _own(env: str) -> Callable[..., Env] | None:
+def own(env: str) -> Callable[..., Env] | None:
     """The world that "module:Class" names; None for an id of Gymnasium's, before which a module may stand, too."""
     module, _, name = env.rpartition(":")
     if not (module and name.isidentifier()):

@@ -23,6 +23,7 @@ import gymnasium
 
 from pgcourse.algorithms import Algorithm, Architecture
 from pgcourse.envs import WORLDS, make
+from pgcourse.envs.registry import own
 from pgcourse.lab.provenance import SIMULATORS, file_digest, package_version
 
 INSTALLED = ("purelib", "platlib")  # where packages are, which have versions
@@ -118,6 +119,8 @@ def world_source(env: str) -> dict[str, str | None]:
         return {"envpool": package_version("envpool")}
     if env.startswith("MinAtar/"):
         return {"minatar": package_version("minatar")}
+    if kind := own(env):
+        return _files(kind.__module__)
     package, _, name = env.rpartition(":")
     if package:
         importlib.import_module(package)
