@@ -17,6 +17,7 @@ from jupyter_client.manager import start_new_kernel
 
 from pgcourse.course import expected, runner
 from pgcourse.course.runner import find_chapters, find_root
+from pgcourse.lab import provenance
 
 IMPORT = "from pgcourse import claim"
 
@@ -316,7 +317,7 @@ def test_the_repository_is_found_from_any_folder_inside(clone, monkeypatch):
 
 
 def test_an_installation_without_chapters_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "__file__", str(tmp_path / "site-packages" / "pgcourse" / "course" / "runner.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site-packages" / "pgcourse" / "lab" / "provenance.py"))
     with pytest.raises(FileNotFoundError, match="clone of the course's repository"):
         find_root(tmp_path)
 
