@@ -595,7 +595,7 @@ def test_what_makes_no_sense_is_refused_by_name(call, message):
 
 def test_the_tables_of_the_page_are_what_its_code_prints():
     page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"((?:\|.*\n)+)\n```python\n((?:(?!```).*\n)+)```", page)
+    blocks = re.findall(r"((?:\|.*\n)+)\n```python run\n((?:(?!```).*\n)+)```", page)
     assert len(blocks) == page.count("```python") == 2
     for table, code in blocks:
         printed = io.StringIO()
