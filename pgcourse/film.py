@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import itertools
 import math
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pgcourse.algorithms import TrainedPolicy
@@ -23,7 +25,7 @@ from pgcourse.core import Streams
 from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, make
 
 FPS = 20.0  # pictures a second, at most
-WIDTH = 320  # pixels of a GIF, at most
+WIDTH = 480  # pixels of a GIF, at most
 COLORS = 64  # of each picture of a GIF
 PAUSE = 1.0  # seconds that the last picture stays
 GYMNASIUM = ("CartPole-v1", "Pendulum-v1")  # tensor worlds that Gymnasium has, too, and can draw
@@ -37,11 +39,41 @@ class CannotDraw(ValueError):
 
 @dataclass(frozen=True)
 class Film:
-    """Episodes as pictures [height, width, 3], all of one size, and what each episode's return was."""
+    """Episodes as pictures [height, width, 3], all of one size, and what each episode's return was.
 
-    frames: list[NDArray[np.uint8]]
+    A notebook that has it as the last expression of a cell shows it.
+    """
+
+    frames: list[NDArray[np.uint8]] = field(repr=False)
     fps: float
     returns: list[float]
+    title: str = ""
+
+    def titled(self, title: str) -> Film:
+        """The same with a line of text above it."""
+        width = self.frames[0].shape[1]
+        letters = max(12, width // 18)  # pixels, readable after the picture was made smaller
+        strip = Image.new("RGB", (width, 3 * letters // 2), "white")
+        ImageDraw.Draw(strip).text((letters // 2, letters // 8), title, "black", ImageFont.load_default(letters))
+        above = np.asarray(strip, np.uint8)
+        return replace(self, frames=[np.concatenate([above, frame]) for frame in self.frames], title=title)
+
+    def beside(self, *others: Film) -> Film:
+        """Films of one height and pace as one, from left to right; one that ends keeps its last picture."""
+        films = (self, *others)
+        if len({(each.frames[0].shape[0], each.fps) for each in films}) > 1:
+            raise ValueError("films side by side need pictures of one height and as many of them a second")
+        longest = max(len(each.frames) for each in films)
+        rows = [[*each.frames, *each.frames[-1:] * (longest - len(each.frames))] for each in films]
+        frames = [np.concatenate(pictures, 1) for pictures in zip(*rows, strict=True)]
+        returns = [ret for each in films for ret in each.returns]
+        return Film(frames, self.fps, returns, ", ".join(each.title for each in films if each.title))
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(gif(self)).decode()
+        returns = ", ".join(f"{ret:g}" for ret in self.returns)
+        words = f"film: {self.title}; return {returns}" if self.title else f"film of episodes with return {returns}"
+        return f'<img src="data:image/gif;base64,{data}" alt="{html.escape(words)}">'
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Episodes as pictures: what is drawn is what happens; and `pgcourse watch`."""
 
+import base64
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -218,3 +220,21 @@ def test_a_window_shows_the_same_episode(run, monkeypatch):
     assert status == 0
     (expected,) = film.shoot(personal.policy(name)).returns
     assert output == f"return: {expected:g}\n"
+
+
+def test_films_stand_side_by_side_and_show_themselves_in_a_notebook():
+    trained = untrained("CartPole-v1")
+    left, right = (film.shoot(trained, seed).titled(f"seed {seed} & more") for seed in (0, 1))
+    both = left.beside(right)
+    assert len(both.frames) == max(len(left.frames), len(right.frames))
+    assert both.returns == left.returns + right.returns
+    width = left.frames[0].shape[1]
+    for k, picture in enumerate(both.frames):  # the shorter one keeps its last picture
+        assert (picture[:, :width] == left.frames[min(k, len(left.frames) - 1)]).all()
+        assert (picture[:, width:] == right.frames[min(k, len(right.frames) - 1)]).all()
+    page = both._repr_html_()
+    data, words = re.fullmatch(r'<img src="data:image/gif;base64,(.*)" alt="(.*)">', page).groups()
+    assert Image.open(io.BytesIO(base64.b64decode(data))).n_frames == len(both.frames)
+    assert words == f"film: seed 0 &amp; more, seed 1 &amp; more; return {both.returns[0]:g}, {both.returns[1]:g}"
+    with pytest.raises(ValueError, match="one height"):
+        left.beside(film.shoot(trained, 0))

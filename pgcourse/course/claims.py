@@ -9,9 +9,9 @@ sentence:
     claim("score/first", x, exact=True)          exact: the committed number bit for bit; on another platform, close
     claim("reinforce/final_return", per_seed)    interval: the mean over seeds lies in the interval below
     claim("theorem/max_error", x, below=1e-8)    order: x < 1e-8
-    claim("baseline/effect", per_seed, above=0)  order: the lower 95 % confidence bound of the mean is above 0
+    claim("baseline/effect", per_seed, above=0)  order: the mean's whole 95 % interval is above 0
     claim("a2c/gain", (a, b), above=0)           order: ... of mean(a) - mean(b), two independent samples (Welch, 1947)
-    claim("a2c/gain", (a, b), inconclusive=True) order: neither 95 % bound excludes 0; `per_seed` works, too
+    claim("a2c/gain", (a, b), inconclusive=True) order: the 95 % interval has 0 in it; `per_seed` works, too
     claim("a2c/final", per_seed, above=475, rests_on=record)      ... and the numbers come from a study's records
 
 `x` is a number, a boolean or a tensor or array of one element. `per_seed` is one-dimensional, one number for each of at
@@ -21,7 +21,8 @@ The interval for n seeds with committed mean m and standard deviation s is m ± 
 quantile of Student's t with n - 1 degrees of freedom: for normal returns, the means of two independent runs of n seeds
 differ by less with probability 0.999. A machine whose rounding sends every seed another way is such a second run.
 
-The confidence bounds of a mean are m ± t · s / √n with the 95 % quantile; a single number is its own bound.
+The 95 % interval of a mean is m ± t · s / √n with the 97.5 % quantile, as figures draw it; a single number is its own
+interval. So where two things do not differ, one claim in forty that the first is larger would hold by chance.
 
 The TOML has one table per profile and claim, written by `pgcourse run --accept`, tolerances and comments kept:
 
@@ -61,7 +62,7 @@ from pgcourse.course import expected
 from pgcourse.stats import standard_error, student_t
 
 METADATA_KEY = "pgcourse_claim"
-BOUND_LEVEL = 0.95
+LEVEL = 0.95  # of intervals, two-sided
 NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 
 Number = bool | int | float
@@ -162,12 +163,12 @@ class Claim:
 
     @property
     def lower(self) -> float:
-        """Lower 95 % confidence bound of `value`."""
+        """Lower end of the 95 % interval of `value`."""
         return self.value - self._margin()
 
     @property
     def upper(self) -> float:
-        """Upper 95 % confidence bound of `value`."""
+        """Upper end of the 95 % interval of `value`."""
         return self.value + self._margin()
 
     def _margin(self) -> float:
@@ -178,7 +179,7 @@ class Claim:
         if not any(variances):
             return 0.0
         error, freedom = standard_error(variances, self.seeds)
-        return float(student_t(BOUND_LEVEL, freedom) * error)
+        return float(student_t((1 + LEVEL) / 2, freedom) * error)
 
     def objection(self) -> str | None:
         """Why an `order` claim's own sentence does not hold; None if it holds or is of another kind."""
@@ -197,8 +198,8 @@ class Claim:
             return value
         seeds = " and ".join(map(str, self.seeds)) + " seeds"
         if not self.is_order:
-            return f"{value}, sd {figures(self.sd)} over {seeds}"
-        return f"{value}, 95 % bounds {figures(self.lower)} and {figures(self.upper)} ({seeds})"
+            return f"{value} (standard deviation {figures(self.sd)}, {seeds})"
+        return f"{value} (95 % interval {figures(self.lower)} to {figures(self.upper)}, {seeds})"
 
     def sentence(self) -> str:
         """What an `order` claim says of its value."""
@@ -208,10 +209,16 @@ class Claim:
         return " and ".join(f"{word} {figures(limit)}" for word, limit in limits if limit is not None)
 
     def __str__(self) -> str:
-        line = f"claim {self.name}: {self.spread()}"
+        return self.line()
+
+    def line(self, objection: str | None = None) -> str:
+        """What a reader sees: ✓ where the claim holds; ✗ and why not where it does not, or where others object."""
+        says = f"{self.name}: {self.spread()}"
         if self.is_order:
-            line += f", {'NOT ' if self.objection() else ''}{self.sentence()}"
-        return line
+            says += f", {'NOT ' if self.objection() else ''}{self.sentence()}"
+        return f"{'✗' if objection or self.objection() else '✓'} {says}" + (
+            f"; not as in the course's text: {objection}" if objection else ""
+        )
 
     def _ipython_display_(self) -> None:
         """`claim` has displayed itself already; a claim on a cell's last line is not shown twice."""
@@ -255,8 +262,8 @@ def claim(
         name: `topic/name`, once in a chapter.
         value: a number, one number per seed (≥ 3), or a tuple of two such samples; numbers, lists, tensors or arrays.
         exact: the number is to be repeated bit for bit (on the same platform).
-        above, below: limits that the number, or the confidence bound of the mean, is to clear.
-        inconclusive: the confidence bounds of the mean (or of the difference) have 0 between them.
+        above, below: limits that the number, or the mean's whole 95 % interval, is to clear.
+        inconclusive: the 95 % interval of the mean (or of the difference) has 0 in it.
         rtol, atol: tolerances of a single number; default as in `numpy.allclose`, 1e-5 and 1e-8.
         rests_on: the study whose records the numbers come from, or several: names, or what `pg.lab.load` returned.
             Where another machine cannot repeat a record bit for bit, `pgcourse reproduce --full` asks whether the
@@ -289,7 +296,7 @@ def claim(
         from IPython.display import display
 
         display(
-            {"text/plain": f"{made}{_committed(made, shell)}"},
+            {"text/plain": made.line(_contradiction(made, shell))},
             raw=True,
             metadata={METADATA_KEY: made.to_metadata()},
         )
@@ -359,17 +366,13 @@ def _refuse_duplicate(name: str, shell: Any) -> None:
     _claimed_in[name] = (cell, shell.execution_count)
 
 
-def _committed(made: Claim, shell: Any) -> str:
-    """What the committed file says of this claim, where the front end tells which notebook this is."""
+def _contradiction(made: Claim, shell: Any) -> str | None:
+    """Why the committed file says otherwise, where the front end tells which notebook this is."""
     notebook = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
     profile = shell.user_ns.get("profile")
     path = expected.path_for(Path(notebook))
     if profile not in expected.PROFILES or not path.is_file():
-        return ""
+        return None
     entry = (expected.load(path, profile) or {}).get(made.name)
-    if entry is None:
-        return ""
-    objection = entry.objection(made)
-    if objection is None:
-        return "" if made.is_order else " (as committed)"
-    return f" (NOT as committed: {objection})"
+    objection = entry.objection(made) if entry else None
+    return objection if objection != made.objection() else None

@@ -118,7 +118,7 @@ class OverSeeds:
 
 @dataclass(frozen=True)
 class Order:
-    """Bounds that the 95 % confidence bound of the value clears, or `inconclusive`: the bounds have 0 between them.
+    """Bounds that the whole 95 % interval of the value clears, or `inconclusive`: the interval has 0 in it.
 
     The bounds decide; value, lower, upper and n tell the reader by how much they were cleared.
     """

@@ -55,15 +55,15 @@ def test_one_number_per_seed_makes_an_interval(per_seed):
     assert made.sd == pytest.approx(SEEDS.std(ddof=1), rel=1e-14)
 
 
-def test_bounds_of_a_mean_are_those_of_the_t_test():
+def test_interval_of_a_mean_are_those_of_the_t_test():
     made = claim("topic/gain", SEEDS, above=0)
-    interval = stats.ttest_1samp(SEEDS, 0).confidence_interval(0.90)  # each end: one-sided 95 %
+    interval = stats.ttest_1samp(SEEDS, 0).confidence_interval(0.95)
     assert (made.lower, made.upper) == pytest.approx(tuple(interval), rel=1e-10)
 
 
-def test_bounds_of_a_difference_are_those_of_welchs_test():
+def test_interval_of_a_difference_are_those_of_welchs_test():
     made = claim("topic/gain", (SEEDS, OTHERS), above=0)
-    interval = stats.ttest_ind(SEEDS, OTHERS, equal_var=False).confidence_interval(0.90)
+    interval = stats.ttest_ind(SEEDS, OTHERS, equal_var=False).confidence_interval(0.95)
     assert made.value == pytest.approx(SEEDS.mean() - OTHERS.mean())
     assert (made.lower, made.upper) == pytest.approx(tuple(interval), rel=1e-10)
 
@@ -81,11 +81,12 @@ def test_equal_seeds_have_their_mean_as_bounds():
         (1.0, {"below": 1.0}, False),
         (0.5, {"above": 0, "below": 1}, True),
         (1.5, {"above": 0, "below": 1}, False),
-        ([1.0, 2.0, 3.0], {"above": 0.3}, True),  # lower bound 2 - 2.92 / √3 = 0.314
-        ([1.0, 2.0, 3.0], {"above": 0.32}, False),
-        ([1.0, 2.0, 3.0], {"below": 3.69}, True),  # upper bound 3.686
-        ([1.0, 2.0, 3.0], {"below": 3.68}, False),
-        ([1.0, 2.0, 3.0], {"inconclusive": True}, False),
+        ([1.0, 2.0, 3.0], {"above": -0.485}, True),  # lower end 2 - 4.303 / √3 = -0.484
+        ([1.0, 2.0, 3.0], {"above": -0.483}, False),
+        ([1.0, 2.0, 3.0], {"below": 4.485}, True),  # upper end 4.484
+        ([1.0, 2.0, 3.0], {"below": 4.483}, False),
+        ([1.0, 2.0, 3.0], {"inconclusive": True}, True),
+        ([2.0, 3.0, 4.0], {"inconclusive": True}, False),
         ([-1.0, 2.0, 3.0], {"inconclusive": True}, True),
         (([1.0, 2.0, 3.0], [1.1, 2.1, 2.9]), {"inconclusive": True}, True),
         (([1.0, 2.0, 3.0], [11.0, 12.0, 13.0]), {"inconclusive": True}, False),
@@ -93,7 +94,7 @@ def test_equal_seeds_have_their_mean_as_bounds():
         (([1.0, 2.0, 3.0], [1.1, 2.1, 2.9]), {"above": 0}, False),
     ],
 )
-def test_an_order_is_decided_by_its_confidence_bound(value, statement, holds, capsys):
+def test_an_order_is_decided_by_the_whole_interval(value, statement, holds, capsys):
     made = claim("topic/order", value, **statement)
     assert made.kind == "order"
     assert (made.objection() is None) == holds
@@ -175,14 +176,14 @@ def test_foreign_metadata_is_refused():
 @pytest.mark.parametrize(
     ("value", "statement", "line"),
     [
-        (1 / 3, {}, "claim a/b: 0.3333"),
-        (123456.7, {}, "claim a/b: 123457"),
-        (12, {}, "claim a/b: 12"),
-        (True, {}, "claim a/b: True"),
-        ([1.0, 2.0, 3.0], {}, "claim a/b: 2, sd 1 over 3 seeds"),
-        (2.2e-16, {"below": 1e-8}, "claim a/b: 2.2e-16, below 1e-08"),
-        (2, {"above": 1, "below": 3}, "claim a/b: 2, above 1 and below 3"),
-        ([1.0, 2.0, 3.0], {"above": 1}, "claim a/b: 2, 95 % bounds 0.3141 and 3.686 (3 seeds), NOT above 1"),
+        (1 / 3, {}, "✓ a/b: 0.3333"),
+        (123456.7, {}, "✓ a/b: 123457"),
+        (12, {}, "✓ a/b: 12"),
+        (True, {}, "✓ a/b: True"),
+        ([1.0, 2.0, 3.0], {}, "✓ a/b: 2 (standard deviation 1, 3 seeds)"),
+        (2.2e-16, {"below": 1e-8}, "✓ a/b: 2.2e-16, below 1e-08"),
+        (2, {"above": 1, "below": 3}, "✓ a/b: 2, above 1 and below 3"),
+        ([1.0, 2.0, 3.0], {"above": 1}, "✗ a/b: 2 (95 % interval -0.4841 to 4.484, 3 seeds), NOT above 1"),
     ],
 )
 def test_the_line_that_a_reader_sees(value, statement, line, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -186,7 +187,7 @@ def test_the_executed_copy_is_a_notebook_and_a_page_that_reads_offline(measured)
     root, _, result = measured
     assert result.executed == root / "_build" / "chapters" / "01_sound.ipynb"
     page = result.html.read_text("utf-8")
-    assert "claim a/close: 0.25" in page
+    assert "✓ a/close: 0.25" in page
     assert "\\theta" in page
     # nothing that a browser waits for, or fetches, before it shows the page
     sources = re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=[^>]*>", page)
@@ -250,9 +251,10 @@ def test_a_wrong_number_of_any_kind_fails_the_chapter_and_names_the_claim(edited
         assert words in result.claims_failed[name]
 
 
-def test_the_executed_page_says_whether_a_number_is_as_committed(edited):
-    assert "claim a/close: 0.25 (as committed)" in edited["01_unedited"].html.read_text("utf-8")
-    assert "NOT as committed: 0.26 is not 0.25" in edited["02_numbers"].html.read_text("utf-8")
+def test_the_executed_page_says_whether_a_number_is_as_in_the_text(edited):
+    assert "✓ a/close: 0.25" in edited["01_unedited"].html.read_text("utf-8")
+    page = html.unescape(edited["02_numbers"].html.read_text("utf-8"))
+    assert "✗ a/close: 0.26; not as in the course's text: 0.26 is not 0.25" in page
 
 
 def test_accept_refuses_a_chapter_that_failed_and_a_claim_that_does_not_hold(write_chapter, tmp_path):
@@ -468,17 +470,17 @@ def lab(measured):
     manager.shutdown_kernel(now=True)
 
 
-def test_a_reader_sees_whether_the_number_is_the_committed_one(lab):
-    assert lab("claim('a/close', 0.25)", "one") == "claim a/close: 0.25 (as committed)"
-    assert "NOT as committed: 0.3 is not 0.25" in lab("claim('a/close', 0.3)", "one")
-    assert lab("claim('b/interval', [2.1, 1.9, 2.2])", "two").endswith("over 3 seeds (as committed)")
-    assert lab("claim('a/order', 1e-12, below=1e-8)", "three") == "claim a/order: 1e-12, below 1e-08"
-    assert lab("claim('a/mine', 3)", "four") == "claim a/mine: 3"
+def test_a_reader_sees_whether_the_number_is_that_of_the_text(lab):
+    assert lab("claim('a/close', 0.25)", "one") == "✓ a/close: 0.25"
+    assert "✗ a/close: 0.3; not as in the course's text: 0.3 is not 0.25" in lab("claim('a/close', 0.3)", "one")
+    assert lab("claim('b/interval', [2.1, 1.9, 2.2])", "two").endswith("3 seeds)")
+    assert lab("claim('a/order', 1e-12, below=1e-8)", "three") == "✓ a/order: 1e-12, below 1e-08"
+    assert lab("claim('a/mine', 3)", "four") == "✓ a/mine: 3"
 
 
 def test_a_cell_may_run_again_edited_or_not_and_another_may_not_take_its_name(lab):
-    assert lab("claim('c/again', 1)", "five") == "claim c/again: 1"
-    assert lab("claim('c/again', 1)", "five") == "claim c/again: 1"
-    assert lab("claim('c/again', 2)", "five") == "claim c/again: 2"
+    assert lab("claim('c/again', 1)", "five") == "✓ c/again: 1"
+    assert lab("claim('c/again', 1)", "five") == "✓ c/again: 1"
+    assert lab("claim('c/again', 2)", "five") == "✓ c/again: 2"
     assert "ValueError: claim 'c/again' is made twice" in lab("claim('c/again', 2)", "six")
     assert "ValueError: claim 'c/same' is made twice" in lab("claim('c/same', 1)\nclaim('c/same', 1)", "seven")
