@@ -2,6 +2,7 @@
 
 from pgcourse.core.distributions import (
     Bernoulli,
+    Bins,
     Categorical,
     Distribution,
     Gaussian,
@@ -13,6 +14,7 @@ from pgcourse.core.moments import RunningMoments
 from pgcourse.core.networks import MLP, Conv, Network, Normalized, Table
 from pgcourse.core.policies import (
     BernoulliPolicy,
+    BinsPolicy,
     Critic,
     GaussianPolicy,
     MultiDiscretePolicy,
@@ -27,6 +29,8 @@ __all__ = [
     "MLP",
     "Bernoulli",
     "BernoulliPolicy",
+    "Bins",
+    "BinsPolicy",
     "Categorical",
     "Conv",
     "Critic",

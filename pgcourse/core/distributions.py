@@ -296,6 +296,46 @@ class MultiDiscrete:
 
 
 @dataclass(frozen=True)
+class Bins:
+    """Numbers that each take one of the evenly spaced values low_i, ..., high_i, independently: `MultiDiscrete` bins.
+
+    `low` and `high` are [number], or one for all. Actions are [..., number], noise is as for the bins. The probability
+    of an action is that of the bins whose values are nearest to its numbers.
+    """
+
+    bins: MultiDiscrete
+    low: Tensor
+    high: Tensor
+
+    def _values(self, index: Tensor) -> Tensor:
+        return self.low + self._width * index
+
+    @property
+    def _width(self) -> Tensor:
+        """Between two neighbouring values of a number."""
+        return (self.high - self.low) / (self.low.new_tensor(self.bins.sizes) - 1)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        return self.bins.log_prob(((action - self.low) / self._width).round().long())
+
+    def sample(self, noise: Tensor) -> Tensor:
+        return self._values(self.bins.sample(noise))
+
+    def entropy(self) -> Tensor:
+        return self.bins.entropy()
+
+    def kl(self, other: Bins) -> Tensor:
+        return self.bins.kl(other.bins)
+
+    def fisher(self, *changes: Tensor) -> tuple[Tensor, ...]:
+        return self.bins.fisher(*changes)
+
+    @property
+    def mode(self) -> Tensor:
+        return self._values(self.bins.mode)
+
+
+@dataclass(frozen=True)
 class Bernoulli:
     """Independent switches, P(a_i = 1) = 1 / (1 + exp(-z_i)) for logits `z` of shape [..., switch].
 

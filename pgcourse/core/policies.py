@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pgcourse.core.distributions import (
     Bernoulli,
+    Bins,
     Categorical,
     Distribution,
     Gaussian,
@@ -125,6 +126,42 @@ class MultiDiscretePolicy(Logits):
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.uniform(*shape, len(self.sizes))
+
+
+@dataclass(frozen=True)
+class BinsPolicy(Logits):
+    """Each number of an action is one of `bins` evenly spaced values from `low` to `high`, chosen independently.
+
+    The network has `bins` outputs for each number, not one for each combination of them (Tang & Agrawal, 2020).
+
+    Raises:
+        ValueError: fewer than two bins; bounds that are not finite, in the wrong order, or not `bins` outputs for each.
+    """
+
+    network: Network
+    bins: int
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", tuple(map(float, self.low)))
+        object.__setattr__(self, "high", tuple(map(float, self.high)))
+        if self.bins < 2:
+            raise ValueError(f"bins must be 2 or more, got {self.bins}")
+        if not self.bins * len(self.low) == self.bins * len(self.high) == self.network.outputs:
+            raise ValueError(
+                f"{self.bins} bins take as many of the network's {self.network.outputs} outputs for each number, got "
+                f"bounds {self.low} and {self.high}"
+            )
+        if not all(-math.inf < low < high < math.inf for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError(f"bounds must be finite and low below high, got {self.low} and {self.high}")
+
+    def distribution(self, logits: Tensor) -> Bins:
+        bins = MultiDiscrete(logits, (self.bins,) * len(self.low))
+        return Bins(bins, logits.new_tensor(self.low), logits.new_tensor(self.high))
+
+    def noise(self, streams: Streams, *shape: int) -> Tensor:
+        return streams.uniform(*shape, len(self.low))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pgcourse.algorithms import A2C, Architecture, default_critic, default_polic
 from pgcourse.core import (
     MLP,
     BernoulliPolicy,
+    BinsPolicy,
     Conv,
     GaussianPolicy,
     Module,
@@ -52,6 +53,8 @@ def test_variants_of_the_architecture():
     assert relu.critic(bounded).network == MLP((3, 8, 1), "relu", start="uniform")
     squashed = dataclasses.replace(relu, std="squashed")
     assert squashed.policy(bounded) == SquashedGaussianPolicy(gaussian, (-1.0, 0.0), (1.0, 4.0))
+    bins = Architecture((8,), "relu", "uniform", bins=3)
+    assert bins.policy(bounded) == BinsPolicy(MLP((3, 8, 6), "relu", 0.01, "uniform"), 3, (-1.0, 0.0), (1.0, 4.0))
     by_state = dataclasses.replace(relu, std="state").policy(bounded)
     assert by_state == GaussianPolicy(MLP((3, 8, 4), "relu", 0.01, "uniform"), -1.0, state_dependent_std=True)
 
@@ -62,6 +65,8 @@ def test_variants_of_the_architecture():
         ({"hidden": (8, 0)}, r"hidden must list sizes of 1 or more, got \[8, 0\]"),
         ({"activation": "gelu"}, "activation must be one of tanh, relu, got 'gelu'"),
         ({"start": "zero"}, "start must be one of orthogonal, uniform, got 'zero'"),
+        ({"bins": 1}, "bins must be 0, for none, or 2 or more; got 1"),
+        ({"bins": 3, "std": "state"}, "bins are no Gaussian"),
         ({"std": "none"}, "std must be one of global, state, squashed, got 'none'"),
     ],
 )
@@ -159,6 +164,7 @@ def own_network():
             SquashedGaussianPolicy(GaussianPolicy(MLP((3, 32, 3))), (-1,) * 3, (1,) * 3),
             0.65,
         ),
+        (spaces.Box(-1, 1, (3,)), spaces.Box(-1, 1, (3,)), BinsPolicy(MLP((3, 32, 27)), 9, (-1,) * 3, (1,) * 3), 0.65),
         (
             spaces.Box(-1, 1, (3,)),
             spaces.Box(-1, 1, (3,)),
@@ -166,7 +172,7 @@ def own_network():
             0.85,
         ),
     ],
-    ids=["switches", "choices", "images", "own-module", "squashed", "state-dependent-std"],
+    ids=["switches", "choices", "images", "own-module", "squashed", "bins", "state-dependent-std"],
 )
 def test_every_kind_of_policy_learns(observation, action, policy, good):
     """From what chance gives, a half at most, to most of what there is to be had, in every seed."""

@@ -13,7 +13,7 @@ from scipy.integrate import quad
 from scipy.stats import chisquare, kstest, norm
 from torch.distributions import AffineTransform, Independent, Normal, TanhTransform, TransformedDistribution
 
-from pgcourse.core import Bernoulli, Categorical, Gaussian, MultiDiscrete, SquashedGaussian, Streams
+from pgcourse.core import Bernoulli, Bins, Categorical, Gaussian, MultiDiscrete, SquashedGaussian, Streams
 
 F64 = torch.float64
 
@@ -348,6 +348,29 @@ class TestMultiDiscrete:
                 dist.log_prob(torch.tensor(action))
 
 
+class TestBins:
+    def test_numbers_are_the_bins_values_and_have_their_probabilities(self):
+        streams = Streams(2, dtype=F64)
+        choices = MultiDiscrete(streams.normal(6, 6), (3, 3))
+        low, high = torch.tensor([-1.0, 0.0], dtype=F64), torch.tensor([1.0, 4.0], dtype=F64)
+        dist, noise = Bins(choices, low, high), streams.uniform(6, 2)
+        values = torch.tensor([[-1.0, 0.0, 1.0], [0.0, 2.0, 4.0]], dtype=F64)
+        index = choices.sample(noise)
+        expected = torch.stack([values[i][index[..., i]] for i in range(2)], -1)
+        torch.testing.assert_close(dist.sample(noise), expected)
+        near = expected + 0.9 * (high - low) / 4 * (2 * streams.uniform(6, 2) - 1)  # the nearest value is the same
+        for action in (expected, near):
+            assert torch.equal(dist.log_prob(action), choices.log_prob(index))
+
+    @pytest.mark.parametrize("bins", [2, 3, 7, 11, 100])
+    def test_rounding_loses_no_bin(self, bins):
+        """In single precision low + k · width does not divide back to k exactly."""
+        index = torch.arange(bins).unsqueeze(-1)
+        choices = MultiDiscrete(torch.randn(bins, bins, generator=torch.Generator().manual_seed(bins)), (bins,))
+        dist = Bins(choices, torch.tensor([-0.1]), torch.tensor([1e-3]))
+        assert torch.equal(dist.log_prob(dist._values(index)), choices.log_prob(index))
+
+
 class TestBernoulli:
     @settings(max_examples=30, deadline=None)
     @given(categoricals(count=2))
@@ -400,6 +423,14 @@ def counted(*sizes):
 FAMILIES = {
     "categorical": (4, Categorical, lambda dist: (torch.arange(4), dist.probs.detach())),
     "multi-discrete": (5, lambda p: MultiDiscrete(p, (2, 3)), counted(2, 3)),
+    "bins": (
+        5,
+        lambda p: Bins(MultiDiscrete(p, (2, 3)), torch.tensor([-1.0, 2.0], dtype=F64), torch.tensor(5.0, dtype=F64)),
+        lambda dist: (
+            torch.cartesian_prod(torch.tensor([-1.0, 5.0]), torch.tensor([2.0, 3.5, 5.0])).double(),
+            counted(2, 3)(dist.bins)[1],
+        ),
+    ),
     "bernoulli": (3, Bernoulli, counted(2, 2, 2)),
     "gaussian": (4, lambda p: Gaussian(p[:2], p[2:]), lambda dist: (dist.sample(NOISE).detach(), NOISE_WEIGHT)),
     "squashed": (4, lambda p: squashed(p[:2], p[2:]), lambda dist: (dist.sample(NOISE).detach(), NOISE_WEIGHT)),

@@ -9,6 +9,7 @@ import torch
 from pgcourse.core import (
     MLP,
     BernoulliPolicy,
+    BinsPolicy,
     Conv,
     Critic,
     GaussianPolicy,
@@ -100,6 +101,7 @@ def test_rescaled_actions_are_center_and_scale_times_those_of_the_plain_policy(s
 POLICIES = {
     "softmax": SoftmaxPolicy(MLP((3, 8, 4))),
     "multi-discrete": MultiDiscretePolicy(MLP((3, 8, 5)), (2, 3)),
+    "bins": BinsPolicy(MLP((3, 8, 6)), 3, (-2, 0), (2, 1)),
     "bernoulli": BernoulliPolicy(MLP((3, 8, 3))),
     "gaussian": GaussianPolicy(MLP((3, 8, 2)), center=(1, 2), scale=(3, 4)),
     "gaussian, std of the state": GaussianPolicy(MLP((3, 8, 2)), state_dependent_std=True),
@@ -178,6 +180,9 @@ def test_multi_discrete_and_bernoulli_policies():
     [
         (lambda: MultiDiscretePolicy(MLP((3, 4)), (2, 3)), r"sum to the network's 4 outputs, got \(2, 3\)"),
         (lambda: MultiDiscretePolicy(MLP((3, 4)), ()), r"sum to the network's 4 outputs, got \(\)"),
+        (lambda: BinsPolicy(MLP((3, 5)), 3, (-1, -1), (1, 1)), "3 bins take as many of the network's 5 outputs"),
+        (lambda: BinsPolicy(MLP((3, 2)), 1, (-1, -1), (1, 1)), "bins must be 2 or more, got 1"),
+        (lambda: BinsPolicy(MLP((3, 2)), 2, (-1,), (math.inf,)), "bounds must be finite"),
         (lambda: GaussianPolicy(MLP((3, 3)), state_dependent_std=True), "two outputs .* for each action, got 3"),
         (
             lambda: GaussianPolicy(MLP((3, 2)), -6.0, state_dependent_std=True),

@@ -12,6 +12,7 @@ from torch.autograd.functional import hessian, jacobian
 from pgcourse.core import (
     MLP,
     BernoulliPolicy,
+    BinsPolicy,
     Conv,
     GaussianPolicy,
     Module,
@@ -174,6 +175,7 @@ POLICIES = {
     "convolutional": SoftmaxPolicy(Conv((1, 3, 3), 2, filters=((2, 2, 1),), hidden=(3,), activation="tanh")),
     "normalized": SoftmaxPolicy(Normalized(MLP((3, 8, 4)), 3)),
     "multi-discrete": MultiDiscretePolicy(MLP((3, 8, 5)), (2, 3)),
+    "bins": BinsPolicy(MLP((3, 8, 6)), 3, (-2, 0), (2, 1)),
     "bernoulli": BernoulliPolicy(MLP((3, 8, 3))),
     "gaussian": GaussianPolicy(MLP((3, 8, 2)), -0.3),
     "gaussian, rescaled": GaussianPolicy(MLP((3, 8, 2)), -0.3, center=(1, -2), scale=(3, 0.5)),
