@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         Store,
         UnknownSchema,
     )
-    from pgcourse.lab.results import Results, load, percentile, published
+    from pgcourse.lab.results import Results, beside_published, load, percentile, published
     from pgcourse.lab.runs import Computed, compute, compute_fingerprint, compute_prefix, repeat_fingerprint, store
     from pgcourse.lab.studies import Block, Study, StudyError, study_names
 
@@ -43,6 +43,7 @@ _HOME = {
     "compute_prefix": "runs",
     "load": "results",
     "machine": "provenance",
+    "beside_published": "results",
     "percentile": "results",
     "published": "results",
     "repeat_fingerprint": "runs",
@@ -66,6 +67,7 @@ __all__ = [
     "Study",
     "StudyError",
     "UnknownSchema",
+    "beside_published",
     "compute",
     "compute_fingerprint",
     "compute_prefix",

@@ -170,6 +170,32 @@ def published(env: str | None = None, algorithm: str | None = None) -> pd.DataFr
     return table.reset_index(drop=True)
 
 
+def beside_published(*ours: tuple[Results, str]) -> pd.DataFrame:
+    """Our records' variants, each followed by what others report of its algorithm and environment: a table to show.
+
+    Our score is the mean over seeds of the final policies' returns, actions sampled, with its standard deviation. What
+    a source does not say is said to be so.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for results, variant in ours:
+        (env,) = results.study.environments
+        score = results.evaluations.query("variant == @variant")["mean_return"]
+        algorithm = type(results.study.variants[variant][env].algorithm).__name__
+        mine = (env, f"{algorithm}, here: {variant}" if variant != algorithm else f"{algorithm}, here")
+        what = "final policies, actions sampled"
+        rows.append((*mine, results.study.steps, score.mean(), score.std(), len(score), what, results.study.name))
+        for other in published(env, algorithm).itertuples():
+            spread = other.spread if other.spread_kind == "sd" else None
+            theirs = (other.env_steps, other.score, spread, other.seeds, other.metric, other.source)
+            rows.append((other.environment, algorithm, *theirs))
+    columns = ["environment", "algorithm", "steps", "score", "sd", "seeds", "score of", "source"]
+    table = pd.DataFrame(rows, columns=columns)
+    said = {"steps": "{:,.0f}", "score": "{:.4g}", "sd": "{:.3g}", "seeds": "{:.0f}"}
+    for column, form in said.items():
+        table[column] = [form.format(x) if pd.notna(x) else "not said" for x in table[column]]
+    return table
+
+
 def percentile(run: Run, study: str | None = None, variant: str | None = None) -> pd.DataFrame:
     """Where each seed of a run of your own lies among the reference seeds of a record.
 

@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from pgcourse.plots import style
 from pgcourse.plots.learning import t_interval
 
 
-def bins_against_joints(returns: pd.DataFrame, outputs: Mapping[str, Mapping[int, int]]) -> list[Axes]:
-    """Return of the final policies (left) and outputs of the network (right) against the joints of an arm.
+def bins_against_joints(returns: pd.DataFrame, families: Mapping[str, Mapping[str, Mapping[int, int]]]) -> list[Axes]:
+    """Return of the final policies against the joints of an arm, a panel a family; and the outputs of their networks.
 
-    `returns` has a row a seed: joints, variant, seed, mean_return. `outputs` maps variants to the outputs they take
+    `returns` has a row a seed: joints, variant, seed, mean_return. A family maps its variants to the outputs they take
     for each number of joints. Dots are seeds; lines join means, bars are their 95 % t-intervals.
     """
-    _, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.9))
+    outputs = {variant: each for family in families.values() for variant, each in family.items()}
     color = style.colors(outputs)
-    shift = dict(zip(outputs, np.linspace(-0.12, 0.12, len(outputs)), strict=True))
+    _, (*panels, right) = plt.subplots(1, len(families) + 1, figsize=(3.4 * (len(families) + 1), 3.9))
+    for ax, (title, family) in zip(panels, families.items(), strict=True):
+        shift = np.linspace(-0.12, 0.12, len(family))
+        for variant, aside in zip(family, shift, strict=True):
+            seeds = returns[returns["variant"] == variant]
+            table = [(joints, group["mean_return"].to_numpy()) for joints, group in seeds.groupby("joints")]
+            x = np.array([joints for joints, _ in table]) + aside
+            for place, (_, values) in zip(x, table, strict=True):
+                ax.plot(np.full(len(values), place), values, ".", color=color[variant], alpha=0.3, ms=4)
+            means, halves = zip(*(t_interval(values) for _, values in table), strict=True)
+            ax.errorbar(x, means, halves, color=color[variant], lw=1.8, marker="o", ms=5, capsize=3, label=variant)
+        ax.set(title=title, xlabel="joints", xticks=sorted(returns["joints"].unique()))
+        ax.legend(loc="lower left", fontsize=8)
+        ax.sharey(panels[0])
+    panels[0].set_ylabel("return of an episode")
     for variant, each in outputs.items():
-        seeds = returns[returns["variant"] == variant]
-        table = [(joints, group["mean_return"].to_numpy()) for joints, group in seeds.groupby("joints")]
-        x = np.array([joints for joints, _ in table]) + shift[variant]
-        for place, (_, values) in zip(x, table, strict=True):
-            left.plot(np.full(len(values), place), values, ".", color=color[variant], alpha=0.35, ms=4)
-        means, halves = zip(*(t_interval(values) for _, values in table), strict=True)
-        left.errorbar(x, means, halves, color=color[variant], lw=1.8, marker="o", ms=5, capsize=3)
-        right.plot(list(each), list(each.values()), color=color[variant], lw=1.8, marker="o", ms=5, label=variant)
+        right.plot(list(each), list(each.values()), color=color[variant], lw=1.8, marker="o", ms=4, label=variant)
     ticks = sorted({joints for each in outputs.values() for joints in each})
-    left.set(xlabel="joints", ylabel="return of an episode", xticks=sorted(returns["joints"].unique()))
-    right.set(xlabel="joints", ylabel="outputs of the network", yscale="log", xticks=ticks)
-    right.legend()
+    right.set(title="outputs of the network", xlabel="joints", yscale="log", xticks=ticks)
+    right.legend(fontsize=8)
     counts = returns.groupby(["variant", "joints"])["seed"].nunique()
-    style.note(
-        left, f"{' to '.join(map(str, sorted({counts.min(), counts.max()})))} seeds (dots); bars: 95 % t-intervals"
-    )
-    return [left, right]
+    numbers = " to ".join(map(str, sorted({counts.min(), counts.max()})))
+    style.note(panels[-1], f"{numbers} seeds (dots); bars: 95 % t-intervals")
+    return [*panels, right]
 
 
 def action_densities(
@@ -75,7 +82,7 @@ def reaches(panels: Mapping[str, ArrayLike], targets: ArrayLike) -> list[Axes]:
     """
     targets = np.asarray(targets, dtype=float)
     episodes = len(targets)
-    _, grid = plt.subplots(
+    figure, grid = plt.subplots(
         len(panels), episodes, figsize=(2.2 * episodes, 2.3 * len(panels)), sharex=True, sharey=True, squeeze=False
     )
     for row, (title, postures) in zip(grid, panels.items(), strict=True):
@@ -91,4 +98,11 @@ def reaches(panels: Mapping[str, ArrayLike], targets: ArrayLike) -> list[Axes]:
         row[0].set_ylabel(f"{title}\ny (m)")
     for ax in grid[-1]:
         ax.set_xlabel("x (m)")
+    marks: dict[str, dict[str, Any]] = {
+        "arm, late postures dark": {"color": style.BLUE, "marker": "o", "ms": 4},
+        "path of the tip": {"color": style.VERMILION},
+        "target": {"color": style.BLACK, "marker": "x", "ls": ""},
+    }
+    handles = [Line2D([], [], **form) for form in marks.values()]
+    figure.legend(handles, list(marks), loc="outside upper center", ncols=len(marks), fontsize=9)
     return list(grid.flat)

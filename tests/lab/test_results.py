@@ -10,6 +10,7 @@ from pgcourse.lab import (
     CorruptRecord,
     MissingRecord,
     Study,
+    beside_published,
     compute,
     compute_prefix,
     load,
@@ -250,3 +251,14 @@ def test_what_others_report_is_found_by_environment_and_algorithm():
     assert whole[["environment", "algorithm", "score", "metric", "source"]].notna().all(axis=None)
     assert set(published("CartPole-v1")["algorithm"]) == {"PPO", "TRPO", "A2C", "REINFORCE"}
     assert published("Nothing-v0").empty
+
+
+def test_ours_stand_beside_what_others_report():
+    pendulum = load("pendulum")
+    table = beside_published((pendulum, "PPO"))
+    mine, *others = table.to_dict("records")
+    score = pendulum.evaluations.query("variant == 'PPO'")["mean_return"]
+    assert (mine["score"], mine["sd"], mine["seeds"]) == (f"{score.mean():.4g}", f"{score.std():.3g}", "10")
+    assert [float(row["score"]) for row in others] == published("Pendulum-v1", "PPO")["score"].tolist()
+    assert "not said" in table["sd"].tolist()
+    assert not table.map(lambda cell: "nan" in cell.lower()).any(axis=None)

@@ -27,14 +27,15 @@ def test_bins_against_joints_shows_means_and_outputs():
         for variant in ("a", "b")
         for seed in range(3)
     ]
-    left, right = plots.bins_against_joints(pd.DataFrame(rows), {"a": {1: 3, 2: 9, 3: 27}, "b": {1: 1, 2: 2}})
-    means = [bars.lines[0].get_ydata().tolist() for bars in left.containers]
-    assert means == [[-11.0, -21.0], [-111.0, -121.0]]
+    outputs = {"a": {1: 3, 2: 9, 3: 27}, "b": {1: 1, 2: 2}}
+    left, other, right = plots.bins_against_joints(pd.DataFrame(rows), {"one": outputs, "two": {"b": outputs["b"]}})
+    means = [[bars.lines[0].get_ydata().tolist() for bars in ax.containers] for ax in (left, other)]
+    assert means == [[[-11.0, -21.0], [-111.0, -121.0]], [[-111.0, -121.0]]]
     low, high = left.containers[0].lines[2][0].get_segments()[0][:, 1]
     assert (high - low) / 2 == pytest.approx(4.302653 / np.sqrt(3))  # t of 2 degrees of freedom, standard deviation 1
     assert [line.get_ydata().tolist() for line in right.get_lines()] == [[3, 9, 27], [1, 2]]
     assert right.get_yscale() == "log"
-    assert "3 seeds" in left.texts[-1].get_text()
+    assert "3 seeds" in other.texts[-1].get_text()
 
 
 def test_densities_have_their_atoms():
