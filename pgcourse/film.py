@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from pgcourse.algorithms import TrainedPolicy
+from pgcourse.algorithms import TrainedPolicy, act
 from pgcourse.core import Streams
 from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, make
 
@@ -211,7 +211,6 @@ def cells(obs: Tensor, size: int = 16) -> NDArray[np.uint8]:
     return colors[first.numpy()].repeat(size, 0).repeat(size, 1)
 
 
-@torch.no_grad()
 def _play(
     world: Env,
     trained: TrainedPolicy,
@@ -231,12 +230,11 @@ def _play(
     streams = Streams((seed,)).child("watch")
     returns = [0.0]
     obs = world.reset(streams)
+    steps = act(trained.policy, theta, world, obs, streams, sys.maxsize, deterministic, block=1)
     for t in itertools.count():
         look(t, obs)
-        dist = trained.policy(theta, obs)
-        action = dist.mode if deterministic else dist.sample(trained.policy.noise(streams, 1, 1)[:, 0])
-        step = world.step(action, world.noise(streams, 1)[:, 0])
-        obs = step.obs
+        step = next(steps)
+        obs = step.after
         returns[-1] += step.reward.item()
         if (step.terminated | step.truncated).item():
             if len(returns) == episodes:

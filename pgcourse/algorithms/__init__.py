@@ -9,6 +9,7 @@ from pgcourse.algorithms.evaluate import evaluate
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
 from pgcourse.algorithms.options import check, option
 from pgcourse.algorithms.ppo import PPO
+from pgcourse.algorithms.recurrent_ppo import RecurrentPPO
 from pgcourse.algorithms.registry import ALGORITHMS, find
 from pgcourse.algorithms.reinforce import REINFORCE
 from pgcourse.algorithms.train import Checkpoint, Progress, Run, TrainedPolicy, train, training
@@ -28,6 +29,7 @@ __all__ = [
     "Iteration",
     "NaturalGradient",
     "Progress",
+    "RecurrentPPO",
     "Run",
     "TrainedPolicy",
     "Transition",

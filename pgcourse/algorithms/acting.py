@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pgcourse.core import Policy, Streams
-from pgcourse.envs import Env
+from pgcourse.core import Policy, Streams, memory
+from pgcourse.envs import Env, Step
 from pgcourse.rl import Trajectory
 
 BLOCK = 64  # steps whose noise is drawn together: large enough to be cheap, small against a long episode
@@ -41,8 +41,11 @@ def act(
     """At most `steps` steps from `obs` on, episodes following one another, with θ held fixed.
 
     The noise of `block` steps is drawn together. `deterministic` takes the distribution's mode instead of a sample.
+    What a policy with a memory sees is [o, h]: its memory h stands behind the world's observation, all zeros at first.
     """
-    at_theta = policy.at(theta)
+    at_theta, network = policy.at(theta), memory(policy)
+    if network is not None:
+        obs, remember = network.begun(obs), network.memory(theta[:, : network.size])
     for first in range(0, steps, block):
         action_noise = policy.noise(streams, block, env.envs).unbind(1)
         env_noise = env.noise(streams, block).unbind(1)
@@ -50,8 +53,18 @@ def act(
             dist = at_theta(obs)
             action = dist.mode if deterministic else dist.sample(for_action)
             step = env.step(action, for_env)
+            if network is not None:
+                step = _remembered(step, remember(obs))
             yield Transition(obs, action, step.reward, step.next_obs, step.terminated, step.truncated, step.obs)
             obs = step.obs
+
+
+def _remembered(step: Step, h: Tensor) -> Step:
+    """A step as a policy with the memory h [seed, env, unit] sees it."""
+    over = (step.terminated | step.truncated).unsqueeze(-1)
+    return step._replace(
+        obs=torch.cat([step.obs, h.masked_fill(over, 0.0)], -1), next_obs=torch.cat([step.next_obs, h], -1)
+    )
 
 
 def rollout(

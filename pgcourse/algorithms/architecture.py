@@ -16,6 +16,7 @@ from pgcourse.core import (
     Conv,
     Critic,
     GaussianPolicy,
+    MaskedSoftmaxPolicy,
     MultiDiscretePolicy,
     Network,
     Policy,
@@ -71,6 +72,12 @@ class Architecture:
         low=0,
         neutral=0,
     )
+    mask_actions: bool = option(
+        False,
+        "the last numbers of an observation, one for each action, say which actions are valid (not 0): the others have "
+        "probability 0",
+        neutral=False,
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
@@ -88,8 +95,11 @@ class Architecture:
 
     def policy(self, env: Env) -> Policy:
         space: Any = env.action_space
+        if self.mask_actions:
+            self._require_mask(env)
         if isinstance(space, spaces.Discrete):
-            return SoftmaxPolicy(self._network(env, int(space.n), 0.01))
+            softmax = MaskedSoftmaxPolicy if self.mask_actions else SoftmaxPolicy
+            return softmax(self._network(env, int(space.n), 0.01))
         if isinstance(space, spaces.Box) and len(space.shape) == 1:
             return self._in_bins(env, space) if self.bins else self._gaussian(env, space)
         if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
@@ -124,6 +134,14 @@ class Architecture:
         if not np.isfinite(high - low).all():
             raise ValueError(f"{env.name}: rescale_action takes finite bounds of actions, got {space}")
         return {"center": tuple(((high + low) / 2).tolist()), "scale": tuple(((high - low) / 2).tolist())}
+
+    def _require_mask(self, env: Env) -> None:
+        seen, actions = env.observation_space.shape or (), env.action_space
+        if not (isinstance(actions, spaces.Discrete) and len(seen) == 1 and seen[0] > actions.n):
+            raise ValueError(
+                f"{env.name}: mask_actions takes discrete actions and an observation in which a number for each of "
+                f"them stands last, got {actions} and {env.observation_space}"
+            )
 
     def _network(self, env: Env, outputs: int, last_gain: float) -> Network:
         space: Any = env.observation_space

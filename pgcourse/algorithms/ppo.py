@@ -16,8 +16,8 @@ from pgcourse.core.adam import Adam, AdamState, clipped, gradient
 from pgcourse.rl import RewardScale, Samples, Trajectory, explained_variance, judged, standardized
 from pgcourse.rl.objectives import (
     adapted_penalty,
-    clipped_surrogate,
     clipped_value_loss,
+    dual_clipped_surrogate,
     penalized_surrogate,
     surrogate,
     value_loss,
@@ -57,12 +57,13 @@ class Minibatch(NamedTuple):
     ratio: Tensor  # r = π_θ(a|s) / π_old(a|s)
     advantage: Tensor
     clip: float  # ε
+    dual_clip: float  # c
     beta: Tensor  # [seed, 1]
     kl: Callable[[], Tensor]  # KL(π_old ‖ π_θ) in every state
 
 
 OBJECTIVES: dict[str, Callable[[Minibatch], Tensor]] = {
-    "clip": lambda step: clipped_surrogate(step.ratio, step.advantage, step.clip),
+    "clip": lambda step: dual_clipped_surrogate(step.ratio, step.advantage, step.clip, step.dual_clip),
     "penalty": lambda step: penalized_surrogate(step.ratio, step.advantage, step.kl(), step.beta),
     "surrogate": lambda step: surrogate(step.ratio, step.advantage),
 }
@@ -152,6 +153,14 @@ class PPO:
         "a rollout's observations enter the moments before the update that learns from it, not after",
         neutral=False,
     )
+    dual_clip: float = option(
+        math.inf,
+        "c: with the clip, what a sample with a negative Â adds to the objective is c Â at least, however probable its "
+        "action has become (Ye et al., 2020)",
+        above=1,
+        infinite=True,
+        neutral=math.inf,
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -182,8 +191,7 @@ class PPO:
         going = None if self.max_kl == math.inf else torch.ones(len(theta), dtype=torch.bool, device=theta.device)
         seen = []
         for _ in range(self.epochs):
-            order = streams.uniform(samples.advantage.shape[1]).argsort(1)
-            for part in samples.shuffled(order, self.minibatches):
+            for part in samples.shuffled(self.order(streams), self.minibatches):
                 theta, phi = theta.detach().requires_grad_(), phi.detach().requires_grad_()
                 loss, (log_ratio, entropy) = self.loss(policy, theta, part, old, beta, clip)
                 error = self.critic_loss(critic(phi, part.obs), part)
@@ -202,6 +210,10 @@ class PPO:
             beta = adapted_penalty(beta, moved, self.kl_target)
         state = state._replace(theta=theta, phi=phi, theta_adam=theta_adam, phi_adam=phi_adam, beta=beta)
         return state if self.moments_first else observed(state, batch), metrics
+
+    def order(self, streams: Streams) -> Tensor:
+        """In which order a pass takes the samples, [seed, sample]."""
+        return streams.uniform(self.envs * self.horizon).argsort(1)
 
     @torch.no_grad()
     def samples(self, state: State, batch: Trajectory) -> tuple[Samples, State]:
@@ -230,7 +242,7 @@ class PPO:
                 before = policy(old, samples.obs)
             return before.kl(dist)
 
-        step = Minibatch(log_ratio.exp(), each(samples.advantage), clip, beta.unsqueeze(1), kl)
+        step = Minibatch(log_ratio.exp(), each(samples.advantage), clip, self.dual_clip, beta.unsqueeze(1), kl)
         entropy = dist.entropy()
         gain = OBJECTIVES[self.objective](step)
         if self.entropy:

@@ -12,6 +12,7 @@ ALGORITHMS = {
     "natural": "pgcourse.algorithms.trpo:NaturalGradient",
     "trpo": "pgcourse.algorithms.trpo:TRPO",
     "ppo": "pgcourse.algorithms.ppo:PPO",
+    "recurrent-ppo": "pgcourse.algorithms.recurrent_ppo:RecurrentPPO",
     "dqn": "pgcourse.algorithms.dqn:DQN",
 }
 

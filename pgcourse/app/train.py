@@ -19,6 +19,7 @@ SUMMARIES = {
     "natural": "The natural gradient",
     "trpo": "Trust region policy optimisation",
     "ppo": "Proximal policy optimisation",
+    "recurrent-ppo": "PPO with a memory",
     "dqn": "Deep Q-learning on discrete or discretised actions",
 }
 

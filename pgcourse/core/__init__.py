@@ -11,21 +11,26 @@ from pgcourse.core.distributions import (
 )
 from pgcourse.core.modules import Module
 from pgcourse.core.moments import RunningMoments
-from pgcourse.core.networks import MLP, Conv, Network, Normalized, Table
+from pgcourse.core.networks import GRU, MLP, Conv, Network, Normalized, Table
 from pgcourse.core.policies import (
     BernoulliPolicy,
     BinsPolicy,
     Critic,
     GaussianPolicy,
+    MaskedSoftmaxPolicy,
     MultiDiscretePolicy,
     Policy,
     SoftmaxPolicy,
     SquashedGaussianPolicy,
+    memory,
     normalized,
+    recurrent,
+    replayed,
 )
 from pgcourse.core.streams import Streams
 
 __all__ = [
+    "GRU",
     "MLP",
     "Bernoulli",
     "BernoulliPolicy",
@@ -37,6 +42,7 @@ __all__ = [
     "Distribution",
     "Gaussian",
     "GaussianPolicy",
+    "MaskedSoftmaxPolicy",
     "Module",
     "MultiDiscrete",
     "MultiDiscretePolicy",
@@ -49,5 +55,8 @@ __all__ = [
     "SquashedGaussianPolicy",
     "Streams",
     "Table",
+    "memory",
     "normalized",
+    "recurrent",
+    "replayed",
 ]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d, pad
 
 from pgcourse.core.moments import RunningMoments
@@ -365,6 +366,173 @@ class Conv:
             return head(torch.stack(features)).view(*x.shape[:-3], self.outputs)
 
         return network
+
+
+@dataclass(frozen=True)
+class GRU:
+    """Gated recurrent unit with a linear last layer: its output y depends on an input x and a memory h of earlier ones.
+
+        r = σ(W_ir x + b_ir + W_hr h + b_hr),    z = σ(W_iz x + b_iz + W_hz h + b_hz),
+        n = tanh(W_in x + b_in + r (W_hn h + b_hn)),    h' = (1 - z) n + z h,    y = W h' + b.
+
+    Cho et al. (2014), as `torch.nn.GRUCell` computes it. As a network its input is [x, h], `inputs` + `units` numbers,
+    and its output y; `memory` gives h', which stands beside the next x. An episode starts with a memory of zeros, and a
+    memory of zeros is that of a start. A row of θ is W_i, W_h, b_i, b_h, each with the rows of r, z and n one after
+    another, then W and b.
+
+    Raises:
+        ValueError: inputs, units or outputs below 1.
+    """
+
+    inputs: int
+    units: int
+    outputs: int
+    last_gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.inputs, self.units, self.outputs) < 1:
+            raise ValueError(f"inputs, units and outputs must be 1 or more, got {self}")
+
+    @cached_property
+    def layout(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the pieces of θ in their order."""
+        gates = 3 * self.units
+        cell = ((gates, self.inputs), (gates, self.units), (gates,), (gates,))
+        return (*cell, (self.outputs, self.units), (self.outputs,))
+
+    @cached_property
+    def size(self) -> int:
+        return sum(math.prod(shape) for shape in self.layout)
+
+    def init(self, streams: Streams) -> Tensor:
+        """θ of shape [seed, size]: the cell uniform in ±1/√units as torch's, W orthogonal, b at 0."""
+        theta = (2 * streams.uniform(self.size) - 1) / math.sqrt(self.units)
+        *_, last, bias = pieces(theta, self.layout)
+        for row, generator in zip(last, streams.generators(), strict=True):
+            torch.nn.init.orthogonal_(row, self.last_gain, generator=generator)
+        bias.zero_()
+        return theta.to(streams.device)
+
+    def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
+        return self.at(theta)(x)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """[x, h] ↦ y, for many inputs and one θ."""
+        *_, W, b = self._pieces(theta)
+        memory = self.memory(theta)
+        return lambda x: _affine(b, W, memory(x))
+
+    def memory(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """[x, h] ↦ h', for many inputs and one θ."""
+        W_i, W_h, b_i, b_h, *_ = self._pieces(theta)
+
+        def remembered(x: Tensor) -> Tensor:
+            x, h = x.split([self.inputs, self.units], -1)
+            return _gated(_affine(b_i, W_i, x), _affine(b_h, W_h, h), h)
+
+        return remembered
+
+    def begun(self, x: Tensor) -> Tensor:
+        """Inputs with the memory of a start behind them; as they are, where they have one."""
+        return pad(x, (0, self.inputs + self.units - x.shape[-1]))
+
+    def replay(self, theta: Tensor, x: Tensor) -> Tensor:
+        """y of sequences [seed, time, sequence, input + unit], whose memories are computed anew from the first one on.
+
+        At a later step the memory in x only says whether an episode starts there. So the gradient goes back through
+        time, to the beginning of the sequence or of the episode.
+        """
+        W_i, W_h, b_i, b_h, W, b = self._pieces(theta)
+        x, h = x.split([self.inputs, self.units], -1)
+        kept = (h != 0).any(-1).to(h.dtype).unsqueeze(1)
+        gates = _affine(b_i, W_i, x).movedim(-1, 1)
+        memories = _ThroughTime.apply(gates, kept, h[:, 0].mT, W_h, b_h)
+        return _affine(b, W, memories.movedim(1, -1))
+
+    def _pieces(self, theta: Tensor) -> list[Tensor]:
+        return pieces(theta, self.layout)
+
+
+def _affine(b: Tensor, W: Tensor, x: Tensor) -> Tensor:
+    """W x + b for x [seed, ..., in]; in memory the samples come last, as matrix products like it."""
+    y = torch.baddbmm(b.unsqueeze(2), W, x.reshape(len(x), -1, x.shape[-1]).mT)
+    return y.mT.unflatten(1, x.shape[1:-1]) if x.ndim > 2 else y.squeeze(2)
+
+
+def _gated(of_x: Tensor, of_h: Tensor, h: Tensor) -> Tensor:
+    """h' from W_i x + b_i and W_h h + b_h, [..., 3 · unit]."""
+    units = h.shape[-1]
+    r, z = (of_x[..., : 2 * units] + of_h[..., : 2 * units]).sigmoid().chunk(2, -1)
+    n = (of_x[..., 2 * units :] + r * of_h[..., 2 * units :]).tanh()
+    return torch.lerp(n, h, z)
+
+
+class _ThroughTime(torch.autograd.Function):
+    """The memories h' of all steps, [seed, unit, time, sequence], with the gradient through time in closed form.
+
+    From `gates` = W_i x + b_i [seed, 3 · unit, time, sequence], the memory h [seed, unit, sequence] before the first
+    step, and `kept` [seed, 1, time, sequence], which is 0 where an episode starts.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, kept: Tensor, h: Tensor, W_h: Tensor, b_h: Tensor) -> Tensor:
+        units, bias, steps, memories = h.shape[1], b_h.unsqueeze(2), [], []
+        for for_x, keep in zip(gates.unbind(2), kept.unbind(2), strict=True):
+            h = h * keep
+            for_h = torch.baddbmm(bias, W_h, h)
+            r, z = (for_x[:, : 2 * units] + for_h[:, : 2 * units]).sigmoid_().chunk(2, 1)
+            n = tanh_(torch.addcmul(for_x[:, 2 * units :], r, for_h[:, 2 * units :]))
+            steps.append((h, r, z, n, for_h[:, 2 * units :]))
+            h = torch.lerp(n, h, z)
+            memories.append(h)
+        ctx.save_for_backward(W_h, kept)
+        ctx.steps = steps
+        return torch.stack(memories, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (W_h, kept), of_x, of_h = ctx.saved_tensors, [], []
+        back = W_h.mT
+        later = torch.zeros_like(grad[:, :, 0])
+        for g, keep, (h, r, z, n, n_h) in zip(
+            reversed(grad.unbind(2)), reversed(kept.unbind(2)), reversed(ctx.steps), strict=True
+        ):
+            g = g + later
+            of_n = torch.ops.aten.tanh_backward(g - g * z, n)
+            of_r = torch.ops.aten.sigmoid_backward(of_n * n_h, r)
+            of_z = torch.ops.aten.sigmoid_backward(g * (h - n), z)
+            of_x.append(torch.cat([of_r, of_z, of_n], 1))
+            of_h.append(torch.cat([of_r, of_z, of_n * r], 1))
+            later = torch.baddbmm(g * z, back, of_h[-1]) * keep
+        for_x, for_h = (torch.stack(x[::-1], 2) for x in (of_x, of_h))
+        h = torch.stack([step[0] for step in ctx.steps], 2).flatten(2)
+        return for_x, None, later, torch.bmm(for_h.flatten(2), h.mT), for_h.sum((2, 3))
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A GRU over rollouts: its inputs [seed, sample, input + unit] are those of `steps` steps, each of all copies."""
+
+    network: GRU
+    steps: int
+
+    @property
+    def size(self) -> int:
+        return self.network.size
+
+    @property
+    def outputs(self) -> int:
+        return self.network.outputs
+
+    def init(self, streams: Streams) -> Tensor:
+        return self.network.init(streams)
+
+    def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
+        return self.network.replay(theta, x.unflatten(1, (self.steps, -1))).flatten(1, 2)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda x: self(theta, x)
 
 
 @dataclass(frozen=True)

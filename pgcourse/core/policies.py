@@ -22,7 +22,7 @@ from pgcourse.core.distributions import (
     MultiDiscrete,
     SquashedGaussian,
 )
-from pgcourse.core.networks import MLP, Linearized, Network, Normalized, linearized
+from pgcourse.core.networks import GRU, MLP, Linearized, Network, Normalized, Replayed, linearized
 from pgcourse.core.streams import Streams
 
 
@@ -101,6 +101,32 @@ class SoftmaxPolicy(Logits):
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.uniform(*shape)
+
+
+@dataclass(frozen=True)
+class MaskedSoftmaxPolicy(SoftmaxPolicy):
+    """A softmax over the valid actions alone. An observation's last numbers, one for each action, say which ones are:
+
+        π_θ(a|s) = softmax(network(θ, s) + log mask(s))_a    with mask(s) in {0, 1}.
+
+    Invalid actions have the logit -∞: probability 0, and no gradient flows into their outputs. Huang & Ontañón (2022).
+    At least one action has to be valid in every state.
+    """
+
+    def __call__(self, theta: Tensor, obs: Tensor) -> Categorical:
+        return self._valid(self.network(theta, obs), obs)
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Categorical]:
+        network = self.network.at(theta)
+        return lambda obs: self._valid(network(obs), obs)
+
+    def linearized(self, theta: Tensor, obs: Tensor) -> Linearized:
+        """As that of `SoftmaxPolicy`; what the Jacobian says of invalid actions meets probabilities of 0."""
+        logits, push, pull = linearized(self.network, theta, obs)
+        return Linearized(self._valid(logits, obs), lambda v: (push(v),), lambda changes: pull(*changes))
+
+    def _valid(self, logits: Tensor, obs: Tensor) -> Categorical:
+        return Categorical(logits.masked_fill(obs[..., -logits.shape[-1] :] == 0, -math.inf))
 
 
 @dataclass(frozen=True)
@@ -372,8 +398,6 @@ def normalized(part: PolicyOrCritic) -> PolicyOrCritic:
     Raises:
         ValueError: its network is no MLP: images and tables need no scale; put another one into `Normalized` yourself.
     """
-    if isinstance(part, SquashedGaussianPolicy):
-        return replace(part, gaussian=normalized(part.gaussian))
     network = getattr(part, "network", None)
     if isinstance(network, Normalized):
         return part
@@ -382,4 +406,41 @@ def normalized(part: PolicyOrCritic) -> PolicyOrCritic:
             f"observations are normalised for an MLP, not for {network!r}: put the network into "
             "pgcourse.core.Normalized, or do without"
         )
-    return replace(part, network=Normalized(network, network.sizes[0]))  # type: ignore[type-var]
+    return _with(part, Normalized(network, network.sizes[0]))
+
+
+def recurrent(policy: Policy, critic: Critic, units: int) -> tuple[Policy, Critic]:
+    """The same policy with a `GRU` in place of its MLP, and a critic that sees what the policy remembers.
+
+    For both an observation is then [o, h], the world's and the policy's memory, which the acting loop carries on.
+
+    Raises:
+        ValueError: their networks are no MLPs.
+    """
+    of_policy, of_critic = getattr(policy, "network", None), critic.network
+    if isinstance(of_policy, GRU):
+        return policy, critic
+    no_mask = not isinstance(policy, MaskedSoftmaxPolicy)
+    if not (no_mask and isinstance(of_policy, MLP) and isinstance(of_critic, MLP)):
+        raise ValueError(f"a GRU takes the place of an MLP, beside an MLP as critic, and knows no mask; got {policy!r}")
+    inputs, *hidden = of_critic.sizes
+    gru = GRU(of_policy.sizes[0], units, of_policy.outputs, of_policy.last_gain)
+    return _with(policy, gru), _with(critic, replace(of_critic, sizes=(inputs + units, *hidden)))
+
+
+def replayed(policy: Policy, steps: int) -> Policy:
+    """The same recurrent policy for rollouts of so many steps as a whole: see `Replayed`."""
+    return _with(policy, Replayed(policy.network, steps))  # type: ignore[attr-defined]
+
+
+def memory(policy: Any) -> GRU | None:
+    """The network of a policy that has a memory; None for others."""
+    network = getattr(policy, "network", None)
+    return network if isinstance(network, GRU) else None
+
+
+def _with(part: Any, network: Network) -> Any:
+    """A policy or critic with another network."""
+    if isinstance(part, SquashedGaussianPolicy):
+        return replace(part, gaussian=replace(part.gaussian, network=network))
+    return replace(part, network=network)

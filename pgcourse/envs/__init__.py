@@ -11,6 +11,7 @@ from pgcourse.envs.worlds.cartpole import CartPole
 from pgcourse.envs.worlds.diver import Diver
 from pgcourse.envs.worlds.lqr import LQR, DoubleIntegrator, ScalarLQR
 from pgcourse.envs.worlds.pendulum import Pendulum
+from pgcourse.envs.worlds.positions import CartPolePositions
 from pgcourse.envs.worlds.probes import (
     PROBES,
     Forever,
@@ -22,6 +23,7 @@ from pgcourse.envs.worlds.probes import (
     ProbeState,
 )
 from pgcourse.envs.worlds.tabular import GridWorld, TabularWorld
+from pgcourse.envs.worlds.tour import Tour
 
 __all__ = [
     "LQR",
@@ -30,6 +32,7 @@ __all__ = [
     "Arm",
     "Breakout",
     "CartPole",
+    "CartPolePositions",
     "Diver",
     "DoubleIntegrator",
     "Env",
@@ -49,6 +52,7 @@ __all__ = [
     "Step",
     "TabularWorld",
     "TensorWorld",
+    "Tour",
     "make",
     "names",
     "origin",

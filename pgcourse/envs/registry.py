@@ -20,12 +20,18 @@ from pgcourse.envs.worlds.cartpole import CartPole
 from pgcourse.envs.worlds.diver import Diver
 from pgcourse.envs.worlds.lqr import DoubleIntegrator, ScalarLQR
 from pgcourse.envs.worlds.pendulum import Pendulum
+from pgcourse.envs.worlds.positions import CartPolePositions
 from pgcourse.envs.worlds.probes import PROBES, Forever
 from pgcourse.envs.worlds.tabular import GridWorld
+from pgcourse.envs.worlds.tour import Tour
 
 WORLDS: dict[str, Callable[..., Env]] = {
-    **{world.name: world for world in (CartPole, Pendulum, Diver, GridWorld, ScalarLQR, DoubleIntegrator)},
+    **{
+        world.name: world
+        for world in (CartPole, CartPolePositions, Pendulum, Diver, GridWorld, ScalarLQR, DoubleIntegrator)
+    },
     **{f"Arm{joints}-v0": partial(Arm, joints=joints) for joints in range(1, Arm.most_joints + 1)},
+    **{f"Tour{cities}-v0": partial(Tour, cities=cities) for cities in (5, 10, 20)},
     **{world.name: world for world in (Breakout, *PROBES, Forever)},
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,15 @@ def surrogate(ratio: Tensor, advantage: Tensor) -> Tensor:
 def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
     """min(r A, clip(r, 1-ε, 1+ε) A). Schulman et al. (2017), eq. 7."""
     return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+
+
+def dual_clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float, bound: float) -> Tensor:
+    """max(min(r A, clip(r, 1-ε, 1+ε) A), c A) where A < 0, the clipped surrogate elsewhere. Ye et al. (2020).
+
+    Without it r A has no bound below: one action that has become much more probable decides about a whole minibatch.
+    """
+    gain = clipped_surrogate(ratio, advantage, clip)
+    return gain if bound == math.inf else torch.where(advantage < 0, gain.maximum(bound * advantage), gain)
 
 
 def penalized_surrogate(ratio: Tensor, advantage: Tensor, kl: Tensor, beta: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from pgcourse.algorithms.architecture import default_critic, default_policy
 from pgcourse.core import Streams
 from pgcourse.core.adam import Adam, clipped, gradient
 from pgcourse.envs import make
-from pgcourse.rl.objectives import adapted_penalty, clipped_surrogate, clipped_value_loss
+from pgcourse.rl.objectives import adapted_penalty, clipped_surrogate, clipped_value_loss, dual_clipped_surrogate
 
 WORLDS = ["CartPole-v1", "Pendulum-v1"]
 
@@ -50,6 +50,31 @@ def test_the_clip_stops_the_gradient_where_it_should_and_nowhere_else(ratio, adv
     assert value.item() <= ratio * advantage  # pessimistic
     if not beyond:
         assert value.item() == ratio * advantage
+
+
+@given(ratio=st.floats(0, 6).filter(lambda r: abs(r - 3) > 1e-6), advantage=st.floats(-10, 10))
+def test_the_dual_clip_is_a_floor_under_negative_advantages_alone(ratio, advantage):
+    """max(min(r Â, clip(r) Â), c Â) where Â < 0; beyond c no gradient, and c = ∞ is no floor."""
+    r = torch.tensor(ratio, dtype=torch.float64, requires_grad=True)
+    A = torch.tensor(advantage, dtype=torch.float64)
+    usual, value = clipped_surrogate(r, A, 0.2), dual_clipped_surrogate(r, A, 0.2, 3.0)
+    assert value.item() == (max(usual.item(), 3 * advantage) if advantage < 0 else usual.item())
+    assert dual_clipped_surrogate(r, A, 0.2, math.inf).item() == usual.item()
+    value.backward()
+    if advantage < 0 and ratio > 3:
+        assert r.grad.item() == 0
+
+
+def test_with_a_dual_clip_an_update_is_the_same_until_it_bites():
+    """As before at c = ∞ and where no ratio is above c; another one where some are."""
+    algorithm = PPO(envs=4, horizon=16, epochs=3, lr=3e-2, max_grad_norm=math.inf)
+    state, batch, _ = setting(algorithm, "CartPole-v1")
+
+    def after(c):
+        return dataclasses.replace(algorithm, dual_clip=c).update(state, batch, 0.0, Streams(3))[0].theta
+
+    assert torch.equal(after(math.inf), after(1e9))
+    assert not torch.allclose(after(math.inf), after(1.01))
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3), st.floats(-3, 3))

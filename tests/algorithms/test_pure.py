@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from leaves import assert_same, copied, leaves
 
 import pgcourse as pg
-from pgcourse.algorithms import DQN, iterate
+from pgcourse.algorithms import DQN, RecurrentPPO, iterate
 from pgcourse.algorithms.replay import Replay
 from pgcourse.algorithms.state import plain, rebuilt
 
@@ -24,6 +24,7 @@ ALGORITHMS = {
     "ppo with moments": pg.PPO(**PPO, normalize_observation=True, normalize_reward=True, clip_reward=1.0),
     "ppo, moments first": pg.PPO(**PPO, normalize_observation=True, moments_first=True, clip_jointly=True),
     "ppo that stops": pg.PPO(**PPO, max_kl=1e-4, value_clip=0.1),
+    "recurrent ppo": RecurrentPPO(**PPO, units=8),
     "trpo": pg.TRPO(**SMALL),
     "natural": pg.NaturalGradient(**SMALL),
     "dqn, not yet full": DQN(**SMALL, capacity=500, updates=3, batch=8, target_every=2),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pgcourse.core import MLP, Conv, Module, Normalized, Streams, Table
+from pgcourse.core import GRU, MLP, Conv, Module, Normalized, Streams, Table
 from pgcourse.core.networks import ACTIVATIONS, FEW, linearized, pieces
 
 F64 = torch.float64
@@ -360,3 +360,63 @@ def test_a_uniform_start_is_that_of_torch_nn_linear():
     assert torch.equal(network.init(Streams([2]))[0], theta[1])
     with pytest.raises(ValueError, match="start must be 'orthogonal' or 'uniform', got 'zero'"):
         MLP((1, 1), start="zero")
+
+
+# Memory
+
+
+def gated(gru, row):
+    """torch's cell and last layer with the weights of one row of θ, which are in torch's own order."""
+    parts = nn.GRUCell(gru.inputs, gru.units, dtype=row.dtype), nn.Linear(gru.units, gru.outputs, dtype=row.dtype)
+    nn.utils.vector_to_parameters(row, nn.ModuleList(parts).parameters())
+    return parts
+
+
+@pytest.mark.parametrize("batch", [(), (7,), (2, 5)])
+def test_a_step_of_a_gru_against_torch(batch):
+    gru = GRU(3, 5, 2)
+    theta = random_theta(gru)
+    x = Streams(3, dtype=F64).normal(*batch, 8)
+    h, y = gru.memory(theta)(x), gru(theta, x)
+    assert (h.shape, y.shape) == ((3, *batch, 5), (3, *batch, 2))
+    for i in range(3):
+        cell, last = gated(gru, theta[i])
+        flat = x[i].reshape(-1, 8)
+        expected = cell(flat[:, :3], flat[:, 3:])
+        torch.testing.assert_close(h[i].reshape(-1, 5), expected, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(y[i].reshape(-1, 2), last(expected), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("starts", [[], [(3, 1)], [(0, 2), (3, 1), (4, 1), (5, 0)]])
+def test_sequences_of_a_gru_and_their_gradient_against_torch(starts):
+    """Episodes start at `starts`, (time, sequence); elsewhere of the memories given only the first matter."""
+    gru = GRU(3, 5, 2)
+    theta, streams = random_theta(gru).requires_grad_(), Streams(3, dtype=F64)
+    x, weight = streams.normal(6, 4, 8), streams.child("weight").normal(6, 4, 2)
+    for time, sequence in starts:
+        x[:, time, sequence, 3:] = 0
+    y = gru.replay(theta, x)
+    (gradient,) = torch.autograd.grad((weight * y).sum(), theta)
+    for i in range(3):
+        cell, last = gated(gru, theta[i].detach())
+        h, total = x[i, 0, :, 3:], 0
+        for t in range(6):
+            h = cell(x[i, t, :, :3], h * (x[i, t, :, 3:] != 0).any(-1, keepdim=True))
+            torch.testing.assert_close(y[i, t], last(h), rtol=1e-10, atol=1e-12)
+            total = total + (weight[i, t] * last(h)).sum()
+        total.backward()
+        expected = torch.cat([flat_gradient(part) for part in (cell, last)])
+        torch.testing.assert_close(gradient[i], expected, rtol=1e-9, atol=1e-11)
+
+
+def test_a_gru_forgets_at_a_start_and_starts_as_torch_does():
+    gru, streams = GRU(3, 64, 2, last_gain=0.01), Streams(4, dtype=F64)
+    theta = gru.init(streams)
+    assert gru.begun(torch.ones(4, 7, 3)).shape == (4, 7, 67)
+    assert torch.equal(gru.begun(torch.ones(4, 7, 67)), torch.ones(4, 7, 67))
+    cell = theta[:, : -gru.outputs * (gru.units + 1)]
+    assert 0.97 / 8 < cell.abs().max() <= 1 / 8
+    assert cell.std().item() == pytest.approx(1 / 8 / math.sqrt(3), rel=0.02)
+    assert gru(theta, gru.begun(streams.normal(9, 3))).abs().max() < 0.05
+    with pytest.raises(ValueError, match="units and outputs must be 1 or more"):
+        GRU(3, 0, 2)

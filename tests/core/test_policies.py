@@ -5,21 +5,29 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pgcourse.core import (
+    GRU,
     MLP,
     BernoulliPolicy,
     BinsPolicy,
     Conv,
     Critic,
     GaussianPolicy,
+    MaskedSoftmaxPolicy,
     MultiDiscretePolicy,
     SoftmaxPolicy,
     SquashedGaussianPolicy,
     Streams,
     Table,
+    memory,
     normalized,
+    recurrent,
+    replayed,
 )
+from pgcourse.core.trust_region import fisher_product
 
 F64 = torch.float64
 
@@ -226,3 +234,88 @@ def test_critic_gives_one_number_a_state():
     assert critic(phi, torch.tensor([[3, 0, 0], [1, 2, 3]])).tolist() == [[3, 0, 0], [5, 6, 7]]
     assert critic.at(phi)(torch.tensor([[3], [1]])).tolist() == [[3], [5]]
     assert critic.init(Streams(2)).shape == (2, critic.size)
+
+
+# Invalid actions
+
+masks = st.lists(st.lists(st.booleans(), min_size=4, max_size=4).filter(any), min_size=1, max_size=6)
+
+
+def masked(rows, seed=0):
+    """A masked policy, its θ and observations [2, sample, 3 + 4] that end in the masks."""
+    policy, streams = MaskedSoftmaxPolicy(MLP((7, 8, 4))), Streams([seed, seed + 1], dtype=F64)
+    theta = 2 * streams.child("theta").normal(policy.size)
+    mask = torch.tensor(rows, dtype=F64).expand(2, -1, -1)
+    return policy, theta, torch.cat([streams.normal(len(rows), 3), mask], -1), mask.bool()
+
+
+@given(masks, st.integers(0, 100))
+def test_an_invalid_action_has_probability_0_and_the_others_are_a_softmax_of_their_own(rows, seed):
+    policy, theta, obs, valid = masked(rows, seed)
+    dist, logits = policy(theta, obs), policy.network(theta, obs)
+    assert (dist.probs[~valid] == 0).all()
+    for where in valid.nonzero()[:: len(rows)].tolist():
+        seed_, sample, _ = where
+        own = logits[seed_, sample][valid[seed_, sample]]
+        reference = torch.distributions.Categorical(logits=own)
+        torch.testing.assert_close(dist.probs[seed_, sample][valid[seed_, sample]], reference.probs)
+        torch.testing.assert_close(dist.entropy()[seed_, sample], reference.entropy())
+    for noise in (torch.zeros(valid.shape[:2], dtype=F64), Streams(2, dtype=F64).uniform(len(rows)), 1 - 1e-16):
+        noise = noise if torch.is_tensor(noise) else torch.full(valid.shape[:2], noise, dtype=F64)
+        action = dist.sample(noise)
+        assert valid.gather(-1, action.unsqueeze(-1)).all()
+        assert dist.log_prob(action).isfinite().all()
+    assert valid.gather(-1, dist.mode.unsqueeze(-1)).all()
+
+
+@given(masks, st.integers(0, 100))
+def test_no_gradient_flows_into_an_invalid_actions_output(rows, seed):
+    """Of log π(a), the entropy and the KL divergence, which are finite; exactly 0, not nearly."""
+    policy, theta, obs, valid = masked(rows, seed)
+    logits = policy.network(theta, obs).detach().requires_grad_()
+    dist, other = policy._valid(logits, obs), policy(1.1 * theta, obs)
+    action = dist.sample(Streams(2, dtype=F64).uniform(len(rows)))
+    for number in (dist.log_prob(action), dist.entropy(), dist.kl(other), other.kl(dist)):
+        assert number.isfinite().all()
+        (gradient,) = torch.autograd.grad(number.sum(), logits, retain_graph=True)
+        assert (gradient[~valid] == 0).all()
+        assert gradient.isfinite().all()
+
+
+def test_a_mask_of_ones_changes_nothing():
+    policy, theta, obs, _ = masked([[True] * 4] * 5)
+    plain = SoftmaxPolicy(policy.network)
+    assert torch.equal(policy(theta, obs).log_probs, plain(theta, obs).log_probs)
+    assert torch.equal(policy.at(theta)(obs).log_probs, plain.at(theta)(obs).log_probs)
+
+
+def test_the_fisher_product_of_a_masked_policy_is_that_of_its_valid_actions():
+    """Against the mean of the KL divergence's second derivative, as for other policies."""
+    policy, theta, obs, _ = masked([[True, False, True, True], [False, False, True, True], [True] * 4])
+    v = Streams(2, dtype=F64).child("v").normal(policy.size)
+    obs = obs.unsqueeze(1)
+    found = fisher_product(policy, theta, obs, torch.ones(obs.shape[:3], dtype=torch.bool))(v)
+    at = theta.clone().requires_grad_()
+    kl = policy(theta, obs).kl(policy(at, obs)).mean((1, 2))
+    (first,) = torch.autograd.grad(kl.sum(), at, create_graph=True)
+    (expected,) = torch.autograd.grad((first * v).sum(), at)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-10)
+
+
+# Memory
+
+
+def test_a_recurrent_policy_and_its_critic_see_the_memory():
+    plain, critic = SoftmaxPolicy(MLP((3, 8, 4), last_gain=0.01)), Critic(MLP((3, 8, 1)))
+    policy, critic = recurrent(plain, critic, 5)
+    assert policy == SoftmaxPolicy(GRU(3, 5, 4, 0.01))
+    assert critic == Critic(MLP((8, 8, 1)))
+    assert memory(policy) == policy.network
+    assert memory(plain) is None
+    assert recurrent(policy, critic, 5) == (policy, critic)
+    gaussian = SquashedGaussianPolicy(GaussianPolicy(MLP((3, 8, 2))), (-1.0, -1.0), (1.0, 1.0))
+    assert memory(recurrent(gaussian, Critic(MLP((3, 8, 1))), 5)[0]) == GRU(3, 5, 2)
+    assert replayed(policy, 7).network.steps == 7
+    for other in (SoftmaxPolicy(Table(3, 2)), MaskedSoftmaxPolicy(MLP((7, 8, 4)))):
+        with pytest.raises(ValueError, match="a GRU takes the place of an MLP"):
+            recurrent(other, Critic(MLP((3, 8, 1))), 5)

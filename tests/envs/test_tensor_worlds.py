@@ -14,6 +14,7 @@ from pgcourse.core import Streams
 from pgcourse.envs import (
     PROBES,
     CartPole,
+    CartPolePositions,
     Diver,
     DoubleIntegrator,
     Forever,
@@ -23,12 +24,15 @@ from pgcourse.envs import (
     Step,
     TabularWorld,
     TensorWorld,
+    Tour,
 )
 from pgcourse.exact import random_mdp
 
 WORLDS: dict[str, Callable[[int], TensorWorld]] = {
     "CartPole": CartPole,
+    "CartPolePositions": CartPolePositions,
     "Pendulum": Pendulum,
+    "Tour": Tour,
     "Diver": Diver,
     "TabularWorld": lambda envs: TabularWorld(random_mdp(), envs),
     "GridWorld": GridWorld,
