@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -18,8 +20,8 @@ class Tour(TensorWorld):
     terminates: its undiscounted return is minus the tour's length. An action is *invalid* if its city has been visited:
     the traveller stays where he is and pays `penalty`. Truncated after 4 n steps.
 
-    State and observation: for each city its place relative to the traveller's, n pairs; where it is relative to city 0
-    he is himself, a pair; and which actions are valid, n numbers 0 or 1.
+    State: the places of all cities and of the traveller, and which cities are still to be visited. Observation: how far
+    each city is from here, n numbers, and which actions are valid, n numbers 0 or 1.
 
     Raises:
         ValueError: fewer than 2 cities, a negative penalty.
@@ -40,12 +42,10 @@ class Tour(TensorWorld):
             raise ValueError(f"cities must be 2 or more and penalty not negative, got {cities} and {penalty}")
         self.cities, self.penalty = cities, penalty
         self.name, self.time_limit, self.initial_noise = f"Tour{cities}-v0", 4 * cities, 2 * cities
-        high = np.array([1.0] * (2 * cities + 2 + cities), np.float32)
-        low = np.array([-1.0] * (2 * cities + 2) + [0.0] * cities, np.float32)
-        self.observation_space, self.action_space = spaces.Box(low, high), spaces.Discrete(cities)
+        high = np.array([math.sqrt(2)] * cities + [1.0] * cities, np.float32)
+        self.observation_space, self.action_space = spaces.Box(np.zeros_like(high), high), spaces.Discrete(cities)
 
     def initial(self, noise: Tensor) -> Tensor:
-        """State: x, y of all cities, of the traveller, and which cities are still to be visited."""
         open_ = torch.ones_like(noise[..., : self.cities])
         open_[..., 0] = 0.0
         return torch.cat([noise, noise[..., :2], open_], -1)
@@ -63,6 +63,5 @@ class Tour(TensorWorld):
 
     def observe(self, state: Tensor) -> Tensor:
         places, here, still = state.split([2 * self.cities, 2, self.cities], -1)
-        cities = places.unflatten(-1, (self.cities, 2))
-        relative = (cities - here.unsqueeze(-2)).flatten(-2)
-        return torch.cat([relative, here - cities[..., 0, :], still], -1)
+        way = places.unflatten(-1, (self.cities, 2)) - here.unsqueeze(-2)
+        return torch.cat([way.norm(dim=-1), still], -1)
