@@ -202,13 +202,13 @@ def other(default):
         case int():
             return str(default + 1), default + 1
         case float():
-            value = 0.5 if default in (0.0, math.inf) else default / 2
+            value = {0.0: 0.5, math.inf: 1.5}.get(default, default / 2)
             return str(value), value
         case tuple():
             return "12,7", (12, 7)
 
 
-REFUSED = {"recurrent-ppo": ("envs", "normalize_observation")}  # the values below, not the options
+REFUSED = {"recurrent-ppo": ("envs", "normalize_observation", "mask_actions")}  # the values below, not the options
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
