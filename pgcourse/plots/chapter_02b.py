@@ -17,9 +17,9 @@ from pgcourse.plots import chapter_02, style
 
 COLORS = chapter_02.COLORS | {
     "exact": style.BLACK,
-    "sampled": style.SKY,
+    "sampled": style.BLUE,  # the theorem's expectation, as in chapter 02
     "start at S": style.VERMILION,
-    "start anywhere": style.ORANGE,
+    "start anywhere": style.SKY,
 }
 FLOOR = 1e-5  # occupancies below are drawn as empty
 
@@ -184,6 +184,8 @@ def angles(gammas: Sequence[float], worlds: Mapping[str, ArrayLike], columns: in
     size = {"figsize": (3.8 * columns, 2.5 * rows), "squeeze": False}
     _, grid = plt.subplots(rows, columns, sharex=True, sharey=True, **size)
     horizon, color = 1 - np.asarray(gammas), COLORS[r"$\gamma^t$ dropped"]
+    gaps = np.diff(np.log10(horizon), prepend=np.inf)
+    labels = [f"{gamma:g}" if abs(gap) > 0.4 else "" for gamma, gap in zip(gammas, gaps, strict=True)]
     for ax in grid.flat[len(worlds) :]:
         ax.set_visible(False)
     for ax, (name, values) in zip(grid.flat, worlds.items(), strict=False):
@@ -192,11 +194,11 @@ def angles(gammas: Sequence[float], worlds: Mapping[str, ArrayLike], columns: in
         ax.plot(horizon, angle.mean(0), "o-", ms=3.5, color=color, lw=2)
         ax.axhline(90, color=style.BLACK, lw=0.8, ls="--", zorder=0)
         ax.set(xscale="log", yscale="log", title=name, xlabel=r"discount $\gamma$", ylabel="angle (degrees)")
-        ax.set_xticks(horizon, [f"{gamma:g}" for gamma in gammas], fontsize=8.5)
+        ax.set_xticks(horizon, labels, fontsize=8.5)
         ax.xaxis.set_minor_locator(plt.NullLocator())
         ax.yaxis.set_major_formatter(plt.FormatStrFormatter("%g"))
         ax.label_outer()
-    grid[0, 0].set_xlim(1.1 * horizon.max(), horizon.min() / 1.1)
+    grid[0, 0].set_xlim(1.5 * horizon.max(), horizon.min() / 1.5)
     grid[0, 0].annotate("90 degrees", (horizon.min(), 90), (0, -3), textcoords="offset points", va="top", ha="right")
     style.note(grid[-1, -1], f"{len(angle)} random policies, thin; thick: their mean")
     return list(grid.flat)[: len(worlds)]
