@@ -181,8 +181,8 @@ def angles(gammas: Sequence[float], worlds: Mapping[str, ArrayLike], columns: in
     `worlds` names [seed, γ] arrays in degrees. Both axes are logarithmic, the horizontal one in 1 - γ.
     """
     rows = -(-len(worlds) // columns)
-    size = {"figsize": (3.8 * columns, 2.5 * rows), "squeeze": False}
-    _, grid = plt.subplots(rows, columns, sharex=True, sharey=True, **size)
+    size = (3.8 * columns, 2.5 * rows)
+    _, grid = plt.subplots(rows, columns, sharex=True, sharey=True, squeeze=False, figsize=size)
     horizon, color = 1 - np.asarray(gammas), COLORS[r"$\gamma^t$ dropped"]
     gaps = np.diff(np.log10(horizon), prepend=np.inf)
     labels = [f"{gamma:g}" if abs(gap) > 0.4 else "" for gamma, gap in zip(gammas, gaps, strict=True)]
