@@ -9,7 +9,8 @@ from typing import Any
 _HOMES = {
     "chapter_00": "papers spread_of_choices",
     "chapter_01": "animate_dives dives histograms spread_over_updates",
-    "chapter_02": "angles ascents credit curl gradient_by_sampling grid_policies landscape objectives",
+    "chapter_02": "credit gradient_by_sampling",
+    "chapter_02b": "angles ascents curl grid_policies landscape objectives",
     "chapter_03": "agreement",
     "chapter_04": "error_against_batch_size ledger variance_against_baseline variance_ratios variance_sources",
     "chapter_05": "sweet_spots value_against_time_limit",

@@ -106,6 +106,15 @@ def test_total_occupancy(mdp):
     torch.testing.assert_close(total, torch.full_like(total, 1 / (1 - mdp.gamma * survival)))
 
 
+@settings(max_examples=25, deadline=None)
+@given(mdps)
+def test_the_objective_is_what_the_visits_are_paid(mdp):
+    """ρ₀ᵀ (I - γP_π)⁻¹ r_π from the left is d_π, from the right v_π."""
+    theta = random_theta(mdp)
+    paid = (mdp.occupancy(theta) * (mdp.pi(theta) * mdp.reward).sum(-1)).sum(1)
+    torch.testing.assert_close(paid, mdp.objective(theta), rtol=1e-10, atol=1e-12)
+
+
 @settings(max_examples=20, deadline=None)
 @given(mdps)
 def test_scores(mdp):
@@ -145,6 +154,27 @@ def test_without_a_discount_nothing_is_dropped():
     theta = random_theta(mdp)
     torch.testing.assert_close(mdp.gradient_without_discount(theta), mdp.gradient(theta))
     torch.testing.assert_close(mdp.visits(theta), mdp.occupancy(theta))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("gamma", [0.3, 0.9])
+def test_without_the_discount_a_table_never_goes_downhill(seed, gamma):
+    """g̃·∇J = Σ_s n(s) d(s) Σ_a π² A², with n the visits and d the occupancy."""
+    mdp = random_mdp(seed=seed, gamma=gamma)
+    theta = random_theta(mdp)
+    product = (mdp.gradient_without_discount(theta) * mdp.gradient(theta)).sum(1)
+    square = (mdp.pi(theta) * mdp.advantage(theta)).square().sum(-1)
+    torch.testing.assert_close(product, (mdp.visits(theta) * mdp.occupancy(theta) * square).sum(1))
+    assert (product > 0).all()
+
+
+def test_two_state_chain_on_paper():
+    """Chapter 02: p = q = 1/2 and γ = 0.9 give v = (4.5, 5.5), d = (5.5, 4.5), J = 4.5 and these slopes."""
+    mdp = two_state_chain()
+    theta = torch.zeros(1, 4, dtype=F64)
+    torch.testing.assert_close(mdp.v(theta)[0], torch.tensor([4.5, 5.5], dtype=F64))
+    torch.testing.assert_close(mdp.occupancy(theta)[0], torch.tensor([5.5, 4.5], dtype=F64))
+    torch.testing.assert_close(mdp.gradient(theta)[0], torch.tensor([-1.2375, 1.2375, 1.0125, -1.0125], dtype=F64))
 
 
 @pytest.mark.parametrize("termination", [0.0, 0.2])
