@@ -46,7 +46,7 @@ def papers(
     axes[0, 0].set_ylabel("return of an episode")
     figure.supxlabel(
         "environment steps of one seed\n"
-        f"grey: three seeds, their mean ± standard error; red: the mean of all {len(everything)} seeds",
+        f"grey: three seeds (thin), their mean ± standard error; red: the mean of all {len(everything)} seeds",
         fontsize=9,
     )
     return list(axes.flat)
@@ -63,7 +63,7 @@ def spread_of_choices(values: Sequence[float], truth: float, xlabel: str, ax: Ax
     return ax
 
 
-def coverage(mean: ArrayLike, half: Mapping[str, ArrayLike], shown: int = 50) -> list[Axes]:
+def coverage(mean: ArrayLike, half: Mapping[str, ArrayLike], shown: int = 40) -> list[Axes]:
     """The first `shown` of many experiments whose true mean is 0, as bars mean ± half; those that miss 0 in colour.
 
     A panel for each kind of interval in `half`. Its title says what share of all experiments miss.
@@ -78,7 +78,7 @@ def coverage(mean: ArrayLike, half: Mapping[str, ArrayLike], shown: int = 50) ->
         ax.axhline(0, color=style.BLACK, lw=0.8)
         ax.set_title(f"{name}: {misses.mean():.1%} miss", fontsize=10)
         ax.set_xticks([])
-    axes[0, 0].set_ylim(-4, 4)
+    axes[0, 0].set_ylim(-6, 6)
     axes[0, 0].set_ylabel("distance from the truth")
     figure.supxlabel(
         f"{shown} of {len(mean):,} experiments with three normal seeds each; red misses the truth", fontsize=9

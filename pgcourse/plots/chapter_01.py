@@ -61,7 +61,7 @@ class MovingPicture:
         return f'<img src="data:image/gif;base64,{b64encode(self.data).decode()}" alt="{escape(self.alt)}">'
 
     def __repr__(self) -> str:
-        return f"[film: {self.alt}]"
+        return f"[{self.alt}]"
 
 
 def animate_dives(
