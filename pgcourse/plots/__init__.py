@@ -7,8 +7,8 @@ from typing import Any
 
 # Where each public name stands; matplotlib is imported when the first is used.
 _HOMES = {
-    "chapter_00": "papers spread_of_choices",
-    "chapter_01": "animate_dives dives histograms spread_over_updates",
+    "chapter_00": "coverage papers spread_of_choices",
+    "chapter_01": "animate_dives corridor_learners dives histograms spread_over_updates step_sizes",
     "chapter_02": "credit gradient_by_sampling",
     "chapter_02b": "angles ascents curl grid_policies landscape objectives",
     "chapter_03": "agreement",

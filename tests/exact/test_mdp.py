@@ -358,6 +358,22 @@ class TestRollouts:
             two_state_chain().visits(torch.zeros(1, 4))
 
 
+def test_the_corridor_with_switched_actions_in_closed_form():
+    """Sutton & Barto (2018), example 13.1 and exercise 13.1: J = -2 (2 - p) / (p (1 - p)), best at p = 2 - √2."""
+    after = torch.tensor([[0, 1], [2, 0], [1, 3], [3, 3]])
+    terminal = torch.tensor([False, False, False, True])
+    mdp = TabularMDP(torch.eye(4)[after], -torch.ones(4, 2), torch.eye(4)[0], 1.0, terminal)
+    p = torch.tensor([0.05, 0.5, 2 - math.sqrt(2), 0.95], dtype=F64)
+    theta = torch.stack([1 - p, p], -1).log().repeat(1, 4)
+    expected = -2 * (2 - p) / (p * (1 - p))
+    torch.testing.assert_close(mdp.objective(theta), expected)
+    assert expected[2].item() == pytest.approx(-(6 + 4 * math.sqrt(2)))
+    slope = mdp.gradient(theta).view(-1, 4, 2).sum(1)  # of logits that all cells share
+    torch.testing.assert_close(slope[2], torch.zeros(2, dtype=F64), rtol=0, atol=1e-9)
+    assert slope[1, 1] > 0 > slope[3, 1]
+    assert mdp.optimal().objective == -3  # of a policy that sees its cell
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
