@@ -171,12 +171,13 @@ def side_by_side(
 def directions(cosines: Mapping[str, ArrayLike], ax: Axes | None = None) -> Axes:
     """The cosine of each learner's mean gradient with the reference, a row an estimator, a dot a learner."""
     ax = style.axes(ax, figsize=(7.2, 1.0 + 0.5 * len(cosines)))
-    for row, values in enumerate(reversed(cosines.values())):
-        values = np.asarray(values, dtype=float)
+    names = list(cosines)[::-1]
+    for row, name in enumerate(names):
+        values = np.asarray(cosines[name], dtype=float)
         ax.plot(values, np.full(len(values), row), "o", color=style.COLORS["A2C"], alpha=0.55, ms=7, mec="white")
         ax.plot([values.mean()] * 2, [row - 0.25, row + 0.25], color=style.BLACK, lw=2)
     ax.axvline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
-    ax.set_yticks(range(len(cosines)), list(reversed(cosines)))
+    ax.set_yticks(range(len(names)), names)
     ax.set(xlim=(-1.05, 1.05), ylim=(-0.6, len(cosines) - 0.4), xlabel="cosine with the reference gradient")
     ax.grid(axis="y", visible=False)
     count = {len(np.asarray(values)) for values in cosines.values()}

@@ -154,7 +154,7 @@ def test_gae_by_hand():
 
 
 def test_at_lambda_one_a_rollout_that_is_cut_still_leans_on_the_last_value():
-    """16 steps, no end in sight, the last value 10 higher: the mean advantage rises by 10 (γ + ... + γ^16) / 16 = 9.2."""
+    """The last value is 10 higher: 16 advantages rise by 10 (γ + ... + γ^16) / 16 = 9.2 on average."""
     zero, never = torch.zeros(1, 16, 1, dtype=F64), torch.zeros(1, 16, 1, dtype=torch.bool)
     next_value = zero.clone()
     next_value[:, -1] = 10
