@@ -13,7 +13,9 @@ _HOMES = {
     "chapter_02b": "angles ascents curl grid_policies landscape objectives",
     "chapter_03": "agreement",
     "chapter_04": "error_against_batch_size ledger variance_against_baseline variance_ratios variance_sources",
-    "chapter_05": "sweet_spots value_against_time_limit",
+    "chapter_05": (
+        "bias_against_steps directions side_by_side sweet_spots value_against_time_limit variance_along_lambda"
+    ),
     "chapter_06": "action_densities bins_against_joints reaches",
     "chapter_07": "gradient_paths one_step_too_far penalties policy_balls residuals step_lengths",
     "chapter_08": "against_passes clip_cases details film_strips",
