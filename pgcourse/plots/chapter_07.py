@@ -20,7 +20,7 @@ from pgcourse.plots.simplex import CORNERS, barycentric
 ROLES = {"truth": style.BLACK, "surrogate": style.SKY}
 WAYS = {"plain gradient": style.COLORS["REINFORCE"], "natural gradient": style.COLORS["natural gradient"]}
 METRICS = {"KL": WAYS["natural gradient"], "Euclid": WAYS["plain gradient"]}  # each gradient's own measure of a step
-SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#9a9a9a"])  # the darker, the higher
+SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#b4b4b4"])  # the darker, the higher
 
 
 def one_step_too_far(
