@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from pgcourse.plots import style
@@ -220,13 +220,17 @@ def residuals(curves: Mapping[str, ArrayLike], mark: int | None = None, ax: Axes
         ax.axvline(mark, color=style.GREY, lw=1, ls="--", zorder=0)
     ax.set(yscale="log", xlabel="steps of conjugate gradients", ylabel=r"residual / $\|g\|$")
     ax.set_xlim(0, seeds.shape[1] - 1)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=9, loc="lower left")
     style.note(ax, f"{len(seeds)} seeds, thin; thick: their median")
     return ax
 
 
-def step_lengths(kl: Mapping[str, ArrayLike], delta: float, ax: Axes | None = None) -> Axes:
-    """The share of updates that move the policy by at most so much KL, one line a method, δ marked; [seed, update]."""
+def step_lengths(kl: Mapping[str, ArrayLike], delta: float, unit: str = "updates", ax: Axes | None = None) -> Axes:
+    """The share of updates that move the policy by at most so much KL, one line a method, δ marked; [seed, update].
+
+    `unit` says what they are if not single updates, such as the rows of a record.
+    """
     ax = style.axes(ax, figsize=(7.0, 3.8))
     color = style.colors(kl)
     every = {name: np.asarray(values, dtype=float) for name, values in kl.items()}
@@ -236,15 +240,15 @@ def step_lengths(kl: Mapping[str, ArrayLike], delta: float, ax: Axes | None = No
         lengths = np.sort(values, axis=None)
         ax.plot(lengths, (1 + np.arange(len(lengths))) / len(lengths), color=color[name], lw=2, label=name)
     _mark(ax, delta, at=0.12, right=True)
-    ax.set(xscale="log", ylabel="share of the updates", ylim=(0, 1.02))
-    ax.set_xlabel(r"$\mathrm{KL}(\pi_{\mathrm{old}}\,\|\,\pi)$ of one update (nats)")
+    ax.set(xscale="log", ylabel=f"share of the {unit}", ylim=(0, 1.02))
+    ax.set_xlabel(r"$\mathrm{KL}(\pi_{\mathrm{old}}\,\|\,\pi)$ of an update (nats)")
     ax.set_xlim(0.7 * shortest, max(1.5 * longest, 6 * delta))
     if longest < 1000 * shortest:  # too few powers of ten to read between
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(loc="center left", fontsize=9)
-    counts = (f"{name}: {v.shape[0]} seeds, {v.shape[1]} updates each" for name, v in every.items())
+    counts = (f"{name}: {v.shape[0]} seeds, {v.shape[1]} {unit} each" for name, v in every.items())
     style.note(ax, "; ".join(counts))
     return ax
 
