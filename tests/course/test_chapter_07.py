@@ -18,7 +18,7 @@ def page():
     """What the cells that define something leave behind."""
     cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(CHAPTER.read_text("utf-8"))["cells"]}
     names = {}
-    for cell in ("imports", "surrogate-table", "bound-define", "cg-define", "trpo-parts", "trpo-step"):
+    for cell in ("imports", "surrogate-define", "bound-define", "cg-define", "trpo-parts", "trpo-step"):
         exec(cells[cell], names)
     return names
 
