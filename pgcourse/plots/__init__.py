@@ -17,7 +17,7 @@ _HOMES = {
         "bias_against_steps directions side_by_side sweet_spots value_against_time_limit variance_along_lambda"
     ),
     "chapter_06": "action_densities bins_against_joints reaches",
-    "chapter_07": "gradient_paths one_step_too_far penalties policy_balls residuals step_lengths",
+    "chapter_07": "gradient_paths learning_panels one_step_too_far penalties policy_balls residuals step_lengths",
     "chapter_08": "against_passes clip_cases details film_strips",
     "learning": "learning_curve_grid learning_curves",
     "lines": "over_updates power_laws slope",
