@@ -62,7 +62,7 @@ def test_a_chapter_ends_with_what_was_shown_and_three_questions(chapter, cells):
     ends = ["What can go wrong", "Check yourself", "Exercises", "Further reading"]
     assert [heading for heading in headings if heading in ends] == ends
     assert prose.count("<details>") == prose.count("</details>") >= 3
-    asked = prose[prose.index("## Check yourself") : prose.index("## Exercises")]
+    asked = prose[prose.index("## Check yourself\n") : prose.index("## Exercises\n")]
     assert asked.count("<details><summary>") == 3
 
 
