@@ -9,7 +9,13 @@ from enumeration import all_episodes, as_trajectory, layered_mdp, variance_by_so
 from pgcourse.core import Streams
 from pgcourse.exact import TabularMDP, episode_gradients, random_mdp, two_state_chain
 from pgcourse.exact.estimators import at, gae_weight, reward_to_go_weight, table_weight, total_return_weight
-from pgcourse.exact.variance import gae_moments, least_variance_baseline, table_moments, total_return_moments
+from pgcourse.exact.variance import (
+    gae_moments,
+    least_variance_baseline,
+    table_moments,
+    total_return_moments,
+    variance_ratio,
+)
 
 F64 = torch.float64
 SMALL = layered_mdp(seed=4)
@@ -243,6 +249,19 @@ def test_less_lambda_is_not_less_variance_with_any_critic():
     baseline = gae_moments(mdp, theta, critic, 1.0).trace  # -u(s_1) as a baseline of the second step
     for lam in (0.0, 0.5, 0.9):
         torch.testing.assert_close(gae_moments(mdp, theta, critic, lam).trace, baseline + first_score(lam))
+
+
+def test_variances_are_compared_between_estimators_of_the_same_thing():
+    """The reward-to-go without its γ^t has another mean than the total return: that ratio is refused."""
+    mdp = random_mdp(seed=12)
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
+    total, kept = total_return_moments(mdp, theta), gae_moments(mdp, theta)
+    torch.testing.assert_close(variance_ratio(kept, total), kept.trace / total.trace)
+    dropped = gae_moments(mdp, theta, keep_discount=False)
+    with pytest.raises(ValueError, match=r"the means differ by .* of their length"):
+        variance_ratio(dropped, total)
+    with pytest.raises(ValueError, match="the means differ by nan"):
+        variance_ratio(table_moments(mdp, theta, torch.full((2, 6, 3), math.nan, dtype=F64)), total)
 
 
 def test_refusals():
