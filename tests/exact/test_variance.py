@@ -7,7 +7,7 @@ import torch
 from enumeration import all_episodes, as_trajectory, layered_mdp, variance_by_source
 
 from pgcourse.core import Streams
-from pgcourse.exact import TabularMDP, episode_gradients, random_mdp, two_state_chain
+from pgcourse.exact import TabularMDP, corridor, episode_gradients, random_mdp, two_state_chain
 from pgcourse.exact.estimators import at, gae_weight, reward_to_go_weight, table_weight, total_return_weight
 from pgcourse.exact.variance import (
     gae_moments,
@@ -182,6 +182,40 @@ def test_the_value_is_not_always_better_than_nothing():
     mdp = random_mdp(seed=13)
     theta = Streams(1, dtype=F64).child("theta").normal(mdp.policy.size)
     assert gae_moments(mdp, theta, mdp.v(theta)).trace > gae_moments(mdp, theta).trace
+
+
+def test_a_reward_to_go_may_have_more_variance_than_the_total_return():
+    """A loan: what is borrowed in step 0 is paid back in step 1, so the total return is always 0. Chapter 04."""
+    leads_to = torch.tensor([[1, 2], [3, 3], [3, 3], [3, 3]])
+    loan = TabularMDP(
+        transition=torch.nn.functional.one_hot(leads_to),
+        reward=[[1, 0], [-1, -1], [0, 0], [0, 0]],
+        start=[1, 0, 0, 0],
+        gamma=1.0,
+        terminal=[False, False, False, True],
+    )
+    theta = torch.zeros(1, loan.policy.size)
+    assert total_return_moments(loan, theta).trace.item() == 0
+    assert gae_moments(loan, theta).trace.item() == pytest.approx(0.25)
+
+
+def test_dynamics_without_dice_add_no_variance():
+    world = corridor(length=5)
+    assert gae_moments(world, torch.zeros(1, world.policy.size)).dynamics.max() < 1e-12
+
+
+def test_a_baseline_of_the_action_moves_the_mean_as_the_formula_says():
+    """-Σ_s d_π(s) Σ_a b(s, a) ∇π(a|s); and for b = q_π by the whole gradient."""
+    mdp = random_mdp(seed=12)
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
+    q, exact = mdp.q(theta), mdp.gradient(theta)
+    b = Streams(1, dtype=F64).child("action").normal(mdp.states, mdp.actions)[0]
+    predicted = -torch.einsum("ns,nsp->np", mdp.occupancy(theta), mdp.expected_score(theta, b))
+    torch.testing.assert_close(table_moments(mdp, theta, q - b).mean - exact, predicted)
+    for seed in range(2):
+        one = theta[seed : seed + 1]
+        moved = -torch.einsum("ns,nsp->np", mdp.occupancy(one), mdp.expected_score(one, q[seed]))
+        torch.testing.assert_close(moved, -exact[seed : seed + 1])
 
 
 def test_the_bias_of_a_wrong_critic_vanishes_with_its_error_and_with_lambda_to_one():
