@@ -28,7 +28,7 @@ FAMILY = {
 NONE = 1e-9  # a relative bias below this is rounding
 BINS = 50  # of a histogram of ratios
 SOURCE = {"start": style.BLACK, "actions": style.BLUE, "dynamics": style.ORANGE}
-SYMBOL = re.compile(r"γ\^t|b\*(\(s\))?|[vqA]\(s(,a)?\)|λ")
+SYMBOL = re.compile(r"γ\^t|b\*(\(s\))?|[vqA]\(s(,a)?\)|\bv(?= known)|λ")
 
 
 def mathtext(name: str) -> str:
