@@ -24,6 +24,7 @@ from pgcourse.exact.variance import (
     least_variance_baseline,
     table_moments,
     total_return_moments,
+    variance_ratio,
 )
 
 __all__ = [
@@ -61,5 +62,6 @@ __all__ = [
     "total_return_moments",
     "total_return_weight",
     "two_state_chain",
+    "variance_ratio",
     "z_scores",
 ]

@@ -12,7 +12,10 @@ _HOMES = {
     "chapter_02": "credit gradient_by_sampling",
     "chapter_02b": "angles ascents curl grid_policies landscape objectives",
     "chapter_03": "agreement",
-    "chapter_04": "error_against_batch_size ledger variance_against_baseline variance_ratios variance_sources",
+    "chapter_04": (
+        "critic_fit error_against_batch_size ledger normalisation paired_differences "
+        "variance_against_baseline variance_ratios variance_sources"
+    ),
     "chapter_05": (
         "bias_against_steps directions side_by_side sweet_spots value_against_time_limit variance_along_lambda"
     ),
