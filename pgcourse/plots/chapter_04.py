@@ -127,8 +127,8 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping
     heights = spread([(np.log(y) - low) / (high - low) for _, (_, y) in ordered], 0.07)
     for (name, (x, _)), height in zip(ordered, heights, strict=True):
         where = (x, np.exp(low + height * (high - low)))
-        look = {"va": "center", "fontsize": 8.5, "color": color[name]}
-        ax.annotate(mathtext(name), where, (5, 0), textcoords="offset points", **look)
+        text = ax.annotate(mathtext(name), where, (5, 0), textcoords="offset points", va="center", fontsize=8.5)
+        text.set_color(color[name])
 
 
 def variance_sources(parts: Mapping[str, GradientMoments], ax: Axes | None = None) -> Axes:
@@ -237,9 +237,11 @@ def normalisation(
     left.set_xticks(ticks := sorted({n for line in angle.values() for n in line}), list(map(str, ticks)))
     left.xaxis.set_minor_locator(NullLocator())
     left.legend(title="policy", fontsize=8.5, title_fontsize=8.5)
-    for color, (name, line) in zip((style.BLACK, style.VERMILION), learned.items(), strict=True):
-        estimate, low, high = mean_interval(np.array(list(line.values())).T)
-        right.errorbar(list(line), estimate, (estimate - low, high - estimate), fmt="o-", color=color, ms=4, label=name)
+    for color, (name, returns) in zip((style.BLACK, style.VERMILION), learned.items(), strict=True):
+        estimate, low, high = mean_interval(np.array(list(returns.values())).T)
+        right.errorbar(
+            list(returns), estimate, (estimate - low, high - estimate), fmt="o-", color=color, ms=4, label=name
+        )
     right.set(xscale="log", xlabel="factor on all rewards", ylabel="expected reward at the end / factor")
     right.legend(fontsize=8.5)
     seeds = {len(np.asarray(x)) for line in learned.values() for x in line.values()}
