@@ -16,7 +16,7 @@ from pgcourse.exact.estimators import (
 )
 from pgcourse.exact.ledger import Estimator, Ledger, catalogue, ledger
 from pgcourse.exact.mdp import Optimum, TabularMDP
-from pgcourse.exact.sampling import z_scores
+from pgcourse.exact.sampling import independent_batches, z_scores
 from pgcourse.exact.theorem import PolicyGradientCheck, check_policy_gradient
 from pgcourse.exact.variance import (
     GradientMoments,
@@ -45,6 +45,7 @@ __all__ = [
     "fisher",
     "gae_moments",
     "gae_weight",
+    "independent_batches",
     "least_variance_baseline",
     "ledge",
     "ledger",
