@@ -11,7 +11,7 @@ _HOMES = {
     "chapter_01": "animate_dives corridor_learners dives histograms spread_over_updates step_sizes",
     "chapter_02": "credit gradient_by_sampling",
     "chapter_02b": "angles ascents curl grid_policies landscape objectives",
-    "chapter_03": "agreement",
+    "chapter_03": "agreement one_learner returns_grid several_learners with_and_without_baseline",
     "chapter_04": (
         "critic_fit error_against_batch_size ledger normalisation paired_differences "
         "variance_against_baseline variance_ratios variance_sources"

@@ -108,8 +108,3 @@ def test_the_spread_of_choices_counts_every_choice():
     ax = plots.spread_of_choices([10.0, 12.0, 480.0], 200.0, "three seeds")
     assert sum(bar.get_height() for bar in ax.patches) == 3
     assert "3 choices" in " ".join(text.get_text() for text in ax.texts)
-
-
-def test_agreement_is_drawn_as_given():
-    ax = plots.agreement([2, 4, 8], {"early": [0.1, 0.2, 0.3]}, copies=30)
-    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), [0.1, 0.2, 0.3])
