@@ -59,7 +59,10 @@ def learning_curves(
 def learning_curve_grid(
     curves: pd.DataFrame, columns: int, y: str = "return", *, target: float | None = None
 ) -> list[Axes]:
-    """Small multiples on common axes, one a variant in the table's order, filled row by row; otherwise as above."""
+    """Small multiples on common axes, one a variant in the table's order, filled row by row; otherwise as above.
+
+    A variant that has a colour of its own in the course keeps it.
+    """
     variants = list(dict.fromkeys(curves["variant"]))
     rows = -(-len(variants) // columns)
     figure, grid = plt.subplots(
@@ -68,10 +71,11 @@ def learning_curve_grid(
     for ax, variant in zip(grid.flat, variants, strict=False):
         table = curves[curves["variant"] == variant]
         steps, values = on_common_steps(table, y)
-        ax.plot(steps, values.T, color=style.BLUE, lw=0.5, alpha=0.35)
+        color = style.COLORS.get(variant, style.BLUE)
+        ax.plot(steps, values.T, color=color, lw=0.5, alpha=0.35)
         mean, half = t_interval(values)
-        ax.plot(steps, mean, color=style.BLUE, lw=1.8)
-        ax.fill_between(steps, mean - half, mean + half, color=style.BLUE, alpha=0.2, lw=0)
+        ax.plot(steps, mean, color=color, lw=1.8)
+        ax.fill_between(steps, mean - half, mean + half, color=color, alpha=0.2, lw=0)
         ax.set_title(variant, fontsize=9)
         ax.xaxis.set_major_formatter(thousands)
         if target is not None:
