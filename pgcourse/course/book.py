@@ -362,8 +362,10 @@ def _read_as_markdown(app: Any, what: str, name: str, obj: Any, options: Any, li
     for number, line in enumerate(lines):
         parts = re.split(r"(`+[^`]+`+)", line)
         parts[::2] = [re.sub(r"([*|\\]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
-        parts[1::2] = [f"``{part.strip('`')}``" for part in parts[1::2]]
-        lines[number] = re.sub(r"(``[^`]+``)(?=\w)", r"\1\\ ", "".join(parts))
+        for place in range(1, len(parts), 2):
+            glued = re.match(r"\w", parts[place + 1])  # `nudge`d
+            parts[place] = f"``{parts[place].strip('`')}``" + (r"\ " if glued else "")
+        lines[number] = "".join(parts)
 
 
 def _skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
@@ -423,6 +425,7 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
         "home_page_in_toc": True,
         "use_download_button": False,
         "navigation_with_keys": False,
+        "navbar_persistent": [],  # one box to search, the sidebar's
         "logo": {"text": about["title"]},
         "pygments_light_style": "a11y-high-contrast-light",
         "pygments_dark_style": "a11y-high-contrast-dark",
@@ -475,10 +478,9 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
 CSS = """\
 /* Wide tables and code scroll inside their own box: the page never does, on a phone either. */
 .bd-article .pst-scrollable-table-container, .cell_output .text_html { overflow-x: auto; }
+.bd-main .bd-content .bd-article-container { max-width: 70em; }
+.bd-article div.highlight pre { font-size: 0.8rem; }
 .cell_output img { max-width: 100%; height: auto; }
-div.highlight.source pre { font-size: 0.8rem; overflow-x: auto; }
-div.highlight.source span:target { background: var(--pst-color-target); }
-div.highlight.source span[id^="L-"] { scroll-margin-top: 5rem; }
 mjx-container[display="true"] { overflow-x: auto; overflow-y: hidden; }
 svg.flowchart { width: 100%; height: auto; display: block; margin: 1rem auto; }
 svg.flowchart rect { fill: var(--pst-color-surface); stroke: var(--pst-color-border); }

@@ -159,7 +159,7 @@ def markdown_page(markdown: str, path: str, repository: Repository) -> str:
 
 
 def notebook_page(notebook: Mapping[str, Any], path: str, repository: Repository, *more: str) -> dict[str, Any]:
-    """A notebook as a page: parameters and bookkeeping folded, figures with alternative text, at its end `more` Markdown.
+    """A notebook as a page: parameters and bookkeeping folded, figures with alternative text, then `more` Markdown.
 
     A figure's alternative text is its cell's `metadata.alt`, or else says under which heading it stands.
     """
