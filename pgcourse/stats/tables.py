@@ -95,6 +95,30 @@ def sample_efficiency(
     return pd.concat(variants, names=["variant"]).reset_index("variant").reset_index(drop=True)
 
 
+def mean_over_training(curves: pd.DataFrame, y: str = "return") -> pd.Series | pd.DataFrame:
+    """Each seed's mean of `y` over its training, so that learning early counts: [seed].
+
+    It is the area under the seed's curve, reports joined by straight lines, divided by the steps that it covers. With a
+    column `variant` a table [seed, variant], in the table's order.
+
+    Raises:
+        ValueError: a missing column, a run without two reports of `y`.
+    """
+    import pandas as pd
+
+    if "variant" in curves:
+        groups = curves.groupby("variant", sort=False)
+        columns = {name: mean_over_training(rows.drop(columns="variant"), y) for name, rows in groups}
+        return pd.DataFrame(columns).rename_axis(index="seed", columns="variant")
+    tasks = _by_task(curves, y, None)
+    means = {}
+    for seed, reports in tasks[None].dropna(subset=y).groupby("seed"):
+        if len(reports) < 2:
+            raise ValueError(f"seed {seed} has fewer than two reports of {y!r}")
+        means[seed] = np.trapezoid(reports[y], reports["step"]) / np.ptp(reports["step"])
+    return pd.Series(means, name=y).rename_axis("seed")
+
+
 def _by_task(table: pd.DataFrame, y: str, task: str | None) -> dict[Any, pd.DataFrame]:
     """The table of each task, in the table's order; each with the same number of seeds."""
     missing = [name for name in ("seed", y, task) if name is not None and name not in table]
