@@ -156,11 +156,15 @@ def settings(
 
 
 def symptoms(
-    runs: Mapping[str, pd.DataFrame], healthy: pd.DataFrame, metrics: Mapping[str, str], logarithmic: Iterable[str] = ()
+    runs: Mapping[str, pd.DataFrame],
+    healthy: pd.DataFrame,
+    metrics: Mapping[str, str],
+    limits: Mapping[str, tuple[float, float]],
+    logarithmic: Iterable[str] = (),
 ) -> list[Axes]:
     """Learning curves of several runs, a column each, one metric a row; behind them in grey the range of a healthy run.
 
-    `metrics` maps columns to labels. Grey reaches from the least to the greatest of the healthy seeds at each step; a
+    `metrics` maps columns to labels; of those in `limits` only that range is shown. Grey reaches from the least to the greatest of the healthy seeds at each step; a
     run's seeds are thin lines, their median is thick.
     """
     logarithmic = set(logarithmic)
@@ -179,6 +183,8 @@ def symptoms(
             ax.margins(x=0)
             if metric in logarithmic:
                 ax.set_yscale("log")
+            if metric in limits:
+                ax.set_ylim(limits[metric])
         row[0].set_ylabel(label, fontsize=8)
     for ax, name in zip(grid[0], runs, strict=True):
         ax.set_title(name, fontsize=10, loc="center", fontweight="bold")

@@ -93,12 +93,12 @@ def test_settings_mark_the_baseline_and_cut_intervals_at_what_is_possible():
 def test_symptoms_show_the_range_of_the_healthy_run_behind_every_seed():
     rows = [(seed, step, seed + step) for seed in range(3) for step in (1, 2, 3)]
     table = pd.DataFrame(rows, columns=["seed", "step", "kl"])
-    panels = plots.symptoms({"A": table, "B": table.assign(kl=5.0)}, table, {"kl": "KL"})
+    panels = plots.symptoms({"A": table, "B": table.assign(kl=5.0)}, table, {"kl": "KL"}, {"kl": (0, 6)})
     assert [ax.get_title() for ax in panels] == ["A", "B"]
     for ax, last in zip(panels, (4.0, 5.0), strict=True):
         edge = ax.collections[0].get_paths()[0].vertices
         assert (edge[:, 1].min(), edge[:, 1].max()) == (1, 5)
-        assert (len(ax.lines), ax.lines[-1].get_ydata()[-1]) == (4, last)
+        assert (len(ax.lines), ax.lines[-1].get_ydata()[-1], ax.get_ylim()) == (4, last, (0, 6))
 
 
 def test_film_strips_show_the_first_and_the_last_picture_and_some_between():
