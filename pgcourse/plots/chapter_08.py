@@ -112,7 +112,7 @@ def crossing(panels: Mapping[str, Mapping[str, Mapping[float, ArrayLike]]], xlab
     figure, grid = plt.subplots(1, len(panels), figsize=(8.0, 3.4), squeeze=False)
     for ax, (title, lines) in zip(grid[0], panels.items(), strict=True):
         color = style.colors(lines)
-        for shift, (name, scores) in zip((0.95, 1.05), lines.items(), strict=False):
+        for shift, (name, scores) in zip((0.985, 1.015), lines.items(), strict=False):
             x = np.array(list(scores)) * shift
             _points(ax, x, list(scores.values()), color[name], name)
         ticks = list(next(iter(lines.values())))
@@ -164,8 +164,8 @@ def symptoms(
 ) -> list[Axes]:
     """Learning curves of several runs, a column each, one metric a row; behind them in grey the range of a healthy run.
 
-    `metrics` maps columns to labels; of those in `limits` only that range is shown. Grey reaches from the least to the greatest of the healthy seeds at each step; a
-    run's seeds are thin lines, their median is thick.
+    `metrics` maps columns to labels; of those in `limits` only that range is shown. Grey reaches from the least to the
+    greatest of the healthy seeds at each step; a run's seeds are thin lines, their median is thick.
     """
     logarithmic = set(logarithmic)
     figure, grid = plt.subplots(
