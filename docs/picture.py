@@ -1,4 +1,4 @@
-"""Draws the picture of the README, `python docs/picture.py`: chapter 04's first figure, in its full profile."""
+"""Draws the picture of the README, `python docs/picture.py`: chapter 04's first figure, with chapter 05's critics."""
 
 from pathlib import Path
 

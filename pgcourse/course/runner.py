@@ -38,6 +38,7 @@ TRACEBACK_LINES = 14
 # papermill without jsonschema's grammar of internationalised URIs, whose compilation is most of papermill's start-up.
 PAPERMILL = "import sys; sys.modules['rfc3987_syntax'] = None; from papermill.cli import papermill; papermill()"
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+CHAPTER = re.compile(r"(?P<number>[0-9]{2}[a-z]?)_(?P<title>.+)")  # 02_title, and 02b_title, which goes on with it
 
 CellsDone = Callable[[Path, int, int], None]
 """Told (chapter, cells done, cells in all) as a chapter proceeds; called from several threads."""
@@ -111,12 +112,16 @@ def find_root(start: Path | None = None) -> Path:
 
 
 def find_chapters(root: Path, names: Sequence[str] = ()) -> list[Path]:
-    """The notebooks meant by `names`: number ("2"), name ("02_title", "title") or path; without names, all chapters.
+    """The notebooks meant by `names`: number ("2", "2b"), name ("02_title", "title") or path; without names, all.
+
+    "2" is chapter 02 alone, not 02b, which goes on with it.
 
     Raises:
         FileNotFoundError: a name fits no chapter, or more than one; the message lists the chapters.
     """
-    chapters = sorted((root / "chapters").glob("[0-9][0-9]_*.ipynb"))
+    notebooks = sorted((root / "chapters").glob("*.ipynb"))
+    parts = {path: match for path in notebooks if (match := CHAPTER.fullmatch(path.stem))}
+    chapters = list(parts)
     if not names:
         return chapters
     found = []
@@ -124,10 +129,10 @@ def find_chapters(root: Path, names: Sequence[str] = ()) -> list[Path]:
         path = Path(name)
         if path.suffix == ".ipynb" and path.is_file():
             fitting = [path.resolve()]
-        elif name.isdigit():
-            fitting = [chapter for chapter in chapters if int(chapter.stem[:2]) == int(name)]
+        elif re.fullmatch(r"[0-9]+[a-z]?", name):
+            fitting = [chapter for chapter in chapters if parts[chapter]["number"].lstrip("0") == name.lstrip("0")]
         else:
-            fitting = [chapter for chapter in chapters if path.stem in (chapter.stem, chapter.stem[3:])]
+            fitting = [chapter for chapter in chapters if path.stem in (chapter.stem, parts[chapter]["title"])]
         if len(fitting) != 1:
             problem = "more than one chapter fits" if fitting else "no chapter or notebook"
             known = ", ".join(chapter.stem for chapter in fitting or chapters)

@@ -16,7 +16,7 @@ from pgcourse.exact.estimators import (
 )
 from pgcourse.exact.ledger import Estimator, Ledger, catalogue, ledger
 from pgcourse.exact.mdp import Optimum, TabularMDP
-from pgcourse.exact.sampling import z_scores
+from pgcourse.exact.sampling import independent_batches, z_scores
 from pgcourse.exact.theorem import PolicyGradientCheck, check_policy_gradient
 from pgcourse.exact.variance import (
     GradientMoments,
@@ -24,6 +24,7 @@ from pgcourse.exact.variance import (
     least_variance_baseline,
     table_moments,
     total_return_moments,
+    variance_ratio,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "fisher",
     "gae_moments",
     "gae_weight",
+    "independent_batches",
     "least_variance_baseline",
     "ledge",
     "ledger",
@@ -61,5 +63,6 @@ __all__ = [
     "total_return_moments",
     "total_return_weight",
     "two_state_chain",
+    "variance_ratio",
     "z_scores",
 ]

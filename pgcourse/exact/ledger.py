@@ -38,13 +38,15 @@ class Estimator:
         name: as in the tables; family: what it is a variant of.
         unbiased: whether theory says that E[g] = ∇J.
         gradients: the estimates of single episodes, Trajectory to [seed, env, parameter].
-        exact: mean and variance by linear algebra, where there is a formula for them.
+        mean: E[g] exactly, [seed, parameter]: by linear algebra, or by a proof where there is none.
+        exact: mean and variance by linear algebra, where there is a formula for the variance.
     """
 
     name: str
     family: str
     unbiased: bool
     gradients: Callable[[Trajectory], Tensor]
+    mean: Tensor
     exact: GradientMoments | None = None
 
 
@@ -58,7 +60,8 @@ class Ledger:
         bias, bias_noise: ‖mean - ∇J‖ / ‖∇J‖ over all episodes, and the size that chance alone gives it.
         max_z: the largest |z| of a component's mean against ∇J.
         trace, trace_error: tr Cov of one episode's estimate, and its standard error.
-        exact_bias, exact_trace: by linear algebra; NaN where there is no formula.
+        exact_bias: ‖E[g] - ∇J‖ / ‖∇J‖, no sampling in it.
+        exact_trace: by linear algebra; NaN where there is no formula.
         z_threshold: for all components, estimators and seeds together, see `pgcourse.stats.z_threshold`.
         unbiased: max_z <= z_threshold.
     batches, a row for each seed, estimator and batch_size:
@@ -94,14 +97,14 @@ def catalogue(
     """Every estimator of the course, family by family.
 
     Means and best baselines are fitted on `pilot`, so that they are constants for all other episodes. The bootstrapped
-    estimators take `critic` [seed, state] for v.
+    estimators take `critic` [seed, state] for v; without any λ they are left out (chapter 04 has no critic yet).
     """
     context = _Context(mdp, theta, pilot)
     return (
         *_total_returns(context),
         *_rewards_to_go(context),
         *_known_values(context),
-        *_bootstrapped(context, critic, lams),
+        *(_bootstrapped(context, critic, lams) if lams else ()),
         *_counter_examples(context),
     )
 
@@ -131,6 +134,10 @@ class _Context:
     def q(self) -> Tensor:
         return self.mdp.q(self.theta)
 
+    @cached_property
+    def truth(self) -> Tensor:
+        return self.mdp.gradient(self.theta)
+
     def gradients(self, t: Trajectory, weight: Tensor) -> Tensor:
         """g_i = Σ_t Ψ_t ∇log π(a_t|s_t) of every episode, [seed, env, parameter]."""
         return est.episode_gradients(self.mdp.policy, self.theta, t, weight)
@@ -142,9 +149,16 @@ class _Context:
         weight: Callable[[Trajectory], Tensor],
         exact: GradientMoments | None = None,
         unbiased: bool = True,
+        mean: Tensor | None = None,
     ) -> Estimator:
-        """The estimator whose weights Ψ_t are `weight`, Trajectory to [seed, time, env]."""
-        return Estimator(name, family, unbiased, lambda t: self.gradients(t, weight(t)), exact)
+        """The estimator whose weights Ψ_t are `weight`, Trajectory to [seed, time, env].
+
+        Without exact moments its mean is the one given, or ∇J.
+        """
+        if exact is not None:
+            mean = exact.mean
+        mean = self.truth if mean is None else mean
+        return Estimator(name, family, unbiased, lambda t: self.gradients(t, weight(t)), mean, exact)
 
 
 def _total_returns(c: _Context) -> list[Estimator]:
@@ -166,7 +180,7 @@ def _total_returns(c: _Context) -> list[Estimator]:
         total_return("total return", torch.zeros_like(best)),
         total_return("total return - mean", returns.mean(1)),
         total_return("total return - b*", best),
-        Estimator("total return - b* per component", "total return", True, per_component),
+        Estimator("total return - b* per component", "total return", True, per_component, c.truth),
     ]
 
 
@@ -237,6 +251,7 @@ def _counter_examples(c: _Context) -> list[Estimator]:
             "baseline of the action",
             lambda t: est.reward_to_go_weight(t, c.gamma) - est.table_weight(t, c.gamma, c.q),
             unbiased=False,
+            mean=torch.zeros_like(c.truth),  # E[G_t - q(s_t, a_t)|s_t, a_t] = 0
         ),
     ]
 
@@ -329,7 +344,7 @@ def _line(line: Estimator, sample: Tensor, truth: Tensor, square: Tensor) -> dic
         "gradient_norm": float(size),
         "bias": float((sample.mean(1) - truth).norm() / size),
         "bias_noise": float((square.mean() / episodes).sqrt() / size),
-        "exact_bias": math.nan if exact is None else float((exact.mean - truth).norm() / size),
+        "exact_bias": float((line.mean - truth).norm() / size),
         "max_z": float(z_scores(sample, truth).abs().max()),
         "trace": float(square.sum() / (episodes - 1)),
         "trace_error": float(square.std() / math.sqrt(episodes)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import fields
 
 from torch import Tensor
 
@@ -18,6 +19,16 @@ def rollouts_in_parts(mdp: TabularMDP, theta: Tensor, streams: Streams, episodes
     """`episodes` episodes a seed in trajectories of bounded size, however many there are."""
     for done in range(0, episodes, EPISODES_AT_ONCE):
         yield mdp.rollouts(theta, streams, min(EPISODES_AT_ONCE, episodes - done))
+
+
+def independent_batches(mdp: TabularMDP, theta: Tensor, streams: Streams, batches: int, episodes: int) -> Trajectory:
+    """Many batches of `episodes` whole episodes at one θ [1, parameter], each in a row: [batch, time, env].
+
+    The same as as many seeds of `TabularMDP.rollouts`, and much quicker: all episodes come from one stream.
+    """
+    played = mdp.rollouts(theta, streams, batches * episodes)
+    columns = (getattr(played, field.name)[0] for field in fields(played))
+    return Trajectory(*(x.unflatten(1, (batches, episodes)).movedim(1, 0) for x in columns))
 
 
 def z_scores(sample: Tensor, truth: Tensor) -> Tensor:

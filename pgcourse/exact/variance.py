@@ -28,6 +28,8 @@ from torch import Tensor
 
 from pgcourse.exact.mdp import TabularMDP
 
+SAME_MEAN = 1e-9  # relative distance below which two exact means are one; rounding stays below 1e-12
+
 
 @dataclass(frozen=True)
 class GradientMoments:
@@ -48,6 +50,23 @@ class GradientMoments:
     def trace(self) -> Tensor:
         """tr Cov(g) = E‖g - E[g]‖², [seed]."""
         return self.start + self.actions + self.dynamics
+
+
+def variance_ratio(a: GradientMoments, b: GradientMoments) -> Tensor:
+    """tr Cov of a over that of b, [seed]: how many episodes of a are worth one of b.
+
+    That is a fair question only between estimators of the same thing, for half of an estimate has a quarter of the
+    variance.
+
+    Raises:
+        ValueError: the two means differ.
+    """
+    gap = ((a.mean - b.mean).norm(dim=-1) / b.mean.norm(dim=-1)).max().item()
+    if not gap < SAME_MEAN:
+        raise ValueError(
+            f"the means differ by {gap:.3g} of their length, so the ratio of the variances compares unlike with unlike"
+        )
+    return a.trace / b.trace
 
 
 def gae_moments(

@@ -1,18 +1,21 @@
-"""The diver, drawn: a stick with a head, ten metres of air, and the water; samples as histograms."""
+"""Figures of chapter 01: the diver drawn and filmed, the learners of the corridor, samples as histograms."""
 
 from __future__ import annotations
 
-import tempfile
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import Image
-from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from pgcourse.envs.worlds.diver import Diver, Flight
@@ -24,7 +27,7 @@ BODY, TUCKED = 2.0, 1.0  # m from hands to feet
 def dives(actions: Tensor, titles: Sequence[str], samples: int = 13) -> list[Axes]:
     """One panel a dive, as a sequence of poses from take-off to entry; `actions` [dive, 3]."""
     figure, axes = plt.subplots(
-        1, len(actions), figsize=(2.1 * len(actions), 4.8), sharex=True, sharey=True, squeeze=False
+        1, len(actions), figsize=(2.1 * len(actions) + 1.4, 5.0), sharex=True, sharey=True, squeeze=False
     )
     for ax, action, title in zip(axes.flat, actions, titles, strict=True):
         flight = Diver.flight(action, samples)
@@ -35,34 +38,65 @@ def dives(actions: Tensor, titles: Sequence[str], samples: int = 13) -> list[Axe
         ax.set_title(title, fontsize=10)
     axes[0, 0].set_ylabel("height above the water (m)")
     figure.supxlabel("distance from the platform's edge (m)", fontsize=9)
+    figure.legend(handles=KEY, loc="outside right upper", fontsize=9)
     return list(axes.flat)
 
 
-def animate_dives(actions: Tensor, titles: Sequence[str], samples: int = 25, seconds: float = 2.0) -> Image:
-    """The dives [dive, 3] side by side as a GIF that a notebook shows."""
+KEY = [
+    Line2D([], [], color=style.BLUE, lw=2.5, label="stretched"),
+    Line2D([], [], color=style.ORANGE, lw=5, label="tucked"),
+    Line2D([], [], color=style.VERMILION, marker="o", ms=4, lw=0, label="hands"),
+    Line2D([], [], color=style.SKY, lw=1, label="centre of mass"),
+]
+
+
+@dataclass(frozen=True)
+class MovingPicture:
+    """A GIF that a notebook and its web page show; `alt` says what is to be seen for those who cannot see it."""
+
+    data: bytes
+    alt: str
+
+    def _repr_html_(self) -> str:
+        return f'<img src="data:image/gif;base64,{b64encode(self.data).decode()}" alt="{escape(self.alt)}">'
+
+    def __repr__(self) -> str:
+        return f"[{self.alt}]"
+
+
+def animate_dives(
+    actions: Tensor, titles: Sequence[str], alt: str, samples: int = 40, seconds: float = 3.0
+) -> MovingPicture:
+    """The dives [panel, dive, 3] as a film: a panel for each title, in which its dives are made at the same time."""
     figure, axes = plt.subplots(
-        1, len(actions), figsize=(1.9 * len(actions), 4.4), sharex=True, sharey=True, squeeze=False
+        1, len(actions), figsize=(2.9 * len(actions), 5.2), dpi=90, sharex=True, sharey=True, squeeze=False
     )
-    flights = [Diver.flight(action, samples) for action in actions]
-    for ax, title in zip(axes.flat, titles, strict=True):
+    flights = [[Diver.flight(action, samples) for action in panel] for panel in actions]
+    for ax, title, panel in zip(axes.flat, titles, flights, strict=True):
         scene(ax)
+        for flight in panel:
+            ax.plot(flight.x, flight.z, color=style.SKY, lw=0.8)
         ax.set_title(title, fontsize=10)
-    artists: list = []
-
-    def frame(k: int) -> list:
-        while artists:
-            artists.pop().remove()
-        for ax, flight in zip(axes.flat, flights, strict=True):
-            artists.extend(draw_body(ax, flight, min(k, samples - 1)))
-        return artists
-
-    pause = samples // 3  # the last picture stands still before the dive begins again
-    animation = FuncAnimation(figure, frame, frames=samples + pause, blit=False)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "dives.gif"
-        animation.save(path, PillowWriter(fps=round(samples / seconds)), dpi=70)
-        plt.close(figure)
-        return Image(data=path.read_bytes(), format="gif")
+    axes[0, 0].set_ylabel("height above the water (m)")
+    canvas: Any = figure.canvas
+    canvas.draw()  # all that stands still, once
+    figure.set_layout_engine("none")
+    empty = canvas.copy_from_bbox(figure.bbox)
+    pictures = []
+    for k in range(samples):
+        canvas.restore_region(empty)
+        for ax, panel in zip(axes.flat, flights, strict=True):
+            for artist in [part for flight in panel for part in draw_body(ax, flight, k, alpha=0.75)]:
+                ax.draw_artist(artist)
+                artist.remove()
+        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+    plt.close(figure)
+    each = round(1000 * seconds / samples)
+    duration = [each] * (samples - 1) + [each * (1 + samples // 3)]  # the last pose stays before all begins again
+    buffer = BytesIO()
+    indexed = [picture.quantize(64, dither=Image.Dither.NONE) for picture in pictures]
+    indexed[0].save(buffer, "GIF", save_all=True, append_images=indexed[1:], duration=duration, loop=0)
+    return MovingPicture(buffer.getvalue(), alt)
 
 
 def scene(ax: Axes) -> None:
@@ -74,15 +108,15 @@ def scene(ax: Axes) -> None:
 
 
 def draw_body(ax: Axes, flight: Flight, k: int, alpha: float = 1.0) -> list:
-    """The body at sample k: a line from feet to hands, the head a dot; short and thick in the tuck."""
+    """The body at sample k: a line from feet to hands, the hands a dot; short and thick in the tuck."""
     feet, hands = body(flight, k)
     tucked = bool(flight.tucked[..., k])
     color = style.ORANGE if tucked else style.BLUE
     (stick,) = ax.plot(
         *np.stack([feet, hands], 1), color=color, lw=5 if tucked else 2.5, alpha=alpha, solid_capstyle="round"
     )
-    (head,) = ax.plot(*hands, "o", color=style.VERMILION, ms=4, alpha=alpha)
-    return [stick, head]
+    (dot,) = ax.plot(*hands, "o", color=style.VERMILION, ms=4, alpha=alpha)
+    return [stick, dot]
 
 
 def body(flight: Flight, k: int) -> tuple[NDArray, NDArray]:
@@ -106,8 +140,56 @@ def spread_over_updates(mean: Tensor, std: Tensor, names: Sequence[str]) -> list
         ax.set_title(name, fontsize=10)
         ax.set_xlabel("updates")
     axes[0].set_ylabel("action (its own units)")
-    style.note(axes[-1], f"{mean.shape[1]} seeds: lines μ, shade μ ± σ")
+    style.note(axes[-1], rf"{mean.shape[1]} seeds: lines $\mu$, shade $\mu \pm \sigma$")
     return list(axes)
+
+
+def step_sizes(grades: Mapping[str, Tensor], spreads: Mapping[str, Tensor], marked: int | None = None) -> list[Axes]:
+    """Grade above, spread below, a column for each step size; [update, seed], one line a seed.
+
+    `marked` is an update at which a dotted line is drawn in every panel.
+    """
+    _, axes = plt.subplots(2, len(grades), figsize=(7.5, 4.4), sharex=True, sharey="row", squeeze=False)
+    for column, name in zip(axes.T, grades, strict=True):
+        for ax, lines in zip(column, (grades[name], spreads[name]), strict=True):
+            ax.plot(np.arange(1, 1 + len(lines)), lines, color=style.COLORS["REINFORCE"], lw=0.8, alpha=0.6)
+            if marked is not None:
+                ax.axvline(marked, color=style.BLACK, lw=0.8, ls=":")
+        column[0].set_title(name, fontsize=10)
+        column[1].set(yscale="log", xlabel="updates")
+    axes[0, 0].set(ylabel="mean grade of a batch", ylim=(-0.3, 10.3))
+    axes[1, 0].set_ylabel(r"spread $\sigma$")
+    style.note(axes[1, -1], f"{next(iter(grades.values())).shape[1]} seeds, one line each")
+    return list(axes.flat)
+
+
+def corridor_learners(p: Tensor, value: Tensor, paths: Tensor, path_values: Tensor) -> list[Axes]:
+    """The corridor's value against p(right), with where learners begin and end; and p(right) over their updates.
+
+    `p` and `value` [point] are the exact curve; `paths` and `path_values` [update, seed] the learners.
+    """
+    _, (left, right) = plt.subplots(1, 2, figsize=(7.8, 3.3), width_ratios=(1.15, 1))
+    best = value.argmax()
+    color = style.COLORS["REINFORCE"]
+    left.plot(p, value, color=style.COLORS["exact"], lw=1.5)
+    left.plot(paths[0], path_values[0], "o", mfc="white", mec=color, ms=6, label="first policies")
+    left.plot(paths[-1], path_values[-1], "o", color=color, ms=5, alpha=0.6, label="learned policies")
+    left.annotate(
+        f"best: $p = {p[best]:.2f}$, $J = {value[best]:.1f}$",
+        (float(p[best]), float(value[best])),
+        (0, -34),
+        textcoords="offset points",
+        ha="center",
+        arrowprops={"arrowstyle": "-", "lw": 0.8},
+        fontsize=9,
+    )
+    left.set(xlabel="$p$ = probability of “right”", ylabel="expected return $J$", ylim=(-95, 0), xlim=(0, 1))
+    left.legend(fontsize=9, loc="lower center")
+    right.plot(paths, color=color, lw=0.8, alpha=0.6)
+    right.axhline(float(p[best]), color=style.BLACK, lw=0.8, ls="--")
+    right.set(xlabel="updates", ylabel="$p$", ylim=(0, 1))
+    style.note(right, f"{paths.shape[1]} seeds, one line each; dashed: best $p$")
+    return [left, right]
 
 
 def histograms(samples: Mapping[str, Tensor], xlabel: str, bins: int = 60) -> Axes:

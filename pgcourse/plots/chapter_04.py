@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ from scipy.optimize import isotonic_regression
 
 from pgcourse.exact import GradientMoments, Ledger
 from pgcourse.plots import style
+from pgcourse.stats import mean_interval
 
 FAMILY = {
     "total return": style.BLACK,
@@ -23,48 +25,56 @@ FAMILY = {
     "γ^t dropped": style.PURPLE,
     "baseline of the action": style.ORANGE,
 }
+NONE = 1e-9  # a relative bias below this is rounding
 BINS = 50  # of a histogram of ratios
 SOURCE = {"start": style.BLACK, "actions": style.BLUE, "dynamics": style.ORANGE}
+SYMBOL = re.compile(r"γ\^t|b\*(\(s\))?|[vqA]\(s(,a)?\)|\bv(?= known)|λ")
+
+
+def mathtext(name: str) -> str:
+    """The name of an estimator with its symbols set as mathematics: 'reward-to-go, γ^t dropped'."""
+    return SYMBOL.sub(
+        lambda found: "$" + found[0].replace("b*", "b^*").replace("γ", r"\gamma").replace("λ", r"\lambda") + "$", name
+    )
 
 
 def ledger(found: Ledger, ax: Axes | None = None) -> Axes:
-    """Every estimator in the plane of |z| against the exact gradient (across) and variance (up), for the first seed.
+    """Every estimator in the plane of exact bias (across) and measured variance (up), for the first seed.
 
-    What lies in the shaded part is as far from ∇J as chance alone would put it.
+    Both are relative to ∇J, so that a variance of 50 says: fifty episodes until the noise is as long as the gradient.
     """
     table = _first_seed(found.table).sort_values("trace")
-    threshold, episodes = table["z_threshold"].iloc[0], table["episodes"].iloc[0]
-    low, high = 0.4 * table["max_z"].min(), 2.5 * table["max_z"].max()
-    ax = style.axes(ax, figsize=(9.0, 5.2))
+    table = table.assign(variance=table["trace"] / table["gradient_norm"] ** 2)
+    ax = style.axes(ax, figsize=(9.0, 5.0))
     ax.set(
-        xscale="log", yscale="log", xlim=(low / 60, high * 30), xlabel="largest |z| of a component's mean against ∇J"
+        yscale="log", xlim=(-1.3, 2.0), xlabel=r"bias of the mean, $\|\mathbb{E}[g]-\nabla J\|\,/\,\|\nabla J\|$, exact"
     )
-    ax.set_ylim(table["trace"].min() / 1.5, table["trace"].max() * 1.5)
-    ax.set_ylabel("variance of one episode's estimate, tr Cov(g)")
-    ax.axvspan(low / 60, threshold, color=style.GREEN, alpha=0.08, lw=0)
-    ax.axvline(threshold, color=style.GREEN, lw=1)
-    ax.scatter(table["max_z"], table["trace"], s=34, color=[FAMILY[name] for name in table["family"]], zorder=3)
-    inside = table["max_z"] <= threshold
-    _name_points(ax, table[inside], low, "right")
-    _name_points(ax, table[~inside], high, "left")
-    for factor, side, text in ((1 / 1.15, "right", "as chance allows"), (1.15, "left", "biased")):
-        where = (threshold * factor, 1)
-        ax.annotate(text, where, (0, 5), ("data", "axes fraction"), "offset points", ha=side, color=style.GREEN)
-    ax.set_xticks([1, 10, 100], ["1", "10", "100"])
-    ax.set_xticks([], minor=True)
+    ax.set_ylim(table["variance"].min() / 1.5, table["variance"].max() * 1.5)
+    ax.set_ylabel(r"variance of one episode, $\mathrm{tr\,Cov}(g)\,/\,\|\nabla J\|^2$")
+    ax.axvline(0, color=style.GREEN, lw=1)
+    ax.scatter(table["exact_bias"], table["variance"], s=34, color=[FAMILY[name] for name in table["family"]], zorder=3)
+    unbiased = table["exact_bias"] < NONE
+    _name_points(ax, table[unbiased], -0.12, "right")
+    _name_points(ax, table[~unbiased], 1.2, "left")
+    for at, side, text in ((-0.03, "right", "no bias"), (0.03, "left", "biased")):
+        ax.annotate(text, (at, 1), (0, 5), ("data", "axes fraction"), "offset points", ha=side, color=style.GREEN)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
     ax.grid(False)
-    style.note(ax, f"{episodes:,} episodes of one policy, the same for all; threshold by Bonferroni")
+    ax.grid(axis="x", alpha=0.25)
+    style.note(
+        ax, f"variance: {table['episodes'].iloc[0]:,} episodes of one policy, the same for all; bias: no sampling"
+    )
     return ax
 
 
 def _name_points(ax: Axes, table: pd.DataFrame, at: float, side: str) -> None:
     """Names in a column at the abscissa `at`, on the left or right of it, with a thin line to each point."""
     low, high = np.log(ax.get_ylim())
-    heights = np.exp(low + (high - low) * spread((np.log(table["trace"]) - low) / (high - low), 0.058))
+    heights = np.exp(low + (high - low) * spread((np.log(table["variance"]) - low) / (high - low), 0.058))
     for (_, row), y in zip(table.iterrows(), heights, strict=True):
         color = FAMILY[row["family"]]
-        ax.plot([at, row["max_z"]], [y, row["trace"]], color=color, lw=0.5, alpha=0.6)
-        ax.text(at, y, f" {row['estimator']} ", ha=side, va="center", fontsize=8.5, color=color)
+        ax.plot([at, row["exact_bias"]], [y, row["variance"]], color=color, lw=0.5, alpha=0.6)
+        ax.text(at, y, f" {mathtext(row['estimator'])} ", ha=side, va="center", fontsize=9, color=color)
 
 
 def spread(values: ArrayLike, gap: float) -> NDArray:
@@ -74,30 +84,29 @@ def spread(values: ArrayLike, gap: float) -> NDArray:
     return isotonic_regression(values - steps).x + steps
 
 
-def error_against_batch_size(found: Ledger, estimators: Sequence[str]) -> tuple[Axes, Axes]:
-    """Cosine and error of a batch's mean estimate, for the first seed: dots measured, lines √(‖bias‖² + variance/N).
+def error_against_batch_size(found: Ledger, estimators: Sequence[str], ax: Axes | None = None) -> Axes:
+    """Error of a batch's mean estimate, for the first seed: dots measured, lines √(‖bias‖² + variance/N).
 
-    The lines are exact; estimators without exact values have dots alone.
+    The lines are exact; estimators without exact variance have dots alone.
     """
     table = _first_seed(found.table).set_index("estimator").loc[list(estimators)]
     batches = _first_seed(found.batches).set_index("estimator").loc[list(estimators)]
-    _, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.9), width_ratios=(1, 1.2))
+    ax = style.axes(ax, figsize=(7.2, 3.9))
     n = np.geomspace(1, 100 * batches["batch_size"].max(), 200)
     color = _family_colors(table["family"])
     ends = {}
     for name, line in table.iterrows():
-        rows, look = batches.loc[[name]], {"color": color[str(name)], "ms": 4}
-        left.errorbar(rows["batch_size"], rows["cosine"], 2 * rows["cosine_error"], fmt="o-", lw=1, **look)
-        error, width = rows["relative_error"], 2 * rows["relative_error_error"]
-        right.errorbar(rows["batch_size"], error, width, fmt="o", **look)
+        rows = batches.loc[[name]]
+        error, width = rows["relative_error"], 1.96 * rows["relative_error_error"]
+        ax.errorbar(rows["batch_size"], error, width, fmt="o", color=color[str(name)], ms=4)
         expected = np.sqrt(line["exact_bias"] ** 2 + line["exact_trace"] / line["gradient_norm"] ** 2 / n)
-        right.plot(n, expected, color=look["color"], lw=1)
+        ax.plot(n, expected, color=color[str(name)], lw=1)
         ends[str(name)] = (n[-1], expected[-1]) if np.isfinite(expected[-1]) else (n[-1], error.iloc[-1])
-    right.set(xscale="log", yscale="log", xlabel="episodes in the batch, N", ylabel="‖ĝ - ∇J‖ / ‖∇J‖, root mean square")
-    left.set(xscale="log", xlabel="episodes in the batch, N", ylabel="mean cosine of ĝ and ∇J")
-    _name_ends(right, ends, color)
-    style.note(right, "dots: measured, ±2 standard errors; lines: √(bias² + variance/N), exact")
-    return left, right
+    ax.set(xscale="log", yscale="log", xlabel="episodes in the batch, $N$")
+    ax.set_ylabel(r"$\|\hat g-\nabla J\|\,/\,\|\nabla J\|$, root mean square")
+    _name_ends(ax, ends, color)
+    style.note(ax, r"dots: measured, 95 % intervals; lines: $\sqrt{\mathrm{bias}^2+\mathrm{variance}/N}$, exact")
+    return ax
 
 
 def _first_seed(table: pd.DataFrame) -> pd.DataFrame:
@@ -118,25 +127,36 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping
     heights = spread([(np.log(y) - low) / (high - low) for _, (_, y) in ordered], 0.07)
     for (name, (x, _)), height in zip(ordered, heights, strict=True):
         where = (x, np.exp(low + height * (high - low)))
-        ax.annotate(name, where, (5, 0), textcoords="offset points", va="center", fontsize=8.5, color=color[name])
+        text = ax.annotate(mathtext(name), where, (5, 0), textcoords="offset points", va="center", fontsize=8.5)
+        text.set_color(color[name])
 
 
 def variance_sources(parts: Mapping[str, GradientMoments], ax: Axes | None = None) -> Axes:
-    """Where tr Cov of one episode's estimate comes from: a dot for each source, a bar for the sum; means over seeds."""
+    """Where tr Cov of one episode's estimate comes from: a dot for each source, a ring for the sum."""
     ax = style.axes(ax, figsize=(7.6, 1.2 + 0.38 * len(parts)))
     rows = np.arange(len(parts))[::-1]
     total = np.array([part.trace.mean().item() for part in parts.values()])
-    ax.barh(rows, total, height=0.62, color=style.GREY, alpha=0.2, lw=0)
+    least = np.full(len(parts), np.inf)
     for source, color in SOURCE.items():
-        values = [getattr(part, source).mean().item() for part in parts.values()]
-        ax.plot(values, rows, "o", color=color)
+        values = np.array([getattr(part, source).mean().item() for part in parts.values()])
+        least = np.minimum(least, values)
+        ax.plot(values, rows, "o", color=color, zorder=3)
         ax.annotate(source, (values[0], rows[0]), (0, 11), textcoords="offset points", ha="center", color=color)
+    ax.plot(total, rows, "o", mfc="none", mec=style.GREY, mew=1.4, ms=10)
+    ax.hlines(rows, least, total, color=style.GREY, lw=0.7, alpha=0.5, zorder=0)
     for row, width in zip(rows, total, strict=True):
-        ax.annotate(f"{width:.3g}", (width, row), (4, 0), textcoords="offset points", va="center", fontsize=9)
-    ax.set_yticks(rows, list(parts))
-    ax.set(xscale="log", xlabel="variance of one episode's estimate, tr Cov(g)", ylim=(-0.6, len(parts) - 0.2))
+        ax.annotate(
+            f"{'sum ' if row == rows[0] else ''}{width:.3g}",
+            (width, row),
+            (10, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
+    ax.set_yticks(rows, [mathtext(name) for name in parts])
+    ax.set(xscale="log", xlabel=r"variance of one episode's estimate, $\mathrm{tr\,Cov}(g)$, exact")
+    ax.set(xlim=(least.min() / 2, total.max() * 3), ylim=(-0.6, len(parts) - 0.2))
     ax.grid(axis="y", visible=False)
-    style.note(ax, "exact; dots: parts, on a logarithmic axis; bar and number: their sum")
     return ax
 
 
@@ -153,7 +173,7 @@ def variance_against_baseline(
         shift = {"right": -6, "center": 0, "left": 6}[side]
         ax.plot(x, y, "o", color=style.VERMILION, zorder=3)
         ax.annotate(name, (x, y), (shift, -6), textcoords="offset points", ha=side, va="top", color=style.VERMILION)
-    ax.set(xlabel="constant baseline b", ylabel="tr Cov(g), exact", ylim=(0, None))
+    ax.set(xlabel="constant baseline $b$", ylabel=r"$\mathrm{tr\,Cov}(g)$, exact", ylim=(0, None))
     return ax
 
 
@@ -167,7 +187,7 @@ def variance_ratios(ratios: Mapping[str, ArrayLike]) -> list[Axes]:
     for ax, (name, ratio) in zip(grid[:, 0], values.items(), strict=True):
         ax.hist(ratio, bins.tolist(), color=style.BLUE)
         ax.axvline(1, color=style.VERMILION, lw=1.2)
-        ax.set_title(f"{name}: less in {(ratio < 1).sum()} of {len(ratio)}", fontsize=9.5)
+        ax.set_title(f"{mathtext(name)}: less in {(ratio < 1).sum()} of {len(ratio)}", fontsize=9.5)
         ax.set(xscale="log", yticks=[])
         ax.spines["left"].set_visible(False)
         ax.grid(axis="y", visible=False)
@@ -176,3 +196,73 @@ def variance_ratios(ratios: Mapping[str, ArrayLike]) -> list[Axes]:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("ratio of the two variances, exact; one count a random world and policy")
     return list(grid[:, 0])
+
+
+def critic_fit(
+    steps: ArrayLike, explained: ArrayLike, variance: ArrayLike, known: tuple[float, float]
+) -> tuple[Axes, Axes]:
+    """Explained variance of a critic [seed, step], and the variance of the gradient with it as a baseline.
+
+    `known` holds both numbers of v_π itself, drawn as dashed lines.
+    """
+    _, axes = plt.subplots(1, 2, figsize=(8.4, 3.2))
+    ylabels = ("explained variance, fresh episodes", r"$\mathrm{tr\,Cov}(g)$ with this baseline, exact")
+    rows = zip(axes, (explained, variance), known, ylabels, (4, -12), strict=True)
+    for ax, values, level, ylabel, shift in rows:
+        values = np.asarray(values, dtype=float)
+        ax.plot(steps, values.T, color=style.GREEN, lw=0.6, alpha=0.4)
+        ax.plot(steps, values.mean(0), color=style.GREEN, lw=2)
+        ax.axhline(level, color=style.BLACK, lw=0.9, ls="--")
+        ax.annotate(r"$v_\pi$ itself", (0.02, level), (0, shift), ("axes fraction", "data"), "offset points")
+        ax.set(xlabel="gradient steps on the critic", ylabel=ylabel)
+    axes[1].set_ylim(0, None)
+    axes[0].set_ylim(None, 1.25 * known[0])
+    style.note(axes[1], f"{len(np.asarray(explained))} seeds, each a thin line; thick: their mean")
+    return axes[0], axes[1]
+
+
+def normalisation(
+    angle: Mapping[str, Mapping[int, float]], learned: Mapping[str, Mapping[float, ArrayLike]]
+) -> tuple[Axes, Axes]:
+    """What dividing by the standard deviation does: to the mean's direction, and to learning at each scale of rewards.
+
+    `angle` maps a policy to degrees between the estimate's mean and ∇J, by batch size; `learned` maps a learner to its
+    final expected reward of each seed, by the factor on all rewards.
+    """
+    _, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.5))
+    for color, (name, line) in zip(style.CYCLE, angle.items(), strict=False):
+        left.plot(list(line), list(line.values()), "o-", color=color, lw=1.5, ms=4, label=name)
+    left.set(xscale="log", xlabel="pulls in the batch, $N$", ylim=(0, None))
+    left.set_ylabel(r"angle of $\mathbb{E}[\hat g]$ to $\nabla J$ (degrees), exact")
+    left.set_xticks(ticks := sorted({n for line in angle.values() for n in line}), list(map(str, ticks)))
+    left.xaxis.set_minor_locator(NullLocator())
+    left.legend(title="policy", fontsize=8.5, title_fontsize=8.5)
+    for color, (name, returns) in zip((style.BLACK, style.VERMILION), learned.items(), strict=True):
+        estimate, low, high = mean_interval(np.array(list(returns.values())).T)
+        right.errorbar(
+            list(returns), estimate, (estimate - low, high - estimate), fmt="o-", color=color, ms=4, label=name
+        )
+    right.set(xscale="log", xlabel="factor on all rewards", ylabel="expected reward at the end / factor")
+    right.legend(fontsize=8.5)
+    seeds = {len(np.asarray(x)) for line in learned.values() for x in line.values()}
+    style.note(right, f"right: {seeds.pop()} seeds, 95 % intervals")
+    return left, right
+
+
+def paired_differences(differences: Mapping[str, ArrayLike], xlabel: str, ax: Axes | None = None) -> Axes:
+    """Differences between two learners that share their seeds: seeds as small dots, mean and 95 % t-interval."""
+    ax = style.axes(ax, figsize=(7.6, 0.9 + 0.5 * len(differences)))
+    rows = np.arange(len(differences))[::-1]
+    for row, values in zip(rows, differences.values(), strict=True):
+        mean, low, high = mean_interval(values)
+        color = style.GREY if low <= 0 <= high else style.BLUE
+        ax.plot(values, np.full(len(np.asarray(values)), row - 0.22), "o", color=color, ms=3, alpha=0.5)
+        ax.plot([low, high], [row, row], color=color, lw=2)
+        ax.plot(mean, row, "o", color=color)
+    ax.axvline(0, color=style.BLACK, lw=0.8, ls="--")
+    ax.set_yticks(rows, [mathtext(name) for name in differences])
+    ax.set(xlabel=xlabel, ylim=(-0.6, len(differences) - 0.4))
+    ax.grid(axis="y", visible=False)
+    seeds = sorted({len(np.asarray(values)) for values in differences.values()})
+    style.note(ax, f"{' or '.join(map(str, seeds))} seeds (small dots), paired; 95 % interval; grey: it contains 0")
+    return ax

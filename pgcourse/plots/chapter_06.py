@@ -66,9 +66,10 @@ def action_densities(
             ax.axvline(bound, color=style.BLACK, lw=0.8, ls="--", zorder=0)
         for place, probability in atoms.items():
             ax.plot([place, place], [0, probability], color=style.VERMILION, lw=4, solid_capstyle="butt")
+            right = place > min(bounds)
             ax.annotate(
-                f"{probability:.1%}", (place, probability), (5, 0), textcoords="offset points",
-                ha="left", va="bottom", color=style.VERMILION, fontsize=9,
+                f"{probability:.1%}", (place, probability), (5 if right else -5, 2), textcoords="offset points",
+                ha="left" if right else "right", va="bottom", color=style.VERMILION, fontsize=9,
             )  # fmt: skip
         ax.set(title=title, xlabel="action")
     grid[0, 0].set(ylabel="density; bars: probability", ylim=(0, None))

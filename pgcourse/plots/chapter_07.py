@@ -6,16 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from pgcourse.plots import style
-from pgcourse.plots.learning import t_interval
+from pgcourse.plots.learning import BAND, on_common_steps, t_interval, thousands
 from pgcourse.plots.simplex import CORNERS, barycentric
 
-ROLES = {"truth": style.BLACK, "surrogate": style.VERMILION}
-METRICS = {"KL": style.GREEN, "Euclid": style.VERMILION}
+ROLES = {"truth": style.BLACK, "surrogate": style.SKY}
+WAYS = {"plain gradient": style.COLORS["REINFORCE"], "natural gradient": style.COLORS["natural gradient"]}
+METRICS = {"KL": WAYS["natural gradient"], "Euclid": WAYS["plain gradient"]}  # each gradient's own measure of a step
+SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#b4b4b4"])  # the darker, the higher
 
 
 def one_step_too_far(
@@ -55,7 +60,7 @@ def _mark(ax: Axes, delta: float, at: float = 0.98, right: bool = False) -> None
     """A dashed line at δ, its name beside it at the height `at` of the axes."""
     ax.axvline(delta, color=style.GREY, lw=1, ls="--", zorder=0)
     ax.annotate(
-        f"δ = {delta:g}",
+        rf"$\delta={delta:g}$",
         xy=(delta, at),
         xycoords=("data", "axes fraction"),
         xytext=(4 if right else -4, 0),
@@ -75,14 +80,14 @@ def penalties(error: ArrayLike, bounds: Mapping[str, ArrayLike], ax: Axes | None
     """Bounds on the surrogate's error against the error itself, log-log, a dot a pair of policies; all are [pair]."""
     ax = style.axes(ax, figsize=(6.6, 4.4))
     truth = np.asarray(error, dtype=float)
-    for (name, values), color in zip(bounds.items(), style.CYCLE, strict=False):
+    for (name, values), color in zip(bounds.items(), (style.GREY, style.SKY), strict=True):
         ax.plot(truth, np.asarray(values, dtype=float), ".", ms=1.5, alpha=0.3, color=color, rasterized=True)
         ax.plot([], [], "o", color=color, label=name)
     ends = np.quantile(truth[truth > 0], [0.001, 1])
     ax.plot(ends, ends, color=style.BLACK, lw=1.2)
     middle = np.sqrt(ends[:1] * ends[1:]).repeat(2)
     ax.annotate("a tight bound", middle, (12, -4), textcoords="offset points", va="top", fontsize=9)
-    ax.set(xscale="log", yscale="log", xlabel="|J(θ') - L(θ')|, the surrogate's error", ylabel="bound on it")
+    ax.set(xscale="log", yscale="log", xlabel=r"the surrogate's error $|J(\theta')-L(\theta')|$", ylabel="bound on it")
     ax.set_xlim(ends[0], 2 * ends[1])
     ax.legend(loc="upper left", fontsize=9)
     style.note(ax, f"{len(truth):,} pairs of policies")
@@ -124,8 +129,8 @@ def policy_balls(
             right.fill(*boundary.T, color=METRICS[name], alpha=0.15, lw=0)
             right.plot(*boundary.T, color=METRICS[name], lw=1.8)
         right.plot(*point, ".", color=style.BLACK)
-    right.set(aspect="equal", xlabel="mean μ", ylabel="log σ", title="Gaussian")
-    names = {"KL": f"KL(π ‖ ·) = {delta:g} nats", "Euclid": "one Euclidean length of the parameters"}
+    right.set(aspect="equal", xlabel=r"mean $\mu$", ylabel=r"$\log\sigma$", title="Gaussian")
+    names = {"KL": rf"$\mathrm{{KL}}(\pi\,\|\,\cdot)={delta:g}$ nats", "Euclid": "one length of the parameters"}
     handles = [Line2D([], [], color=METRICS[name], lw=2, label=label) for name, label in names.items()]
     left.figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9)
     return [left, right]
@@ -161,24 +166,24 @@ def _reach(kl, centre: NDArray, directions: NDArray, delta: float) -> NDArray:
 def gradient_paths(
     reward: ArrayLike,
     simplex: Mapping[str, ArrayLike],
-    gaussian: Mapping[str, ArrayLike],
+    gaussian: Mapping[str, Mapping[str, ArrayLike]],
     objective: ArrayLike,
     extent: tuple[float, float, float, float],
     marks: int = 10,
 ) -> list[Axes]:
     """Where gradients lead: on the simplex of three actions, shaded by J = πᵀ reward, and in (μ, log σ).
 
-    `simplex` and `gaussian` name curves, [path, time, 3] and [path, time, 2]; `objective` [log σ, μ] is J over `extent`
-    (lowest μ, highest μ, lowest log σ, highest log σ). A dot on the simplex every `marks` points of time.
+    `simplex` names curves [path, time, 3], a dot every `marks` points of time. `gaussian` names, for each way, the
+    coordinates that it was followed in, and curves [path, time, 2]: a colour a way, a line style a system of
+    coordinates. `objective` [log σ, μ] is J over `extent` (lowest μ, highest μ, lowest log σ, highest log σ).
     """
-    _, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.2))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.5))
     pi = barycentric(60)
-    left.tricontourf(*(pi @ CORNERS).T, pi @ np.asarray(reward, dtype=float), levels=18, cmap="Blues")
-    color = style.colors([*simplex, *gaussian])
+    left.tricontourf(*(pi @ CORNERS).T, pi @ np.asarray(reward, dtype=float), levels=18, cmap=SHADES)
     for name, paths in simplex.items():
         for path in np.asarray(paths, dtype=float) @ CORNERS:
-            left.plot(*path.T, color=color[name], lw=1.8)
-            left.plot(*path[::marks].T, ".", color=color[name], ms=6)
+            left.plot(*path.T, color=WAYS[name], lw=1.8)
+            left.plot(*path[::marks].T, ".", color=WAYS[name], ms=6)
             left.plot(*path[0], "o", color=style.BLACK, ms=5)
     for corner, value, shift in zip(CORNERS, np.asarray(reward), ((-6, -14), (6, -14), (0, 6)), strict=True):
         left.annotate(f"reward {value:g}", corner, shift, textcoords="offset points", ha="center", fontsize=9)
@@ -187,40 +192,45 @@ def gradient_paths(
     low, high, bottom, top = extent
     height = np.asarray(objective, dtype=float)
     mu, log_std = np.linspace(low, high, height.shape[1]), np.linspace(bottom, top, height.shape[0])
-    right.contourf(mu, log_std, height, levels=18, cmap="Blues")
-    for k, (name, paths) in enumerate(gaussian.items()):
-        for path in np.asarray(paths, dtype=float):
-            right.plot(*path.T, color=color[name], lw=4 - 2 * (k % 2), ls="-" if k % 2 == 0 else (0, (2, 1.5)))
-            right.plot(*path[0], "o", color=style.BLACK, ms=5)
-    right.set(xlim=(low, high), ylim=(bottom, top), xlabel="mean μ", ylabel="log σ")
-    lines = [
-        Line2D([], [], color=color[name], lw=2.5, label=name, ls="--" if name in [*gaussian][1::2] else "-")
-        for name in dict.fromkeys([*simplex, *gaussian])
-    ]
-    left.figure.legend(handles=lines, loc="outside upper center", ncols=len(lines), fontsize=9)
+    right.contourf(mu, log_std, height, levels=18, cmap=SHADES)
+    systems = dict.fromkeys(system for ways in gaussian.values() for system in ways)
+    dashes = dict(zip(systems, ("-", (0, (2, 1.5)), ":"), strict=False))
+    for name, ways in gaussian.items():
+        for system, paths in ways.items():
+            for path in np.asarray(paths, dtype=float):
+                right.plot(*path.T, color=WAYS[name], lw=4 if dashes[system] == "-" else 2, ls=dashes[system],
+                           alpha=0.5 if dashes[system] == "-" else 1)  # fmt: skip
+                right.plot(*path[0], "o", color=style.BLACK, ms=5)
+    right.set(xlim=(low, high), ylim=(bottom, top), xlabel=r"mean $\mu$", ylabel=r"$\log\sigma$")
+    lines = [Line2D([], [], color=color, lw=2.5, label=name) for name, color in WAYS.items()]
+    lines += [Line2D([], [], color=style.GREY, lw=2, ls=ls, label=f"in {system}") for system, ls in dashes.items()]
+    figure.legend(handles=lines, loc="outside upper center", ncols=len(lines), fontsize=9)
     return [left, right]
 
 
 def residuals(curves: Mapping[str, ArrayLike], mark: int | None = None, ax: Axes | None = None) -> Axes:
-    """A solver's relative residual or error after each iteration, [seed, iteration], the first after none."""
+    """A solver's relative residual after each iteration, [seed, iteration], the first after none."""
     ax = style.axes(ax, figsize=(7.0, 4.0))
-    color = style.colors(curves)
-    for name, values in curves.items():
+    shades = plt.get_cmap("Greys")(np.linspace(0.9, 0.4, len(curves)))
+    for (name, values), color in zip(curves.items(), shades, strict=True):
         seeds = np.asarray(values, dtype=float)
-        middle = np.median(seeds, axis=0)
-        ax.plot(seeds.T, color=color[name], lw=0.5, alpha=0.35)
-        ax.plot(middle, color=color[name], lw=2)
-        ax.annotate(name, (len(middle) - 1, middle[-1]), (6, 0), textcoords="offset points", va="center",
-                    color=color[name], clip_on=False)  # fmt: skip
+        ax.plot(seeds.T, color=color, lw=0.5, alpha=0.5)
+        ax.plot(np.median(seeds, axis=0), color=color, lw=2.2, label=name)
     if mark is not None:
         ax.axvline(mark, color=style.GREY, lw=1, ls="--", zorder=0)
-    ax.set(yscale="log", xlabel="conjugate gradient steps", ylabel="residual / ‖g‖", xlim=(0, len(middle) - 1))
+    ax.set(yscale="log", xlabel="steps of conjugate gradients", ylabel=r"residual / $\|g\|$")
+    ax.set_xlim(0, seeds.shape[1] - 1)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=9, loc="lower left")
     style.note(ax, f"{len(seeds)} seeds, thin; thick: their median")
     return ax
 
 
-def step_lengths(kl: Mapping[str, ArrayLike], delta: float, ax: Axes | None = None) -> Axes:
-    """The share of updates that move the policy by at most so much KL, one line a method, δ marked; [seed, update]."""
+def step_lengths(kl: Mapping[str, ArrayLike], delta: float, unit: str = "updates", ax: Axes | None = None) -> Axes:
+    """The share of updates that move the policy by at most so much KL, one line a method, δ marked; [seed, update].
+
+    `unit` says what they are if not single updates, such as the rows of a record.
+    """
     ax = style.axes(ax, figsize=(7.0, 3.8))
     color = style.colors(kl)
     every = {name: np.asarray(values, dtype=float) for name, values in kl.items()}
@@ -230,9 +240,35 @@ def step_lengths(kl: Mapping[str, ArrayLike], delta: float, ax: Axes | None = No
         lengths = np.sort(values, axis=None)
         ax.plot(lengths, (1 + np.arange(len(lengths))) / len(lengths), color=color[name], lw=2, label=name)
     _mark(ax, delta, at=0.12, right=True)
-    ax.set(xscale="log", xlabel="KL(π_old ‖ π) of one update (nats)", ylabel="share of the updates", ylim=(0, 1.02))
+    ax.set(xscale="log", ylabel=f"share of the {unit}", ylim=(0, 1.02))
+    ax.set_xlabel(r"$\mathrm{KL}(\pi_{\mathrm{old}}\,\|\,\pi)$ of an update (nats)")
     ax.set_xlim(0.7 * shortest, max(1.5 * longest, 6 * delta))
+    if longest < 1000 * shortest:  # too few powers of ten to read between
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(loc="center left", fontsize=9)
-    counts = (f"{name}: {v.shape[0]} seeds, {v.shape[1]} updates each" for name, v in every.items())
+    counts = (f"{name}: {v.shape[0]} seeds, {v.shape[1]} {unit} each" for name, v in every.items())
     style.note(ax, "; ".join(counts))
     return ax
+
+
+def learning_panels(curves: pd.DataFrame, target: float, most: float) -> list[Axes]:
+    """Returns over training, a panel a variant in its own colour; thin seeds, their mean and its 95 % t-interval.
+
+    `curves` has the columns variant, seed, step and return; `target` is drawn dashed, and nothing is above `most`.
+    """
+    color = style.colors(curves["variant"])
+    figure, grid = plt.subplots(1, len(color), figsize=(9.6, 3.2), sharex=True, sharey=True)
+    for ax, (variant, shade) in zip(grid, color.items(), strict=True):
+        steps, values = on_common_steps(curves[curves["variant"] == variant], "return")
+        mean, half = t_interval(values)
+        ax.plot(steps, values.T, color=shade, lw=0.5, alpha=0.4)
+        ax.fill_between(steps, mean - half, np.minimum(mean + half, most), color=shade, alpha=0.2, lw=0)
+        ax.plot(steps, mean, color=shade, lw=2)
+        ax.axhline(target, color=style.BLACK, lw=0.8, ls="--", zorder=0)
+        ax.set(title=f"{variant}, {len(values)} seeds", ylim=(0, 1.04 * most))
+        ax.xaxis.set_major_formatter(thousands)
+    grid[0].set_ylabel("return of an episode")
+    figure.supxlabel(f"environment steps of one seed ({BAND})", fontsize=9)
+    return list(grid)

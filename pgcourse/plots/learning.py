@@ -59,7 +59,10 @@ def learning_curves(
 def learning_curve_grid(
     curves: pd.DataFrame, columns: int, y: str = "return", *, target: float | None = None
 ) -> list[Axes]:
-    """Small multiples on common axes, one a variant in the table's order, filled row by row; otherwise as above."""
+    """Small multiples on common axes, one a variant in the table's order, filled row by row; otherwise as above.
+
+    A variant that has a colour of its own in the course keeps it.
+    """
     variants = list(dict.fromkeys(curves["variant"]))
     rows = -(-len(variants) // columns)
     figure, grid = plt.subplots(

@@ -26,7 +26,7 @@ def simplex_field(reward: Tensor, names: Sequence[str], paths: Mapping[str, Tens
     objective = pi @ reward.numpy()
     x, y = (pi @ CORNERS).T
     shade = ax.tricontourf(x, y, objective, levels=20, cmap="Blues")
-    ax.figure.colorbar(shade, ax=ax, label="expected score J", shrink=0.8)
+    ax.figure.colorbar(shade, ax=ax, label="expected reward $J$", shrink=0.8)
     pi = barycentric(16)
     pi = pi[(pi > 0).all(1)]
     motion = softmax_motion(pi, reward.numpy())

@@ -156,6 +156,16 @@ def test_the_hessian_of_the_kl_is_the_fisher_information(problem):
             torch.testing.assert_close(product(v)[row], from_scores @ v[row], rtol=0, atol=1e-8)
 
 
+def test_a_kl_that_is_differentiated_through_both_policies_has_no_curvature():
+    """The mistake of chapter 07: F = 0, and what is left of the step is damping."""
+    policy = SoftmaxPolicy(MLP((3, 4, 3)))
+    theta = (policy.init(Streams(2, dtype=F64)) + 0.3 * random(0, 2, policy.size)).requires_grad_()
+    obs, v = random(1, 2, 7, 3), random(2, 2, policy.size)
+    attached, right = policy(theta, obs), policy(theta.detach(), obs)
+    assert hessian_product(attached.kl(policy(theta, obs)).mean(1), theta)(v).abs().max() < 1e-12
+    assert hessian_product(right.kl(policy(theta, obs)).mean(1), theta)(v).abs().max() > 0.01
+
+
 @dataclass(frozen=True)
 class Opaque:
     """A policy that tells nothing but its distribution."""

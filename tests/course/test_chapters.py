@@ -13,7 +13,7 @@ from pgcourse.course.expected import Close, Exact, Order, OverSeeds
 from pgcourse.lab import study_names
 
 ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
+CHAPTERS = runner.find_chapters(ROOT)
 ENTRIES = [
     pytest.param(path, profile, name, id=f"{path.stem}-{profile}-{name}")
     for path in sorted((ROOT / "chapters" / "expected").glob("*.toml"))

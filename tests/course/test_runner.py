@@ -306,6 +306,7 @@ def test_the_kernel_is_this_interpreter_and_nothing_of_the_users_set_up(write_ch
 def clone(tmp_path, write_chapter):
     write_chapter(tmp_path, "00_start", ["1"])
     write_chapter(tmp_path, "02_gradient", ["1"])
+    write_chapter(tmp_path, "02b_ascent", ["1"])
     write_chapter(tmp_path, "12_gradient", ["1"])
     (tmp_path / "chapters" / "notes.ipynb").write_text("{}", "utf-8")
     return tmp_path
@@ -325,12 +326,13 @@ def test_an_installation_without_chapters_says_what_to_do(tmp_path, monkeypatch)
 
 
 def test_chapters_by_number_name_and_path(clone, monkeypatch):
-    everything = ["00_start", "02_gradient", "12_gradient"]
+    everything = ["00_start", "02_gradient", "02b_ascent", "12_gradient"]
     monkeypatch.chdir(clone / "chapters")
     for names, stems in {
         (): everything,
         ("2",): ["02_gradient"],
         ("02", "0"): ["02_gradient", "00_start"],
+        ("02b", "2b", "ascent", "02b_ascent"): ["02b_ascent"],
         ("start",): ["00_start"],
         ("12_gradient", "12"): ["12_gradient"],
         ("notes.ipynb", "../chapters/00_start.ipynb"): ["notes", "00_start"],
@@ -342,6 +344,7 @@ def test_chapters_by_number_name_and_path(clone, monkeypatch):
     ("name", "words"),
     [
         ("3", "no chapter or notebook '3'; chapters are 00_start, 02_gradient"),
+        ("2c", "no chapter or notebook '2c'"),
         ("gradient", "more than one chapter fits 'gradient'"),
         ("nowhere.ipynb", "no chapter or notebook 'nowhere.ipynb'"),
         ("", "no chapter or notebook ''"),

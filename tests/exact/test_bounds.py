@@ -115,6 +115,32 @@ def test_the_penalties_of_a_chain_by_hand():
     assert visited.item() == pytest.approx(2 * 0.5 * (1 / 8) * (2 * 0.25) / 0.5)
 
 
+def test_surrogate_and_truth_of_the_chain_in_chapter_07():
+    """Switching with 1/2, then with 1/2 + u: by hand, for u = 1/4.
+
+    d_π' = (1.4, 0.6), Ā = (1/8, -1/8), so J' - J = 0.1; the surrogate says 1/8, and the penalty is 1/8.
+    """
+    mdp = two_state_chain(gamma=0.5)
+    theta, new = torch.zeros(1, 4, dtype=F64), torch.tensor([[0, math.log(3), 0, math.log(3)]], dtype=F64)
+    torch.testing.assert_close(mdp.occupancy(new), torch.tensor([[1.4, 0.6]], dtype=F64))
+    assert bounds.performance_difference(mdp, theta, new).item() == pytest.approx(0.1)
+    assert bounds.surrogate_gain(mdp, theta, new).item() == pytest.approx(1 / 8)
+    assert bounds.surrogate_penalty(mdp, theta, new).worst_case.item() == pytest.approx(1 / 8)
+
+
+@worlds
+def test_in_a_table_no_step_along_the_exact_gradient_lowers_the_objective(mdp):
+    """Proved in chapter 07; where states share a parameter, as on the ledge, a long step does."""
+    theta, _ = pair(mdp)
+    slope = mdp.gradient(theta)
+    for eta in torch.logspace(-2, 3, 26).tolist():
+        assert (mdp.objective(theta + eta * slope) >= mdp.objective(theta) - 1e-12).all()
+    edge, alike = ledge(), torch.tensor([0.0, 1.0], dtype=F64).repeat(8)
+    hesitant = -0.5 * alike.unsqueeze(0)
+    uphill = (edge.gradient(hesitant) @ alike).sign()
+    assert edge.objective(hesitant + 2 * uphill * alike) < edge.objective(hesitant)
+
+
 def test_terminal_states_do_not_count():
     """Nobody acts there: other parameters there change nothing, and are no distance."""
     mdp = random_mdp(seed=3)

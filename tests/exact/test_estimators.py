@@ -5,7 +5,7 @@ import torch
 from enumeration import all_episodes, as_trajectory, layered_mdp
 
 from pgcourse.core import MLP, GaussianPolicy, SoftmaxPolicy, Streams
-from pgcourse.exact import episode_gradients, random_mdp, scores
+from pgcourse.exact import episode_gradients, independent_batches, random_mdp, scores
 from pgcourse.exact.estimators import (
     at,
     gae_weight,
@@ -79,6 +79,23 @@ def test_what_the_biased_ones_estimate():
     torch.testing.assert_close(expectation(BIASED["γ^t dropped"]), SMALL.gradient_without_discount(THETA), **close)
     torch.testing.assert_close(expectation(BIASED["b(s, a)"]), torch.zeros_like(GRADIENT), **close)
     torch.testing.assert_close(expectation(BIASED["TD"]), gae_moments(SMALL, THETA, CRITIC, 0.0).mean, **close)
+
+
+def test_everybodys_weight_leaves_one_nth_of_the_gradient():
+    """[N] against [N, 1]: every action is weighted by the mean over all N episodes, its own among them. E[ĝ] = ∇J/N."""
+    own = UNBIASED["reward-to-go"].where(TRAJECTORY.mask, 0.0)
+    others = torch.einsum("i,nti->nt", PROBABILITY, own).unsqueeze(-1)
+    for n in (1, 8, 16):
+        found = expectation((own + (n - 1) * others) / n)
+        torch.testing.assert_close(found, GRADIENT / n, rtol=1e-11, atol=1e-13)
+
+
+def test_batches_in_rows_are_the_episodes_of_one_stream():
+    batches = independent_batches(SMALL, THETA, Streams(1, dtype=F64), batches=5, episodes=3)
+    played = SMALL.rollouts(THETA, Streams(1, dtype=F64), 15)
+    assert batches.mask.shape == (5, played.mask.shape[1], 3)
+    for row in range(5):
+        torch.testing.assert_close(batches.reward[row], played.reward[0][:, 3 * row : 3 * row + 3], rtol=0, atol=0)
 
 
 def test_td_is_the_one_step_advantage():

@@ -106,6 +106,15 @@ def test_total_occupancy(mdp):
     torch.testing.assert_close(total, torch.full_like(total, 1 / (1 - mdp.gamma * survival)))
 
 
+@settings(max_examples=25, deadline=None)
+@given(mdps)
+def test_the_objective_is_what_the_visits_are_paid(mdp):
+    """ρ₀ᵀ (I - γP_π)⁻¹ r_π from the left is d_π, from the right v_π."""
+    theta = random_theta(mdp)
+    paid = (mdp.occupancy(theta) * (mdp.pi(theta) * mdp.reward).sum(-1)).sum(1)
+    torch.testing.assert_close(paid, mdp.objective(theta), rtol=1e-10, atol=1e-12)
+
+
 @settings(max_examples=20, deadline=None)
 @given(mdps)
 def test_scores(mdp):
@@ -145,6 +154,27 @@ def test_without_a_discount_nothing_is_dropped():
     theta = random_theta(mdp)
     torch.testing.assert_close(mdp.gradient_without_discount(theta), mdp.gradient(theta))
     torch.testing.assert_close(mdp.visits(theta), mdp.occupancy(theta))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("gamma", [0.3, 0.9])
+def test_without_the_discount_a_table_never_goes_downhill(seed, gamma):
+    """g̃·∇J = Σ_s n(s) d(s) Σ_a π² A², with n the visits and d the occupancy."""
+    mdp = random_mdp(seed=seed, gamma=gamma)
+    theta = random_theta(mdp)
+    product = (mdp.gradient_without_discount(theta) * mdp.gradient(theta)).sum(1)
+    square = (mdp.pi(theta) * mdp.advantage(theta)).square().sum(-1)
+    torch.testing.assert_close(product, (mdp.visits(theta) * mdp.occupancy(theta) * square).sum(1))
+    assert (product > 0).all()
+
+
+def test_two_state_chain_on_paper():
+    """Chapter 02: p = q = 1/2 and γ = 0.9 give v = (4.5, 5.5), d = (5.5, 4.5), J = 4.5 and these slopes."""
+    mdp = two_state_chain()
+    theta = torch.zeros(1, 4, dtype=F64)
+    torch.testing.assert_close(mdp.v(theta)[0], torch.tensor([4.5, 5.5], dtype=F64))
+    torch.testing.assert_close(mdp.occupancy(theta)[0], torch.tensor([5.5, 4.5], dtype=F64))
+    torch.testing.assert_close(mdp.gradient(theta)[0], torch.tensor([-1.2375, 1.2375, 1.0125, -1.0125], dtype=F64))
 
 
 @pytest.mark.parametrize("termination", [0.0, 0.2])
@@ -326,6 +356,22 @@ class TestRollouts:
             self.mdp.rollouts(self.theta, Streams(2), 0)
         with pytest.raises(ValueError, match="expected number of visits is infinite"):
             two_state_chain().visits(torch.zeros(1, 4))
+
+
+def test_the_corridor_with_switched_actions_in_closed_form():
+    """Sutton & Barto (2018), example 13.1 and exercise 13.1: J = -2 (2 - p) / (p (1 - p)), best at p = 2 - √2."""
+    after = torch.tensor([[0, 1], [2, 0], [1, 3], [3, 3]])
+    terminal = torch.tensor([False, False, False, True])
+    mdp = TabularMDP(torch.eye(4)[after], -torch.ones(4, 2), torch.eye(4)[0], 1.0, terminal)
+    p = torch.tensor([0.05, 0.5, 2 - math.sqrt(2), 0.95], dtype=F64)
+    theta = torch.stack([1 - p, p], -1).log().repeat(1, 4)
+    expected = -2 * (2 - p) / (p * (1 - p))
+    torch.testing.assert_close(mdp.objective(theta), expected)
+    assert expected[2].item() == pytest.approx(-(6 + 4 * math.sqrt(2)))
+    slope = mdp.gradient(theta).view(-1, 4, 2).sum(1)  # of logits that all cells share
+    torch.testing.assert_close(slope[2], torch.zeros(2, dtype=F64), rtol=0, atol=1e-9)
+    assert slope[1, 1] > 0 > slope[3, 1]
+    assert mdp.optimal().objective == -3  # of a policy that sees its cell
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,15 @@ import torch
 from enumeration import all_episodes, as_trajectory, layered_mdp, variance_by_source
 
 from pgcourse.core import Streams
-from pgcourse.exact import episode_gradients, random_mdp, two_state_chain
+from pgcourse.exact import TabularMDP, corridor, episode_gradients, random_mdp, two_state_chain
 from pgcourse.exact.estimators import at, gae_weight, reward_to_go_weight, table_weight, total_return_weight
-from pgcourse.exact.variance import gae_moments, least_variance_baseline, table_moments, total_return_moments
+from pgcourse.exact.variance import (
+    gae_moments,
+    least_variance_baseline,
+    table_moments,
+    total_return_moments,
+    variance_ratio,
+)
 
 F64 = torch.float64
 SMALL = layered_mdp(seed=4)
@@ -178,6 +184,40 @@ def test_the_value_is_not_always_better_than_nothing():
     assert gae_moments(mdp, theta, mdp.v(theta)).trace > gae_moments(mdp, theta).trace
 
 
+def test_a_reward_to_go_may_have_more_variance_than_the_total_return():
+    """A loan: what is borrowed in step 0 is paid back in step 1, so the total return is always 0. Chapter 04."""
+    leads_to = torch.tensor([[1, 2], [3, 3], [3, 3], [3, 3]])
+    loan = TabularMDP(
+        transition=torch.nn.functional.one_hot(leads_to),
+        reward=[[1, 0], [-1, -1], [0, 0], [0, 0]],
+        start=[1, 0, 0, 0],
+        gamma=1.0,
+        terminal=[False, False, False, True],
+    )
+    theta = torch.zeros(1, loan.policy.size)
+    assert total_return_moments(loan, theta).trace.item() == 0
+    assert gae_moments(loan, theta).trace.item() == pytest.approx(0.25)
+
+
+def test_dynamics_without_dice_add_no_variance():
+    world = corridor(length=5)
+    assert gae_moments(world, torch.zeros(1, world.policy.size)).dynamics.max() < 1e-12
+
+
+def test_a_baseline_of_the_action_moves_the_mean_as_the_formula_says():
+    """-Σ_s d_π(s) Σ_a b(s, a) ∇π(a|s); and for b = q_π by the whole gradient."""
+    mdp = random_mdp(seed=12)
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
+    q, exact = mdp.q(theta), mdp.gradient(theta)
+    b = Streams(1, dtype=F64).child("action").normal(mdp.states, mdp.actions)[0]
+    predicted = -torch.einsum("ns,nsp->np", mdp.occupancy(theta), mdp.expected_score(theta, b))
+    torch.testing.assert_close(table_moments(mdp, theta, q - b).mean - exact, predicted)
+    for seed in range(2):
+        one = theta[seed : seed + 1]
+        moved = -torch.einsum("ns,nsp->np", mdp.occupancy(one), mdp.expected_score(one, q[seed]))
+        torch.testing.assert_close(moved, -exact[seed : seed + 1])
+
+
 def test_the_bias_of_a_wrong_critic_vanishes_with_its_error_and_with_lambda_to_one():
     mdp = random_mdp()
     theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
@@ -191,6 +231,71 @@ def test_the_bias_of_a_wrong_critic_vanishes_with_its_error_and_with_lambda_to_o
     assert (along.diff(dim=0) < 0).all()
     assert along[-1].max() < 1e-12
     assert bias(0.0, 0.0).max() < 1e-12
+
+
+def _slope_of(mdp, theta, x):
+    """Σ_s d_π(s) Σ_a ∇π(a|s) x(s, a) for tabular softmax."""
+    pi = mdp.pi(theta)
+    return (mdp.occupancy(theta).unsqueeze(-1) * pi * (x - (pi * x).sum(-1, keepdim=True))).flatten(1)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3, 0.95, 1.0])
+def test_the_bias_along_lambda_has_a_closed_form(lam):
+    """γ (1-λ) Σ_s d_π(s) Σ_a ∇π(a|s) Σ_s' P(s'|s, a) [(I - γλ P_π)⁻¹ e](s'), of chapter 05."""
+    mdp = random_mdp()
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
+    error = Streams(2, dtype=F64).child("error").normal(mdp.states) * ~mdp.terminal
+    system = torch.eye(mdp.states, dtype=F64) - mdp.gamma * lam * mdp.dynamics(theta)
+    after = torch.einsum("sat,nt->nsa", mdp.transition, torch.linalg.solve(system, error))
+    bias = gae_moments(mdp, theta, mdp.v(theta) + error, lam).mean - mdp.gradient(theta)
+    torch.testing.assert_close(bias, mdp.gamma * (1 - lam) * _slope_of(mdp, theta, after))
+
+    def n_step(n):
+        """γ^n Σ_s d_π(s) Σ_a ∇π(a|s) Σ_s' P(s'|s, a) [P_π^(n-1) e](s')."""
+        ahead = (torch.linalg.matrix_power(mdp.dynamics(theta), n - 1) @ error.unsqueeze(-1)).squeeze(-1)
+        return mdp.gamma**n * _slope_of(mdp, theta, torch.einsum("sat,nt->nsa", mdp.transition, ahead))
+
+    mean = (1 - lam) * sum(lam ** (n - 1) * n_step(n) for n in range(1, 400))
+    torch.testing.assert_close(bias, mean)
+
+
+def test_an_error_that_is_the_same_in_all_states_is_a_baseline_where_all_actions_end_alike():
+    mdp = random_mdp()
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
+    for lam in (0.0, 0.5):
+        found = gae_moments(mdp, theta, mdp.v(theta) + 100, lam).mean
+        torch.testing.assert_close(found, mdp.gradient(theta))
+
+
+def test_less_lambda_is_not_less_variance_with_any_critic():
+    """Chapter 05: a coin leads to X or Y, both worth 0; u(X) = 10 and u(Y) = -10 are noise where λ < 1."""
+    transition = torch.zeros(4, 2, 4, dtype=F64)
+    transition[0, :, 1:3] = 0.5
+    transition[1:, :, 3] = 1.0
+    mdp = TabularMDP(transition, torch.zeros(4, 2, dtype=F64), torch.eye(4, dtype=F64)[0], 0.9, torch.arange(4) == 3)
+    theta = torch.zeros(1, mdp.policy.size, dtype=F64)
+    critic = torch.tensor([[0.0, 10.0, -10.0, 0.0]], dtype=F64)
+
+    def first_score(lam):
+        """What δ_0 + γλ δ_1 adds in s_0; the score of softmax at θ = 0 has the squared length 1/2."""
+        return 0.5 * (0.9 * (1 - lam) * 10) ** 2
+
+    baseline = gae_moments(mdp, theta, critic, 1.0).trace  # -u(s_1) as a baseline of the second step
+    for lam in (0.0, 0.5, 0.9):
+        torch.testing.assert_close(gae_moments(mdp, theta, critic, lam).trace, baseline + first_score(lam))
+
+
+def test_variances_are_compared_between_estimators_of_the_same_thing():
+    """The reward-to-go without its γ^t has another mean than the total return: that ratio is refused."""
+    mdp = random_mdp(seed=12)
+    theta = Streams(2, dtype=F64).child("theta").normal(mdp.policy.size)
+    total, kept = total_return_moments(mdp, theta), gae_moments(mdp, theta)
+    torch.testing.assert_close(variance_ratio(kept, total), kept.trace / total.trace)
+    dropped = gae_moments(mdp, theta, keep_discount=False)
+    with pytest.raises(ValueError, match=r"the means differ by .* of their length"):
+        variance_ratio(dropped, total)
+    with pytest.raises(ValueError, match="the means differ by nan"):
+        variance_ratio(table_moments(mdp, theta, torch.full((2, 6, 3), math.nan, dtype=F64)), total)
 
 
 def test_refusals():

@@ -1,7 +1,9 @@
 """The drawn diver is where the flight is; the moving picture moves."""
 
+import base64
 import io
 import itertools
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,10 +73,9 @@ def test_a_title_for_every_dive():
         plots.dives(ACTIONS, ["only one"])
 
 
-def test_the_animation_is_a_small_gif_that_moves_and_then_rests():
+def test_the_film_is_a_small_gif_that_moves_and_then_rests():
     samples, seconds = 6, 2.0
-    picture = plots.animate_dives(ACTIONS[:1], ["a dive"], samples, seconds)
-    assert picture.format == "gif"
+    picture = plots.animate_dives(ACTIONS[None], ["two dives"], "two dives & water", samples, seconds)
     assert len(picture.data) < 200_000
     assert not plt.get_fignums(), "the figure stays open and would be shown a second time"
     with Image.open(io.BytesIO(picture.data)) as gif:
@@ -84,13 +85,18 @@ def test_the_animation_is_a_small_gif_that_moves_and_then_rests():
             gif.seek(k)
             durations.append(gif.info["duration"])
             frames.append(np.asarray(gif.convert("RGB")))
-    # The last pose stands still for a third of the dive; equal pictures may be stored as one that lasts longer.
-    assert samples <= len(frames) <= samples + samples // 3
-    assert sum(durations) == pytest.approx(1000 * seconds * (samples + samples // 3) / samples, abs=10 * samples)
-    for before, after in itertools.pairwise(frames[:samples]):
+    assert len(frames) == samples
+    assert durations[-1] == 3 * durations[0]
+    for before, after in itertools.pairwise(frames):
         assert (before != after).any()
-    for frame in frames[samples:]:
-        np.testing.assert_array_equal(frame, frames[samples - 1])
+
+
+def test_a_page_shows_the_film_and_says_what_it_shows():
+    picture = plots.animate_dives(ACTIONS[None, :1], ["a dive"], 'a "dive" & water', samples=4)
+    data, words = re.fullmatch(r'<img src="data:image/gif;base64,(.*)" alt="(.*)">', picture._repr_html_()).groups()
+    assert base64.b64decode(data) == picture.data
+    assert words == "a &quot;dive&quot; &amp; water"
+    assert repr(picture) == '[a "dive" & water]'
 
 
 def test_spread_holds_means_and_bands_of_every_seed():
@@ -110,3 +116,28 @@ def test_spread_holds_means_and_bands_of_every_seed():
                     (there.min(), there.max()), (mu[update] - sigma[update], mu[update] + sigma[update])
                 )
     assert "3 seeds" in axes[-1].texts[0].get_text()
+
+
+def test_step_sizes_have_grades_above_and_spreads_below():
+    lines = torch.arange(1.0, 7.0).view(3, 2)
+    axes = plots.step_sizes({"small": lines, "large": 2 * lines}, {"small": 3 * lines, "large": 4 * lines}, marked=2)
+    assert [ax.get_title(loc="left") for ax in axes] == ["small", "large", "", ""]
+    for ax, factor in zip(axes, (1, 2, 3, 4), strict=True):
+        first, second, mark = ax.get_lines()
+        np.testing.assert_array_equal(first.get_xydata(), [(k + 1, factor * y) for k, y in enumerate((1, 3, 5))])
+        np.testing.assert_array_equal(second.get_ydata(), factor * lines[:, 1])
+        assert set(mark.get_xdata()) == {2}
+    assert "2 seeds" in axes[-1].texts[-1].get_text()
+
+
+def test_learners_begin_and_end_on_the_corridors_curve():
+    p = torch.tensor([0.2, 0.5, 0.8])
+    value = torch.tensor([-20.0, -10.0, -30.0])
+    paths = torch.tensor([[0.2, 0.8], [0.4, 0.6], [0.5, 0.5]])
+    left, right = plots.corridor_learners(p, value, paths, -20 * paths)
+    curve, begins, ends = left.get_lines()
+    np.testing.assert_array_equal(curve.get_ydata(), value)
+    np.testing.assert_array_equal(begins.get_xdata(), paths[0])
+    np.testing.assert_array_equal(ends.get_xdata(), paths[-1])
+    assert "$p = 0.50$, $J = -10.0$" in left.texts[0].get_text()
+    assert [line.get_ydata()[0] for line in right.get_lines()] == pytest.approx([0.2, 0.8, 0.5])

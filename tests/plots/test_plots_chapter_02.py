@@ -4,12 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from matplotlib.collections import QuadMesh
-from matplotlib.quiver import Quiver
 
 from pgcourse import plots
 from pgcourse.core import Streams
-from pgcourse.exact import GradientMoments, cliff_gridworld
+from pgcourse.exact import GradientMoments
 from pgcourse.plots import style
 
 
@@ -17,10 +15,6 @@ from pgcourse.plots import style
 def _close_figures():
     yield
     plt.close("all")
-
-
-def artists(ax, kind):
-    return [child for child in ax.get_children() if isinstance(child, kind)]
 
 
 def words(ax):
@@ -61,101 +55,15 @@ def test_credit_shows_rewards_down_and_actions_across():
     ax = plots.credit(matrix)
     np.testing.assert_array_equal(ax.get_images()[0].get_array(), matrix)
     assert words(ax) == ["0.500", "0", "0.250", "1.000"]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time t of the action", "time k of the reward")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time $t$ of the action", "time $k$ of the reward")
 
 
-AXIS = np.linspace(-3, 3, 25)
-
-
-def test_a_landscape_has_arrows_uphill_and_paths_as_given():
-    height = np.add.outer(2 * AXIS, -AXIS)  # J = 2x - y
-    field = np.broadcast_to([2.0, -1.0], (25, 25, 2))
-    path = np.array([[[0.0, 0.0], [1.0, -0.5]], [[1.0, 1.0], [2.0, 0.5]]])
-    ax = plots.landscape(AXIS, height, field, {"exact": path})
-    (arrows,) = artists(ax, Quiver)
-    assert len(arrows.U) > 100
-    np.testing.assert_allclose(arrows.V / arrows.U, -0.5)
-    assert (arrows.U > 0).all()
-    lines = [line.get_xydata().tolist() for line in ax.get_lines()]
-    assert path[0].tolist() in lines
-    assert path[1].tolist() in lines
-    assert path[1, :1].tolist() in lines  # its start
-    assert "2 seeds" in " ".join(words(ax))
-
-
-def test_arrows_stand_where_their_vectors_belong():
-    field = np.zeros((25, 25, 2))
-    field[..., 0] = AXIS[:, None]  # F = (x, 0): left of the middle to the left, right of it to the right
-    ax = plots.landscape(AXIS, np.add.outer(AXIS**2, 0 * AXIS), field)
-    (arrows,) = artists(ax, Quiver)
-    assert (np.sign(arrows.U) == np.sign(np.round(arrows.XY[:, 0], 9))).all()
-    assert not arrows.V.any()
-
-
-def test_curls_share_one_scale():
-    flat, turning = np.zeros((25, 25)), np.add.outer(AXIS, 2 * AXIS)
-    field = np.ones((25, 25, 2))
-    left, right = plots.curl(AXIS, {"a gradient": (flat, field), "none": (turning, field)})
-    meshes = [artists(ax, QuadMesh)[0] for ax in (left, right)]
-    assert [mesh.get_clim() for mesh in meshes] == [(-9, 9), (-9, 9)]
-    assert not meshes[0].get_array().any()
-    np.testing.assert_array_equal(meshes[1].get_array(), turning.T)  # the first parameter runs across
-    assert [ax.get_title(loc="left") for ax in (left, right)] == ["a gradient", "none"]
-
-
-def test_policies_are_arrows_on_the_grid():
-    world = cliff_gridworld("..\nSG")
-    pi = torch.tensor([[0.1, 0.7, 0.2, 0.0], [0.25] * 4, [1.0, 0.0, 0.0, 0.0], [0.25] * 4], dtype=torch.float64)
-    occupancy = torch.tensor([0.5, 1e-9, 2.0, 0.0], dtype=torch.float64)
-    (ax,) = plots.grid_policies(world, {"one": (pi, occupancy)})
-    up, right, down, left = artists(ax, Quiver)
-    length = right.U[0] / 0.7
-    np.testing.assert_allclose(up.V, -length * pi[:3, 0], atol=1e-12)  # rows are counted downwards
-    np.testing.assert_allclose(right.U, length * pi[:3, 1], atol=1e-12)
-    np.testing.assert_allclose(down.V, length * pi[:3, 2], atol=1e-12)
-    np.testing.assert_allclose(left.U, -length * pi[:3, 3], atol=1e-12)
-    assert up.XY.tolist() == [[0, 0], [1, 0], [0, 1]]  # (column, row); nobody acts in the goal
-    shade = ax.get_images()[0].get_array()
-    assert shade[0, 0] == 0.5
-    assert shade[1, 0] == 2.0
-    assert 0 < shade[0, 1] < 1e-4  # drawn as empty
-    assert np.ma.getmaskarray(shade)[1, 1]
-    assert {"S", "G"} <= set(words(ax))
-
-
-def test_ascents_show_every_seed_their_median_and_the_levels():
-    gap = np.array([[3.0, 1.0], [2.0, 0.1], [1.0, 0.2]])
-    ax = plots.ascents([1, 10], {"start at S": gap}, levels={"a plateau": 1.5})
-    *seeds, middle, level = ax.get_lines()
-    np.testing.assert_array_equal([line.get_ydata() for line in seeds], gap)
-    assert list(middle.get_ydata()) == [2.0, 0.2]
-    assert list(level.get_ydata()) == [1.5, 1.5]
-    assert {"start at S", "a plateau"} <= set(words(ax))
-    assert "3 seeds" in words(ax)[-1]
-
-
-def test_angles_are_drawn_against_the_discount():
-    degrees = np.array([[30.0, 3.0], [10.0, 1.0]])
-    ax = plots.angles([0.9, 0.99], {"a world": degrees})
-    *seeds, mean, _ = ax.get_lines()
-    np.testing.assert_array_equal([line.get_ydata() for line in seeds], degrees)
-    assert list(mean.get_ydata()) == [20, 2]
-    np.testing.assert_allclose(mean.get_xdata(), [0.1, 0.01])
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.9", "0.99"]
-    low, high = ax.get_xlim()
-    assert low > high  # γ grows to the right
-
-
-def test_objectives_have_a_panel_each():
-    up, down = np.array([[0.0, 1.0], [0.5, 1.0]]), np.array([[0.0, -1.0], [0.5, -1.0]])
-    first, second = plots.objectives({"J": {"γ^t kept": up, "γ^t dropped": down}, "J_1": {"γ^t kept": 2 * up}})
-    np.testing.assert_array_equal([line.get_ydata() for line in first.get_lines()], [*up, *down])
-    np.testing.assert_array_equal([line.get_ydata() for line in second.get_lines()], 2 * up)
-    assert (first.get_ylabel(), second.get_ylabel()) == ("J", "J_1")
-    assert words(first) == ["γ^t kept", "γ^t dropped"]
-
-
-def test_kept_and_dropped_keep_their_colours():
-    values = np.zeros((2, 3))
-    (ax,) = plots.objectives({"J": {"γ^t dropped": values, "γ^t kept": values}})
-    assert [line.get_color() for line in ax.get_lines()] == [style.PURPLE] * 2 + [style.BLUE] * 2
+def test_right_and_wrong_estimators_keep_their_colours():
+    exact = torch.ones(1, dtype=torch.float64)
+    sample = exact + Streams(3, dtype=torch.float64).normal(8, 1)
+    part = torch.tensor([1.0])
+    moments = GradientMoments(exact.unsqueeze(0), start=part, actions=part, dynamics=part)
+    names = ("own reward only", r"$\gamma^t$ dropped", "reward-to-go")
+    left, _ = plots.gradient_by_sampling(dict.fromkeys(names, sample), exact, dict.fromkeys(names, moments))
+    colors = [line.get_color() for line in left.get_lines()[:9:3]]
+    assert colors == [style.VERMILION, style.PURPLE, style.BLUE]

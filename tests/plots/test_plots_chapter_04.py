@@ -11,7 +11,7 @@ from scipy import stats
 from pgcourse import plots
 from pgcourse.core import Streams
 from pgcourse.exact import gae_moments, ledger, random_mdp, total_return_moments
-from pgcourse.plots.chapter_04 import FAMILY, spread
+from pgcourse.plots.chapter_04 import FAMILY, mathtext, spread
 
 MDP = random_mdp(seed=12)
 THETA = Streams(1, dtype=torch.float64).child("theta").normal(MDP.policy.size)
@@ -38,47 +38,52 @@ def points(ax):
 
 
 class TestLedger:
-    def test_a_point_and_a_name_for_every_estimator(self, found):
+    def test_a_point_for_every_estimator_at_its_exact_bias(self, found):
         ax = plots.ledger(found)
         table = found.table.sort_values("trace")
-        np.testing.assert_allclose(ax.collections[0].get_offsets(), table[["max_z", "trace"]].to_numpy())
-        assert set(table.estimator) < set(texts(ax))
+        relative = table.trace / table.gradient_norm**2
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), np.stack([table.exact_bias, relative], 1))
+        assert {mathtext(name) for name in table.estimator} < set(texts(ax))
         assert "2,000 episodes" in " ".join(texts(ax))
+        assert "exact" in ax.get_xlabel()
 
     def test_names_stand_on_the_side_of_the_verdict_and_do_not_touch(self, found):
         ax = plots.ledger(found)
         ax.figure.canvas.draw()
         side = {text.get_text().strip(): text.get_ha() for text in ax.texts}
         for row in found.table.itertuples():
-            assert side[row.estimator] == ("right" if row.unbiased else "left")
-        names = [text for text in ax.texts if text.get_text().strip() in set(found.table.estimator)]
+            assert side[mathtext(row.estimator)] == ("right" if row.unbiased_in_theory else "left")
+        shown = {mathtext(name) for name in found.table.estimator}
+        names = [text for text in ax.texts if text.get_text().strip() in shown]
         boxes = [text.get_window_extent() for text in names]
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
         frame = ax.get_window_extent()
         assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
 
-    def test_the_threshold_is_drawn(self, found):
-        verticals = [line.get_xdata()[0] for line in plots.ledger(found).get_lines() if len(set(line.get_xdata())) == 1]
-        assert found.table.z_threshold.iloc[0] in verticals
-
     def test_every_family_has_a_colour(self, found):
         assert set(found.table.family) == set(FAMILY)
+
+
+def test_symbols_are_set_as_mathematics():
+    assert mathtext("reward-to-go, γ^t dropped") == r"reward-to-go, $\gamma^t$ dropped"
+    assert mathtext("reward-to-go - b*(s)") == "reward-to-go - $b^*(s)$"
+    assert mathtext("total return - b* per component") == "total return - $b^*$ per component"
+    assert mathtext("A(s,a) known") == "$A(s,a)$ known"
 
 
 class TestErrorAgainstBatchSize:
     NAMES = ("total return", "TD", "reward-to-go - leave-one-out mean")
 
     def test_dots_are_the_measured_numbers(self, found):
-        left, right = plots.error_against_batch_size(found, self.NAMES)
-        for ax, column in ((left, "cosine"), (right, "relative_error")):
-            for name, bars in zip(self.NAMES, ax.containers, strict=True):
-                rows = found.batches[found.batches.estimator == name]
-                np.testing.assert_array_equal(bars.lines[0].get_xydata(), rows[["batch_size", column]])
+        ax = plots.error_against_batch_size(found, self.NAMES)
+        for name, bars in zip(self.NAMES, ax.containers, strict=True):
+            rows = found.batches[found.batches.estimator == name]
+            np.testing.assert_array_equal(bars.lines[0].get_xydata(), rows[["batch_size", "relative_error"]])
 
     def test_lines_are_exact_and_biased_ones_level_out(self, found):
-        _, right = plots.error_against_batch_size(found, self.NAMES)
+        ax = plots.error_against_batch_size(found, self.NAMES)
         size = MDP.gradient(THETA).norm().item()
-        total, td, _ = (line.get_xydata().T for line in right.get_lines() if len(line.get_xdata()) == 200)
+        total, td, _ = (line.get_xydata().T for line in ax.get_lines() if len(line.get_xdata()) == 200)
         exact = total_return_moments(MDP, THETA).trace.item() ** 0.5 / size
         np.testing.assert_allclose(total[1], exact / np.sqrt(total[0]))
         bias = found.table.set_index("estimator").exact_bias["TD"]
@@ -86,8 +91,8 @@ class TestErrorAgainstBatchSize:
         assert td[1][-1] > bias
 
     def test_every_estimator_is_named_in_a_colour_of_its_own(self, found):
-        _, right = plots.error_against_batch_size(found, self.NAMES)
-        colors = {text.get_text(): text.get_color() for text in right.texts if text.get_text() in self.NAMES}
+        ax = plots.error_against_batch_size(found, self.NAMES)
+        colors = {text.get_text(): text.get_color() for text in ax.texts if text.get_text() in self.NAMES}
         assert set(colors) == set(self.NAMES)
         assert len(set(colors.values())) == 3
 
@@ -103,13 +108,14 @@ class TestSpread:
         np.testing.assert_allclose(spread([0.0, 0.5, 0.7], 0.2), [0.0, 0.5, 0.7])
 
 
-def test_variance_sources_are_dots_and_their_sum_a_bar():
+def test_variance_sources_are_dots_and_their_sum_a_ring():
     parts = {"total return": total_return_moments(MDP, THETA), "reward-to-go": gae_moments(MDP, THETA)}
     ax = plots.variance_sources(parts)
-    drawn = [line.get_xydata() for line in ax.get_lines()]
+    *drawn, rings = [line.get_xydata() for line in ax.get_lines()]
     for source, dots in zip(("start", "actions", "dynamics"), drawn, strict=True):
         np.testing.assert_allclose(dots[:, 0], [getattr(part, source).item() for part in parts.values()])
-    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [p.trace.item() for p in parts.values()])
+    np.testing.assert_allclose(rings[:, 0], [part.trace.item() for part in parts.values()])
+    assert not ax.patches  # a bar on a logarithmic axis would have an arbitrary length
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(parts)
 
 
@@ -129,6 +135,44 @@ def test_ratios_are_counted_on_either_side_of_one():
         below = sum(bar.get_height() for bar in ax.patches if bar.get_x() + bar.get_width() <= 1 + 1e-9)
         assert sum(bar.get_height() for bar in ax.patches) == 5
         assert below == sum(value < 1 for value in values)
+
+
+def test_a_critics_fit_shows_every_seed_and_the_known_value():
+    explained, variance = np.arange(6.0).reshape(2, 3) / 10, np.arange(6.0).reshape(2, 3)[:, ::-1]
+    left, right = plots.critic_fit(range(3), explained, variance, (0.4, 1.5))
+    for ax, values, level in ((left, explained, 0.4), (right, variance, 1.5)):
+        *seeds, mean, known = (line.get_ydata() for line in ax.get_lines())
+        np.testing.assert_array_equal(seeds, values)
+        np.testing.assert_allclose(mean, values.mean(0))
+        assert set(known) == {level}
+    assert "2 seeds" in " ".join(texts(right))
+
+
+def test_normalisation_shows_angles_and_intervals():
+    angle = {"uniform": {2: 10.0, 4: 5.0}, "committed": {2: 20.0, 4: 18.0}}
+    learned = {"plain": {0.1: [0.0, 0.1, 0.2], 1.0: [1.0, 1.0, 1.0]}, "normalised": {0.1: [0.5] * 3, 1.0: [0.5] * 3}}
+    left, right = plots.normalisation(angle, learned)
+    for line, expected in zip(left.get_lines(), angle.values(), strict=True):
+        np.testing.assert_array_equal(line.get_xydata(), list(expected.items()))
+    plain, normalised = (bars.lines[0].get_ydata() for bars in right.containers)
+    np.testing.assert_allclose(plain, [0.1, 1.0])
+    np.testing.assert_allclose(normalised, [0.5, 0.5])
+    half = stats.t.ppf(0.975, 2) * 0.1 / 3**0.5
+    (segment, _) = right.containers[0].lines[2][0].get_segments()
+    np.testing.assert_allclose(segment[:, 1], [0.1 - half, 0.1 + half])
+
+
+def test_paired_differences_have_the_interval_of_their_mean():
+    rng = np.random.default_rng(0)
+    clear, unclear = rng.normal(5, 1, 10), rng.normal(0, 3, 10)
+    ax = plots.paired_differences({"a - b": clear, "b - c": unclear}, "difference")
+    intervals = [line for line in ax.get_lines() if len(line.get_xdata()) == 2][:2]
+    for line, values in zip(intervals, (clear, unclear), strict=True):
+        expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        np.testing.assert_allclose(line.get_xdata(), (expected.low, expected.high))
+    assert points(ax) == {(clear.mean(), 1), (unclear.mean(), 0)}
+    assert [line.get_color() for line in intervals] == [plots.style.BLUE, plots.style.GREY]
+    assert "10 seeds" in " ".join(texts(ax))
 
 
 def test_differences_have_welchs_interval():

@@ -4,9 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 from scipy import stats
 
 from pgcourse import plots
+from pgcourse.plots import style
 from pgcourse.plots.learning import on_common_steps, t_interval
 
 
@@ -83,15 +85,26 @@ def test_each_paper_shows_its_own_seeds_only():
     _, values = on_common_steps(table(seeds=6).query("seed in [3, 4, 5]"), "return")
     for line, expected in zip(second.get_lines()[:3], values, strict=True):
         np.testing.assert_array_equal(line.get_ydata(), expected)
-    assert len(first.get_lines()) == len(second.get_lines()) == 5  # three seeds, their mean, the target
+    _, everything = on_common_steps(table(seeds=6), "return")
+    np.testing.assert_array_equal(second.get_lines()[4].get_ydata(), everything.mean(0))
+    assert len(first.get_lines()) == len(second.get_lines()) == 6  # three seeds, their mean, that of all, the target
+
+
+def test_the_band_of_a_paper_ends_at_what_an_episode_can_earn():
+    (ax,) = plots.papers(table(seeds=3, slope=10), {"A": [0, 1, 2]})
+    assert ax.collections[0].get_paths()[0].vertices[:, 1].max() <= 500
+
+
+def test_intervals_that_miss_the_truth_are_counted_and_coloured():
+    axes = plots.coverage([0.0, 3.0, -2.0, 1.0], {"narrow": [1, 1, 1, 2], "wide": [4, 4, 4, 4]}, shown=3)
+    assert [ax.get_title(loc="left") for ax in axes] == ["narrow: 50.0% miss", "wide: 0.0% miss"]
+    narrow, wide = (ax.collections[0] for ax in axes)
+    assert len(narrow.get_segments()) == len(wide.get_segments()) == 3
+    np.testing.assert_allclose(narrow.get_segments()[1][:, 1], (2, 4))
+    assert [tuple(color) == to_rgba(style.VERMILION) for color in narrow.get_colors()] == [False, True, True]
 
 
 def test_the_spread_of_choices_counts_every_choice():
     ax = plots.spread_of_choices([10.0, 12.0, 480.0], 200.0, "three seeds")
     assert sum(bar.get_height() for bar in ax.patches) == 3
     assert "3 choices" in " ".join(text.get_text() for text in ax.texts)
-
-
-def test_agreement_is_drawn_as_given():
-    ax = plots.agreement([2, 4, 8], {"early": [0.1, 0.2, 0.3]}, copies=30)
-    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), [0.1, 0.2, 0.3])

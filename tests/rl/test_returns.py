@@ -143,6 +143,26 @@ def test_nothing_crosses_the_end_of_an_episode(experience, t, for_good):
         assert torch.equal(before[:, : t + 1], after[:, : t + 1])
 
 
+def test_gae_by_hand():
+    """The three steps of chapter 05: γ = 0.8, λ = 0.5, δ = (-0.2, 1.4, -1)."""
+    end = column(False, False, True, dtype=torch.bool)
+    steps = column(1, 0, 2), column(2, 1, 3), column(1, 3, 10), end, torch.zeros_like(end)
+    torch.testing.assert_close(td_residual(*steps[:4], 0.8), column(-0.2, 1.4, -1.0))
+    torch.testing.assert_close(gae(*steps, 0.8, 0.5), column(0.2, 1.0, -1.0))
+    for n, advantage in ((1, -0.2), (2, 0.92), (3, 0.28)):
+        assert n_step_advantage(*steps, 0.8, n)[0, 0, 0].item() == pytest.approx(advantage)
+
+
+def test_at_lambda_one_a_rollout_that_is_cut_still_leans_on_the_last_value():
+    """The last value is 10 higher: 16 advantages rise by 10 (γ + ... + γ^16) / 16 = 9.2 on average."""
+    zero, never = torch.zeros(1, 16, 1, dtype=F64), torch.zeros(1, 16, 1, dtype=torch.bool)
+    next_value = zero.clone()
+    next_value[:, -1] = 10
+    rise = gae(zero, zero, next_value, never, never, 0.99, 1.0)
+    torch.testing.assert_close(rise.flatten(), 10 * 0.99 ** torch.arange(16, 0, -1, dtype=F64))
+    assert rise.mean().item() == pytest.approx(9.19, abs=0.01)
+
+
 class TestNeverEndingUnitReward:
     """A world with reward 1 forever, watched for ten steps at a time: V = 1/(1-γ), whatever the time limit."""
 

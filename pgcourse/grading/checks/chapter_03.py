@@ -219,7 +219,7 @@ REWARD_TO_GO = Exercise(
 
 
 def _loss(call: Call) -> Reply:
-    """L = -1/N Σ_i Σ_t mask log π(a_t|s_t) G_t, whose gradient is minus Williams' (1992) estimator."""
+    """L = -1/N Σ_i Σ_t mask log π(a_t|s_t) G_t: its gradient is minus Williams' (1992) estimator, without γ^t."""
     log_prob, ret, mask = (np.asarray(call.args[name]) for name in ("log_prob", "ret", "mask"))
     weight = np.where(mask, ret, 0.0) / -len(mask)
     value = np.sum(weight * np.where(mask, log_prob, 0.0))

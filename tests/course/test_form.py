@@ -1,0 +1,72 @@
+"""The form that every chapter keeps, so that a reader finds the same things in the same places."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pgcourse.course import expected
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]*_*.ipynb"))
+MOST_CLAIMS = 20
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request):
+    return request.param
+
+
+@pytest.fixture
+def cells(chapter):
+    return [
+        (cell["cell_type"], "".join(cell["source"]), cell["metadata"])
+        for cell in json.loads(chapter.read_text("utf-8"))["cells"]
+    ]
+
+
+def test_the_first_screen_says_what_it_is_about_how_long_it_takes_and_what_one_can_do_afterwards(chapter, cells):
+    (kind, first, _), *rest = cells
+    number = chapter.stem.partition("_")[0]
+    assert kind == "markdown"
+    assert first.startswith(f"# {number} · ")
+    for row in ("Time", "You need", "Afterwards you can"):
+        assert f"| **{row}** |" in first
+    assert re.search(r"\| \*\*Time\*\* \| [\w ]*\d+ minutes to read, [^|]*(minutes?|seconds) to run", first)
+    assert "\n**" in first  # the question
+    _, parameters, *_ = (source for kind, source, _ in rest if kind == "code")
+    assert parameters.startswith('profile = "quick"')
+
+
+def test_claims_are_few_enough_to_be_read(chapter):
+    names = expected.load(expected.path_for(chapter), "quick")
+    assert 3 <= len(names) <= MOST_CLAIMS, len(names)
+
+
+def test_cells_that_only_keep_books_are_folded(cells):
+    for kind, source, metadata in cells:
+        tags = metadata.get("tags", [])
+        if "claims" in tags:
+            assert kind == "code"
+            assert "hide-input" in tags
+            assert metadata["jupyter"]["source_hidden"] is True
+            assert "claim(" in source
+
+
+def test_a_chapter_ends_with_what_was_shown_and_three_questions(chapter, cells):
+    prose = "\n\n".join(source for kind, source, _ in cells if kind == "markdown")
+    headings = re.findall(r"^## (.+)$", prose, re.MULTILINE)
+    ends = ["What can go wrong", "Check yourself", "Exercises", "Further reading"]
+    assert [heading for heading in headings if heading in ends] == ends
+    assert prose.count("<details>") == prose.count("</details>") >= 3
+    asked = prose[prose.index("## Check yourself\n") : prose.index("## Exercises\n")]
+    assert asked.count("<details><summary>") == 3
+
+
+def test_prose_has_no_jargon_of_the_house(cells):
+    prose = "\n".join(source for kind, source, _ in cells if kind == "markdown")
+    for word in ("as committed", "nan seeds", "z threshold", "obviously", "trivially", "!\n"):
+        assert word not in prose, word
