@@ -47,7 +47,7 @@ def book(run_first: bool, draft: bool, open_it: bool, fresh: bool, out: Path | N
             _, status = execute(list(reasons), root / "_build", screen)
             if status:
                 sys.exit(status)
-        with Display(screen) as display:
+        with Steps(screen) as display:
             made = making.make(root, out=out, draft=draft, fresh=fresh, commands=_help(), progress=display.progress)
     except (making.BookError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from None
@@ -57,7 +57,7 @@ def book(run_first: bool, draft: bool, open_it: bool, fresh: bool, out: Path | N
         _open(made.index)
 
 
-class Display:
+class Steps:
     """A bar on a terminal; elsewhere a line as a step begins, and one a while later if it is still going on."""
 
     every = 20.0  # seconds between lines where there is no terminal
@@ -77,7 +77,7 @@ class Display:
         )
         self._task = self._bar.add_task("", total=100)
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Steps:
         self._bar.start()
         return self
 

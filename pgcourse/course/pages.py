@@ -163,7 +163,7 @@ def notebook_page(notebook: Mapping[str, Any], path: str, repository: Repository
 
     A figure's alternative text is its cell's `metadata.alt`, or else says under which heading it stands.
     """
-    cells = []
+    cells: list[dict[str, Any]] = []
     heading, figures = PurePosixPath(path).stem, 0
     for each in notebook["cells"]:
         cell = copy.deepcopy(dict(each))
