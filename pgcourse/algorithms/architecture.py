@@ -35,7 +35,7 @@ NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 class Architecture:
     """The usual policy and critic for a world's spaces.
 
-    Actions: softmax for `Discrete` and `MultiDiscrete`, Bernoulli for `MultiBinary`, a Gaussian, or `bins`, for a
+    Actions: softmax for `Discrete` and `MultiDiscrete`, Bernoulli for `MultiBinary`, a Gaussian, or `action_bins`, for a
     one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional `Box`, a convolutional
     network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small ones (Young & Tian
     2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share nothing.
@@ -65,7 +65,7 @@ class Architecture:
         "in the units of the world, so that bounds far from ±1 are hardly ever reached",
         neutral=False,
     )
-    bins: int = option(
+    action_bins: int = option(
         0,
         "from 2 on, a `Box`'s numbers are not a Gaussian's: each takes one of so many values, evenly spaced between "
         "the bounds, independently of the others",
@@ -88,10 +88,12 @@ class Architecture:
             raise ValueError(
                 "Architecture: rescale_action is for Gaussians; std='squashed' keeps to the bounds already"
             )
-        if self.bins == 1:
-            raise ValueError("Architecture: bins must be 0, for none, or 2 or more; got 1")
-        if self.bins and (self.std != "global" or self.rescale_action):
-            raise ValueError("Architecture: bins are no Gaussian; leave std and rescale_action at their defaults")
+        if self.action_bins == 1:
+            raise ValueError("Architecture: action_bins must be 0, for none, or 2 or more; got 1")
+        if self.action_bins and (self.std != "global" or self.rescale_action):
+            raise ValueError(
+                "Architecture: action_bins are no Gaussian; leave std and rescale_action at their defaults"
+            )
 
     def policy(self, env: Env) -> Policy:
         space: Any = env.action_space
@@ -101,7 +103,7 @@ class Architecture:
             softmax = MaskedSoftmaxPolicy if self.mask_actions else SoftmaxPolicy
             return softmax(self._network(env, int(space.n), 0.01))
         if isinstance(space, spaces.Box) and len(space.shape) == 1:
-            return self._in_bins(env, space) if self.bins else self._gaussian(env, space)
+            return self._in_bins(env, space) if self.action_bins else self._gaussian(env, space)
         if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
             sizes = tuple(space.nvec.tolist())
             return MultiDiscretePolicy(self._network(env, sum(sizes), 0.01), sizes)
@@ -124,7 +126,9 @@ class Architecture:
 
     def _in_bins(self, env: Env, space: spaces.Box) -> Policy:
         low, high = space.low.tolist(), space.high.tolist()
-        return BinsPolicy(self._network(env, self.bins * len(low), 0.01), self.bins, tuple(low), tuple(high))
+        return BinsPolicy(
+            self._network(env, self.action_bins * len(low), 0.01), self.action_bins, tuple(low), tuple(high)
+        )
 
     def _bounds(self, env: Env, space: spaces.Box) -> dict[str, Any]:
         """The middle and half the width of the action bounds, where actions are rescaled."""

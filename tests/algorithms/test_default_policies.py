@@ -53,7 +53,7 @@ def test_variants_of_the_architecture():
     assert relu.critic(bounded).network == MLP((3, 8, 1), "relu", start="uniform")
     squashed = dataclasses.replace(relu, std="squashed")
     assert squashed.policy(bounded) == SquashedGaussianPolicy(gaussian, (-1.0, 0.0), (1.0, 4.0))
-    bins = Architecture((8,), "relu", "uniform", bins=3)
+    bins = Architecture((8,), "relu", "uniform", action_bins=3)
     assert bins.policy(bounded) == BinsPolicy(MLP((3, 8, 6), "relu", 0.01, "uniform"), 3, (-1.0, 0.0), (1.0, 4.0))
     by_state = dataclasses.replace(relu, std="state").policy(bounded)
     assert by_state == GaussianPolicy(MLP((3, 8, 4), "relu", 0.01, "uniform"), -1.0, state_dependent_std=True)
@@ -65,8 +65,8 @@ def test_variants_of_the_architecture():
         ({"hidden": (8, 0)}, r"hidden must list sizes of 1 or more, got \[8, 0\]"),
         ({"activation": "gelu"}, "activation must be one of tanh, relu, got 'gelu'"),
         ({"start": "zero"}, "start must be one of orthogonal, uniform, got 'zero'"),
-        ({"bins": 1}, "bins must be 0, for none, or 2 or more; got 1"),
-        ({"bins": 3, "std": "state"}, "bins are no Gaussian"),
+        ({"action_bins": 1}, "action_bins must be 0, for none, or 2 or more; got 1"),
+        ({"action_bins": 3, "std": "state"}, "action_bins are no Gaussian"),
         ({"std": "none"}, "std must be one of global, state, squashed, got 'none'"),
     ],
 )
