@@ -35,10 +35,11 @@ NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 class Architecture:
     """The usual policy and critic for a world's spaces.
 
-    Actions: softmax for `Discrete` and `MultiDiscrete`, Bernoulli for `MultiBinary`, a Gaussian, or `action_bins`, for a
-    one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional `Box`, a convolutional
-    network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small ones (Young & Tian
-    2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share nothing.
+    Actions: softmax for `Discrete` and `MultiDiscrete`, Bernoulli for `MultiBinary`, a Gaussian, or
+    `action_bins`, for a one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional
+    `Box`, a convolutional network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small
+    ones (Young & Tian 2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share
+    nothing.
 
     Raises:
         ValueError: an option that is not among these; another observation or action space.

@@ -219,7 +219,7 @@ def _points(
     ax: Axes, x: ArrayLike, samples: Sequence[ArrayLike], color: str, label: str | None = None, high: float = np.inf
 ) -> None:
     """Each sample's values as small dots at its x, means joined, with 95 % t-intervals cut at what is possible."""
-    means = [float(np.mean(sample)) for sample in samples]
+    means = [float(np.asarray(sample, dtype=float).mean()) for sample in samples]
     for at, sample in zip(np.asarray(x, dtype=float), samples, strict=True):
         interval = mean_interval(np.asarray(sample, dtype=float))
         ax.plot(np.full(np.size(sample), at), sample, ".", color=color, ms=3, alpha=0.45)
