@@ -4,6 +4,7 @@
   python3 start.py course     set up, execute every chapter, check every number in the text
   python3 start.py test       set up, run the whole test suite
   python3 start.py lab        set up, open JupyterLab on chapter 00
+  python3 start.py book       set up, make the course's web site from the executed chapters, open it
   python3 start.py setup      set up, nothing else
 
 Everything is installed into the folder .venv beside this file, at the versions of constraints.txt; deleting that
@@ -483,8 +484,11 @@ def where_next(environment, status):
     if status == 0:
         print("\nWhere to go next")
         print("  python3 start.py lab        open chapter 00 and learn; the exercises are in exercises/")
-        print("  _build/chapters/            the executed chapters, as notebooks and as web pages")
+        print("  python3 start.py book       the course as a web site with search, readable without a network")
         print(f"  {f'{command} --help':<26}  everything the command line does")
+        pages = sorted((environment.root / "_build" / "chapters").glob("*.html"))
+        if pages:
+            print(f"\nTo read what ran, open {pages[0]}")
     elif status == 1:
         print(f"\nIs it this machine? {command} doctor examines it.")
 
@@ -493,14 +497,14 @@ def main(arguments=None, root=Path(__file__).parent):
     parser = argparse.ArgumentParser(
         prog="start.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=["course", "test", "lab", "setup"], help="what to do")
+    parser.add_argument("command", choices=["course", "test", "lab", "book", "setup"], help="what to do")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="passed on to what the command runs")
     if not (arguments if arguments is not None else sys.argv[1:]):
         parser.print_help()
         return 2
     options = parser.parse_args(arguments)
     environment = Environment(root)
-    extras, fresh = ["test"] if options.command == "test" else [], False
+    extras, fresh = [options.command] if options.command in ("test", "book") else [], False
     if options.command == "setup":
         setup = argparse.ArgumentParser(prog="start.py setup")
         setup.add_argument("extras", nargs="*", metavar="EXTRA", help="an optional group of pyproject.toml, e.g. test")
@@ -532,6 +536,9 @@ def main(arguments=None, root=Path(__file__).parent):
         return hand_over([python, "-m", "pytest", *options.rest], environment.root)
     if options.command == "lab":
         return hand_over([python, "-m", "pgcourse.app.console", "lab", *options.rest], environment.root)
+    if options.command == "book":
+        making = [python, "-m", "pgcourse.app.console", "book", "--run", "--open", *options.rest]
+        return hand_over(making, environment.root)
     status = hand_over(
         [python, "-m", "pgcourse.app.console", "run", "--profile", "quick", *options.rest], environment.root
     )

@@ -3,7 +3,7 @@
 from pgcourse.algorithms.a2c import A2C
 from pgcourse.algorithms.acting import Transition, act, episodes, rollout
 from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
-from pgcourse.algorithms.curves import Curves
+from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
@@ -27,6 +27,7 @@ __all__ = [
     "Checkpoint",
     "Curves",
     "Iteration",
+    "LatestReturn",
     "NaturalGradient",
     "Progress",
     "RecurrentPPO",

@@ -123,3 +123,24 @@ class Curves:
         table = table.groupby(["seed", report]).agg(how).reset_index().drop(columns="report")
         ended = table["episodes"].where(table["episodes"] > 0)
         return table.assign(**{"return": table["return"] / ended, "length": table["length"] / ended})
+
+
+class LatestReturn:
+    """The latest point of the learning curve: the mean over seeds of the returns that ended in the last `width` steps.
+
+    Or in more, as many as it takes until every seed has ended an episode; None until then.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = self._due = width
+        self._total, self._count = torch.zeros(()), torch.zeros(())
+        self._latest: float | None = None
+
+    def follow(self, iteration: Progress) -> float | None:
+        self._total = self._total + iteration.total_return
+        self._count = self._count + iteration.episodes
+        steps = int(iteration.steps.min())
+        if steps >= self._due and self._count.all():
+            self._latest = float((self._total / self._count).mean())
+            self._total, self._count, self._due = torch.zeros(()), torch.zeros(()), steps + self._width
+        return self._latest

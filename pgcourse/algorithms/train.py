@@ -60,7 +60,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training. `curves` has a row per seed and report: seed, step, episodes, return, length, metrics."""
+    """A training, finished or stopped.
+
+    `curves` has a row per seed and report: seed, step, episodes, return, length, metrics.
+    """
 
     algorithm: Algorithm
     policy: TrainedPolicy
@@ -152,15 +155,19 @@ def train(
     policy: Policy | None = None,
     critic: Critic | None = None,
     device: str | torch.device = "cpu",
+    watch: Callable[[Progress], bool] = lambda progress: True,
 ) -> Run:
     """Drain `training` and keep about 100 rows of curves for each seed. Arguments and errors as `training`.
 
-    What comes back is on the CPU.
+    What comes back is on the CPU. `watch` is shown every iteration; training ends where it returns False.
+    `pgcourse.train` is this with somebody who watches.
     """
     curves = Curves(steps)
     progress = None
     for progress in training(algorithm, env, seeds, steps, policy, critic, device=device):
         curves.add(progress)
+        if not watch(progress):
+            break
     assert progress is not None
     trained = replace(progress.policy, theta=progress.policy.theta.cpu())
     return Run(algorithm, trained, curves.frame(trained.seeds))

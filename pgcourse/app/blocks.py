@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pgcourse.course.watched import A_MINUTE, Meter
 from pgcourse.lab import runs
 from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
 from pgcourse.lab.engines import Advanced, Done, Event, Failed, Report, local
@@ -116,7 +117,37 @@ def compute_run(console: Console, study: Study) -> int:
 
 
 def watched(console: Console, study: Study, blocks: Sequence[Block]) -> Generator[Done | Failed, None, None]:
-    """What training some seeds of a run comes to, with a bar for all of them."""
+    """What training some seeds of a run comes to, and how far it is."""
+    tasks = [(block, study.checkpoints) for block in blocks]
+    done = [0.0] * len(blocks)
+    values: dict[int, float] = {}
+    with (
+        display(console, study) as show,
+        closing(local(compute_block, tasks, workers=max(1, len(tasks)))) as events,
+    ):
+        for event in events:
+            done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
+            if isinstance(event, Advanced) and event.value is not None:
+                values[event.task] = event.value
+            show(round(study.steps * sum(done) / len(done)), sum(values.values()) / len(values) if values else None)
+            if not isinstance(event, Advanced):
+                yield event
+
+
+@contextmanager
+def display(console: Console, study: Study) -> Iterator[Callable[[int, float | None], None]]:
+    """Shows steps and the mean return: under a bar, or a line a minute where that goes into a file."""
+    if not console.is_terminal:
+
+        def say(text: str, part: float, last: bool) -> None:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        meter = Meter(study.name, study.steps, say, A_MINUTE)
+        try:
+            yield meter.show
+        finally:
+            meter.end()
+        return
     columns = (
         BarColumn(),
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} steps"),
@@ -124,20 +155,14 @@ def watched(console: Console, study: Study, blocks: Sequence[Block]) -> Generato
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    tasks = [(block, study.checkpoints) for block in blocks]
-    done = [0.0] * len(blocks)
-    values: dict[int, float] = {}
     with Progress(*columns, console=console, refresh_per_second=2) as progress:
         bar = progress.add_task("", total=study.steps, value="")
-        with closing(local(compute_block, tasks, workers=max(1, len(tasks)))) as events:
-            for event in events:
-                done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
-                if isinstance(event, Advanced) and event.value is not None:
-                    values[event.task] = event.value
-                value = f"mean return {sum(values.values()) / len(values):,.4g}" if values else ""
-                progress.update(bar, completed=study.steps * sum(done) / len(done), value=value)
-                if not isinstance(event, Advanced):
-                    yield event
+
+        def update(steps: int, value: float | None) -> None:
+            text = "" if value is None else f"mean return {value:,.4g}"
+            progress.update(bar, completed=steps, value=text)
+
+        yield update
 
 
 def reason(error: str) -> str:

@@ -18,6 +18,7 @@ VERBS = {
     "grade": "Grade exercise notebooks, or all notebooks in folders.",
     "doctor": "Check this machine: Python, packages, torch, the notebook kernel, disk.",
     "lab": "Open JupyterLab on a chapter.",
+    "book": "Make a web site of the course from the executed chapters.",
 }
 
 

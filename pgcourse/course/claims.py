@@ -1,8 +1,8 @@
 """Claims: a sentence of a chapter, tied to the number it rests on.
 
 A claim prints one readable line and puts its numbers, in full precision, into the metadata of that output. There
-`pgcourse run` finds them and holds them against `chapters/expected/NN_name.toml`. The form of the call states the
-sentence:
+`pgcourse run` finds them and holds them against `chapters/expected/NN_name.toml`. The claims of a cell share an output;
+more than `LINES` fold. The form of the call states the sentence:
 
     claim("mdp/start_value", x)                  close: |x - committed| ≤ atol + rtol · |committed|
     claim("mdp/start_value", x, rtol=1e-3)       ... with tolerances of its own (defaults: rtol 1e-5, atol 1e-8)
@@ -53,16 +53,19 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pgcourse.course import expected
 from pgcourse.stats import standard_error, student_t
 
 METADATA_KEY = "pgcourse_claim"
 LEVEL = 0.95  # of intervals, two-sided
+LINES = 4  # claims that a cell shows one by one
+COLORS = {"✓": "#2da44e", "✗": "#e5534b"}  # to be read on white and on black
 NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 
 Number = bool | int | float
@@ -259,7 +262,7 @@ def claim(
     """State that a chapter's sentence rests on `value`; prints one line, in a notebook also records the numbers.
 
     Args:
-        name: `topic/name`, once in a chapter.
+        name: `topic/name`, once in a chapter: `pgcourse run` refuses a second.
         value: a number, one number per seed (≥ 3), or a tuple of two such samples; numbers, lists, tensors or arrays.
         exact: the number is to be repeated bit for bit (on the same platform).
         above, below: limits that the number, or the mean's whole 95 % interval, is to clear.
@@ -273,7 +276,7 @@ def claim(
         The claim: `value`, `lower`, `upper`, `objection()`.
 
     Raises:
-        ValueError: a malformed or repeated name, numbers that are not finite, an empty or ill-shaped value, or
+        ValueError: a malformed name, numbers that are not finite, an empty or ill-shaped value, or
             arguments that contradict each other. The message names the claim.
     """
     made = Claim(
@@ -289,17 +292,10 @@ def claim(
         rests_on=_studies(rests_on),
     )
     shell = _shell()
-    if shell is None:
-        print(made)
+    if hasattr(shell, "kernel"):
+        _Shown.in_this_cell(shell).add(made, made.line(_contradiction(made, shell)))
     else:
-        _refuse_duplicate(name, shell)
-        from IPython.display import display
-
-        display(
-            {"text/plain": made.line(_contradiction(made, shell))},
-            raw=True,
-            metadata={METADATA_KEY: made.to_metadata()},
-        )
+        print(made)
     return made
 
 
@@ -353,17 +349,61 @@ def _shell() -> Any:
     return ipython.get_ipython() if ipython else None
 
 
-_claimed_in: dict[str, tuple[str, int]] = {}
+class _Shown:
+    """The output that the claims of one execution of a cell share: each further one replaces it."""
+
+    latest: ClassVar[_Shown | None] = None
+
+    def __init__(self, execution: str) -> None:
+        self.execution = execution
+        self.claims: list[Claim] = []
+        self.lines: list[str] = []
+
+    @classmethod
+    def in_this_cell(cls, shell: Any) -> _Shown:
+        execution = shell.get_parent()["header"]["msg_id"]
+        if cls.latest is None or cls.latest.execution != execution:
+            cls.latest = cls(execution)
+        return cls.latest
+
+    def add(self, made: Claim, line: str) -> None:
+        from IPython.display import display
+
+        self.claims.append(made)
+        self.lines.append(line)
+        display(
+            {"text/plain": plain(self.lines), "text/html": html(self.lines)},
+            raw=True,
+            metadata={METADATA_KEY: [each.to_metadata() for each in self.claims]},
+            display_id=f"claims {self.execution}",
+            update=len(self.claims) > 1,
+        )
 
 
-def _refuse_duplicate(name: str, shell: Any) -> None:
-    """A name belongs to one cell, which may run again; cells are told apart by id or, where none is sent, by source."""
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    cell = parent.get("metadata", {}).get("cellId") or shell.user_ns["In"][-1]
-    before = _claimed_in.get(name)
-    if before is not None and (before[0] != cell or before[1] == shell.execution_count):
-        raise ValueError(f"claim {name!r} is made twice in this chapter; give each sentence a name of its own")
-    _claimed_in[name] = (cell, shell.execution_count)
+def plain(lines: Sequence[str]) -> str:
+    """Claims as text: their lines, and above many of them how many hold."""
+    return "\n".join([_summary(lines)] * (len(lines) > LINES) + [*lines])
+
+
+def html(lines: Sequence[str]) -> str:
+    """Claims as a notebook shows them, ✓ green and ✗ red. Of many, those that hold are folded."""
+    if len(lines) <= LINES:
+        return "".join(map(_row, lines))
+    rows = {mark: "".join(_row(line) for line in lines if line.startswith(mark)) for mark in COLORS}
+    head = f"<summary>{_mark('✗' if rows['✗'] else '✓')} {_summary(lines)}</summary>"
+    return f"{rows['✗']}<details>{head}{rows['✓']}</details>"
+
+
+def _summary(lines: Sequence[str]) -> str:
+    return f"{sum(line.startswith('✓') for line in lines)} of {len(lines)} hold"
+
+
+def _row(line: str) -> str:
+    return f"<div>{_mark(line[0])}{escape(line[1:])}</div>"
+
+
+def _mark(mark: str) -> str:
+    return f'<b style="color:{COLORS[mark]}">{mark}</b>'
 
 
 def _contradiction(made: Claim, shell: Any) -> str | None:

@@ -207,7 +207,7 @@ def check_torch() -> Finding:
     facts, error = _ask(TORCH)
     if facts is None:
         return Finding("torch", "problem", f"does not work: {error}", FRESH)
-    found = f"{facts['version']}, {facts['vectors']}, {facts['threads']} threads"
+    found = f"{facts['version']}, {facts['vectors']}, {facts['threads']} thread{'s' * (facts['threads'] != 1)}"
     if not facts["right"]:
         return Finding("torch", "problem", f"{found}; its derivative of x³ is wrong", FRESH)
     if facts["vectors"] == "DEFAULT" and platform.machine().lower() in ("x86_64", "amd64"):

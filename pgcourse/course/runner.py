@@ -317,14 +317,14 @@ class _Job:
 
 
 def recorded_claims(cells: Sequence[Mapping[str, Any]]) -> tuple[Claim, ...]:
-    """The claims in the outputs' metadata, in the notebook's order.
+    """The claims in the outputs' metadata, in the notebook's order; those of a cell stand in one output.
 
     Raises:
         ValueError: the metadata of an output is not a claim's.
     """
     outputs = (output for cell in cells for output in cell["outputs"])
-    found = (output.get("metadata", {}).get(METADATA_KEY) for output in outputs)
-    return tuple(Claim.from_metadata(data) for data in found if data is not None)
+    found = (output.get("metadata", {}).get(METADATA_KEY, []) for output in outputs)
+    return tuple(Claim.from_metadata(data) for claims in found for data in claims)
 
 
 def _execution_failure(

@@ -68,8 +68,8 @@ class Ledger:
         cosine, cosine_error: mean cosine between a batch's mean estimate ĝ and ∇J, and its standard error.
         relative_error, relative_error_error: root mean square of ‖ĝ - ∇J‖ / ‖∇J‖, and its standard error.
     pairs, a row for each seed and comparison of two variances, paired by episode:
-        kind: "least of its class", a best baseline against each other one of its class: a theorem up to the pilot's
-            error; or "ordering", what causality, baselines and λ are said to do: true of most worlds, not of all.
+        kind: "least of its class", a best baseline against each other one, a theorem up to the pilot's error; or
+        "ordering", what causality, baselines and λ are said to do: true of most worlds, not of all.
         smaller, larger: the two estimators.
         difference, difference_error: trace(larger) - trace(smaller), and its standard error.
         lower_bound, holds: difference minus three standard errors, and whether that is above 0.

@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms import Curves, Progress, evaluate, training
+from pgcourse.algorithms import Curves, LatestReturn, Progress, evaluate, training
 from pgcourse.core import Streams
 from pgcourse.envs import Env, Step, make
 from pgcourse.lab.checkpoints import Checkpoints, Saved, UnusableCheckpoint
@@ -75,7 +75,7 @@ def compute(
     saved = _load(checkpoints, block)
     clock = _Clock(saved)
     curves = Curves(block.environment.steps, saved.iterations if saved else None)
-    returns = _Returns(curves.width)
+    returns = LatestReturn(curves.width)
     for iteration in train(block, resume=saved.checkpoint if saved else None):
         curves.add(iteration)
         if checkpoints and iteration.checkpoint:
@@ -180,27 +180,6 @@ def _load(checkpoints: Checkpoints | None, block: Block) -> Saved | None:
         return checkpoints.load(block) if checkpoints else None
     except UnusableCheckpoint:  # whoever plans the run has said so
         return None
-
-
-class _Returns:
-    """The latest point of the learning curve: the mean over seeds of the returns that ended in the last `width` steps.
-
-    Or in more, as many as it takes until every seed has ended an episode; None until then.
-    """
-
-    def __init__(self, width: int) -> None:
-        self._width = self._due = width
-        self._total, self._count = torch.zeros(1), torch.zeros(1)
-        self._latest: float | None = None
-
-    def follow(self, iteration: Progress) -> float | None:
-        self._total = self._total + iteration.total_return
-        self._count = self._count + iteration.episodes
-        steps = int(iteration.steps.min())
-        if steps >= self._due and self._count.all():
-            self._latest = float((self._total / self._count).mean())
-            self._total, self._count, self._due = torch.zeros(1), torch.zeros(1), steps + self._width
-        return self._latest
 
 
 class _Clock:

@@ -193,7 +193,7 @@ def corridor_learners(p: Tensor, value: Tensor, paths: Tensor, path_values: Tens
 
 
 def histograms(samples: Mapping[str, Tensor], xlabel: str, bins: int = 60) -> Axes:
-    """Densities of several samples on common bins, their means as lines."""
+    """Densities of several samples on common bins between the 0.5 % and 99.5 % quantiles, their means as lines."""
     ax = style.axes(figsize=(7, 3.2))
     color = style.colors(samples)
     everything = torch.cat(list(samples.values()))
@@ -205,5 +205,5 @@ def histograms(samples: Mapping[str, Tensor], xlabel: str, bins: int = 60) -> Ax
     ax.set(xlabel=xlabel, ylabel="density")
     ax.legend(fontsize=9)
     size = {len(values) for values in samples.values()}
-    style.note(ax, f"{max(size):,} samples each; vertical lines: their means")
+    style.note(ax, f"{max(size):,} samples each, cut at the 0.5 % and 99.5 % quantiles; vertical lines: their means")
     return ax

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -140,7 +141,8 @@ def _draw_map(ax: Axes, mdp: Gridworld) -> None:
                 color, hatch = (style.BLACK, None) if sign == "#" else ("#f0f0f0", "////")
                 ax.add_patch(plt.Rectangle((j - 0.5, i - 0.5), 1, 1, fc=color, ec=style.GREY, lw=0, hatch=hatch))
             if sign in "SG":
-                ax.annotate(sign, (j - 0.42, i + 0.40), fontsize=8, color=style.BLACK, weight="bold")
+                text = ax.annotate(sign, (j - 0.42, i + 0.40), fontsize=8, color=style.BLACK, weight="bold")
+                text.set_path_effects([withStroke(linewidth=2, foreground="white")])  # readable on a dark cell, too
     ax.set_xticks(np.arange(len(mdp.picture[0]) + 1) - 0.5, [])
     ax.set_yticks(np.arange(len(mdp.picture) + 1) - 0.5, [])
     ax.tick_params(length=0)

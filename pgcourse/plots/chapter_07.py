@@ -30,11 +30,11 @@ def one_step_too_far(
 
     `panels` maps a title to (length of the step as a KL divergence [step], true change of J and that of the surrogate,
     both [seed, step]). Of several seeds each is a thin line under their mean and its 95 % t-interval. `delta` is a
-    length to mark. A panel shows all of the means; single seeds may leave it.
+    length to mark. A panel shows all means and intervals; single seeds may leave it.
     """
     _, grid = plt.subplots(1, len(panels), figsize=(1.6 + 4.4 * len(panels), 3.8), squeeze=False)
     for ax, (title, (kl, *changes)) in zip(grid[0], panels.items(), strict=True):
-        x, means = np.asarray(kl, dtype=float), []
+        x, shown = np.asarray(kl, dtype=float), []
         for (name, color), values in zip(ROLES.items(), changes, strict=True):
             seeds = np.asarray(values, dtype=float)
             mean, half = t_interval(seeds)
@@ -42,11 +42,11 @@ def one_step_too_far(
                 ax.plot(x, seeds.T, color=color, lw=0.5, alpha=0.35)
                 ax.fill_between(x, mean - half, mean + half, color=color, alpha=0.2, lw=0)
             ax.plot(x, mean, color=color, lw=2.2, label=name)
-            means.append(mean)
+            shown.append(mean if len(seeds) == 1 else [mean - half, mean + half])
         ax.axhline(0, color=style.BLACK, lw=0.8, zorder=0)
         if delta is not None:
             _mark(ax, delta)
-        low, high = np.min(means), np.max(means)
+        low, high = min(map(np.min, shown)), max(map(np.max, shown))
         ax.set(xscale="log", xlim=(x[0], x[-1]), ylim=(low - 0.1 * (high - low), high + 0.15 * (high - low)))
         ax.set(xlabel="length of the step (KL to second order, nats)", title=f"{title}, {_policies(len(seeds))}")
     grid[0, 0].set_ylabel("change of the return")

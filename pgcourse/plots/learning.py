@@ -43,9 +43,9 @@ def learning_curves(
         steps, values = on_common_steps(table, y)
         for seed in values:
             ax.plot(steps, seed, color=color[variant], lw=0.6, alpha=0.3)
-        mean, half = t_interval(values)
+        mean, low, high = band(values)
         ax.plot(steps, mean, color=color[variant], lw=2)
-        ax.fill_between(steps, mean - half, mean + half, color=color[variant], alpha=0.2, lw=0)
+        ax.fill_between(steps, low, high, color=color[variant], alpha=0.2, lw=0)
         ends[variant] = (steps[-1], mean[-1])
     _label_ends(ax, ends, color)
     if target is not None:
@@ -73,9 +73,9 @@ def learning_curve_grid(
         steps, values = on_common_steps(table, y)
         color = style.COLORS.get(variant, style.BLUE)
         ax.plot(steps, values.T, color=color, lw=0.5, alpha=0.35)
-        mean, half = t_interval(values)
+        mean, low, high = band(values)
         ax.plot(steps, mean, color=color, lw=1.8)
-        ax.fill_between(steps, mean - half, mean + half, color=color, alpha=0.2, lw=0)
+        ax.fill_between(steps, low, high, color=color, alpha=0.2, lw=0)
         ax.set_title(variant, fontsize=9)
         ax.xaxis.set_major_formatter(thousands)
         if target is not None:
@@ -100,6 +100,15 @@ def on_common_steps(table: pd.DataFrame, y: str) -> tuple[NDArray, NDArray]:
 def t_interval(values: NDArray, level: float = 0.95) -> tuple[NDArray, NDArray]:
     """Mean over the first axis (seeds) and the half-width of its t-interval; no width for a single seed."""
     return values.mean(0), margin(values, level) if len(values) > 1 else np.zeros(values.shape[1:])
+
+
+def band(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Mean over the first axis (seeds) and the ends of its t-interval, cut to the range of all values seen.
+
+    A mean cannot leave the range of what is possible, an interval made for normal values can.
+    """
+    mean, half = t_interval(values)
+    return mean, np.maximum(mean - half, values.min()), np.minimum(mean + half, values.max())
 
 
 BAND = "thick: mean over seeds; band: its 95 % t-interval"

@@ -10,16 +10,18 @@ from pgcourse.stats.bootstrap import (
 from pgcourse.stats.intervals import Interval, mean_interval, standard_error, student_t
 from pgcourse.stats.iqm import iqm, optimality_gap, task_median
 from pgcourse.stats.power import seeds_needed, welch_power
-from pgcourse.stats.tables import on_common_steps, sample_efficiency, score_matrix
-from pgcourse.stats.tests import MeanDifference, permutation_test, welch_test, z_threshold
+from pgcourse.stats.tables import mean_over_training, on_common_steps, sample_efficiency, score_matrix
+from pgcourse.stats.tests import MeanDifference, effects, permutation_test, welch_test, z_threshold
 
 __all__ = [
     "Improvement",
     "Interval",
     "MeanDifference",
     "bootstrap_interval",
+    "effects",
     "iqm",
     "mean_interval",
+    "mean_over_training",
     "on_common_steps",
     "optimality_gap",
     "performance_profile",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import comb
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pgcourse.stats.bootstrap import BATCH, check_resamples
 from pgcourse.stats.intervals import Interval, Values, checked, standard_error, student_t
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIE = 1e-6  # distances of means that differ by less, in units of the values' span, are equal
 
@@ -43,6 +47,25 @@ def welch_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> MeanDifferenc
     half = student_t((1 + level) / 2, freedom) * error
     p_value = 2 * stdtr(freedom, -np.abs(difference) / error)
     return MeanDifference(Interval(difference, difference - half, difference + half), p_value)
+
+
+def effects(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], comparisons: int | None = None) -> pd.DataFrame:
+    """What each change does to a score: a row for each of {name: (each seed's score with the change, without it)}.
+
+    Columns are `change`, the difference of means, `low` and `high`, the ends of its 95 % interval (Welch), and
+    `verdict`: `clear` where zero is excluded even after Bonferroni's correction for so many `comparisons` (as many as
+    there are pairs, unless given), `not clear after correction` where only the plain interval excludes it, and
+    `no detectable effect` where even that contains zero.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, (a, b) in pairs.items():
+        (change, low, high), p_value = welch_test(a, b)
+        clear = p_value < 0.05 / (comparisons or len(pairs))
+        plain = "no detectable effect" if low <= 0 <= high else "not clear after correction"
+        rows[name] = (float(change), float(low), float(high), "clear" if clear else plain)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["change", "low", "high", "verdict"])
 
 
 def permutation_test(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: int = 9_999) -> float:

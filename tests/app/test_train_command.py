@@ -25,6 +25,7 @@ from pgcourse.algorithms import ALGORITHMS, Architecture, find
 from pgcourse.app import blocks
 from pgcourse.app import train as command
 from pgcourse.app.console import main
+from pgcourse.course import watched
 from pgcourse.lab import Study, compute, engines, personal, store
 
 FEW = ["--seeds", "3", "--steps", "600", "--evaluation-episodes", "4", "--hidden", "8"]
@@ -323,7 +324,8 @@ def test_a_run_may_not_be_called_like_a_study_or_leave_the_folder(declared, decl
     assert not declared
 
 
-def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch, terminal):
     def local(function, tasks, workers):
         assert workers == len(tasks) == 2
         yield engines.Advanced(0, 0.25)
@@ -335,10 +337,13 @@ def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch):
     options = {"seeds": 2, "steps": 4000, "workers": 2, "checkpoint_steps": 1000, "evaluation_episodes": 2}
     study = personal.begin(personal.declaration(algorithm, Architecture(), "CartPole-v1", **options))
     monkeypatch.setattr(blocks, "local", local)
-    screen = Console(file=StringIO(), width=160)
+    monkeypatch.setattr(watched, "PATIENCE", 0)
+    monkeypatch.setattr(blocks, "A_MINUTE", 0)
+    screen = Console(file=StringIO(), width=160, force_terminal=terminal, color_system=None)
     assert blocks.compute_run(screen, study) == 130
     said = screen.file.getvalue()
-    assert "1,500 of 4,000 steps mean return 13.5" in said
+    assert f"1,500 of 4,000 steps{'' if terminal else ','} mean return 13.5" in said
+    assert terminal or "stopped at 1,500 of 4,000 steps" in said
     assert f"pgcourse train --resume {study.name}" in said
 
 

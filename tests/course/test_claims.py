@@ -10,7 +10,8 @@ import torch
 from scipy import stats
 
 import pgcourse
-from pgcourse.course.claims import Claim, claim, figures
+from pgcourse.course.claims import COLORS, Claim, claim, figures, html, plain
+from pgcourse.grading.check import COLORS as OF_CHECK
 
 SEEDS = np.random.default_rng(3).normal(5.0, 2.0, 10)
 OTHERS = np.random.default_rng(4).normal(1.0, 0.5, 8)
@@ -189,6 +190,25 @@ def test_foreign_metadata_is_refused():
 def test_the_line_that_a_reader_sees(value, statement, line, capsys):
     assert claim("a/b", value, **statement).value == pytest.approx(np.mean(value))
     assert capsys.readouterr().out == line + "\n"
+
+
+def test_in_a_notebook_marks_are_coloured_and_text_is_escaped():
+    assert html(["✗ a/b: 1 < 2"]) == f'<div><b style="color:{COLORS["✗"]}">✗</b> a/b: 1 &lt; 2</div>'
+    assert COLORS == OF_CHECK  # one look
+
+
+def test_many_claims_fold_but_for_those_that_do_not_hold():
+    lines = [f"✓ a/b{i}: 1" for i in range(5)]
+    assert plain(lines) == "5 of 5 hold\n" + "\n".join(lines)
+    assert plain(lines[:4]) == "\n".join(lines[:4])
+    assert "<details>" not in html(lines[:4])
+    assert html(lines).startswith("<details>")
+    shown, _, folded = html([*lines, "✗ a/c: 2"]).partition("<details>")
+    assert "a/c" in shown
+    assert "a/b" not in shown
+    assert "5 of 6 hold" in folded
+    assert folded.count("a/b") == 5
+    assert "a/c" not in folded
 
 
 def test_figures_keep_four_digits():

@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import json
+import math
 import re
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,10 @@ from scipy import stats
 from pgcourse.stats import (
     bootstrap,
     bootstrap_interval,
+    effects,
     iqm,
     mean_interval,
+    mean_over_training,
     on_common_steps,
     optimality_gap,
     performance_profile,
@@ -607,3 +610,25 @@ def test_the_tables_of_the_page_are_what_its_code_prints():
 def test_the_page_says_what_three_against_three_and_a_pilot_of_five_can_show():
     assert permutation_test([4, 5, 6], [1, 2, 3], generator()) == 2 / 20
     assert np.sqrt(4 / stats.chi2.ppf(0.05, 4)) > 2
+
+
+def test_mean_over_training_is_the_area_under_a_seeds_curve():
+    rows = [(0, 0, 1.0), (0, 10, 3.0), (0, 30, 3.0), (1, 5, 2.0), (1, 15, math.nan), (1, 25, 4.0)]
+    table = pd.DataFrame(rows, columns=["seed", "step", "return"])
+    assert mean_over_training(table).to_dict() == {0: (20 + 60) / 30, 1: 3.0}
+    both = pd.concat([table.assign(variant="b"), table.assign(variant="a", **{"return": 7.0})])
+    assert mean_over_training(both).to_dict() == {"b": {0: (20 + 60) / 30, 1: 3.0}, "a": {0: 7.0, 1: 7.0}}
+    with pytest.raises(ValueError, match="fewer than two reports"):
+        mean_over_training(table[table["step"] != 5])
+
+
+def test_effects_say_which_intervals_leave_zero_out_before_and_after_the_correction():
+    base = np.linspace(-1, 1, 10)
+    p_of = {shift: welch_test(base + shift, base).p_value for shift in np.linspace(0, 2, 401)}
+    between = next(shift for shift, p in p_of.items() if 0.05 / 40 < p < 0.05)
+    found = effects({"much": (base + 5, base), "some": (base + between, base), "none": (base, base)}, comparisons=40)
+    assert found["verdict"].tolist() == ["clear", "not clear after correction", "no detectable effect"]
+    assert found.loc["some", ["change", "low", "high"]].tolist() == pytest.approx(
+        list(welch_test(base + between, base).difference)
+    )
+    assert effects({"some": (base + between, base)})["verdict"].item() == "clear"
