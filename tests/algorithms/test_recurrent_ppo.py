@@ -57,11 +57,9 @@ def test_a_memory_is_carried_on_within_episodes_across_rollouts_and_not_beyond()
 
 
 def test_before_any_step_the_replayed_policy_is_the_one_that_acted():
-    *_, it = played()
-    algorithm = SMALL
-    state, policy = it.state, it.state.policy
-    again = list(islice(iterate(algorithm, WORLD, pg.Streams(2, dtype=F64)), 4))[-1].batch
-    flat = again.obs.flatten(1, 2)
+    *_, before, it = played()
+    algorithm, state, flat = SMALL, before.state, it.batch.obs.flatten(1, 2)
+    policy = state.policy
     step_by_step = policy(state.theta, flat).log_probs
     through_time = replayed(policy, algorithm.horizon)(state.theta, flat).log_probs
     torch.testing.assert_close(through_time, step_by_step, rtol=0, atol=1e-12)

@@ -142,7 +142,7 @@ def test_an_algorithm_of_ones_own_is_trained_without_a_word_in_the_package(mine,
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("pppo", "algorithm must be one of reinforce, a2c, natural, trpo, ppo, dqn, or module:Class"),
+        ("pppo", "algorithm must be one of reinforce, a2c, natural, trpo, ppo, recurrent-ppo, dqn, or module:Class"),
         ("nowhere:MyPPO", "No module named 'nowhere'; a module of your own is looked for in the working folder"),
         ("handmade:Nobody", "the module handmade has no 'Nobody'"),
         ("handmade:option", "handmade:option is no frozen dataclass of options"),
