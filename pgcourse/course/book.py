@@ -38,6 +38,7 @@ RESOURCE = re.compile(
     r"""[^>]*?\bhref\s*=\s*["']?\s*(?P<two>(?:https?:)?//[^"'\s>]+)""",
     re.I,
 )
+SET_APART = re.compile(r"<(pre|code|script|style)\b.*?</\1>", re.S)  # where dollars are dollars
 PAYLOAD = re.compile(r'"data:[^"]*"')  # of pictures inside a page
 PROGRESS = re.compile(r"(reading sources|writing output|copying images|highlighting module code)\.*\s*\[\s*(\d+)%\]")
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -451,6 +452,7 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
         "nb_code_prompt_show": "Show the code",
         "nb_code_prompt_hide": "Hide the code",
         "myst_enable_extensions": ["dollarmath", "amsmath"],
+        "myst_dmath_double_inline": True,  # $$ within a paragraph, as in a quotation
         "myst_heading_anchors": 4,
         "myst_links_external_new_tab": False,
         "suppress_warnings": ["mystnb.unknown_mime_type"],
@@ -503,6 +505,8 @@ def faults(site: Path) -> Iterator[str]:
     for name, text in texts.items():
         for match in RESOURCE.finditer(text):
             yield f"{name} asks for {match['one'] or match['two']}"
+        if not name.startswith("source/") and (raw := re.search(r"\$\$.{,40}", SET_APART.sub("", text), re.S)):
+            yield f"{name} shows TeX: {raw[0]}"
         yield from _dead(site, name, re.findall(r'<(?:a|link)\b[^>]*?\bhref="([^"]*)"', text), ids)
         yield from _dead(site, name, re.findall(r'<(?:img|script)\b[^>]*?\bsrc="([^"]*)"', text), ids)
     for style in site.rglob("*.css"):

@@ -57,7 +57,9 @@ FIRST = [
     new_code_cell("play()", execution_count=5, outputs=[display(text_html=FILM, text_plain="<Shot>")]),
 ]
 SECOND = [
-    new_markdown_cell("# 01 · Second\n\n<details><summary>Answer</summary>\n\n$y$\n\n</details>"),
+    new_markdown_cell(
+        "# 01 · Second\n\n<details><summary>Answer</summary>\n\n$y$\n\n</details>\n\n> It is\n> $$z.$$ So."
+    ),
     new_code_cell(
         "film",
         execution_count=1,
@@ -169,6 +171,7 @@ def test_the_search_index_holds_the_words(site):
         ('<link rel="stylesheet" href="//cdn.test/x.css">', "asks for //cdn.test/x.css"),
         ('<img alt="" src="http://pics.test/x.png">', "asks for http://pics.test/x.png"),
         ('<a href="gone.html">x</a>', "links to gone.html, which is not there"),
+        ("<p>so $$x$$</p><code>$$</code>", "shows TeX: $$x$$</p>"),
         ('<a href="#gone">x</a>', "links to #gone, and there is no such place"),
     ],
 )
