@@ -34,7 +34,7 @@ Examples:
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="[default: _build/book]"
 )
 def book(run_first: bool, draft: bool, open_it: bool, fresh: bool, out: Path | None) -> None:
-    """Make a web site of the course.
+    """Make a web site of the course from the executed chapters.
 
     Chapters as they were executed, exercises, the pages of docs/, the commands and the reference of the package, with
     search. It is made and read without a network: open its index.html, or put the folder on any server.

@@ -223,7 +223,7 @@ def _points(
     for at, sample in zip(np.asarray(x, dtype=float), samples, strict=True):
         interval = mean_interval(np.asarray(sample, dtype=float))
         ax.plot(np.full(np.size(sample), at), sample, ".", color=color, ms=3, alpha=0.45)
-        ax.plot([at, at], [interval.low, min(interval.high, high)], color=color, lw=2.4, alpha=0.8)
+        ax.plot([at, at], [float(interval.low), min(float(interval.high), high)], color=color, lw=2.4, alpha=0.8)
     ax.plot(x, means, "o-", color=color, lw=1.4, ms=4.5, label=label)
 
 
