@@ -26,6 +26,8 @@ from pgcourse.envs import WORLDS, make
 from pgcourse.envs.registry import own
 from pgcourse.lab.provenance import SIMULATORS, file_digest, package_version
 
+# Options that were renamed or taken away, by class, with the value under which things are as they are without.
+GONE: Mapping[str, Mapping[str, Any]] = MappingProxyType({"Architecture": {"bins": 0}})
 INSTALLED = ("purelib", "platlib")  # where packages are, which have versions
 
 
@@ -84,7 +86,12 @@ def differences(stored: Any, declared: Any, name: str = "configuration") -> list
         return [] if same else [f"{name} is {_short(stored)} there, {_short(plain(declared))} here"]
     fields = {field.name: field for field in dataclasses.fields(declared)}
     within = "" if name == "configuration" else f"{name}."
-    found = [f"{within}{each} is not an option any more" for each in stored if each not in fields and each != "type"]
+    gone = GONE.get(type(declared).__name__, {})
+    found = [
+        f"{within}{each} is not an option any more"
+        for each in stored
+        if each not in fields and each != "type" and not (each in gone and stored[each] == plain(gone[each]))
+    ]
     for each, field in fields.items():
         value = getattr(declared, each)
         if each in stored:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pgcourse.algorithms import ALGORITHMS, Architecture, find
 from pgcourse.algorithms.options import option
-from pgcourse.lab import Study, studies, study_names
+from pgcourse.lab import Study, configurations, studies, study_names
 from pgcourse.lab.configurations import Configuration, canonical, differences, plain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +122,13 @@ def test_an_absent_field_counts_as_neutral_and_only_then():
     (said,) = differences(stored, grown(Options, default=0.5)(added=0.5))
     assert said == "added is not stored there, and declares no neutral value"
     assert differences(plain(New(added=0.0)), Options()) == ["added is not an option any more"]
+
+
+def test_an_option_that_is_gone_counts_at_its_neutral_value_as_if_it_had_never_been(monkeypatch):
+    New = grown(Options, default=0.0, neutral=0.0)
+    monkeypatch.setattr(configurations, "GONE", {"Options": {"added": 0.0}})
+    assert not differences(plain(New(added=0.0)), Options())
+    assert differences(plain(New(added=0.5)), Options()) == ["added is not an option any more"]
 
 
 def test_neutral_options_may_be_dataclasses():
