@@ -93,8 +93,8 @@ def style_faults(notebook):
         faults.append(f"its code cells have {statistics.median(lines)} lines in the median")
     importing = [cell for cell in cells if imports_something(cell.source)]
     faults += [f"cell {cell.id} imports, too: one import cell a chapter" for cell in importing[1:]]
-    imports = [line for cell in importing[:1] for line in cell.source.splitlines() if line]
-    faults += [f"import cell {importing[0].id} is long"] * (len(imports) > IMPORT_CELL)
+    first = [(cell.id, sum(map(bool, cell.source.splitlines()))) for cell in importing[:1]]
+    faults += [f"import cell {name} is long" for name, lines_of_it in first if lines_of_it > IMPORT_CELL]
     kinds = "".join(cell.cell_type[0] for cell in shown)  # "mccmc": Markdown and code
     if "c" * (CELLS_IN_A_ROW + 1) in kinds:
         at = shown[kinds.index("c" * (CELLS_IN_A_ROW + 1))]

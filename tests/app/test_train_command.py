@@ -201,7 +201,8 @@ def other(default):
         case bool():
             return None, not default
         case int():
-            return str(default + 1), default + 1
+            value = max(2, default + 1)  # 0 may mean "none", and then 1 is nothing
+            return str(value), value
         case float():
             value = {0.0: 0.5, math.inf: 1.5}.get(default, default / 2)
             return str(value), value
