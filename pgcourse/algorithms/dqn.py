@@ -13,7 +13,19 @@ from torch.nn.functional import huber_loss
 
 from pgcourse.algorithms.options import check, option
 from pgcourse.algorithms.replay import Replay
-from pgcourse.core import MLP, Categorical, Conv, Critic, GaussianPolicy, Network, Policy, SoftmaxPolicy, Streams, Table
+from pgcourse.core import (
+    MLP,
+    Categorical,
+    Conv,
+    Critic,
+    GaussianPolicy,
+    MaskedSoftmaxPolicy,
+    Network,
+    Policy,
+    SoftmaxPolicy,
+    Streams,
+    Table,
+)
 from pgcourse.core.adam import Adam, AdamState, clipped, gradient
 from pgcourse.rl import Trajectory
 
@@ -228,6 +240,8 @@ class DQN:
 
     def policy(self, policy: Policy) -> EpsilonGreedyPolicy:
         """The ε-greedy policy over the actions of another one, with its network."""
+        if isinstance(policy, MaskedSoftmaxPolicy):
+            raise ValueError("DQN knows no invalid actions: leave mask_actions False, or take a policy gradient method")
         if isinstance(policy, SoftmaxPolicy):
             return EpsilonGreedyPolicy(policy.network)
         if isinstance(policy, GaussianPolicy):

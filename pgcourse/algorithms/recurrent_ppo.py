@@ -1,4 +1,4 @@
-"""PPO with a memory: a recurrent policy where the observation hides a part of the state. Chapter 08."""
+"""PPO with a memory: a recurrent policy where the observation hides a part of the state. Chapter 08b."""
 
 from __future__ import annotations
 

@@ -9,7 +9,15 @@ import torch
 import pgcourse as pg
 from pgcourse.algorithms import DQN, Curves
 from pgcourse.algorithms.dqn import MOST_ACTIONS, ActionGrid, EpsilonGreedy
-from pgcourse.core import MLP, GaussianPolicy, SoftmaxPolicy, SquashedGaussianPolicy, Streams, Table
+from pgcourse.core import (
+    MLP,
+    GaussianPolicy,
+    MaskedSoftmaxPolicy,
+    SoftmaxPolicy,
+    SquashedGaussianPolicy,
+    Streams,
+    Table,
+)
 from pgcourse.core.policies import Critic
 from pgcourse.envs import TabularWorld
 from pgcourse.exact import random_mdp
@@ -251,6 +259,8 @@ def test_architectures_keep_their_kind():
     squashed = SquashedGaussianPolicy(GaussianPolicy(MLP((3, 8, 1))), (-2.0,), (2.0,))
     with pytest.raises(ValueError, match="takes the place of a softmax policy or of a Gaussian one"):
         DQN().policy(squashed)
+    with pytest.raises(ValueError, match="knows no invalid actions"):  # it would play them, silently
+        DQN().policy(MaskedSoftmaxPolicy(MLP((7, 8, 3))))
 
 
 @pytest.mark.parametrize(

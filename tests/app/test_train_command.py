@@ -210,7 +210,10 @@ def other(default):
             return "12,7", (12, 7)
 
 
-REFUSED = {"recurrent-ppo": ("envs", "normalize_observation", "mask_actions")}  # the values below, not the options
+REFUSED = {
+    "dqn": ("mask_actions",),
+    "recurrent-ppo": ("envs", "normalize_observation", "mask_actions"),
+}  # the values below, not the options
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
