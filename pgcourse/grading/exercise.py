@@ -7,7 +7,6 @@ says; where the answer runs (in the learner's notebook, in a sandboxed process) 
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -26,7 +25,11 @@ Argument = np.ndarray | float
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use: seconds of wall clock for a check and for all checks of an exercise, and bytes."""
+    """What a submission may use: seconds of CPU time for a check and for all checks of an exercise, and bytes.
+
+    As long as it may compute, it may also wait, and ten times as long it may take by the clock: on a busy computer
+    a slow answer is as right as on an idle one.
+    """
 
     check_seconds: float = 5.0
     exercise_seconds: float = 20.0
@@ -93,7 +96,7 @@ class AnswerError(Exception):
 
 
 class AnswerStopped(Exception):
-    """The answer's process is gone, or over its limits: nothing more can be asked of it."""
+    """The answer's process is gone, or over its limits: this check is over. `Answer.prepare` starts another one."""
 
 
 class Answer(Protocol):
@@ -102,8 +105,11 @@ class Answer(Protocol):
     def prepare(self) -> None:
         """Get ready for calls; this costs the answer no time. Raises `AnswerStopped` where none can be made."""
 
+    def clock(self) -> float:
+        """The seconds that its calls have used so far."""
+
     def ask(self, call: Call, deadline: float) -> Reply:
-        """One call, over by `deadline` (of `time.monotonic`). Raises `AnswerError`, `AnswerStopped`."""
+        """One call, over by `deadline` (of `clock`). Raises `AnswerError`, `AnswerStopped`."""
 
 
 @dataclass(frozen=True)
@@ -254,6 +260,9 @@ class InProcess:
     def prepare(self) -> None:
         pass
 
+    def clock(self) -> float:
+        return 0.0  # the learner's own time
+
     def ask(self, call: Call, deadline: float = np.inf) -> Reply:
         try:
             content = worker.perform(self.function, call.request(""))
@@ -279,32 +288,28 @@ def plain(text: str, limit: int = MESSAGE_LENGTH) -> str:
 
 
 def judge(exercise: Exercise, answer: Answer, seed: int) -> ExerciseResult:
-    """Run every check. Once the answer's process is gone or over its limits, the checks left get nothing."""
+    """Run every check. One that ends the answer's process, or takes too long, costs no other check's points."""
     trials: dict[Check, list[Trial]] = {}
-    stopped = ""
-    try:
-        answer.prepare()
-        end = time.monotonic() + exercise.limits.exercise_seconds
-        for check in exercise.checks:
-            deadline = min(end, time.monotonic() + exercise.limits.check_seconds)
-            trials[check] = []
+    stopped: dict[Check, str] = {}
+    end = answer.clock() + exercise.limits.exercise_seconds
+    for check in exercise.checks:
+        trials[check] = []
+        try:
+            answer.prepare()
+            deadline = min(end, answer.clock() + exercise.limits.check_seconds)
             for call in check.calls(draws(seed, exercise, check)):
                 trials[check].append(_try(answer, call, exercise.reference(call), deadline))
-    except AnswerStopped as error:
-        stopped = str(error)
-        if not trials:
-            return ExerciseResult.zero(exercise, stopped)
+        except AnswerStopped as error:
+            stopped[check] = str(error)
     every = list(chain.from_iterable(trials.values()))
     mistake = diagnose(exercise, every)
     results = []
     for check in exercise.checks:
-        failed = next((trial for trial in trials.get(check, []) if trial.problem), None)
+        failed = next((trial for trial in trials[check] if trial.problem), None)
         if failed:
             results.append(CheckResult(check, failed.problem, mistake or diagnose(exercise, trials[check]), failed))
-        elif check not in trials:
-            results.append(CheckResult(check, f"not run: {stopped}"))
         else:
-            results.append(CheckResult(check, stopped if check is [*trials][-1] else ""))
+            results.append(CheckResult(check, stopped.get(check, "")))
     attempted = not every or any(trial.attempted for trial in every)
     return ExerciseResult(exercise, tuple(results), attempted)
 
