@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgcourse.grading.checks import EXERCISES
-from pgcourse.grading.collect import Unreadable, collect
-from pgcourse.grading.exercise import Exercise, ExerciseResult, judge, plain
-from pgcourse.grading.process import Session
-from pgcourse.grading.sandbox import CannotGrade, Sandbox
+from pgcourse.grading.collect import Unreadable
+from pgcourse.grading.exercise import Exercise, ExerciseResult, judge
+from pgcourse.grading.process import Host, Session
+from pgcourse.grading.sandbox import CannotGrade
+
+NOTEBOOK_BYTES = 50 << 20
+KINDS = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 @dataclass(frozen=True)
 class Graded:
-    """One notebook's results; `notes` are remarks that cost no points, `log` what its process printed."""
+    """One notebook's results.
+
+    `notes` are remarks that cost no points, `log` is what its process printed, and `left_out` the statements that no
+    answer needs.
+    """
 
     path: Path
     exercises: tuple[ExerciseResult, ...]
     notes: tuple[str, ...] = ()
     log: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def points(self) -> int:
@@ -79,30 +90,43 @@ def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
     return [exercise for exercise in EXERCISES.values() if exercise.chapter == chapter]
 
 
-def grade(
-    path: Path,
-    exercises: Sequence[Exercise],
-    sandbox: Sandbox,
-    seed: int,
-) -> Graded:
-    """Grade one notebook: any submission gets a result, whatever it is or does.
+def grade(path: Path, exercises: Sequence[Exercise], host: Host, seed: int) -> Graded:
+    """Grade one notebook: any gets a result, whatever it is or does.
 
     Raises:
-        CannotGrade: the process for it does not start.
+        CannotGrade: the file is none that is graded, or the process for it does not start.
     """
+    content = read_file(path)
     try:
-        submission = collect(path, [exercise.entry for exercise in exercises])
+        session = Session(host, content, [exercise.entry for exercise in exercises])
     except Unreadable as error:
         return Graded(path, tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
-    session = Session(submission, sandbox)
-    results = []
     try:
-        for exercise in exercises:
-            if exercise.entry in submission.defined:
-                results.append(judge(exercise, session.answer(exercise.entry, exercise.limits), seed))
-            else:
-                reason = submission.missing.get(exercise.entry, f"there is no function {exercise.entry}")
-                results.append(ExerciseResult.zero(exercise, plain(f"not defined: {reason}")))
+        results = [judge(exercise, session.answer(exercise.entry, exercise.limits), seed) for exercise in exercises]
     finally:
         session.stop()
-    return Graded(path, tuple(results), tuple(plain(note) for note in submission.notes), session.log)
+    return Graded(path, tuple(results), session.submission.notes, session.log, session.submission.left_out)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a notebook's file.
+
+    Raises:
+        CannotGrade: a link, a folder, a FIFO, a device, or too large. None of these is opened to the end.
+    """
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise CannotGrade(f"{KINDS.get(stat.S_IFMT(status.st_mode), 'no ordinary file')}, not a notebook's file")
+        # Between the two lines, somebody could put another thing in its place.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise CannotGrade("no ordinary file")
+            content = file.read(NOTEBOOK_BYTES + 1)
+    except OSError as error:
+        raise CannotGrade(f"cannot be read: {error.strerror}") from None
+    if len(content) > NOTEBOOK_BYTES:
+        size, limit = status.st_size >> 20, NOTEBOOK_BYTES >> 20
+        raise CannotGrade(f"the notebook has {size} MB, more than {limit} MB: clear its outputs and try again")
+    return content

@@ -21,7 +21,8 @@ assert [name for _, name in socket.if_nameindex()] in ([], ["lo"]), "the network
 print("isolated")
 """
 
-WORKER = "/worker.py"  # inside bubblewrap
+FILES = [Path(module.__file__ or "") for module in (worker, worker.collect, worker.syscalls)]
+INSIDE = "/grader"  # where these are inside a sandbox
 
 
 class CannotGrade(Exception):
@@ -47,7 +48,7 @@ class Sandbox:
 NONE = Sandbox(
     "none",
     "No sandbox: ordinary Python tampering cannot change the score, but the submission runs with your rights and can "
-    "read your files. Use it for code you trust.",
+    "read your files, the course's solutions among them. Use it for code you trust.",
 )
 BWRAP_GUARANTEE = (
     "bubblewrap: the submission had no network, no files of yours, no place to write to and no view of the course. Fit "
@@ -84,7 +85,7 @@ def _bwrap() -> Sandbox:
     program = shutil.which("bwrap")
     if program is None:
         raise CannotGrade("bubblewrap (bwrap) is not installed; on Debian and Ubuntu: apt install bubblewrap")
-    sandbox = Sandbox("bwrap", BWRAP_GUARANTEE, (program, *_bwrap_options()), WORKER)
+    sandbox = Sandbox("bwrap", BWRAP_GUARANTEE, (program, *_bwrap_options()), f"{INSIDE}/worker.py")
     command = sandbox.command("-S", "-c", PROBE, *map(str, _hidden()))
     try:
         probe = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
@@ -109,7 +110,8 @@ def _bwrap_options() -> Iterator[str]:
         else:
             yield from ("--ro-bind-try", folder, folder)
     yield from ("--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache")
-    yield from ("--ro-bind", worker.__file__, WORKER)
+    for file in FILES:
+        yield from ("--ro-bind", str(file), f"{INSIDE}/{file.name}")
     for hidden in _hidden():
         if any(hidden.is_relative_to(root) for root in roots):
             yield from ("--tmpfs", str(hidden), "--remount-ro", str(hidden))
