@@ -30,6 +30,7 @@ from functools import reduce
 from IPython.core.inputtransformer2 import TransformerManager
 
 CODE_CHARACTERS = 1 << 20
+SPECIAL_LINES = 100  # magics and commands in a cell: IPython's time for them grows with the square of their number
 LISTED = 200  # remarks of each kind at most
 LINE = 100  # characters of a statement that is listed
 
@@ -131,11 +132,12 @@ def collect(code: Iterable[tuple[str, str]], entries: Iterable[str]) -> Submissi
     for statement in statements:
         if statement not in needed:
             name, text = cells[statement.cell]
-            line = statement.node.lineno
-            shown = " ".join(text.splitlines()[line - 1].split())
-            left_out.append(f"{name}, line {line}: {shown[:LINE]}")
+            shown = " ".join(text.splitlines()[statement.node.lineno - 1].split())
+            left_out.append(f"{name}, line {statement.node.lineno}: {shown[:LINE]}")
     for entry in entries:
-        definers = [s for s in statements if entry in s.now.binds and isinstance(s.node, ast.FunctionDef | ast.ClassDef)]
+        definers = [
+            s for s in statements if entry in s.now.binds and isinstance(s.node, ast.FunctionDef | ast.ClassDef)
+        ]
         places = list(dict.fromkeys(cells[statement.cell][0] for statement in definers))
         if len(places) > 1:
             notes.append(f"{entry} is defined in {' and in '.join(places)}: the last one counts")
@@ -143,7 +145,11 @@ def collect(code: Iterable[tuple[str, str]], entries: Iterable[str]) -> Submissi
         tuple(
             Cell(name, text, keep)
             for number, (name, text) in enumerate(cells)
-            if (keep := tuple((s.index, tuple(sorted(s.now.binds))) for s in statements if s.cell == number and s in needed))
+            if (
+                keep := tuple(
+                    (s.index, tuple(sorted(s.now.binds))) for s in statements if s.cell == number and s in needed
+                )
+            )
         ),
         dict(list(missing.items())[:LISTED]),
         tuple(notes[:LISTED]),
@@ -169,6 +175,8 @@ def _python(source: str) -> str | None:
     try:
         ast.parse(text)  # most cells are plain Python; IPython's transformer is slow on long ones
     except SyntaxError:
+        if sum(line.lstrip().startswith(("%", "!")) for line in lines) > SPECIAL_LINES:
+            raise ValueError(f"more than {SPECIAL_LINES} magics and commands in a cell") from None
         return TransformerManager().transform_cell(text)
     return text
 
@@ -448,7 +456,9 @@ def _roots(expression: ast.expr, arguments: bool = False) -> set[str]:
     match expression:
         case ast.Name(id=name):
             return {name}
-        case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Starred(value=value) | ast.Await(value=value):
+        case (
+            ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Starred(value=value) | ast.Await(value=value)
+        ):
             return _roots(value, arguments)
         case ast.Call(func=func, args=args, keywords=keywords):
             found = _roots(func, arguments) if isinstance(func, ast.Attribute) else set()
@@ -519,7 +529,11 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
         direct = does.stores | (does.asks - imports.keys())
         for function, argument, for_its_own_sake in does.given:
             own = functions.get(function)
-            idle = function in HARMLESS or imports.get(function) in SHOWING or not (for_its_own_sake or (own and own.touches))
+            idle = (
+                function in HARMLESS
+                or imports.get(function) in SHOWING
+                or not (for_its_own_sake or (own and own.touches))
+            )
             if argument in data and not idle:
                 direct.add(argument)
         for name in direct:
@@ -529,7 +543,9 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
                 yield from changed(functions[name], through_calls=False)
 
     def sets(statement: _Statement) -> bool:
-        return any(imports.get(name) in ("sys", "torch", "numpy", "random", "warnings") for name in statement.now.settings)
+        return any(
+            imports.get(name) in ("sys", "torch", "numpy", "random", "warnings") for name in statement.now.settings
+        )
 
     changers: dict[str, list[_Statement]] = {}
     needed: set[_Statement] = set()

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pgcourse.grading.checks import EXERCISES
 from pgcourse.grading.collect import Unreadable
@@ -47,26 +48,6 @@ class Graded:
         return 100 * self.points / self.max_points
 
 
-def notebooks(paths: Sequence[Path]) -> list[Path]:
-    """The notebooks named, and all those in the folders named.
-
-    Raises:
-        CannotGrade: a path that does not exist, or nothing to grade.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*.ipynb") if p.is_file() and ".ipynb_checkpoints" not in p.parts)
-            if not inside:
-                raise CannotGrade(f"no notebook (*.ipynb) in the folder {path}")
-            found.extend(inside)
-        elif path.exists():
-            found.append(path)
-        else:
-            raise CannotGrade(f"no such file or folder: {path}")
-    return list(dict.fromkeys(found))
-
-
 def chapters() -> list[str]:
     """The chapters that have graded exercises."""
     return sorted({exercise.chapter for exercise in EXERCISES.values()})
@@ -90,22 +71,38 @@ def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
     return [exercise for exercise in EXERCISES.values() if exercise.chapter == chapter]
 
 
-def grade(path: Path, exercises: Sequence[Exercise], host: Host, seed: int) -> Graded:
+def grade(
+    path: Path, exercises: Sequence[Exercise], host: Host, seed: int, kept: dict[str, Any] | None = None
+) -> Graded:
     """Grade one notebook: any gets a result, whatever it is or does.
+
+    Args:
+        kept: what was kept when it was graded before, with the same seed: its replies are judged again, and it is
+            only run for what it was not asked then. Filled with what there is to keep now.
 
     Raises:
         CannotGrade: the file is none that is graded, or the process for it does not start.
     """
-    content = read_file(path)
+    kept = {} if kept is None else kept
+    session = Session(host, read_file(path), [exercise.entry for exercise in exercises])
     try:
-        session = Session(host, content, [exercise.entry for exercise in exercises])
+        if not kept:
+            submission = session.submission
+            kept.update(notes=submission.notes, left_out=submission.left_out)
+        replies = kept.setdefault("replies", {})
+        results = [
+            judge(
+                exercise, session.answer(exercise.entry, exercise.limits, replies.setdefault(exercise.name, {})), seed
+            )
+            for exercise in exercises
+        ]
     except Unreadable as error:
         return Graded(path, tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
-    try:
-        results = [judge(exercise, session.answer(exercise.entry, exercise.limits), seed) for exercise in exercises]
     finally:
         session.stop()
-    return Graded(path, tuple(results), session.submission.notes, session.log, session.submission.left_out)
+    log = kept.setdefault("log", "") or session.log
+    kept["log"] = log
+    return Graded(path, tuple(results), tuple(kept["notes"]), log, tuple(kept["left_out"]))
 
 
 def read_file(path: Path) -> bytes:
@@ -119,7 +116,9 @@ def read_file(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise CannotGrade(f"{KINDS.get(stat.S_IFMT(status.st_mode), 'no ordinary file')}, not a notebook's file")
         # Between the two lines, somebody could put another thing in its place.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise CannotGrade("no ordinary file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import queue
@@ -12,13 +13,14 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import psutil
 
@@ -28,13 +30,16 @@ from pgcourse.grading.exercise import AnswerError, AnswerStopped, Call, Limits, 
 from pgcourse.grading.sandbox import CannotGrade, Sandbox, environment
 
 START_SECONDS = 120.0  # importing torch on a slow, busy computer, by the clock; no line of the submission runs yet
-READ_SECONDS = 30.0  # CPU time for reading the notebook
+READ_SECONDS = 10.0  # CPU time for reading the notebook
 LOAD_SECONDS = 30.0  # CPU time for executing one statement that an answer needs
 LOADS_SECONDS = 90.0  # and all of them, also when they are executed again
 CLOCK = 10  # times the CPU time that a submission may use, it may take by the clock
 FIRST_LOOK, LOOK = 0.25, 0.2  # seconds until a process at work is looked at, and between two looks
 CPU_SECONDS = 600  # after which the system ends a process that nobody was left to end
-LOG_BYTES = 64 << 10
+WAIT_SECONDS = 5.0  # in which a process does nothing; nothing comes that it could wait for
+LOG_BYTES = 64 << 10  # that are kept
+PREPARED = "prepared"  # among the replies: whether the answer was there
+PRINT_BYTES = 32 << 20  # after which it is stopped
 
 
 class Process:
@@ -46,7 +51,7 @@ class Process:
     def __init__(self, sandbox: Sandbox, limits: Limits, nursery: Nursery | None = None) -> None:
         self.memory = limits.memory
         self.folder = tempfile.mkdtemp(prefix="pgcourse-grade-")
-        config = {"memory": limits.memory, "cpu_seconds": CPU_SECONDS, "alone": bool(sandbox.prefix)}
+        config: dict[str, Any] = {"memory": limits.memory, "cpu_seconds": CPU_SECONDS, "alone": bool(sandbox.prefix)}
         config["folder"] = "/" if sandbox.prefix else self.folder
         try:
             self.source: _Started | _Forked = (
@@ -56,13 +61,11 @@ class Process:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
         self.spent = 0.0  # seconds of CPU time, or of waiting if these are more
-        self.log = b""
+        self.log, self.printed = b"", 0
         self.threads = [_thread(self._read_log)]
         self.meter = _Meter(self.source.pid)
 
-    def ask(
-        self, request: dict[str, Any], seconds: float, limit: str, content: bytes = b""
-    ) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], seconds: float, limit: str, content: bytes = b"") -> dict[str, Any]:
         """Send a request, with `content` behind it, and wait for its reply. What it takes is added to `spent`.
 
         Raises:
@@ -91,11 +94,11 @@ class Process:
         used = self.meter.seconds() - before
         self.spent += used
         if used > seconds:
-            raise AnswerStopped(f"over the limit of {limit} of CPU time")
+            raise AnswerStopped(f"over the limit of CPU time ({limit})")
         return reply
 
     def _wait(self, frames: queue.Queue[bytes], before: float, seconds: float, limit: str) -> bytes:
-        """The next frame. CPU time decides; time spent waiting for nothing and, ten times that, the clock stop it, too."""
+        """The next frame. CPU time decides; waiting for nothing, and ten times that by the clock, stop it, too."""
         start = looked = time.monotonic()
         used, idle, pause = 0.0, 0.0, FIRST_LOOK
         while True:
@@ -108,13 +111,15 @@ class Process:
             used, looked = computed, now
             over = ""
             if used > seconds:
-                over = f"over the limit of {limit} of CPU time"
-            elif idle > seconds:
-                over = f"over the limit of {limit} of waiting"
+                over = f"over the limit of CPU time ({limit})"
+            elif idle > min(seconds, WAIT_SECONDS):
+                over = f"waited {idle:.0f} s for nothing"
             elif now - start > CLOCK * seconds + 1:
-                over = f"over {CLOCK} times the limit of {limit} by the clock"
+                over = f"over {CLOCK} times the limit of CPU time by the clock ({limit})"
+            elif self.printed > PRINT_BYTES:
+                over = f"printed more than {PRINT_BYTES >> 20} MB"
             if over:
-                self.spent += seconds
+                self.spent += min(seconds, max(used, idle))
                 raise AnswerStopped(over)
 
     def close(self) -> None:
@@ -152,6 +157,7 @@ class Process:
         with contextlib.suppress(OSError):
             while part := self.source.stderr.read(1 << 16):
                 self.log += part[: LOG_BYTES - len(self.log)]
+                self.printed += len(part)
 
     def _ending(self) -> str:
         status = self.source.ended()
@@ -203,9 +209,9 @@ class _Forked:
         self.over = False
         self.status: int | None = None
         (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
-        self.stdin: BinaryIO = open(ours_in, "wb", buffering=0)  # type: ignore[assignment]
-        self.stdout: BinaryIO = open(ours_out, "rb", buffering=0)  # type: ignore[assignment]
-        self.stderr: BinaryIO = open(ours_err, "rb", buffering=0)  # type: ignore[assignment]
+        self.stdin = cast(BinaryIO, os.fdopen(ours_in, "wb", buffering=0))
+        self.stdout = cast(BinaryIO, os.fdopen(ours_out, "rb", buffering=0))
+        self.stderr = cast(BinaryIO, os.fdopen(ours_err, "rb", buffering=0))
         theirs = [theirs_in, theirs_out, theirs_err]
         try:
             socket.send_fds(nursery.control, [json.dumps(config).encode()], theirs)
@@ -237,7 +243,7 @@ class Nursery:
         self.sandbox = sandbox
         self.folder = tempfile.mkdtemp(prefix="pgcourse-grade-")
         self.control, theirs = socket.socketpair()
-        self.errors = open(Path(self.folder) / "errors", "w+b")
+        self.errors = os.fdopen(os.open(Path(self.folder) / "errors", os.O_RDWR | os.O_CREAT), "w+b")
         with theirs:
             self.popen = subprocess.Popen(
                 sandbox.command(sandbox.worker, "serve"),
@@ -369,12 +375,10 @@ class Host:
 class Session:
     """A notebook as an answer to one exercise after another: a process, and a new one when that dies.
 
-    Raises:
-        Unreadable: it is no notebook, or reading it goes over the limits.
-        CannotGrade: the process does not start.
+    The notebook is read, and its process started, when they are first needed.
     """
 
-    def __init__(self, host: Host, content: bytes, entries: Sequence[str], limits: Limits | None = None) -> None:
+    def __init__(self, host: Host, content: bytes, entries: Sequence[str]) -> None:
         self.host = host
         self.process: Process | None = None
         self.failed: dict[str, str] = {}
@@ -385,14 +389,21 @@ class Session:
         self.used = 0.0
         self.broken = ""
         self.log = ""
+        self.content = content
         self.entries = tuple(entries)
-        self.submission = self._read(content, limits or Limits())
 
-    def _read(self, content: bytes, limits: Limits) -> Submission:
-        process = self._start(limits)
+    @cached_property
+    def submission(self) -> Submission:
+        """What the notebook defines.
+
+        Raises:
+            Unreadable: it is no notebook, or reading it goes over the limits.
+            CannotGrade: the process does not start.
+        """
+        process = self._start(Limits())
         try:
             request = {"do": "read", "entries": list(self.entries)}
-            reply = process.ask(request, READ_SECONDS, f"{READ_SECONDS:g} s for reading it", content)
+            reply = process.ask(request, READ_SECONDS, f"{READ_SECONDS:g} s for reading it", self.content)
             if "error" in reply:
                 raise Unreadable(plain(str(reply["error"]["message"])))
             return Submission(
@@ -415,17 +426,18 @@ class Session:
             self.stop()
             raise
 
-    def answer(self, entry: str, limits: Limits) -> SessionAnswer:
-        return SessionAnswer(self, entry, limits)
+    def answer(self, entry: str, limits: Limits, replies: dict[str, Any] | None = None) -> SessionAnswer:
+        return SessionAnswer(self, entry, limits, replies)
 
     def start(self, limits: Limits) -> Process:
         """The process, with the submission's definitions in it. Raises `AnswerStopped`, from then on always."""
+        submission = self.submission
         if self.process and self.process.memory != limits.memory:
             self.stop()
         while self.process is None or not self.loaded:
             if self.broken:
                 raise AnswerStopped(self.broken)
-            self._load(self.process or self._start(limits))
+            self._load(submission, self.process or self._start(limits))
         return self.process
 
     def _start(self, limits: Limits) -> Process:
@@ -441,11 +453,11 @@ class Session:
         process.meter.look()
         return process
 
-    def _load(self, process: Process) -> None:
+    def _load(self, submission: Submission, process: Process) -> None:
         """Execute the statements. One that ends the process is left out when the next process gets them."""
         place, names = ("", 0), tuple[str, ...]()
         try:
-            for cell in self.submission.cells:
+            for cell in submission.cells:
                 for index, names in cell.keep:
                     place = (cell.name, index)
                     if place in self.fatal:
@@ -495,44 +507,93 @@ class Session:
 
 
 class SessionAnswer:
-    """One function of a submission, as the checks see it."""
+    """One function of a submission, as the checks see it.
 
-    def __init__(self, session: Session, entry: str, limits: Limits) -> None:
+    `replies` are those that were kept when the same notebook was graded before: what was asked then is not asked
+    again. Those to come are added.
+    """
+
+    def __init__(self, session: Session, entry: str, limits: Limits, replies: dict[str, Any] | None = None) -> None:
         self.session = session
         self.entry = entry
         self.limits = limits
+        self.replies = {} if replies is None else replies
+        self.known = frozenset(self.replies)
+        self.chain = ""  # of calls that depend on those before them
+        self.behind: list[Call] = []  # calls of the chain that this process has not seen
+        self.times: Counter[str] = Counter()
 
     def prepare(self) -> None:
-        self.session.start(self.limits)
-        if self.entry not in self.session.defined:
-            reason = self.session.missing(self.entry) or f"there is no function {self.entry}"
-            raise AnswerStopped(f"not defined: {reason}")
+        self.chain, self.behind = "", []
+        if PREPARED not in self.known:
+            self.replies.pop(PREPARED, None)
+            try:
+                self.session.start(self.limits)
+                if self.entry not in self.session.defined:
+                    reason = self.session.missing(self.entry) or f"there is no function {self.entry}"
+                    raise AnswerStopped(f"not defined: {reason}")
+            except AnswerStopped as error:
+                self.replies[PREPARED] = {"stopped": str(error)}
+                raise
+            self.replies[PREPARED] = {}
+        elif "stopped" in self.replies[PREPARED]:
+            raise AnswerStopped(self.replies[PREPARED]["stopped"])
 
     def clock(self) -> float:
         return self.session.used
 
     def ask(self, call: Call, deadline: float) -> Reply:
-        process = self.session.start(self.limits)
-        before, left = process.spent, deadline - self.session.used
+        request = call.request(self.entry)
+        key = hashlib.sha256((self.chain + json.dumps(request, sort_keys=True)).encode()).hexdigest()
+        self.times[key] += 1
+        if request.get("keep") or request.get("on"):
+            self.chain = key
+        key = f"{key}-{self.times[key]}"
+        if key not in self.known:
+            self.replies[key] = self._asked([*self.behind, call], deadline)
+            self.behind = []
+        elif self.chain:
+            self.behind.append(call)
+        content = self.replies[key]
+        if "stopped" in content:
+            raise AnswerStopped(content["stopped"])
         try:
-            limit = f"{self.limits.check_seconds:g} s a check, {self.limits.exercise_seconds:g} s an exercise"
-            if left <= 0:
-                raise AnswerStopped(f"over the limit of {limit} of CPU time")
-            content = process.ask(call.request(self.entry), left, limit)
             if "error" not in content:
                 return Reply.parse(call, content)
-            raise self._error(content["error"])
+            raise self._error(content["error"], content.get("missing", ""))
         except AnswerStopped:
             self.session.stop()
             raise
+
+    def _asked(self, calls: list[Call], deadline: float) -> dict[str, Any]:
+        """The reply to the last of these calls, as it is kept."""
+        try:
+            process = self.session.start(self.limits)
+        except AnswerStopped as error:
+            return {"stopped": str(error)}
+        before = process.spent
+        limit = f"{self.limits.check_seconds:g} s a check, {self.limits.exercise_seconds:g} s an exercise"
+        content: dict[str, Any] = {}
+        try:
+            for call in calls:
+                left = deadline - self.session.used - (process.spent - before)
+                if left <= 0:
+                    raise AnswerStopped(f"over the limit of CPU time ({limit})")
+                content = process.ask(call.request(self.entry), left, limit)
+        except AnswerStopped as error:
+            self.session.stop()
+            return {"stopped": str(error)}
         finally:
             self.session.used += process.spent - before
+        content.pop("id")
+        if isinstance(info := content.get("error"), dict):
+            content["missing"] = self.session.missing(str(info.get("name")))
+        return content
 
-    def _error(self, info: object) -> AnswerError | AnswerStopped:
+    def _error(self, info: object, missing: str) -> AnswerError | AnswerStopped:
         fields = ("type", "message", "where", "name")
         if not isinstance(info, dict) or not all(isinstance(info.get(field), str) for field in fields):
             return AnswerStopped("protocol violation: an error without words")
         if info["type"] == "MemoryError" or "can't allocate memory" in info["message"]:
             return AnswerStopped(f"over the memory limit of {self.limits.memory / 2**30:g} GiB")
-        reason = self.session.missing(info["name"])
-        return answer_error(info, f": {reason}" if reason else "")
+        return answer_error(info, f": {missing}" if missing else "")

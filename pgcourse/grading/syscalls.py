@@ -1,8 +1,8 @@
 """A filter of system calls (seccomp) that a submission's process puts on itself before any line of the submission runs.
 
 It closes what limits of resources leave open: memory outside the process's address space (`memfd_create`, shared
-segments), other processes (as root, RLIMIT_NPROC counts for nothing), signals and limits for others, new namespaces, and
-parts of the kernel that no answer needs. Linux on x86-64 and arm64; elsewhere `restrict` says that it did nothing.
+segments), other processes (as root, RLIMIT_NPROC counts for nothing), signals and limits for others, new namespaces,
+and parts of the kernel that no answer needs. Linux on x86-64 and arm64; elsewhere `restrict` says that it did nothing.
 
 This file is also loaded by `worker.py`, where pgcourse is not: it imports nothing of it.
 """
@@ -138,8 +138,8 @@ def _program(architecture: int, column: int, pid: int) -> Iterator[bytes]:
     yield from (_do(EQUAL, CLONE3[column], 0, 1), _do(RETURN, FAIL | errno.ENOSYS))  # its flags are out of sight
     yield from (_do(EQUAL, CLONE[column], 0, 4), _do(LOAD, ARGUMENTS))
     yield from (_do(ANY_BIT, CLONE_THREAD, 1, 0), _do(RETURN, not_permitted), _do(RETURN, ALLOW))
-    for *numbers, zero in ONESELF.values():
-        yield from (_do(EQUAL, numbers[column], 0, 4 + zero), _do(LOAD, ARGUMENTS))
+    for *both, zero in ONESELF.values():
+        yield from (_do(EQUAL, both[column], 0, 4 + zero), _do(LOAD, ARGUMENTS))
         yield _do(EQUAL, pid, 1 + zero, 0)
         if zero:
             yield _do(EQUAL, 0, 1, 0)

@@ -1,8 +1,8 @@
 """The process that runs a submission. It answers with values, never with verdicts.
 
 Run as a program (`python -I worker.py LIMITS`) it imports nothing of pgcourse and reads requests from standard input
-until that closes; run as `python -I worker.py serve` it forks such a process for one submission after the other. A frame
-is its length (4 bytes, big endian) and a JSON object; a reply carries the request's `id`, and "error" if it went wrong.
+until that closes; run as `python -I worker.py serve` it forks such a process for one submission after the other. A
+frame is its length (4 bytes, big endian) and a JSON object; a reply carries the request's `id`, and "error" if it went wrong.
 
     {"do": "ping"}                                                  -> {}
     {"do": "read", "entries", "bytes"} and the notebook's bytes     -> `collect.Submission`
@@ -15,8 +15,8 @@ same bytes.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import asyncio
 import base64
@@ -216,7 +216,7 @@ def work(limits: dict[str, Any]) -> None:
     threading.Thread(target=_receive, args=(inbox, requests), daemon=True).start()
     _limit_resources(limits)
     sys.meta_path.insert(0, _Absent())  # type: ignore[arg-type]
-    notebook = Notebook()
+    notebook, write = Notebook(), os.write
     sys.modules["__worker__"] = sys.modules["__main__"]  # kept alive
     sys.modules["__main__"] = notebook.module
     while True:
@@ -237,7 +237,7 @@ def work(limits: dict[str, Any]) -> None:
         frame = json.dumps({"id": request["id"], **reply}).encode()
         frame = struct.pack(">I", len(frame)) + frame
         while frame:
-            frame = frame[os.write(outbox, frame) :]
+            frame = frame[write(outbox, frame) :]
 
 
 def _receive(inbox: int, requests: queue.SimpleQueue[dict[str, Any]]) -> None:
