@@ -1,7 +1,9 @@
 """Notebooks handed in, and what became of them."""
 
+import atexit
 import textwrap
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -10,6 +12,7 @@ from pgcourse.grading import sandbox
 from pgcourse.grading.checks import EXERCISES
 from pgcourse.grading.exercise import Limits
 from pgcourse.grading.grade import grade
+from pgcourse.grading.process import Host
 
 ROOT = Path(__file__).resolve().parents[1]
 SOLUTION = ROOT / "solutions" / "03_reinforce.ipynb"
@@ -38,14 +41,28 @@ def write(path, *cells):
     return path
 
 
+@cache
+def host_of(name):
+    """Where the processes of all tests come from: torch is imported once."""
+    host = Host(sandbox.find(name))
+    atexit.register(host.close)
+    return host
+
+
+def grade_file(path, exercises, where=sandbox.NONE, seed=7):
+    return grade(path, exercises, host_of(where.name), seed)
+
+
 def submit(folder, *cells, entries, where=sandbox.NONE, limits=None):
     """Grade a notebook as if each of its functions called `entries` were an answer to the exercise reward-to-go.
 
     `limits` holds those that are not the ordinary ones, by entry. Returns what was graded, and the results by entry.
     """
     limits = limits or {}
-    exercises = [replace(TO_GO, entry=entry, limits=limits.get(entry, Limits())) for entry in entries]
-    graded = grade(write(folder / "03_x.ipynb", *cells), exercises, where, seed=7)
+    exercises = [
+        replace(TO_GO, name=f"03.{entry}", entry=entry, limits=limits.get(entry, Limits())) for entry in entries
+    ]
+    graded = grade_file(write(folder / "03_x.ipynb", *cells), exercises, where)
     return graded, dict(zip(entries, graded.exercises, strict=True))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from IPython.display import display
 
 import pgcourse
+from pgcourse.grading import rehearsal
 from pgcourse.grading.checks import EXERCISES
 from pgcourse.grading.exercise import Exercise, ExerciseResult, InProcess, Trial, judge
 
@@ -42,7 +43,7 @@ def check(name: str, answer: Callable[..., Any], strict: bool | None = None) -> 
         CheckFailed: the answer is wrong, and `strict`.
     """
     result = examine(name, answer)
-    display(Feedback(result))
+    display(Feedback(result, warning(result)))
     if strict is None:
         strict = os.environ.get("CI", "").lower() not in ("", "0", "false")
     if strict and result.attempted and result.state != "solved":
@@ -63,11 +64,36 @@ def examine(name: str, answer: Callable[..., Any]) -> ExerciseResult:
     return judge(EXERCISES[name], InProcess(answer), PUBLIC_SEED)
 
 
+def warning(result: ExerciseResult) -> str:
+    """Where the grader would give fewer points than this result, and why; "" where it would not.
+
+    It is asked only where there are points to lose, and where a notebook's cells are known.
+    """
+    if not result.points or not rehearsal.executed_cells():
+        return ""
+    entry = result.exercise.entry
+    answer, reason = rehearsal.rebuilt(entry)
+    if answer is None:
+        return f"The grader would give no points: it takes what the cells define as {entry}, and {reason}."
+    graded = judge(result.exercise, InProcess(answer), PUBLIC_SEED)
+    if graded.points >= result.points:
+        return ""
+    passed = {one.check.name for one in result.checks if one.passed}
+    lost = next(one for one in graded.checks if not one.passed and one.check.name in passed)
+    return (
+        f"The grader would give {graded.points} of {graded.exercise.points} points: it starts from what the cells "
+        f"define as {entry}, without what else this kernel knows. There, {lost.check.name}: {lost.message}."
+    )
+
+
 # As in `pgcourse.course.claims`; neither of the two imports the other.
 COLORS = {"✓": "#2da44e", "✗": "#e5534b"}
 TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 {% macro mark(sign) %}<b style="color:{{ colors[sign] }}">{{ sign }}</b>{% endmacro %}
 <p><b>{{ title }}</b>{% if not attempted %} Fill in <code>{{ entry }}</code> and check again.{% endif %}</p>
+{% if warning %}
+<p>⚠ {{ warning }}</p>
+{% endif %}
 {% for diagnosis in diagnoses %}
 <p>{{ diagnosis }}</p>
 {% endfor %}
@@ -100,8 +126,9 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 class Feedback:
     """A result as the learner sees it: HTML in a notebook, plain text in a terminal."""
 
-    def __init__(self, result: ExerciseResult) -> None:
+    def __init__(self, result: ExerciseResult, warning: str = "") -> None:
         self.result = result
+        self.warning = warning  # where the grade would be another
         self.entry = result.exercise.entry
         self.title = f"{result.exercise.name}: {result.state}, {result.points} of {result.exercise.points} points."
         self.failed = [one for one in result.checks if not one.passed]
@@ -111,6 +138,7 @@ class Feedback:
         return TEMPLATE.render(
             colors=COLORS,
             title=self.title,
+            warning=self.warning,
             entry=self.entry,
             attempted=self.result.attempted,
             checks=self.result.checks,
@@ -123,7 +151,7 @@ class Feedback:
     def __repr__(self) -> str:
         if not self.result.attempted:
             return f"{self.title} Fill in {self.entry} and check again."
-        lines = [self.title, *self.diagnoses]
+        lines = [self.title, *([f"⚠ {self.warning}"] if self.warning else []), *self.diagnoses]
         for one in self.result.checks:
             mark = "✓" if one.passed else "✗"
             lines.append(f"  {mark} {one.check.name} ({one.points}/{one.check.points})  {one.message}".rstrip())

@@ -65,7 +65,7 @@ class Process:
         self.threads = [_thread(self._read_log)]
         self.meter = _Meter(self.source.pid)
 
-    def ask(self, request: dict[str, Any], seconds: float, limit: str, content: bytes = b"") -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], seconds: float, limit: str, content: bytes | None = None) -> dict[str, Any]:
         """Send a request, with `content` behind it, and wait for its reply. What it takes is added to `spent`.
 
         Raises:
@@ -73,12 +73,12 @@ class Process:
                 words. It is of no use after that.
         """
         request = {**request, "id": secrets.token_hex(8)}
-        if content:
+        if content is not None:
             request["bytes"] = len(content)
         frames: queue.Queue[bytes] = queue.Queue()
         self.threads = [thread for thread in self.threads if thread.is_alive()]
         before = self.meter.seconds()
-        self.threads.append(_thread(self._write, json.dumps(request).encode(), content))
+        self.threads.append(_thread(self._write, json.dumps(request).encode(), content or b""))
         self.threads.append(_thread(self._read_frame, frames))
         frame = self._wait(frames, before, seconds, limit)
         if len(frame) == 0:

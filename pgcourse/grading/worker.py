@@ -2,7 +2,8 @@
 
 Run as a program (`python -I worker.py LIMITS`) it imports nothing of pgcourse and reads requests from standard input
 until that closes; run as `python -I worker.py serve` it forks such a process for one submission after the other. A
-frame is its length (4 bytes, big endian) and a JSON object; a reply carries the request's `id`, and "error" if it went wrong.
+frame is its length (4 bytes, big endian) and a JSON object; a reply carries the request's `id`, and "error" if it went
+wrong.
 
     {"do": "ping"}                                                  -> {}
     {"do": "read", "entries", "bytes"} and the notebook's bytes     -> `collect.Submission`
