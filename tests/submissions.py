@@ -11,7 +11,7 @@ import nbformat
 from pgcourse.grading import sandbox
 from pgcourse.grading.checks import EXERCISES
 from pgcourse.grading.exercise import Limits
-from pgcourse.grading.grade import grade
+from pgcourse.grading.grade import grade, read_file
 from pgcourse.grading.process import Host
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +50,7 @@ def host_of(name):
 
 
 def grade_file(path, exercises, where=sandbox.NONE, seed=7):
-    return grade(path, exercises, host_of(where.name), seed)
+    return grade(read_file(path), exercises, host_of(where.name), seed)
 
 
 def submit(folder, *cells, entries, where=sandbox.NONE, limits=None):

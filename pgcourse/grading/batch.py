@@ -15,14 +15,14 @@ import queue
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pgcourse.grading import report
 from pgcourse.grading.exercise import Check, Exercise, plain
-from pgcourse.grading.grade import NOTEBOOK_BYTES, exercises_for, grade
+from pgcourse.grading.grade import NOTEBOOK_BYTES, exercises_for, grade, read_file
 from pgcourse.grading.process import Host
 from pgcourse.grading.sandbox import CannotGrade, Sandbox
 
@@ -260,9 +260,10 @@ class Batch:
             if found.refused:
                 raise CannotGrade(found.refused)
             exercises = self.exercises(found.path)
-            digest = _digest(found.path)
+            content = read_file(found.path)
+            digest = hashlib.sha256(content).hexdigest()
             kept = self._kept(digest)
-            graded = grade(found.path, exercises, host, self.seed, kept)
+            graded = grade(content, exercises, host, self.seed, kept)
             self._keep(digest, kept)
         except CannotGrade as error:
             return {**about, "state": f"not graded: {plain(str(error))}"}
@@ -278,12 +279,12 @@ class Batch:
         if row is None or "sha256" not in row or found.refused:
             return None
         try:
-            same = row["sha256"] == _digest(found.path) and report.checks(row) == [
+            same = row["sha256"] == hashlib.sha256(read_file(found.path)).hexdigest() and report.checks(row) == [
                 (exercise.name, check.name, check.points)
                 for exercise in self.exercises(found.path)
                 for check in exercise.checks
             ]
-        except (OSError, CannotGrade):
+        except CannotGrade:
             return None
         return row if same else None
 
@@ -303,15 +304,6 @@ class Batch:
             partial = path.with_suffix(f".{threading.get_ident()}")
             partial.write_bytes(gzip.compress(json.dumps({**kept, "seed": self.seed}).encode(), compresslevel=3))
             partial.replace(path)
-
-
-def _digest(path: Path) -> str:
-    hasher: Callable[[], Any] = hashlib.sha256
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, hasher).hexdigest()
-    except OSError as error:
-        raise CannotGrade(f"cannot be read: {error.strerror}") from None
 
 
 def mark_resubmissions(rows: Sequence[Row], which: str) -> None:

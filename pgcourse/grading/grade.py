@@ -23,13 +23,12 @@ KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 @dataclass(frozen=True)
 class Graded:
-    """One notebook's results.
+    """A notebook's results.
 
     `notes` are remarks that cost no points, `log` is what its process printed, and `left_out` the statements that no
     answer needs.
     """
 
-    path: Path
     exercises: tuple[ExerciseResult, ...]
     notes: tuple[str, ...] = ()
     log: str = ""
@@ -72,19 +71,20 @@ def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
 
 
 def grade(
-    path: Path, exercises: Sequence[Exercise], host: Host, seed: int, kept: dict[str, Any] | None = None
+    content: bytes, exercises: Sequence[Exercise], host: Host, seed: int, kept: dict[str, Any] | None = None
 ) -> Graded:
-    """Grade one notebook: any gets a result, whatever it is or does.
+    """Grade a notebook: any gets a result, whatever it is or does.
 
     Args:
+        content: of its file; see `read_file`.
         kept: what was kept when it was graded before, with the same seed: its replies are judged again, and it is
             only run for what it was not asked then. Filled with what there is to keep now.
 
     Raises:
-        CannotGrade: the file is none that is graded, or the process for it does not start.
+        CannotGrade: the process for it does not start.
     """
     kept = {} if kept is None else kept
-    session = Session(host, read_file(path), [exercise.entry for exercise in exercises])
+    session = Session(host, content, [exercise.entry for exercise in exercises])
     try:
         if not kept:
             submission = session.submission
@@ -97,12 +97,12 @@ def grade(
             for exercise in exercises
         ]
     except Unreadable as error:
-        return Graded(path, tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
+        return Graded(tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
     finally:
         session.stop()
     log = kept.setdefault("log", "") or session.log
     kept["log"] = log
-    return Graded(path, tuple(results), tuple(kept["notes"]), log, tuple(kept["left_out"]))
+    return Graded(tuple(results), tuple(kept["notes"]), log, tuple(kept["left_out"]))
 
 
 def read_file(path: Path) -> bytes:
