@@ -24,6 +24,7 @@ import base64
 import contextlib
 import importlib.util
 import inspect
+import io
 import json
 import linecache
 import math
@@ -212,7 +213,9 @@ def work(limits: dict[str, Any]) -> None:
     """Answer requests from standard input until it closes."""
     inbox, outbox = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what the submission prints goes to the log
+    os.dup2(2, 1)  # what the submission prints goes to the log, before the process is ended
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(inbox, requests), daemon=True).start()
     _limit_resources(limits)

@@ -12,10 +12,12 @@ import sys
 import nbformat
 import psutil
 import pytest
+import torch
 from submissions import RIGHT, SOLUTION, TO_GO, function, grade_file, reasons, submit, write
 
 from pgcourse.grading.checks import EXERCISES
-from pgcourse.grading.exercise import Limits
+from pgcourse.grading.check import PUBLIC_SEED
+from pgcourse.grading.exercise import InProcess, Limits, judge
 
 ALL = list(EXERCISES.values())
 EVERY_CHECK = {check.name for check in TO_GO.checks}
@@ -190,9 +192,24 @@ TAMPERING = {
         for name in ("pgcourse", "pgcourse.grading", "pgcourse.grading.exercise"):
             sys.modules[name] = type("Fake", (), {"difference": lambda *a: "", "__getattr__": lambda *a: True})()
         return torch.zeros_like(reward)""",
+    "writing": """
+        import os
+        os.write = lambda fd, content: len(content)
+        return torch.zeros_like(reward)""",
+    "importing": """
+        import builtins
+        builtins.__import__ = lambda *a, **k: __builtins__
+        return torch.zeros_like(reward)""",
+    "device": """
+        torch.set_default_device("meta")
+        return torch.zeros_like(reward)""",
+    "encoding": """
+        import sys
+        sys.modules["__worker__"].encode = lambda array: {"dtype": "<f4", "shape": [], "data": "AAAAAA=="}
+        return torch.zeros_like(reward)""",
     "worker": """
-        import __main__
-        __main__.perform = lambda *a: {"verdict": "right", "points": 6}
+        import sys
+        sys.modules["__worker__"].perform = lambda *a: {"verdict": "right", "points": 6}
         return torch.zeros_like(reward)""",
 }
 
@@ -229,6 +246,7 @@ def question():
     while frame.f_code.co_name != 'work': frame = frame.f_back
     return frame.f_locals['request']['id']
 """
+QUARTER = '{"dtype": "<f4", "shape": [1, 3], "data": "AACAPgAAAD8AAIA/"}'  # right for the first question
 FORGED = """send(('{"id": "%%s", %s}' %% question()).encode())"""
 
 MISBEHAVIOUR = {
@@ -246,6 +264,7 @@ MISBEHAVIOUR = {
     "memory_bomb": ("x = []\nwhile True: x.append(bytearray(1 << 24))", "over the memory limit of 0.25 GiB"),
     "tensor_bomb": ("return torch.ones(1 << 36)", "over the memory limit of 0.25 GiB"),
     "scores": ("send(b'{\"points\": 6}')", "protocol violation: an answer to no question"),
+    "ahead": ("for _ in range(50): " + FORGED % f'"values": [{QUARTER}], "gradients": []', "protocol violation: an answ"),
     "not_json": ("send(b'[[[[' * 9999)", "protocol violation: not JSON"),
     "pickle": ("send(PICKLE)", "protocol violation: not JSON"),
     "enormous": (
@@ -328,6 +347,34 @@ def test_a_submission_that_dies_while_it_is_loaded_gets_a_reason(tmp_path):
     (reason,) = set(reasons(results["answer"]).values())
     assert reason.endswith("name 'Dies' is not defined (cell 2, line 3): cell 1: the process exited with status 3")
     assert reasons(results["right"]) == {}
+
+
+def test_a_statement_that_takes_too_long_costs_what_it_binds_and_the_rest_is_graded(tmp_path):
+    cells = ["class Late:\n    import time; time.sleep(99)", "%a\n" * 490, "x = 1" + " + 1" * 9999]
+    _, results = submit(tmp_path, *cells, RIGHT, function("late", "return Late"), entries=["right", "late"])
+    assert reasons(results["right"]) == {}
+    assert "cell 1: waited 5 s for nothing" in reasons(results["late"])["values"]
+
+
+def test_a_table_of_one_draw_is_worth_nothing_for_another():
+    """Whoever learns the answers to the inputs of one seed, such as the notebook's own, has not solved the exercise."""
+    table = {}
+
+    def key(reward, gamma):
+        return reward.numpy().tobytes(), reward.shape, gamma
+
+    def learns(reward, gamma):
+        return table.setdefault(key(reward, gamma), reference(reward, gamma))
+
+    def remembers(reward, gamma):
+        return table.get(key(reward, gamma), torch.zeros_like(reward))
+
+    namespace = {}
+    exec(RIGHT, namespace)
+    reference = namespace["right"]
+    assert judge(TO_GO, InProcess(learns), PUBLIC_SEED).state == "solved"
+    assert judge(TO_GO, InProcess(remembers), PUBLIC_SEED).state == "solved"
+    assert judge(TO_GO, InProcess(remembers), 8231).points == 0
 
 
 # --------------------------------------------------------------------------------------------- what is no notebook
