@@ -72,17 +72,20 @@ def warning(result: ExerciseResult) -> str:
     if not result.points or not rehearsal.executed_cells():
         return ""
     entry = result.exercise.entry
-    answer, reason = rehearsal.rebuilt(entry)
+    answer, missing = rehearsal.rebuilt(entry)
     if answer is None:
+        reason = missing.get(entry, f"no cell defines {entry}")
         return f"The grader would give no points: it takes what the cells define as {entry}, and {reason}."
     graded = judge(result.exercise, InProcess(answer), PUBLIC_SEED)
     if graded.points >= result.points:
         return ""
     passed = {one.check.name for one in result.checks if one.passed}
     lost = next(one for one in graded.checks if not one.passed and one.check.name in passed)
+    name = re.search(r"name '(\w+)' is not defined", lost.message)
+    why = f" ({missing.get(name[1], f'no cell defines {name[1]}')})" if name else ""
     return (
         f"The grader would give {graded.points} of {graded.exercise.points} points: it starts from what the cells "
-        f"define as {entry}, without what else this kernel knows. There, {lost.check.name}: {lost.message}."
+        f"define as {entry}, without what else this kernel knows. There, {lost.check.name}: {lost.message}{why}."
     )
 
 

@@ -25,14 +25,15 @@ KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 class Graded:
     """A notebook's results.
 
-    `notes` are remarks that cost no points, `log` is what its process printed, and `left_out` the statements that no
-    answer needs.
+    `notes` are remarks that cost no points, `log` is what its process printed, `left_out` are the statements that no
+    answer needs, and `seconds` the CPU time of its processes.
     """
 
     exercises: tuple[ExerciseResult, ...]
     notes: tuple[str, ...] = ()
     log: str = ""
     left_out: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def points(self) -> int:
@@ -102,7 +103,7 @@ def grade(
         session.stop()
     log = kept.setdefault("log", "") or session.log
     kept["log"] = log
-    return Graded(tuple(results), tuple(kept["notes"]), log, tuple(kept["left_out"]))
+    return Graded(tuple(results), tuple(kept["notes"]), log, tuple(kept["left_out"]), session.seconds)
 
 
 def read_file(path: Path) -> bytes:

@@ -42,7 +42,9 @@ def configure(config: Any) -> None:
 class Grade(NbGraderPreprocessor):  # type: ignore[misc]
     """Writes the grader's points into the check cells, as outputs that nbgrader reads its scores from."""
 
-    isolation = Enum(["auto", "none", "bwrap", "docker"], "auto", help="As `pgcourse grade --sandbox`.").tag(config=True)
+    isolation = Enum(["auto", "none", "bwrap", "docker"], "auto", help="As `pgcourse grade --sandbox`.").tag(
+        config=True
+    )
     trusted = Bool(False, help="Grade without a sandbox where there is none.").tag(config=True)
     seed = Integer(None, allow_none=True, help="Draws the inputs of the checks; by default at random.").tag(config=True)
 

@@ -64,6 +64,8 @@ class Process:
         self.log, self.printed = b"", 0
         self.threads = [_thread(self._read_log)]
         self.meter = _Meter(self.source.pid)
+        self.before = self.meter.seconds()
+        self.seconds = 0.0  # CPU time of all that it did, when it is over
 
     def ask(self, request: dict[str, Any], seconds: float, limit: str, content: bytes | None = None) -> dict[str, Any]:
         """Send a request, with `content` behind it, and wait for its reply. What it takes is added to `spent`.
@@ -124,6 +126,7 @@ class Process:
 
     def close(self) -> None:
         """End the process and all of its group."""
+        self.seconds = max(0.0, self.meter.look() - self.before)
         self.source.end()
         for thread in self.threads:  # they end with the pipes, unless a process outside the group holds these open
             thread.join(1)
@@ -386,7 +389,8 @@ class Session:
         self.defined: set[str] = set()
         self.loaded = False
         self.loading = LOADS_SECONDS
-        self.used = 0.0
+        self.used = 0.0  # seconds of the answers' calls
+        self.seconds = 0.0  # and of all that its processes did
         self.broken = ""
         self.log = ""
         self.content = content
@@ -501,6 +505,7 @@ class Session:
     def stop(self) -> None:
         if self.process:
             self.process.close()
+            self.seconds += self.process.seconds
             self.log += self.process.log.decode(errors="replace")
             self.log = self.log[:LOG_BYTES]
             self.process = None

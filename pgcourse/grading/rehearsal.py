@@ -33,12 +33,13 @@ def executed_cells() -> list[tuple[str, str]]:
     return [(f"cell [{number}]", str(source)) for number, source in enumerate(sources, 1)]
 
 
-def rebuilt(entry: str) -> tuple[Any, str]:
+def rebuilt(entry: str) -> tuple[Any, Mapping[str, str]]:
     """The answer called `entry` as the grader would find it, made from the cells alone.
 
+    Statements of the notebook run again in making it, with the states of the random generators put back behind them.
+
     Returns:
-        It, and "" if it is there; None and the reason if it is not. Statements of the notebook run again in making
-        it, with the states of the random generators put back behind them.
+        It, or None; and why names are missing, by name.
     """
     submission = collect(executed_cells(), [entry])
     statements = tuple((cell.name, cell.source, index) for cell in submission.cells for index, _ in cell.keep)
@@ -47,10 +48,7 @@ def rebuilt(entry: str) -> tuple[Any, str]:
         _made.clear()
         _made[statements] = _execute(statements, names)
     namespace, failed = _made[statements]
-    if entry in namespace:
-        return namespace[entry], ""
-    reason = failed.get(entry) or submission.missing.get(entry) or f"no cell defines {entry}"
-    return None, reason
+    return namespace.get(entry), {**submission.missing, **failed}
 
 
 def _execute(

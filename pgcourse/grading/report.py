@@ -52,6 +52,7 @@ def row(graded: Graded) -> Row:
         ],
         "notes": list(graded.notes),
         "left_out": list(graded.left_out),
+        "seconds": round(graded.seconds, 2),
         "log": [plain(line) for line in graded.log[:LOG_CHARACTERS].splitlines()],
     }
 

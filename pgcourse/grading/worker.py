@@ -275,7 +275,6 @@ def serve() -> None:
             for number, pipe in enumerate(pipes):
                 os.dup2(pipe, number)
                 os.close(pipe)
-            os.setsid()
             limits = json.loads(message)
             os.environ["HOME"] = limits["folder"]
             os.chdir(limits["folder"])

@@ -150,7 +150,7 @@ def test_grades_are_gone_on_with(tmp_path, monkeypatch):
 
     private = tmp_path / "mine.py"
     private.write_text(PRIVATE, encoding="utf-8")
-    write(handed_in / "03_bob.ipynb", "x = 1")
+    write(handed_in / "bob_03_x.ipynb", "x = 1")
     asked = []
     ask = Process.ask
     monkeypatch.setattr(Process, "ask", lambda self, request, *rest: asked.append(request) or ask(self, request, *rest))
@@ -287,4 +287,4 @@ def test_ctrl_c_keeps_what_was_graded_and_leaves_no_process(tmp_path):
     assert process.returncode == 130
     assert [one["points"] for one in json.loads(stdout)["submissions"]] == [21]
     assert "Interrupted: 1 of 2 notebooks were graded." in words(stderr)
-    assert not any(worker.is_running() for worker in workers)
+    assert not psutil.wait_procs(workers, timeout=10)[1]

@@ -3,9 +3,7 @@
 import os
 import socket
 import sys
-import time
 
-import psutil
 import pytest
 from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, TO_GO, function, grade_file, reasons, submit, write
 

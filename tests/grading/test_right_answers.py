@@ -334,19 +334,30 @@ STYLES = {
     "star": around("from math import *", "_inner(*args) * cos(0)"),
     "import_tried": around("try:\n    import no_such_module as m\nexcept ImportError:\n    m = None", "_inner(*args)"),
     "device": around(
-        "device = 'cuda' if torch.cuda.is_available() else 'cpu'", "_inner(*(x.to(device) if hasattr(x, 'to') else x for x in args))"
+        "device = 'cuda' if torch.cuda.is_available() else 'cpu'",
+        "_inner(*(x.to(device) if hasattr(x, 'to') else x for x in args))",
     ),
-    "shell": around("COLAB = 'google.colab' in str(get_ipython())\nif COLAB:\n    import google.colab", "_inner(*args)"),
+    "shell": around(
+        "COLAB = 'google.colab' in str(get_ipython())\nif COLAB:\n    import google.colab", "_inner(*args)"
+    ),
     "shows": around("display(torch.ones(2))", "display(0) or _inner(*args)"),
 }
 
 RIGHT = {
     **{
-        f"{name}, {style}": (name, lambda source, cells=cells, entry=EXERCISES[name].entry: cells(entry, source), PLAIN[name])
+        f"{name}, {style}": (
+            name,
+            lambda source, cells=cells, entry=EXERCISES[name].entry: cells(entry, source),
+            PLAIN[name],
+        )
         for name in PLAIN
         for style, cells in STYLES.items()
     },
-    **{f"{name}, by {way}": (name, lambda source: [source], source) for name in WAYS for way, source in WAYS[name].items()},
+    **{
+        f"{name}, by {way}": (name, lambda source: [source], source)
+        for name in WAYS
+        for way, source in WAYS[name].items()
+    },
 }
 
 

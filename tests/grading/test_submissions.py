@@ -15,8 +15,8 @@ import pytest
 import torch
 from submissions import RIGHT, SOLUTION, TO_GO, function, grade_file, reasons, submit, write
 
-from pgcourse.grading.checks import EXERCISES
 from pgcourse.grading.check import PUBLIC_SEED
+from pgcourse.grading.checks import EXERCISES
 from pgcourse.grading.exercise import InProcess, Limits, judge
 
 ALL = list(EXERCISES.values())
@@ -76,7 +76,11 @@ WRONG_ANSWERS = {
     "names_its_line": ("x = 1\nraise ValueError('here')", "values", ", line 4)"),
     "endless_recursion": ("return endless_recursion(reward, gamma)", "values", "RecursionError"),
     "needs_a_module": ("return no_such_module.f(reward)", "values", "cell 1: ModuleNotFoundError: No module named"),
-    "needs_what_failed": ("return right(reward, gamma) * BROKEN", "values", "cell 2: ZeroDivisionError: division by zero"),
+    "needs_what_failed": (
+        "return right(reward, gamma) * BROKEN",
+        "values",
+        "cell 2: ZeroDivisionError: division by zero",
+    ),
     "needs_the_course": ("import pgcourse; return 0", "values", "pgcourse is not available while grading"),
     "crashes_when_long": ("assert len(reward.T) < 99; return right(reward, gamma)", "long episodes", "AssertionError"),
     "changes_its_input": (
@@ -264,7 +268,10 @@ MISBEHAVIOUR = {
     "memory_bomb": ("x = []\nwhile True: x.append(bytearray(1 << 24))", "over the memory limit of 0.25 GiB"),
     "tensor_bomb": ("return torch.ones(1 << 36)", "over the memory limit of 0.25 GiB"),
     "scores": ("send(b'{\"points\": 6}')", "protocol violation: an answer to no question"),
-    "ahead": ("for _ in range(50): " + FORGED % f'"values": [{QUARTER}], "gradients": []', "protocol violation: an answ"),
+    "ahead": (
+        "for _ in range(50): " + FORGED % f'"values": [{QUARTER}], "gradients": []',
+        "protocol violation: an answ",
+    ),
     "not_json": ("send(b'[[[[' * 9999)", "protocol violation: not JSON"),
     "pickle": ("send(PICKLE)", "protocol violation: not JSON"),
     "enormous": (
@@ -390,7 +397,10 @@ def test_a_table_of_one_draw_is_worth_nothing_for_another():
         (lambda path: path.write_text('{"cells": [{}]}', encoding="utf-8"), "not a valid notebook (nbformat 4)"),
         (lambda path: path.write_text("[" * 100_000, encoding="utf-8"), "not a valid notebook (nbformat 4)"),
         (lambda path: write(path, "x = 1\n" * 200_000), "1200000 characters of code, more than 1048576"),
-        (lambda path: path.write_text('{"worksheets": []}', encoding="utf-8"), "a notebook in the format of before 2015"),
+        (
+            lambda path: path.write_text('{"worksheets": []}', encoding="utf-8"),
+            "a notebook in the format of before 2015",
+        ),
     ],
     ids=["empty", "text", "binary", "cells-3", "cell-empty", "nested", "long", "old"],
 )
