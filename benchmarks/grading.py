@@ -10,6 +10,7 @@ in grading.json.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -93,10 +94,8 @@ class Memory(threading.Thread):
         while not self.over.wait(0.5):
             total = 0
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
-                try:
+                with contextlib.suppress(psutil.Error):
                     total += getattr(process.memory_full_info(), "pss", 0) or process.memory_info().rss
-                except psutil.Error:
-                    pass
             self.largest = max(self.largest, total)
 
 

@@ -58,7 +58,7 @@ class Grade(NbGraderPreprocessor):  # type: ignore[misc]
         graded = grade(nbformat.writes(nb).encode(), exercises, self._host(), seed)
         results = {result.exercise.name: result for result in graded.exercises}
         for cell, name in named:
-            cell.outputs = [_output(results[name] if name in results else None, float(cell.metadata.nbgrader.points))]
+            cell.outputs = [_output(results.get(name), float(cell.metadata.nbgrader.points))]
         return nb, resources
 
     def _host(self) -> Host:

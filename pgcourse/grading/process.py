@@ -63,6 +63,7 @@ class Process:
         self.spent = 0.0  # seconds of CPU time, or of waiting if these are more
         self.log, self.printed = b"", 0
         self.threads = [_thread(self._read_log)]
+        self.measured = not sandbox.container
         self.meter = _Meter(self.source.pid)
         self.before = self.meter.seconds()
         self.seconds = 0.0  # CPU time of all that it did, when it is over
@@ -108,7 +109,7 @@ class Process:
                 return frames.get(timeout=max(0.01, min(pause, seconds)))
             pause = LOOK
             now, computed = time.monotonic(), self.meter.look() - before
-            if computed - used < 0.05 * (now - looked) and not self.meter.busy():
+            if self.measured and computed - used < 0.05 * (now - looked) and not self.meter.busy():
                 idle += now - looked
             used, looked = computed, now
             over = ""
@@ -177,13 +178,14 @@ class _Started:
     """A worker that was started for one submission."""
 
     def __init__(self, sandbox: Sandbox, config: dict[str, Any], folder: str) -> None:
+        self.container = [sandbox.prefix[0], "kill", f"pgcourse-{secrets.token_hex(8)}"] if sandbox.container else []
         self.popen = subprocess.Popen(
-            sandbox.command(sandbox.worker, json.dumps(config)),
+            sandbox.command(sandbox.worker, json.dumps(config), name=self.container[-1] if self.container else ""),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=folder,
-            env=environment("/" if sandbox.prefix else folder),
+            env=dict(os.environ) if self.container else environment("/" if sandbox.prefix else folder),
             start_new_session=True,
             bufsize=0,
         )
@@ -200,6 +202,8 @@ class _Started:
         return None
 
     def end(self) -> None:
+        if self.container:
+            subprocess.run(self.container, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _kill(self.popen)
 
 
@@ -355,7 +359,7 @@ class Host:
 
     def process(self, limits: Limits) -> Process:
         """Raises `CannotGrade` where it does not start."""
-        if not Nursery.possible():
+        if self.sandbox.container or not Nursery.possible():
             return Process(self.sandbox, limits)
         if self.nursery is None or not self.nursery.lives():
             if self.nursery:

@@ -53,7 +53,8 @@ NEEDED = {
     "decorated": ("def twice(f): return lambda: 2 * f()\n@twice\ndef g(): return 4", "g()", 8),
     "registered": ("R = {}\ndef reg(f):\n    R[f.__name__] = f\n    return f\n@reg\ndef g(): return 5", "R['g']()", 5),
     "dispatched": (
-        "from functools import singledispatch\n@singledispatch\ndef f(x): return 'any'\n@f.register\ndef _(x: int): return 'int'",
+        "from functools import singledispatch\n@singledispatch\ndef f(x): return 'any'\n"
+        "@f.register\ndef _(x: int): return 'int'",
         "f(3)",
         "int",
     ),

@@ -22,6 +22,14 @@ def bubblewrap():
 
 
 @pytest.fixture(scope="module")
+def docker():
+    try:
+        return sandbox.find("docker")
+    except sandbox.CannotGrade as error:
+        pytest.skip(f"this needs docker: {error}")
+
+
+@pytest.fixture(scope="module")
 def server():
     """A port of this computer that takes connections."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -115,6 +123,30 @@ def test_it_grades_as_no_sandbox_does(bubblewrap):
     exercises = list(EXERCISES.values())
     assert grade_file(SOLUTION, exercises, bubblewrap, seed=5).percent == 100
     assert grade_file(EXERCISE, exercises, bubblewrap, seed=5).percent == 0
+
+
+def test_docker_grades_as_no_sandbox_does(docker, tmp_path):
+    exercises = list(EXERCISES.values())
+    assert grade_file(SOLUTION, exercises, docker, seed=5).percent == 100
+    body = "import os; raise RuntimeError(sorted(os.listdir('/')))"
+    reason = reasons(submit(tmp_path, function("looks", body), entries=["looks"], where=docker)[1]["looks"])["values"]
+    assert "'grader'" in reason
+    assert "'home'" not in reason
+
+
+def test_docker_that_cannot_isolate_is_never_used(tmp_path, monkeypatch):
+    """A program called docker that runs what it is given after its options, and isolates from nothing."""
+    fake = tmp_path / "docker"
+    fake.write_text(
+        f"#!/bin/sh\ncase $1 in import) exit 0;; esac\nexec {sys.executable} -I -S -c 'print(1)'\n", encoding="utf-8"
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(sandbox.CannotGrade, match="docker is installed but does not isolate on this computer"):
+        sandbox.find("docker")
+    fake.write_text("#!/bin/sh\necho Cannot connect >&2\nexit 1\n", encoding="utf-8")
+    with pytest.raises(sandbox.CannotGrade, match="docker is installed but does not run on this computer: Cannot conn"):
+        sandbox.find("docker")
 
 
 def test_a_sandbox_that_cannot_isolate_is_never_used(tmp_path, monkeypatch):
