@@ -71,7 +71,7 @@ def states() -> list[State]:
     ]
 
 
-class Progress:
+class Overview:
     """A table of the course: HTML in a notebook, plain text elsewhere."""
 
     def __init__(self, some: list[State]) -> None:
@@ -110,6 +110,6 @@ class Progress:
         return f"<table>{rows}</table><p>{escape(self.total)}</p>"
 
 
-def progress() -> Progress:
+def progress() -> Overview:
     """How far you are in the course's exercises: a table of what `check` has found."""
-    return Progress(states())
+    return Overview(states())
