@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -18,6 +17,7 @@ from pgcourse.plots.learning import on_common_steps, thousands
 from pgcourse.stats import mean_interval
 
 MOST = 500.0  # what an episode of CartPole can earn
+NONE = "no seed is ticked"
 
 
 def papers(
@@ -99,16 +99,18 @@ def explore_seeds(
     rank of the difference is among all choices of as many seeds, 1 the largest.
 
     Raises:
-        ValueError: not two variants with as many seeds each.
+        ValueError: not two variants with as many seeds each, or more seeds than a page can hold the choices of.
     """
     names, values = list(scores), [np.asarray(each, dtype=float) for each in scores.values()]
     if len(values) != 2 or values[0].shape != values[1].shape:
         raise ValueError(f"two variants with the same seeds are compared, got {[each.shape for each in values]}")
     seeds = len(values[0])
+    if seeds > 10:
+        raise ValueError(f"at most 10 seeds, which are 1024 choices, got {seeds}")
     grid = (2,) * seeds
     means = np.full((2, *grid), np.nan)
     low, high = means.copy(), means.copy()
-    rank = np.full(grid, "none: tick a seed", dtype=object)
+    difference, rank = (np.full(grid, NONE, dtype=object) for _ in range(2))
     for k in range(1, seeds + 1):
         choices = np.array(list(itertools.combinations(range(seeds), k)))
         at = tuple((choices[:, :, None] == np.arange(seeds)).any(1).T.astype(int))  # [seed][choice], ticked or not
@@ -117,10 +119,10 @@ def explore_seeds(
             means[variant][at] = samples.mean(0)
             if k > 1:
                 _, low[variant][at], high[variant][at] = mean_interval(samples)
-        difference = np.round(means[0][at] - means[1][at], 6)  # equal choices share a rank
-        above = (difference[None] > difference[:, None]).sum(1)
-        count = math.comb(seeds, k)
-        rank[at] = [f"{1 + n} of {count}" for n in above]
+        apart = np.round(means[0][at] - means[1][at], 6)  # equal differences share a rank
+        above = (apart[None] > apart[:, None]).sum(1)
+        rank[at] = [f"{1 + n} of {len(choices)}" for n in above]
+        difference[at] = [f"{each:.0f}".replace("-", MINUS) for each in apart]
     panels, numbers = [], []
     for variant, (name, each) in enumerate(zip(names, values, strict=True)):
         color = style.COLORS.get(name, style.BLUE)
@@ -143,8 +145,7 @@ def explore_seeds(
             Panel(name, marks, (0, most), (seeds - 0.5, -0.5), "mean return after training", "seed", yticks=ticks)
         )
         numbers.append(Number(name, _with_interval(mean, low[variant], high[variant])))
-    difference = np.where(np.isnan(means[0]), 0, means[0] - means[1])
-    numbers.append(Number(f"{names[0]} minus {names[1]}", difference, "{:.0f}"))
+    numbers.append(Number(f"{names[0]} minus {names[1]}", difference))
     numbers.append(Number("rank of the difference among all choices of as many seeds", rank))
     return Explorable(
         f"Mean returns of {seeds} seeds of {names[0]} and of {names[1]}, with a box to tick for each seed. Ticked "
@@ -157,7 +158,7 @@ def explore_seeds(
 
 def _with_interval(mean: NDArray, low: NDArray, high: NDArray) -> NDArray:
     """ "431 (95 % interval 133 to 500)" for each choice; an interval may end where no return can be."""
-    words = np.full(mean.shape, "no seed is ticked", dtype=object)
+    words = np.full(mean.shape, NONE, dtype=object)
     for at in zip(*np.nonzero(~np.isnan(mean)), strict=True):
         words[at] = f"{mean[at]:.0f}"
         if not np.isnan(low[at]):

@@ -230,7 +230,7 @@ class Explorable:
 
     def svg(self) -> str:
         """The first position as one picture: the panels, each an <svg> of its own, and the numbers below."""
-        count = len(self.panels)
+        count = max(1, len(self.panels))
         said = ["; ".join(f"{control.label}: {control.first}" for control in self.controls)]
         said += [f"{each.label}: {self._first(self._told(each))}" for each in self.numbers]
         lines = [line for part in said for line in textwrap.wrap(part, 58 * count)]
