@@ -218,7 +218,7 @@ def explore_gae(
         Segment(x, low, x, high, width=1, dashed=True),
         *lines,
         Dot(lams[best][None], lowest[None], style.BLUE, "lowest", radius=9, hollow=True),
-        *[Dot(x, each, color[name]) for name, each in here.items()],
+        *[Dot(x, each, color[name], opacity=each >= low) for name, each in here.items()],
     ]
     ticks = {float(n): str(n) for n in range(1, terms + 1)} | {places[-1]: "more"}
     panels = [

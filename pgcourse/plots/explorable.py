@@ -452,7 +452,8 @@ SCRIPT = r"""
     .pg-explorable input[type=range] { display: block; width: 100%; max-width: 40rem; height: 1.6rem; margin: 0; }
     .pg-explorable output { font-weight: 600; font-variant-numeric: tabular-nums; }
     .pg-explorable dl { display: flex; flex-wrap: wrap; gap: 0.1rem 1.4rem; margin: 0.4rem 0; padding: 0; }
-    .pg-explorable dt, .pg-explorable dd { display: inline; margin: 0 0.3rem 0 0; font-weight: 400; }
+    .pg-explorable dt, .pg-explorable dd { display: inline; float: none; width: auto; margin: 0 0.3rem 0 0; }
+    .pg-explorable dt { font-weight: 400; }
     .pg-explorable dd { font-weight: 600; font-variant-numeric: tabular-nums; }`;
   const bring = (box) => {
     box.dataset.live = "";
@@ -495,6 +496,9 @@ SCRIPT = r"""
         input.addEventListener("change", () => boxes ? choose(at + j, Number(input.checked)) : choose(at, j));
       });
     });
+    for (const input of box.querySelectorAll("input")) {
+      input.setAttribute("data-lm-suppress-shortcuts", "true");  // JupyterLab would take the arrow keys for itself
+    }
     const panels = make("div", box, { className: "pg-panels" });
     for (const panel of picture.querySelectorAll(":scope > svg")) {
       for (const name of ["x", "width", "height"]) panel.removeAttribute(name);

@@ -293,6 +293,7 @@ def test_a_key_moves_one_figure_and_no_other(tab):
     assert [each.text_content() for each in tab.locator("dd").all()] == ["0.5", f"{MINUS}1.0", "0.5"]
     assert figures.nth(1).locator("output").text_content() == "2"
     assert figures.nth(1).get_by_role("slider").get_attribute("aria-valuetext") == "2"
+    assert tab.locator("input:not([data-lm-suppress-shortcuts])").count() == 0  # JupyterLab leaves them their keys
     assert figures.nth(0).get_by_label("+").is_checked()  # choices are those of their own figure
     dots = [float(each.get_attribute("cy")) for each in tab.locator("circle").all()]
     assert dots[0] == dots[2] < dots[1]
