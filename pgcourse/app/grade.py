@@ -51,7 +51,7 @@ Exit status: 0 all graded; 1 a score is below --require, or the command was wron
     "private",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Python with CHECKS = {exercise: [Check(...)]}, added to the exercises'.",
+    help="Python with CHECKS = {exercise: {name: Check(...)}}, added to the exercises'.",
 )
 @click.option(
     "--resubmissions",

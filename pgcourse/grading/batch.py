@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from pgcourse.grading import report
-from pgcourse.grading.exercise import Check, Exercise, plain
+from pgcourse.grading.catalogue import EXERCISES
+from pgcourse.grading.exercise import Check, Examination, Exercise, plain
 from pgcourse.grading.grade import NOTEBOOK_BYTES, exercises_for, grade, read_file
 from pgcourse.grading.process import Host
 from pgcourse.grading.sandbox import CannotGrade, Sandbox
@@ -107,7 +108,7 @@ def _found(path: Path, folder: Path) -> Found:
 
 
 def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
-    """The checks that an instructor keeps to himself: `CHECKS` in a Python file, a list for each exercise's name.
+    """The checks that an instructor keeps to himself: `CHECKS` in a Python file, checks by name for each exercise.
 
     Raises:
         CannotGrade: no such file, or none that defines them.
@@ -118,11 +119,14 @@ def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        checks = {str(name): tuple(some) for name, some in module.CHECKS.items()}
+        checks = {
+            exercise: tuple(replace(check, name=name) for name, check in some.items())
+            for exercise, some in module.CHECKS.items()
+        }
     except Exception as error:  # it is the instructor's own code
         raise CannotGrade(f"{path}: {type(error).__name__}: {error}") from error
-    if not all(isinstance(check, Check) for some in checks.values() for check in some):
-        raise CannotGrade(f"{path}: CHECKS must give a list of Check for each exercise's name")
+    if unknown := [name for name in checks if name not in EXERCISES]:
+        raise CannotGrade(f"{path}: no exercise is called {', '.join(map(repr, unknown))}")
     return checks
 
 
@@ -157,6 +161,7 @@ class Batch:
         self.private = private or {}
         self.folder = folder
         self.rows: dict[str, Row] = {}
+        self.examinations: dict[str, Examination] = {}
         earlier = self._earlier(resume) if folder else None
         if earlier and seed is not None and seed != earlier["seed"]:
             raise CannotGrade(f"the grades in {folder} were drawn with --seed {earlier['seed']}, not {seed}")
@@ -263,7 +268,7 @@ class Batch:
             content = read_file(found.path)
             digest = hashlib.sha256(content).hexdigest()
             kept = self._kept(digest)
-            graded = grade(content, exercises, host, self.seed, kept)
+            graded = grade(content, exercises, host, self.seed, kept, self.examinations)
             self._keep(digest, kept)
         except CannotGrade as error:
             return {**about, "state": f"not graded: {plain(str(error))}"}

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.collect import Unreadable
-from pgcourse.grading.exercise import Exercise, ExerciseResult, judge
+from pgcourse.grading.exercise import Examination, Exercise, ExerciseResult
 from pgcourse.grading.process import Host, Session
 from pgcourse.grading.sandbox import CannotGrade
 
@@ -50,7 +50,7 @@ class Graded:
 
 def chapters() -> list[str]:
     """The chapters that have graded exercises."""
-    return sorted({exercise.chapter for exercise in EXERCISES.values()})
+    return EXERCISES.chapters()
 
 
 def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
@@ -68,11 +68,16 @@ def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
             f"{path}: which chapter is it? Its name should have the chapter's number as in the course, such as "
             f"{known[0]}_name.ipynb; or say --chapter with one of: {', '.join(known)}"
         )
-    return [exercise for exercise in EXERCISES.values() if exercise.chapter == chapter]
+    return EXERCISES.of(chapter)
 
 
 def grade(
-    content: bytes, exercises: Sequence[Exercise], host: Host, seed: int, kept: dict[str, Any] | None = None
+    content: bytes,
+    exercises: Sequence[Exercise],
+    host: Host,
+    seed: int,
+    kept: dict[str, Any] | None = None,
+    examinations: dict[str, Examination] | None = None,
 ) -> Graded:
     """Grade a notebook: any gets a result, whatever it is or does.
 
@@ -80,23 +85,24 @@ def grade(
         content: of its file; see `read_file`.
         kept: what was kept when it was graded before, with the same seed: its replies are judged again, and it is
             only run for what it was not asked then. Filled with what there is to keep now.
+        examinations: those of this seed that were held already, by the exercise's name. Filled with these.
 
     Raises:
         CannotGrade: the process for it does not start.
     """
     kept = {} if kept is None else kept
+    examinations = {} if examinations is None else examinations
     session = Session(host, content, [exercise.entry for exercise in exercises])
     try:
         if not kept:
             submission = session.submission
             kept.update(notes=submission.notes, left_out=submission.left_out)
         replies = kept.setdefault("replies", {})
-        results = [
-            judge(
-                exercise, session.answer(exercise.entry, exercise.limits, replies.setdefault(exercise.name, {})), seed
-            )
-            for exercise in exercises
-        ]
+        results = []
+        for exercise in exercises:
+            examination = examinations.setdefault(exercise.name, Examination(exercise, seed))
+            memory = replies.setdefault(exercise.name, {})
+            results.append(examination.judge(session.answer(exercise.entry, exercise.limits, memory)))
     except Unreadable as error:
         return Graded(tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
     finally:

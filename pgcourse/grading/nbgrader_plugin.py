@@ -23,7 +23,7 @@ from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Bool, Enum, Integer
 
 from pgcourse.grading import report, sandbox
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import ExerciseResult
 from pgcourse.grading.grade import grade
 from pgcourse.grading.process import Host

@@ -15,7 +15,7 @@ from submissions import EXERCISE, SOLUTION, function, host_of, write
 
 from pgcourse.app.console import main
 from pgcourse.grading import batch
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.process import Process
 
 
@@ -47,7 +47,7 @@ def test_the_document_and_the_honest_guarantee():
     assert (submission["points"], submission["max_points"]) == (0, 21)
     assert [exercise["exercise"] for exercise in submission["exercises"]] == list(EXERCISES)
     one = submission["exercises"][0]["checks"][0]
-    assert one == {"check": "values", "points": 0, "max_points": 2, "message": "not attempted", "diagnosis": ""}
+    assert one == {"check": "values", "points": 0, "max_points": 3, "message": "not attempted", "diagnosis": ""}
     shown = words(done.stderr)
     assert "No sandbox: ordinary Python tampering cannot change the score, but the submission runs with your" in shown
     assert "Nothing here proves who wrote it." in shown
@@ -159,7 +159,7 @@ def test_grades_are_gone_on_with(tmp_path, monkeypatch):
     ann, bob = json.loads(done.stdout)["submissions"][::-1]
     assert (ann["student"], ann["points"], ann["max_points"]) == ("ann", 22, 22)
     assert (bob["student"], bob["points"]) == ("bob", 0)
-    to_go = ann["exercises"][0]["checks"]
+    (to_go,) = (one["checks"] for one in ann["exercises"] if one["exercise"] == "03.reward_to_go")
     assert (to_go[-1]["check"], to_go[-1]["points"]) == ("mine", 1)
     calls = [request for request in asked if request["do"] == "call"]
     assert len(calls) == 1  # the one that had not been asked: the others' replies were kept
@@ -171,13 +171,8 @@ def test_grades_are_gone_on_with(tmp_path, monkeypatch):
 
 
 PRIVATE = """
-import numpy as np
-from pgcourse.grading.exercise import Call, Check
-def mine(rng):
-    yield Call({"reward": np.full((1, 2), 7, np.float32), "gamma": 0.25})
-CHECKS = {"03.reward_to_go": [
-    Check("mine", 1, mine, ""),
-]}
+from pgcourse.grading.kinds import Check
+CHECKS = {"03.reward_to_go": {"mine": Check(1, "", [{"reward": [[7, 7]], "gamma": 0.25}])}}
 """
 
 
@@ -199,7 +194,8 @@ def test_results_for_gradescope(tmp_path):
     results = json.loads(file.read_text(encoding="utf-8"))
     assert results["score"] == sum(test["score"] for test in results["tests"])
     assert sum(test["max_score"] for test in results["tests"]) == 21
-    assert "γ is missing" in results["tests"][0]["output"]
+    (values,) = (test for test in results["tests"] if test["name"] == "03.reward_to_go: values")
+    assert "γ is missing" in values["output"]
 
 
 def test_a_page_shows_what_strangers_wrote_and_executes_none_of_it(tmp_path):

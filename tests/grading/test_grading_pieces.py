@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from submissions import TO_GO
 
-from pgcourse.grading.exercise import Reply, difference, draws, plain
+from pgcourse.grading.exercise import Check, Reply, difference, draws, plain
 from pgcourse.grading.worker import DTYPES, Refused, decode, encode
 
 # ------------------------------------------------------------------------------------------ arrays on the wire
@@ -71,7 +71,10 @@ def test_what_is_no_array_is_not_decoded(value):
 
 
 def found(value, wanted):
-    return difference(Reply((np.asarray(value),)), Reply((np.asarray(wanted),)))
+    """The difference where the input's dtype is that of what is wanted, and asked for."""
+    wanted = np.asarray(wanted)
+    asked = Check(1, "", dtype="as input")
+    return difference(Reply((np.asarray(value),)), Reply((wanted,)), asked, str(wanted.dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -104,7 +107,7 @@ def test_gradients_are_compared():
     one = np.ones(2)
 
     def compare(gradient, wanted):
-        return difference(Reply((one,), {"x": gradient}), Reply((one,), {"x": wanted}))
+        return difference(Reply((one,), {"x": gradient}), Reply((one,), {"x": wanted}), Check(1, ""))
 
     assert compare(one, one) == compare(None, None) == compare(0 * one, None) == ""
     assert compare(2 * one, one) == "gradient by x: 2 instead of 1 at [0]"
@@ -114,7 +117,7 @@ def test_gradients_are_compared():
 
 def test_every_check_has_draws_of_its_own():
     def numbers(check, seed):
-        return [call.args["reward"].tolist() for call in check.calls(draws(seed, TO_GO, check))]
+        return [call.args["reward"].tolist() for call in TO_GO.calls(check, draws(seed, TO_GO, check))]
 
     values = TO_GO.checks[0]
     assert numbers(values, 3) == numbers(values, 3) != numbers(values, 4)

@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.collect import collect
 from pgcourse.grading.exercise import InProcess, judge
 from pgcourse.grading.worker import Notebook

@@ -15,8 +15,8 @@ import pytest
 import torch
 from submissions import RIGHT, SOLUTION, TO_GO, function, grade_file, reasons, submit, write
 
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.check import PUBLIC_SEED
-from pgcourse.grading.checks import EXERCISES
 from pgcourse.grading.exercise import InProcess, Limits, judge
 
 ALL = list(EXERCISES.values())
