@@ -176,6 +176,13 @@ WAYS = {
             def reinforce_loss(log_prob, ret, mask):
                 return -(log_prob[mask] * ret.detach()[mask]).sum() / log_prob.shape[0]
             """,
+        "in_place": """
+            def reinforce_loss(log_prob, ret, mask):
+                log_prob[~mask] = 0
+                ret = ret.detach().clone()
+                ret[~mask] = 0
+                return -(log_prob * ret).sum(1).mean()
+            """,
         "loops": """
             def reinforce_loss(log_prob, ret, mask):
                 total = 0.0
@@ -245,6 +252,12 @@ WAYS = {
                     m = mask[keep]
                     rows.append(ret[keep].where(m, 0.0).sum(0) / m.sum(0).clamp(min=1))
                 return torch.stack(rows)
+            """,
+        "float64": """
+            def leave_one_out_baseline(ret, mask):
+                ret = ret.double().where(mask, 0.0)
+                others = mask.sum(0) - mask.double()
+                return (ret.sum(0) - ret) / others.clamp_min(1)
             """,
         "numpy": """
             import numpy as np
