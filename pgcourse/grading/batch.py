@@ -36,7 +36,7 @@ CHAPTER = re.compile(r"(?<!\d)\d\d_")
 
 
 @dataclass(frozen=True)
-class Found:
+class HandedIn:
     """A file that looks like a submission; `refused` says why it is none."""
 
     path: Path
@@ -49,7 +49,7 @@ class Found:
         return plain(str(self.path))
 
 
-def find(paths: Sequence[Path]) -> list[Found]:
+def find(paths: Sequence[Path]) -> list[HandedIn]:
     """The notebooks named, and all those in the folders named, with whose they are.
 
     The student is the folder below the one named; for a notebook that lies in it directly, its name before the
@@ -58,7 +58,7 @@ def find(paths: Sequence[Path]) -> list[Found]:
     Raises:
         CannotGrade: a path that does not exist, or nothing to grade.
     """
-    found: dict[Path, Found] = {}
+    found: dict[Path, HandedIn] = {}
     for path in paths:
         if path.is_dir() and path.suffix != ".ipynb":
             inside = {one.path: one for one in _inside(path)}
@@ -72,7 +72,7 @@ def find(paths: Sequence[Path]) -> list[Found]:
     return list(found.values())
 
 
-def _inside(folder: Path) -> Iterator[Found]:
+def _inside(folder: Path) -> Iterator[HandedIn]:
     for root, folders, files in os.walk(folder):
         here = Path(root)
         folders[:] = sorted(name for name in folders if name != ".ipynb_checkpoints")
@@ -84,7 +84,7 @@ def _inside(folder: Path) -> Iterator[Found]:
                 yield _found(here / name, folder)
 
 
-def _found(path: Path, folder: Path) -> Found:
+def _found(path: Path, folder: Path) -> HandedIn:
     inside = path.relative_to(folder)
     stem = inside.name.removesuffix(".ipynb")
     copy = 0
@@ -104,7 +104,7 @@ def _found(path: Path, folder: Path) -> Found:
     elif (size := path.stat().st_size) > NOTEBOOK_BYTES:
         limit = f"{NOTEBOOK_BYTES >> 20} MB"
         refused = f"the notebook has {size >> 20} MB, more than {limit}: clear its outputs and try again"
-    return Found(path, plain(student), copy, refused)
+    return HandedIn(path, plain(student), copy, refused)
 
 
 def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
@@ -147,7 +147,7 @@ class Batch:
 
     def __init__(
         self,
-        submissions: Sequence[Found],
+        submissions: Sequence[HandedIn],
         sandbox: Sandbox,
         chapter: str | None = None,
         seed: int | None = None,
@@ -218,7 +218,7 @@ class Batch:
         """
         done = {found.name: row for found in self.submissions if (row := self._done(found))}
         yield from done.values()
-        waiting: queue.SimpleQueue[Found] = queue.SimpleQueue()
+        waiting: queue.SimpleQueue[HandedIn] = queue.SimpleQueue()
         rows: queue.SimpleQueue[Row] = queue.SimpleQueue()
         left = [found for found in self.submissions if found.name not in done]
         for found in left:
@@ -245,7 +245,7 @@ class Batch:
     def _work(
         self,
         host: Host,
-        waiting: queue.SimpleQueue[Found],
+        waiting: queue.SimpleQueue[HandedIn],
         rows: queue.SimpleQueue[Row],
         over: threading.Event,
     ) -> None:
@@ -259,7 +259,7 @@ class Batch:
                 if not over.is_set():  # otherwise its process was taken away from it
                     rows.put(row)
 
-    def _row(self, found: Found, host: Host) -> Row:
+    def _row(self, found: HandedIn, host: Host) -> Row:
         about = {"path": found.name, "student": found.student, "copy": found.copy}
         try:
             if found.refused:
@@ -278,7 +278,7 @@ class Batch:
         modified = found.path.stat().st_mtime
         return {**about, "chapter": exercises[0].chapter, "sha256": digest, "modified": modified, **report.row(graded)}
 
-    def _done(self, found: Found) -> Row | None:
+    def _done(self, found: HandedIn) -> Row | None:
         """The row of a submission that was graded before, with the same checks and the same content."""
         row = self.rows.get(found.name)
         if row is None or "sha256" not in row or found.refused:

@@ -209,18 +209,18 @@ PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ row.student }}: {{ row.path }}</title>
+<title>{{ row.student }}: {{ file }}</title>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
 table { border-collapse: collapse; width: 100% }
 td, th { border-top: 1px solid #d0d7de; padding: .4rem .6rem; text-align: left; vertical-align: top }
 .yes { color: #1a7f37 } .no { color: #cf222e } .quiet { color: #59636e }
-td, li { overflow-wrap: anywhere }
+td, li { overflow-wrap: anywhere } td:not(:last-child) { white-space: nowrap }
 </style>
 </head>
 <body>
 <h1>{{ row.student }}</h1>
-<p class="quiet">{{ row.path }}</p>
+<p class="quiet">{{ file }}</p>
 {% if row.state != "graded" %}
 <p class="no">{{ row.state }}</p>
 {% else %}
@@ -274,4 +274,4 @@ td, li { overflow-wrap: anywhere }
 
 def page(row: Row, how: Row) -> str:
     """A submission's results for who handed it in, as HTML."""
-    return PAGE.render(row=row, how=how)
+    return PAGE.render(row=row, how=how, file=Path(row["path"]).name)

@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 import torch
 from nbclient import NotebookClient
-from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, reasons
+from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, grade_file, reasons
 
 import pgcourse as pg
-from pgcourse.grading import build, check, sandbox, solutions, solved, table
+from pgcourse.grading import build, check, solutions, solved, table
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.check import CheckFailed, Feedback, examine
-from pgcourse.grading.grade import grade
 
 NAMES = list(EXERCISES)
 ALL = EXERCISES.of("03")
@@ -98,8 +97,8 @@ def test_the_library_s_own_functions_solve_the_exercises():
 
 
 def test_the_solution_scores_everything_and_the_untouched_exercise_nothing():
-    assert grade(SOLUTION, ALL, sandbox.NONE, seed=3).percent == 100
-    untouched = grade(EXERCISE, ALL, sandbox.NONE, seed=3)
+    assert grade_file(SOLUTION, ALL, seed=3).percent == 100
+    untouched = grade_file(EXERCISE, ALL, seed=3)
     assert untouched.points == 0
     assert [result.state for result in untouched.exercises] == ["not attempted"] * 3
     assert {one.message for result in untouched.exercises for one in result.checks} == {"not attempted"}
