@@ -277,10 +277,10 @@ def _front(
     """The first page: what it is, the chapters with their questions, and the list of contents."""
     about = _project(root)
     lines = ["# " + about.get("title", "Policy gradient methods"), "", about.get("description", ""), ""]
-    lines += ["| chapter | its question | time |", "| --- | --- | --- |"]
+    lines += ["| chapter | its question | minutes to read |", "| --- | --- | --- |"]
     for path in chapters:
         of = openings[path]
-        cells = [f"[{of.title}]({path})", of.question, of.minutes]
+        cells = [f"[{of.title}]({path})", of.question, str(of.minutes or "")]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     lines += [
         "",

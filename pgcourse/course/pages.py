@@ -220,23 +220,23 @@ def plain(markdown: str) -> str:
 
 @dataclass(frozen=True)
 class Opening:
-    """What a chapter says of itself on its first screen; "" where it does not."""
+    """What a chapter says of itself on its first screen; "" and 0 where it does not."""
 
     title: str
     question: str
-    minutes: str
+    minutes: int  # to read
 
 
 def opening(notebook: Mapping[str, Any], path: str) -> Opening:
-    """Title, question and minutes from the first Markdown cell."""
+    """Title, question and minutes to read from the first Markdown cell."""
     text = next((text_of(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown"), "")
     title = re.search(r"^# (.+)$", text, re.M)
     question = re.search(r"^\*\*(?!Time|You need|Afterwards)(.+?)\*\*", text, re.M | re.S)
-    time = re.search(r"\*\*Time\*\*\s*\|\s*(.+?)\s*\|", text)
+    time = re.search(r"\*\*Time\*\*\s*\|[^|]*?(\d+) minutes to read", text)
     return Opening(
         title[1].strip() if title else Path(path).stem,
         " ".join(question[1].split()) if question else "",
-        time[1] if time else "",
+        int(time[1]) if time else 0,
     )
 
 
