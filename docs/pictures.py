@@ -24,7 +24,7 @@ from pgcourse import film
 from pgcourse.course.runner import CHAPTER, find_chapters
 
 DOCS = Path(__file__).resolve().parent
-MOMENTS = 6  # pictures of an episode
+MOMENTS = 4  # pictures of an episode
 SMALL = (220, 150)  # pixels of a chapter's figure, at most
 
 
@@ -32,17 +32,17 @@ def before_and_after(world: str = "CartPole-v1", seeds: int = 10, steps: int = 5
     """An untrained and a trained policy at play, and the returns of all learners on the way."""
     run = pg.train(pg.PPO(), world, seeds=seeds, steps=steps, show=False)
     untrained = dataclasses.replace(run.policy, theta=run.policy.policy.init(pg.Streams(seeds)))
-    figure = plt.figure(figsize=(10, 3.4), layout="constrained")
+    pg.plots.style.use()
+    figure = plt.figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(3, 2))
-    axes = left.subplots(2, MOMENTS)
-    for row, (when, policy) in zip(axes, {"before": untrained, "after": run.policy}.items(), strict=True):
+    for strip, (when, policy) in zip(left.subfigures(2), (("before", untrained), ("after", run.policy)), strict=True):
         played = film.shoot(policy)
         at = np.linspace(0, len(played.frames) - 1, MOMENTS).round().astype(int)
-        for ax, moment in zip(row, at, strict=True):
-            ax.imshow(played.frames[moment][120:330, 120:480])
+        strip.suptitle(f"{when} training: balanced for {played.returns[0]:.0f} steps", x=0.02, ha="left", fontsize=11)
+        for ax, moment in zip(strip.subplots(1, MOMENTS), at, strict=True):
+            ax.imshow(played.frames[moment][150:330, 150:450])
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
-        row[0].set_title(f"{when} training: balanced for {played.returns[0]:.0f} steps", fontsize=11)
     ax = right.subplots()
     pg.plots.learning_curves(run.curves, ax=ax, title=f"{seeds} learners from different random seeds")
     ax.set(xlabel="steps of practice", ylabel="steps balanced")

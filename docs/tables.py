@@ -1,10 +1,10 @@
 """Write into the pages what stands elsewhere: `python docs/tables.py`.
 
-A page holds `<!-- options: PPO -->` and below it a table, whose first three columns are option, default and meaning of the
-dataclass. Further columns are the page's own: they stay with their option.
+A page holds `<!-- options: PPO -->` and below it a table, whose first three columns are option, default and meaning of
+the dataclass. Further columns are the page's own: they stay with their option.
 
-The README holds `<!-- chapters -->` and below it a table of the chapters, from their first screens and from the exercise
-notebooks.
+The README holds `<!-- chapters -->` and below it a table of the chapters, from their first screens and from the
+exercise notebooks.
 """
 
 from __future__ import annotations
