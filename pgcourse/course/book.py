@@ -457,6 +457,8 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
         "myst_links_external_new_tab": False,
         "suppress_warnings": ["mystnb.unknown_mime_type"],
         "autodoc_member_order": "bysource",
+        "autodoc_preserve_defaults": True,  # as written: no paths of this machine, no addresses in memory
+        "autodoc_type_aliases": {"ArrayLike": "ArrayLike", "NDArray": "NDArray"},
         "autodoc_typehints_format": "short",
         "autodoc_mock_imports": [name for name in MODULES_OF_OTHERS if not find_spec(name)],
         "python_use_unqualified_type_names": True,
@@ -478,8 +480,12 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
 
 
 CSS = """\
-/* Wide tables and code scroll inside their own box: the page never does, on a phone either. */
+/* Wide tables and code scroll inside their own box, and long names break: the page never scrolls, on a phone either. */
 .bd-article .pst-scrollable-table-container, .cell_output .text_html { overflow-x: auto; }
+.bd-article :is(code, .sig) span.pre { white-space: pre-wrap; }
+.bd-article :is(code, .sig, h1, h2, h3), .indextable a { overflow-wrap: anywhere; }
+.bd-article thead:not(:has(th:not(:empty))) { display: none; } /* Markdown has no table without a head */
+@media (max-width: 600px) { .indextable td { display: block; width: auto !important; } }
 .bd-main .bd-content .bd-article-container { max-width: 70em; }
 .bd-article div.highlight pre { font-size: 0.8rem; }
 .cell_output img { max-width: 100%; height: auto; }
