@@ -481,14 +481,18 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
 
 CSS = """\
 /* Wide tables and code scroll inside their own box, and long names break: the page never scrolls, on a phone either. */
+.bd-article { overflow-wrap: break-word; }
 .bd-article .pst-scrollable-table-container, .cell_output .text_html { overflow-x: auto; }
-.bd-article :is(code, .sig) span.pre { white-space: pre-wrap; }
-.bd-article :is(code, .sig, h1, h2, h3), .indextable a { overflow-wrap: anywhere; }
+:is(.bd-article, .bd-toc) :is(code, .sig) span.pre { white-space: pre-wrap; }
+.bd-article :is(code, .sig, h1, h2, h3, .field-list dd), .bd-toc code, .indextable a { overflow-wrap: anywhere; }
 .bd-article thead:not(:has(th:not(:empty))) { display: none; } /* Markdown has no table without a head */
 @media (max-width: 600px) { .indextable td { display: block; width: auto !important; } }
 .bd-main .bd-content .bd-article-container { max-width: 70em; }
 .bd-article div.highlight pre { font-size: 0.8rem; }
 .cell_output img { max-width: 100%; height: auto; }
+html[data-theme="dark"] .cell_output :is(img, .text_html:has(> img)) {
+  background: none !important; padding: 0 !important; /* a film's box would be wider than the film */
+}
 mjx-container[display="true"] { overflow-x: auto; overflow-y: hidden; }
 svg.flowchart { width: 100%; height: auto; display: block; margin: 1rem auto; }
 svg.flowchart rect { fill: var(--pst-color-surface); stroke: var(--pst-color-border); }

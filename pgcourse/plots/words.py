@@ -78,13 +78,16 @@ def _spoken(label: object) -> str:
     text = str(label)
     if text.startswith("_"):
         return ""
-    text = re.sub(r"\\(?:mathrm|mathbf|mathcal|text|left|right|,|;)", "", text.replace("$", ""))
-    text = re.sub(r"\\([A-Za-z]+)", lambda match: _GREEK.get(match[1], match[1]), text)
+    text = re.sub(
+        r"\\(?:mathrm|mathbf|mathcal|mathbb|text|left|right|hat|!)", "", text.replace("$", "").replace(r"\|", "‖")
+    )
+    text = re.sub(r"\\([A-Za-z]+)", lambda match: _SIGNS.get(match[1], match[1]), text)
+    text = re.sub(r"\\[ ,;:]", " ", text).replace("\\", "")
     return " ".join(re.sub(r"[{}]", "", text).split()).rstrip(".")
 
 
-_GREEK = {
+_SIGNS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "theta": "θ",
     "lambda": "λ", "mu": "μ", "nu": "ν", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ",
-    "nabla": "∇", "infty": "∞", "hat": "", "mathbb": "", "cdot": "·",
+    "nabla": "∇", "infty": "∞", "cdot": "·", "times": "×", "Vert": "‖", "leq": "≤", "geq": "≥", "approx": "≈",
 }  # fmt: skip

@@ -23,8 +23,11 @@ def test_title_axes_and_the_ends_of_named_lines_are_said():
     ax.plot([0, 1, 2], [7.0, 7.0, 7.0], label=r"$\gamma^{t}$ dropped")
     ax.plot([0, 1, 2], [1.0, 2.0, 3.0])  # without a name
     ax.axvline(1.0, label="here")
-    ax.set(title="Two learners.", xlabel="steps", ylabel="return")
-    assert in_words(figure) == "Two learners. return against steps. PPO: 20 to 490; γ^t dropped: 7 throughout; here"
+    ax.set(title="Two learners.", xlabel=r"$N\times T$, steps", ylabel=r"$\mathrm{KL}(\pi\|\,q)$")
+    assert (
+        in_words(figure)
+        == "Two learners. KL(π‖ q) against N× T, steps. PPO: 20 to 490; γ^t dropped: 7 throughout; here"
+    )
 
 
 def test_panels_are_numbered_and_colour_bars_are_none():
