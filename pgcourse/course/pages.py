@@ -383,14 +383,12 @@ def _short(text: str, most: int = 42) -> str:
     return text if len(text) <= most else text[: text.rfind(" ", 0, most)] + " …"
 
 
-def written(path: Path, content: str | bytes) -> bool:
+def written(path: Path, content: str | bytes) -> None:
     """Write a file unless it says so already; what has not changed is not made again."""
     data = content.encode() if isinstance(content, str) else content
-    if path.is_file() and path.read_bytes() == data:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return True
+    if not path.is_file() or path.read_bytes() != data:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def as_json(notebook: Mapping[str, Any]) -> str:
