@@ -489,6 +489,7 @@ CSS = """\
 @media (max-width: 600px) { .indextable td { display: block; width: auto !important; } }
 .bd-main .bd-content .bd-article-container { max-width: 70em; }
 .bd-article div.highlight pre { font-size: 0.8rem; }
+.bd-article td > img, .bd-article td > p > img { min-width: 9rem; }
 .cell_output img { max-width: 100%; height: auto; }
 html[data-theme="dark"] .cell_output :is(img, .text_html:has(> img)) {
   background: none !important; padding: 0 !important; /* a film's box would be wider than the film */
