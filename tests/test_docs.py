@@ -225,6 +225,17 @@ def test_a_wrong_default_is_seen():
     assert tables_module().written(text.replace("| `clip` | 0.2 |", "| `clip` | 0.3 |")) == text
 
 
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [("| 45 | [3](exercises/03", "| 44 | [3](exercises/03"), ("[3](ex", "[40](ex"), ("Can we", "Do we")],
+)
+def test_a_wrong_number_or_question_of_a_chapter_is_seen(true, false):
+    text = text_of(ROOT / "README.md")
+    assert tables_module().written(text) == text
+    assert text.replace(true, false) != text
+    assert tables_module().written(text.replace(true, false)) == text
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_an_algorithms_page_explains_every_option_and_every_metric(name):
     page = text_of(DOCS / f"{name}.md")

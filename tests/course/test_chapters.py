@@ -22,12 +22,6 @@ ENTRIES = [
 ]
 
 
-@pytest.fixture(scope="session")
-def results(tmp_path_factory):
-    """All chapters, in one run that shares the cores."""
-    return {result.notebook: result for result in runner.run(CHAPTERS, tmp_path_factory.mktemp("build"))}
-
-
 @pytest.mark.chapters
 @pytest.mark.parametrize("notebook", CHAPTERS, ids=lambda path: path.stem)
 def test_the_chapter_runs_and_its_claims_hold(results, notebook):
