@@ -14,10 +14,7 @@ from pgcourse.course.runner import find_chapters, find_root
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-SETTINGS = {
-    "LabApp.news_url": "None",  # nor is one asked whether one wants news
-    "ServerApp.jpserver_extensions": f"{__name__}=True",
-}
+NEWS = "@jupyterlab/apputils-extension:announcements"  # asks every new user whether they want Jupyter's news
 ROOT = """
 You are root, as in a container, and JupyterLab does not start for root unless it is told to:
   pgcourse lab --allow-root
@@ -63,9 +60,9 @@ def lab(arguments: tuple[str, ...], originals: bool) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the kernels: faster for small tensors, and repeatable
     from jupyterlab.labapp import LabApp  # heavy: not before it is asked for
 
-    settings = SETTINGS | {"ServerApp.root_dir": str(root), "LabApp.default_url": f"/lab/tree/{opened}"}
+    settings = [f"--ServerApp.root_dir={root}", f"--ServerApp.jpserver_extensions={__name__}=True"]
     try:
-        LabApp.launch_instance([*(f"--{name}={value}" for name, value in settings.items()), *options])
+        LabApp.launch_instance([*settings, f"--LabApp.default_url=/lab/tree/{opened}", *options])
     except SystemExit as end:
         if end.code and not any("allow-root" in option or "allow_root" in option for option in options) and _is_root():
             click.echo(ROOT, err=True)
@@ -82,6 +79,11 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     server.contents_manager.register_pre_save_hook(keep_python_version)
+    server.web_app.settings["page_config_hook"] = without_news
+
+
+def without_news(handler: Any, page: dict[str, Any]) -> dict[str, Any]:
+    return page | {"disabledExtensions": [*page.get("disabledExtensions", []), NEWS]}
 
 
 def keep_python_version(model: dict[str, Any], path: str, contents_manager: Any, **_: Any) -> None:
