@@ -504,6 +504,10 @@ def main(arguments=None, root=Path(__file__).parent):
         return 2
     options = parser.parse_args(arguments)
     environment = Environment(root)
+    if options.command != "setup" and {"-h", "--help"} & {*options.rest} and environment.read_stamp() is None:
+        parser.print_help()
+        print(f"\nOnce the course is set up, start.py {options.command} --help shows what this command takes.")
+        return 0
     extras, fresh = [options.command] if options.command in ("test", "book") else [], False
     if options.command == "setup":
         setup = argparse.ArgumentParser(prog="start.py setup")

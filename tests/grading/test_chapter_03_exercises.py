@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 from nbclient import NotebookClient
-from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, reasons, write
+from submissions import EXERCISE, RIGHT, SOLUTION, reasons, write
+from tracked import notebooks
 
 import pgcourse as pg
 from pgcourse.grading import build, check, sandbox, solved
@@ -164,8 +165,11 @@ def test_points_and_minutes_in_the_notebook_are_those_of_the_exercises():
 # ------------------------------------------------------------------------- from the solution to the exercise
 
 
-def test_the_exercise_notebook_is_the_one_built_from_the_solution(monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+def test_the_exercise_notebook_is_the_one_built_from_the_solution(tmp_path, monkeypatch, capsys):
+    for name, path in notebooks("exercises", "solutions").items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     assert build.main(["--check"]) == 0
     assert capsys.readouterr().out == ""
 
