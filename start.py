@@ -504,10 +504,6 @@ def main(arguments=None, root=Path(__file__).parent):
         return 2
     options = parser.parse_args(arguments)
     environment = Environment(root)
-    if options.command != "setup" and {"-h", "--help"} & {*options.rest} and environment.read_stamp() is None:
-        parser.print_help()
-        print(f"\nOnce the course is set up, start.py {options.command} --help shows what this command takes.")
-        return 0
     extras, fresh = [options.command] if options.command in ("test", "book") else [], False
     if options.command == "setup":
         setup = argparse.ArgumentParser(prog="start.py setup")
@@ -515,6 +511,10 @@ def main(arguments=None, root=Path(__file__).parent):
         setup.add_argument("--fresh", action="store_true", help="throw .venv away first")
         chosen = setup.parse_args(options.rest)
         extras, fresh = chosen.extras, chosen.fresh
+    elif {"-h", "--help"} & {*options.rest} and environment.diagnose(extras)[0] != "ready":
+        parser.print_help()
+        print(f"\nOnce the course is set up, start.py {options.command} --help shows what this command takes.")
+        return 0
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that pip is stopped with us
     try:

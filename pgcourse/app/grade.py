@@ -97,9 +97,10 @@ def own_work() -> list[Path]:
         raise CannotGrade(str(error)) from None
     found = [path for path in changed(root, "exercises") if original(path).is_file()]
     if not found:
+        first = min((root / "exercises").glob("*.ipynb"), default=root / "exercises" / "NN_name.ipynb")
         raise CannotGrade(
-            f"no exercise in {root / MINE / 'exercises'} has been written in yet. `pgcourse lab 03` opens the course, "
-            "exercises included; to grade other notebooks, name them or their folder"
+            f"nothing to grade: no answer has been written in {root / MINE / 'exercises'} yet. `pgcourse lab "
+            f"exercises/{first.name}` opens an exercise; to grade other notebooks, name them or their folder"
         )
     here = Path.cwd()
     return [path.relative_to(here) if path.is_relative_to(here) else path for path in found]

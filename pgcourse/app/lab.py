@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,9 +90,12 @@ def without_news(handler: Any, page: dict[str, Any]) -> dict[str, Any]:
 
 def keep_python_version(model: dict[str, Any], path: str, contents_manager: Any, **_: Any) -> None:
     """A notebook that is opened with another Python than it was last saved with is not changed by that alone."""
-    if model["type"] != "notebook" or not contents_manager.file_exists(path):
+    if model["type"] != "notebook":
         return
-    before = contents_manager.get(path)["content"]["metadata"].get("language_info", {})
-    now = model["content"]["metadata"].get("language_info", {})
+    try:
+        saved = json.loads(Path(contents_manager.root_dir, path).read_text("utf-8"))
+        before, now = (each["metadata"].get("language_info", {}) for each in (saved, model["content"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return  # a new notebook, or none so far
     if now | {"version": None} == before | {"version": None} and "version" in before:
         now["version"] = before["version"]
