@@ -12,6 +12,7 @@ import click
 
 from pgcourse.course.copies import copy_of, update
 from pgcourse.course.runner import find_chapters, find_root
+from pgcourse.lab.provenance import MINE
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -31,11 +32,13 @@ Examples:
   pgcourse lab                               chapter 00
   pgcourse lab 03                            chapter 03
   pgcourse lab exercises/03_reinforce.ipynb
-  pgcourse lab 03 --no-browser --port=9000""",
+  pgcourse lab 03 --no-browser --port=9000
+  pgcourse lab --copies-only                 for notebooks that you open in VS Code""",
 )
+@click.option("--copies-only", is_flag=True, help="Bring your copies up to date and open nothing.")
 @click.option("--originals", is_flag=True, help="For authors: open the course's own notebooks, not copies.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[CHAPTER] [JUPYTER OPTION]...")
-def lab(arguments: tuple[str, ...], originals: bool) -> None:
+def lab(arguments: tuple[str, ...], originals: bool, copies_only: bool) -> None:
     """Open JupyterLab on a chapter.
 
     CHAPTER is a number, a name or a path to a notebook. Everything after it goes to JupyterLab.
@@ -43,6 +46,8 @@ def lab(arguments: tuple[str, ...], originals: bool) -> None:
     What opens is your own copy, in the folder my/: write in it what you like. Copies that you did not change follow the
     course when it is updated. One that you changed stays as it is, and the newer version is put beside it.
     """
+    if originals and copies_only:
+        raise click.UsageError("--originals opens the course's own notebooks, --copies-only opens nothing: say one")
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else ()
     options = arguments[len(named) :]
     try:
@@ -59,6 +64,9 @@ def lab(arguments: tuple[str, ...], originals: bool) -> None:
         raise click.ClickException(
             f"your copies cannot be written: {error}. Make {root} yours, or clone the course anew."
         ) from None
+    if copies_only:
+        click.echo(f"your copies are in {root / MINE}")
+        return
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the kernels: faster for small tensors, and repeatable
     from jupyterlab.labapp import LabApp  # heavy: not before it is asked for
 

@@ -250,7 +250,7 @@ def kernel():
 def test_opening_and_saving_changes_nothing(path, kernel, tmp_path):
     (tmp_path / path.name).write_bytes(path.read_bytes())
     before, after = saved(tmp_path, path.name, kernel)
-    assert after == before
+    assert after == before, f"put right by opening and saving it: pgcourse lab --originals {path.name}"
 
 
 def test_another_python_changes_nothing_and_another_kernel_does(kernel, tmp_path):
