@@ -7,7 +7,7 @@ import nbformat
 from tracked import notebook
 
 from pgcourse.grading import sandbox
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Limits
 from pgcourse.grading.grade import grade
 

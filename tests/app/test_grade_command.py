@@ -15,7 +15,7 @@ from submissions import EXERCISE, SOLUTION, function, write
 
 from pgcourse.app.console import main
 from pgcourse.course import copies
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 
 
 def run(*arguments):

@@ -76,7 +76,15 @@ def learner(upstream, tmp_path):
 def environment(learner):
     private = learner.parent / "jupyter"
     folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    return os.environ | {name: str(private / name.lower()) for name in folders} | {"PYTHONPATH": str(learner)}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("CI", "PGCOURSE_PROGRESS")}
+    return inherited | {name: str(private / name.lower()) for name in folders} | {"PYTHONPATH": str(learner)}
+
+
+def pgcourse(learner, *arguments):
+    command = [sys.executable, "-m", "pgcourse.app.console", *arguments]
+    done = subprocess.run(command, cwd=learner, env=environment(learner), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @contextmanager
@@ -177,10 +185,9 @@ def test_a_learner_s_day(upstream, learner):
     assert "raise NotImplementedError()" in newer.read_text("utf-8")
     assert CORRECTION.strip() in (mine / CHAPTER).read_text("utf-8")
 
-    graded = [sys.executable, "-m", "pgcourse.app.console", "grade", "--json", "--sandbox", "none"]
-    done = subprocess.run(graded, cwd=learner, env=environment(learner), capture_output=True, text=True)
-    (submission,) = json.loads(done.stdout)["submissions"]
+    (submission,) = json.loads(pgcourse(learner, "grade", "--json", "--sandbox", "none"))["submissions"]
     assert (submission["points"], submission["exercises"][0]["exercise"]) == (6, "03.reward_to_go")
+    assert re.search(r"\b1 of \d+ exercises solved, 6 of \d+ points", pgcourse(learner, "progress"))
 
     scribble(mine / CHAPTER, learner / EXERCISE)
     the_house_s_tests_pass(learner)
@@ -233,9 +240,7 @@ def scribble(*paths):
 def the_house_s_tests_pass(learner):
     """Those about notebooks; the rest of the suite does not look at any."""
     tests = ["tests/test_house.py", "tests/course/test_form.py", "tests/course/test_chapters.py"]
-    tests += [
-        "tests/grading/test_chapter_03_exercises.py::test_the_exercise_notebook_is_the_one_built_from_the_solution"
-    ]
+    tests += ["tests/grading/test_exercises.py::test_the_exercise_notebook_is_the_one_built_from_the_solution"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not chapters", *tests]
     command += ["--deselect=tests/test_house.py::test_types_hold"]  # a third of the time, for no notebook
     done = subprocess.run(command, cwd=learner, env=environment(learner), capture_output=True, text=True)
