@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import time
 from pathlib import Path
 from queue import Empty
@@ -49,7 +50,7 @@ def measure(chapter: Path, patience: float) -> dict[str, tuple[float, float]]:
     cells = json.loads(chapter.read_text("utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     began, found, ended = time.monotonic(), {}, {}
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(chapter.parent), startup_timeout=120)
+    manager, client = start_new_kernel(120, "python3", cwd=str(chapter.parent), stderr=subprocess.DEVNULL)
     try:
         process = psutil.Process(manager.provisioner.pid)
         last = [client.execute(source, stop_on_error=True) for source in sources][-1]
