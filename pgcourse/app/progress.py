@@ -25,7 +25,8 @@ Examples:
 def progress(chapter: str | None, as_json: bool) -> None:
     """Show which exercises are solved.
 
-    Those of the course, or of one chapter. It reads what `check` has noted in your notebooks, and executes nothing. The best result of an exercise counts.
+    Those of the course, or of one chapter. It reads what `check` has noted in your notebooks, and executes nothing. The
+    best result of an exercise counts.
     """
     found = measure()
     if chapter:
