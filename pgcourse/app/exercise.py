@@ -112,7 +112,8 @@ Examples:
 def exercise() -> None:
     """Make exercises, and test them: for authors.
 
-    docs/adding.md explains what is in one."""
+    docs/adding.md explains what is in one.
+    """
 
 
 @exercise.command("list")

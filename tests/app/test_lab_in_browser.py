@@ -186,7 +186,7 @@ def test_a_learner_s_day(upstream, learner):
     assert CORRECTION.strip() in (mine / CHAPTER).read_text("utf-8")
 
     (submission,) = json.loads(pgcourse(learner, "grade", "--json", "--sandbox", "none"))["submissions"]
-    assert (submission["points"], submission["exercises"][0]["exercise"]) == (6, "03.reward_to_go")
+    assert {one["exercise"] for one in submission["exercises"] if one["state"] == "solved"} == {"03.reward_to_go"}
     assert re.search(r"\b1 of \d+ exercises solved, 6 of \d+ points", pgcourse(learner, "progress"))
 
     scribble(mine / CHAPTER, learner / EXERCISE)
