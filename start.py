@@ -483,7 +483,7 @@ def where_next(environment, status):
     command = (environment.bin / "pgcourse").relative_to(environment.root)
     if status == 0:
         print("\nWhere to go next")
-        print("  python3 start.py lab        open chapter 00 and learn; the exercises are in exercises/")
+        print("  python3 start.py lab        open chapter 00 and learn; your copies are in my/")
         print("  python3 start.py book       the course as a web site with search, readable without a network")
         print(f"  {f'{command} --help':<26}  everything the command line does")
         pages = sorted((environment.root / "_build" / "chapters").glob("*.html"))

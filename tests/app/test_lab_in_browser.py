@@ -131,6 +131,11 @@ def opened(page, address):
     page.wait_for_selector(".jp-NotebookPanel-toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]")
 
 
+def shown(page, text):
+    """The first output with this text, once it is there; the page may show another part of the notebook meanwhile."""
+    return page.wait_for_selector(f".jp-OutputArea-output >> text={text}", state="attached")
+
+
 def saved(page):
     page.keyboard.press("Control+s")
     nothing_unsaved(page)
@@ -199,12 +204,14 @@ def read_the_first_chapter(page, address, chapter):
     nothing_unsaved(page)
     page.click("text=Run")
     page.click("text=Run All Cells")
-    page.wait_for_selector(r"text=/REINFORCE on CartPole-v1: [\d,]+ of 30,000 steps, mean return [\d.]+, \d+ s left/")
+    shown(page, r"/REINFORCE on CartPole-v1: [\d,]+ of 30,000 steps, mean return [\d.]+, \d+ s left/")
     page.click("[data-command='notebook:interrupt-kernel']")
-    stopped = page.wait_for_selector(r"text=/REINFORCE on CartPole-v1: stopped at [\d,]+ of 30,000 steps/")
+    stopped = shown(page, r"/REINFORCE on CartPole-v1: stopped at [\d,]+ of 30,000 steps/")
     done = int(re.search(r"stopped at ([\d,]+)", stopped.text_content())[1].replace(",", ""))
     assert 0 < done < 30_000
-    page.wait_for_selector("text=03.reward_to_go: ")  # the last code cell
+    stopped.scroll_into_view_if_needed()
+    assert stopped.is_visible()
+    shown(page, "03.reward_to_go: ")  # of the last code cell
     assert page.locator("text=get notified about official Jupyter news").count() == 0
     saved(page)
     ran = cells(chapter)
@@ -223,7 +230,7 @@ def answer_an_exercise(page, address, exercise):
     page.keyboard.insert_text(ANSWER)
     page.click("text=Run")
     page.click("text=Run All Cells")
-    page.wait_for_selector("text=03.reward_to_go: solved, 6 of 6 points.")
+    shown(page, "03.reward_to_go: solved, 6 of 6 points.")
     saved(page)
     assert ANSWER.strip() in [text(cell).strip() for cell in cells(exercise).values()]
 
