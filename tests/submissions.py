@@ -2,18 +2,17 @@
 
 import textwrap
 from dataclasses import replace
-from pathlib import Path
 
 import nbformat
+from tracked import notebook
 
 from pgcourse.grading import sandbox
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Limits
 from pgcourse.grading.grade import grade
 
-ROOT = Path(__file__).resolve().parents[1]
-SOLUTION = ROOT / "solutions" / "03_reinforce.ipynb"
-EXERCISE = ROOT / "exercises" / "03_reinforce.ipynb"
+SOLUTION = notebook("solutions/03_reinforce.ipynb")
+EXERCISE = notebook("exercises/03_reinforce.ipynb")
 TO_GO = EXERCISES["03.reward_to_go"]
 
 RIGHT = """

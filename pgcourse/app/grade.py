@@ -14,21 +14,25 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from pgcourse.course.copies import changed, original
+from pgcourse.course.runner import find_root
 from pgcourse.grading import report
 from pgcourse.grading.exercise import ExerciseResult, plain
 from pgcourse.grading.grade import Graded, exercises_for, notebooks
 from pgcourse.grading.grade import grade as grade_one
 from pgcourse.grading.sandbox import ALWAYS, CannotGrade, Sandbox, find
+from pgcourse.lab.provenance import MINE
 
 
 @click.command(
     epilog="""\b
 Examples:
-  pgcourse grade exercises/03_reinforce.ipynb
+  pgcourse grade                                  your own answers, in my/exercises
+  pgcourse grade my/exercises/03_reinforce.ipynb
   pgcourse grade submissions/ --seed 8231 --out grades/
-  pgcourse grade exercises/03_reinforce.ipynb --require 100 --json"""
+  pgcourse grade my/exercises/03_reinforce.ipynb --require 100 --json"""
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Draws the inputs of the checks."
 )
@@ -50,6 +54,8 @@ def grade(
 ) -> None:
     """Grade exercise notebooks, or all notebooks in folders.
 
+    Without PATH, your own: the notebooks in my/exercises (see `pgcourse lab`) that you have written in.
+
     A notebook's definitions are read without executing its cells, its answers run in a process of their own, and what
     they return is judged outside of it, on inputs drawn from --seed: choose one and keep it to yourself. Ids and points
     in the notebook do not matter.
@@ -62,7 +68,8 @@ def grade(
     """
     screen = Console(stderr=as_json)
     try:
-        submissions, sandbox, finished = grade_all(paths, screen, isolation, trusted, chapter, seed)
+        trusted = trusted or not paths  # one's own work
+        submissions, sandbox, finished = grade_all(paths or own_work(), screen, isolation, trusted, chapter, seed)
     except CannotGrade as error:
         raise click.ClickException(str(error)) from None
     show(screen, submissions, sandbox)
@@ -76,6 +83,27 @@ def grade(
     if require is not None and (below := [graded for graded in submissions if graded.percent < require]):
         screen.print(f"Below {require:g} %: {len(below)} of {len(submissions)}.")
         sys.exit(1)
+
+
+def own_work() -> list[Path]:
+    """The exercise notebooks in my/ that were changed.
+
+    Raises:
+        CannotGrade: there is none, or no clone of the course.
+    """
+    try:
+        root = find_root()
+    except FileNotFoundError as error:
+        raise CannotGrade(str(error)) from None
+    found = [path for path in changed(root, "exercises") if original(path).is_file()]
+    if not found:
+        first = min((root / "exercises").glob("*.ipynb"), default=root / "exercises" / "NN_name.ipynb")
+        raise CannotGrade(
+            f"nothing to grade: no answer has been written in {root / MINE / 'exercises'} yet. `pgcourse lab "
+            f"exercises/{first.name}` opens an exercise; to grade other notebooks, name them or their folder"
+        )
+    here = Path.cwd()
+    return [path.relative_to(here) if path.is_relative_to(here) else path for path in found]
 
 
 def grade_all(

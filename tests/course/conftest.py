@@ -1,13 +1,12 @@
 """What several tests of the course share: its chapters as they ran, and a browser without a network."""
 
 import shutil
-from pathlib import Path
 
 import pytest
+from tracked import ROOT, notebooks
 
 from pgcourse.course import runner
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
     "--no-sandbox",
@@ -29,7 +28,8 @@ def build(tmp_path_factory):
 @pytest.fixture(scope="session")
 def results(build):
     """What came of each chapter."""
-    return {result.notebook: result for result in runner.run(runner.find_chapters(ROOT), build)}
+    chapters = list(notebooks("chapters").values())
+    return {result.notebook: result for result in runner.run(chapters, build, results=ROOT / "results")}
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import time
 
 import psutil
 import pytest
-from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, TO_GO, function, reasons, submit, write
+from submissions import EXERCISE, RIGHT, SOLUTION, TO_GO, function, reasons, submit, write
+from tracked import ROOT
 
 from pgcourse.grading import sandbox
 from pgcourse.grading.catalogue import EXERCISES
