@@ -7,7 +7,7 @@ import math
 import pytest
 from tracked import ROOT, notebooks
 
-from pgcourse.course import expected, runner
+from pgcourse.course import expected
 from pgcourse.course.claims import Claim
 from pgcourse.course.expected import Close, Exact, Order, OverSeeds
 from pgcourse.lab import study_names
