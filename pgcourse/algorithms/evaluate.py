@@ -1,15 +1,18 @@
-"""Evaluation of policies: returns of whole episodes with θ held fixed."""
+"""Trained policies at play: whole episodes with θ held fixed, evaluated or watched."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from pgcourse.algorithms.acting import step_by_step
+from pgcourse.algorithms.acting import Transition, act, step_by_step
 from pgcourse.algorithms.train import TrainedPolicy
 from pgcourse.core import Streams
-from pgcourse.envs import make
+from pgcourse.envs import Env, make
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,3 +36,37 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
     index = pd.MultiIndex.from_product([trained.seeds, range(episodes)], names=["seed", "episode"])
     columns = {"return": returns.flatten().numpy(), "length": mask.sum(1).flatten().numpy()}
     return pd.DataFrame(columns, index=index).reset_index()
+
+
+def play(
+    world: Env,
+    trained: TrainedPolicy,
+    seed: int | None = None,
+    episodes: int = 1,
+    deterministic: bool = False,
+    look: Callable[[Tensor], None] = lambda obs: None,
+    draw: int = 0,
+) -> Iterator[Transition]:
+    """The steps of whole episodes of one seed's policy, the first one's unless given, in a world of one copy.
+
+    `look` is called with the observation before each step, while the world is in the state that is seen.
+    Episodes follow one another; another `draw` gives others.
+
+    Raises:
+        ValueError: no such seed, fewer than one episode.
+    """
+    seed = trained.seeds[0] if seed is None else seed
+    if seed not in trained.seeds:
+        raise ValueError(f"there is no seed {seed}; there are {', '.join(map(str, trained.seeds))}")
+    if episodes < 1:
+        raise ValueError(f"episodes must be 1 or more, got {episodes}")
+    row = trained.seeds.index(seed)
+    streams = Streams((seed,), ("watch", str(draw)) if draw else ("watch",))
+    obs = world.reset(streams)
+    steps = act(trained.policy, trained.theta[row : row + 1], world, obs, streams, sys.maxsize, deterministic, block=1)
+    while episodes:
+        look(obs)
+        step = next(steps)
+        obs = step.after
+        episodes -= bool((step.terminated | step.truncated).item())
+        yield step
