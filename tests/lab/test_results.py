@@ -60,6 +60,24 @@ def test_a_kept_policy_plays_as_it_was_evaluated(computed):
         pd.testing.assert_frame_equal(again, stored[again.columns], check_exact=True)
 
 
+def test_policies_of_earlier_stages_are_those_of_that_training(declare):
+    declare(text=SMALL.replace("keep_policies = true", "keep_policies = true\nstages = [0.2, 0.5]"))
+    for block in Study.read("small").blocks():
+        store(block, compute(block))
+    results = load("small")
+    seen = {0.0: pg.A2C(envs=4).init(*NETWORKS, pg.Streams([2, 3]).child("init")).theta}
+    for it in pg.training(pg.A2C(envs=4), "CartPole-v1", [2, 3], 600, *NETWORKS):
+        for stage in (0.2, 0.5, 1.0):
+            if it.steps.min() >= 600 * stage:
+                seen.setdefault(stage, it.policy.theta)
+    for stage, theta in seen.items():
+        policy = results.policy("critic", at=stage)
+        assert policy.seeds == (0, 1, 2, 3)
+        assert torch.equal(policy.theta[2:], theta)
+    with pytest.raises(MissingRecord, match=r"no policies after 0\.3 of the steps, but after 0, 0\.2, 0\.5 and 1"):
+        results.policy("critic", at=0.3)
+
+
 def test_a_run_computed_again_has_the_same_digests(computed):
     """In this process and others, alone or among other runs: `metrics` and `tensors` are equal bit for bit."""
     study = Study.read("small")
