@@ -17,7 +17,7 @@ from pgcourse.gait.robots import Body, Robot
 COLORS = {"left": (0, 114, 178), "right": (213, 94, 0), "": (70, 70, 70)}
 SKY, SOIL, EDGE, INK = (255, 255, 255), (232, 232, 228), (90, 90, 90), (110, 110, 110)
 FINE = 3  # drawn so many times larger, then averaged: smooth edges
-WIDTH, BELOW, ABOVE = 3.6, 0.4, 1.9  # leg lengths in view: across, under the ground, over it
+WIDTH, BELOW, ABOVE = 3.6, 0.4, 1.75  # leg lengths in view: across, under the ground, over it
 MARK = 5  # m between marks on the ground
 CALM = 4.0  # m to both sides of which the camera takes the mean height, so that it does not jump
 
