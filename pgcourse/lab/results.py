@@ -169,14 +169,16 @@ def published(env: str | None = None, algorithm: str | None = None) -> pd.DataFr
     """What others report: environment, algorithm, env_steps, score, spread, spread_kind, seeds, metric, source.
 
     `metric` says what the score is a mean of; scores of different metrics are not alike. `env` selects all versions of
-    an environment: "Reacher-v5" finds the rows of Reacher-v2. `algorithm` is that of the table, such as "PPO".
+    an environment: "Reacher-v5" and "envpool:Reacher-v5" find the rows of Reacher-v2. `algorithm` is that of the table,
+    such as "PPO".
 
     Raises:
         StudyError: the folder of studies is not there.
     """
     table = pd.read_csv(results_folder() / "published.csv")
     if env is not None:
-        table = table[table["environment"].str.partition("-v")[0] == env.partition("-v")[0]]
+        name = env.rpartition(":")[2].partition("-v")[0]
+        table = table[table["environment"].str.partition("-v")[0] == name]
     if algorithm is not None:
         table = table[table["algorithm"] == algorithm]
     return table.reset_index(drop=True)

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -269,6 +272,17 @@ def test_what_others_report_is_found_by_environment_and_algorithm():
     assert whole[["environment", "algorithm", "score", "metric", "source"]].notna().all(axis=None)
     assert set(published("CartPole-v1")["algorithm"]) == {"PPO", "TRPO", "A2C", "REINFORCE"}
     assert published("Nothing-v0").empty
+    walker = published("envpool:BipedalWalker-v3")
+    assert set(walker["environment"]) == {"BipedalWalker-v3"}  # and not the hardcore one
+    (rpo,) = walker[walker["algorithm"] == "RPO"].itertuples()
+    assert (rpo.score, rpo.spread, rpo.spread_kind, rpo.seeds) == (227.1, 18.2, "sd", 10)
+
+
+def test_every_metric_of_what_others_report_is_explained():
+    page = (Path(__file__).parents[2] / "results" / "README.md").read_text("utf-8")
+    explained = set(re.findall(r"^\| ([^|`]+?) \| [A-Z]", page.partition("## published.csv")[2], re.MULTILINE))
+    assert explained == set(published()["metric"])
+    assert set(published()["spread_kind"].dropna()) <= set(re.findall(r"`(sd[^`]*)`", page))
 
 
 def test_ours_stand_beside_what_others_report():
