@@ -1,7 +1,7 @@
 """How robots walk: recorded episodes, and what their footfalls, joints and torques tell. Nothing here learns."""
 
 from pgcourse.gait.drawing import live, picture, strip
-from pgcourse.gait.footfalls import asymmetry, at_phases, bridged, mean_phase, stances, strides, touchdowns
+from pgcourse.gait.footfalls import asymmetry, at_phases, bridged, limb_phase, mean_phase, stances, strides, touchdowns
 from pgcourse.gait.measures import (
     cost_of_transport,
     dimensionless_speed,
@@ -30,6 +30,7 @@ __all__ = [
     "dimensionless_speed",
     "dominant_frequency",
     "kind",
+    "limb_phase",
     "live",
     "mean_phase",
     "measure",

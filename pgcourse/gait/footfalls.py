@@ -105,6 +105,14 @@ def mean_phase(phases: Sequence[float] | NDArray[np.float64]) -> float:
     return float(np.angle(np.exp(2j * np.pi * known).mean()) / (2 * np.pi) % 1.0)
 
 
+def limb_phase(table: pd.DataFrame) -> float:
+    """When the right foot comes down, as a part of the left one's stride: the mean over the `strides` of both legs.
+
+    In a stride of the right leg the left foot's phase is 1 minus that.
+    """
+    return mean_phase(table["phase"].where(table["leg"] == LEGS[0], 1 - table["phase"]).to_numpy())
+
+
 def at_phases(values: ArrayLike, contact: ArrayLike, points: int = 50) -> NDArray[np.float64]:
     """[stride, point]: values [time] of each whole stride of a foot's contact [time], at equally spaced parts of it.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from pgcourse.gait.footfalls import asymmetry, at_phases, bridged, mean_phase
+from pgcourse.gait.footfalls import asymmetry, at_phases, bridged, limb_phase
 from pgcourse.gait.recording import Recording
 from pgcourse.gait.robots import LEGS
 from pgcourse.gait.taxonomy import kind
@@ -99,7 +99,7 @@ def _measured(recording: Recording) -> dict[str, object]:
         "stride_frequency": 1 / table["duration"].mean() if len(table) else np.nan,
         "duty_factor_left": duty[0],
         "duty_factor_right": duty[1],
-        "phase": mean_phase(legs[0]["phase"].to_numpy()),
+        "phase": limb_phase(table),
         "duty_asymmetry": asymmetry(*duty),
         "step_asymmetry": asymmetry(*step),
         "torque_frequency": dominant_frequency(recording.torque, recording.dt),

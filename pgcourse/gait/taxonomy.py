@@ -22,7 +22,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from pgcourse.gait.footfalls import asymmetry, bridged, mean_phase
+from pgcourse.gait.footfalls import asymmetry, bridged, limb_phase
 from pgcourse.gait.recording import Recording
 from pgcourse.gait.robots import LEGS
 
@@ -48,7 +48,7 @@ def kind(recording: Recording) -> str:
         return "stands still"
     table = recording.strides()
     touching = [bridged(each, recording.dt).mean() for each in recording.contact.T]
-    phase = mean_phase(table["phase"].to_numpy())
+    phase = limb_phase(table)
     if min(touching) < CARRIES or (not np.isnan(phase) and min(phase, 1 - phase) < TOGETHER):
         return "hops"
     if max(touching) > DRAGGED >= min(touching):

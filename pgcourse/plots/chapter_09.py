@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from pgcourse.gait import KINDS, LEGS, Recording, bridged, mean_phase, stances
+from pgcourse.gait import KINDS, LEGS, Recording, bridged, limb_phase, stances
 from pgcourse.plots import style
 
 LEG_COLORS = dict(zip(LEGS, (style.BLUE, style.VERMILION), strict=True))
@@ -46,8 +46,8 @@ def footfalls(recordings: Mapping[str, Recording], seconds: float = 4.0, start: 
     """When which foot is on the ground, a panel a recording: a bar is a stance. Hildebrand (1965).
 
     Shown are `seconds` from `start` on, by default out of the middle of the episode. What is written beside a foot's
-    bars is its duty factor, over all of its whole strides, and beside the title the phase of the right foot in the
-    strides of the left one.
+    bars is its duty factor, over all of its whole strides, and beside the title the phase (see
+    `pgcourse.gait.limb_phase`).
     """
     _, grid = plt.subplots(len(recordings), 1, figsize=(8.0, 0.45 + 1.1 * len(recordings)), squeeze=False, sharex=True)
     for ax, (title, recording) in zip(grid[:, 0], recordings.items(), strict=True):
@@ -64,7 +64,7 @@ def footfalls(recordings: Mapping[str, Recording], seconds: float = 4.0, start: 
             ax.annotate(
                 said, (1, (1 - row) / 2 + 0.25), (6, 0), "axes fraction", "offset points", va="center", fontsize=9
             )
-        phase = mean_phase(strides[strides["leg"] == "left"]["phase"].to_numpy())
+        phase = limb_phase(strides)
         ax.set_title(title if np.isnan(phase) else f"{title}, phase {phase:.2f}", fontsize=10)
         ax.set(yticks=[1, 0], yticklabels=LEGS, ylim=(-0.5, 1.5), xlim=(0, seconds))
         ax.tick_params(axis="y", length=0)

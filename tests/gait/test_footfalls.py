@@ -6,7 +6,7 @@ from gaits import mirrored, slower, walk
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pgcourse.gait import asymmetry, at_phases, bridged, mean_phase, measure, stances, strides, touchdowns
+from pgcourse.gait import asymmetry, at_phases, bridged, limb_phase, mean_phase, measure, stances, strides, touchdowns
 
 PARTS = some.floats(0.2, 0.8)
 GAITS = some.builds(
@@ -106,6 +106,13 @@ def test_phases_are_averaged_on_the_circle():
     assert min(mean_phase([0.98, 0.02]), 1 - mean_phase([0.98, 0.02])) < 1e-9
     assert mean_phase([0.2, np.nan, 0.4]) == pytest.approx(0.3)
     assert np.isnan(mean_phase([np.nan]))
+
+
+@pytest.mark.parametrize("phase", [0.2, 0.5, 0.7])
+def test_both_legs_tell_the_same_phase(phase):
+    table = walk(phase=phase).strides()
+    for own in (table, table[table["leg"] == "left"], table[table["leg"] == "right"]):
+        assert limb_phase(own) == pytest.approx(phase, abs=0.01)
 
 
 def test_values_at_phases_of_a_stride():

@@ -83,6 +83,8 @@ RULES = [
     ("limps", {"duty": (0.7, 0.3)}),
     ("limps", {"ahead": 0.2}),
     ("walks", {}),
+    ("walks", {"phase": 0.2}),
+    ("walks", {"phase": 0.85}),
     ("walks", {"duty": (0.55, 0.6), "end": "arrived"}),
     ("runs", {"duty": (0.35, 0.4)}),
 ]
