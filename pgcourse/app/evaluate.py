@@ -68,7 +68,7 @@ def evaluate(name: str, episodes: int, deterministic: bool, seed: int, at: float
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What kept policies give: `seeds` has a row a seed: seed, mean_return, sd (between its episodes), length.
+    """What kept policies give: `seeds` has a row a seed: seed, mean_return, sd (between its episodes), lowest, length.
 
     A run of one's own is a study of one variant, which then has no name here.
     """
@@ -88,7 +88,9 @@ class Evaluation:
     ) -> Evaluation:
         """Play `episodes` episodes with every seed's policy. Raises as `pgcourse.evaluate`."""
         played = play(trained, episodes, deterministic, seed).groupby("seed", sort=False)
-        seeds = played.agg(mean_return=("return", "mean"), sd=("return", "std"), length=("length", "mean"))
+        seeds = played.agg(
+            mean_return=("return", "mean"), sd=("return", "std"), lowest=("return", "min"), length=("length", "mean")
+        )
         study, _, variant = name.partition("/")
         env = str(trained.env)
         return cls(study, variant.removesuffix(f"/{env}"), env, episodes, deterministic, seed, at, seeds.reset_index())
@@ -126,7 +128,7 @@ def show(evaluation: Evaluation, screen: Console) -> None:
     screen.print(evaluation.actions, highlight=False)
     if evaluation.checkpoint < 1:
         screen.print(f"policies as they were after {evaluation.checkpoint:.3g} of their training", highlight=False)
-    table = Table("seed", *(Column(name, justify="right") for name in ("mean return", "sd", "mean length")))
+    table = Table("seed", *(Column(name, justify="right") for name in ("mean return", "sd", "lowest", "mean length")))
     for seed, *numbers in evaluation.seeds.itertuples(index=False):
         table.add_row(str(seed), *("" if np.isnan(number) else f"{number:,.2f}" for number in numbers))
     screen.print(table)

@@ -226,7 +226,8 @@ def test_every_option_arrives(declared, name):
         text, value = other(field.default)
         flag = field.name.replace("_", "-")
         given = [f"--{flag}" if value is True else f"--no-{flag}"] if text is None else [f"--{flag}", text]
-        run = ["train", name, "--env", "CartPole-v1", "--seeds", "2", "--name", f"run{number}", *given]
+        env = "Pendulum-v1" if field.name == "final_std" else "CartPole-v1"  # where there is a σ
+        run = ["train", name, "--env", env, "--seeds", "2", "--name", f"run{number}", *given]
         status, output = pgcourse(*run)
         assert status == 0, output
         ((variant,),) = (envs.values() for envs in declared[-1].variants.values())
@@ -513,9 +514,11 @@ def test_resume_takes_a_run_as_it_was_begun(kept):
 
 def test_a_run_before_it_has_learned(kept):
     (before,) = document("evaluate", NAME, "--episodes", "4", "--checkpoint", "0")["evaluations"]
-    (after,) = document("evaluate", NAME, "--episodes", "4")["evaluations"]
-    assert (before["checkpoint"], after["checkpoint"]) == (0, 1)
-    assert [row["mean_return"] for row in before["seeds"]] != [row["mean_return"] for row in after["seeds"]]
+    assert before["checkpoint"] == 0
+    untrained = personal.policy(NAME, 0)
+    assert (untrained.theta != personal.policy(NAME).theta).any(1).all()
+    played = pg.evaluate(untrained, 4).groupby("seed")["return"].mean()
+    assert [row["mean_return"] for row in before["seeds"]] == played.tolist()
     status, output = pgcourse("evaluate", NAME, "--episodes", "2", "--checkpoint", "0")
     assert (status, "policies as they were after 0 of their training" in output) == (0, True)
     status, output = pgcourse("watch", NAME, "--checkpoint", "0.5")
@@ -530,6 +533,7 @@ def test_evaluation_plays_the_kept_policies(kept):
     recorded = personal.results(kept).evaluations
     assert [row["mean_return"] for row in sampled["seeds"]] == recorded["mean_return"].tolist()
     assert [row["sd"] for row in sampled["seeds"]] == pytest.approx(recorded["sd"].tolist())
+    assert sampled["checkpoint"] == 1
     assert list(sampled) == ["study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint", "seeds"]
     assert (sampled["study"], sampled["episodes"], sampled["deterministic"], sampled["seed"]) == (NAME, 4, False, 0)
     (others,) = document("evaluate", NAME, "--episodes", "4", "--seed", "7")["evaluations"]
