@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 
 from pgcourse.grading import sandbox
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Limits
 from pgcourse.grading.grade import grade
 

@@ -31,6 +31,7 @@ FLOORS = {
     "film": 7,
     "course": 8,
     "grading": 8,
+    "exercises": 9,  # found by folder, by `grading`
     "app": 9,
     "": 10,  # pgcourse/__init__.py, the public face
 }
@@ -194,10 +195,10 @@ def repeated(names: Iterator[tuple[str, str]]) -> list[str]:
 
 
 def module_names() -> Iterator[tuple[str, str]]:
-    """(last name, full name). Left out: verbs of the command line, named as what they call, and files of a chapter."""
+    """(last name, full name). Left out: verbs of the command line, files of a chapter, exercises."""
     for module, _ in modules():
         name = module.rpartition(".")[2]
-        apart = module.startswith("pgcourse.app.") or re.match(r"ch(apter_)?\d", name)
+        apart = module.startswith(("pgcourse.app.", "pgcourse.exercises.")) or re.match(r"ch(apter_)?\d", name)
         if name not in SHARED_MODULES and not apart:
             yield name, module
 

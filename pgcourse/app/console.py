@@ -16,6 +16,8 @@ VERBS = {
     "study": "Compute the studies declared in results/NAME/study.toml.",
     "reproduce": "Compute committed studies again and compare with their records.",
     "grade": "Grade exercise notebooks, or all notebooks in folders.",
+    "progress": "Show which exercises are solved.",
+    "exercise": "Make exercises, and test them: for authors.",
     "doctor": "Check this machine: Python, packages, torch, the notebook kernel, disk.",
     "lab": "Open JupyterLab on a chapter.",
     "book": "Make a web site of the course from the executed chapters.",

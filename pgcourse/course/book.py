@@ -484,6 +484,10 @@ CSS = """\
 .bd-article div.highlight pre { font-size: 0.8rem; }
 .cell_output img { max-width: 100%; height: auto; }
 mjx-container[display="true"] { overflow-x: auto; overflow-y: hidden; }
+/* The theme gives outputs a light ground in the dark; these figures have the colours of the page. */
+html[data-theme="dark"] .bd-content .bd-article div.cell_output .text_html:has(.pg-explorable) {
+  background-color: transparent; color: inherit;
+}
 svg.flowchart { width: 100%; height: auto; display: block; margin: 1rem auto; }
 svg.flowchart rect { fill: var(--pst-color-surface); stroke: var(--pst-color-border); }
 svg.flowchart text { fill: var(--pst-color-text-base); font-size: 11px; text-anchor: middle; }

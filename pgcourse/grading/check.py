@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import difflib
 import os
-import re
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
 from IPython.display import display
 
-import pgcourse
-from pgcourse.grading.checks import EXERCISES
-from pgcourse.grading.exercise import Exercise, ExerciseResult, InProcess, Trial, judge
+from pgcourse.grading import progress, solutions
+from pgcourse.grading.catalogue import EXERCISES
+from pgcourse.grading.exercise import Examination, Exercise, ExerciseResult, InProcess, Trial
+from pgcourse.grading.worker import Code
 
 PUBLIC_SEED = 0
-SOLUTIONS = Path(pgcourse.__file__).resolve().parents[1] / "solutions"
 
 
 class CheckFailed(AssertionError):
@@ -34,7 +32,7 @@ def check(name: str, answer: Callable[..., Any], strict: bool | None = None) -> 
     This is for you and proves nothing: it runs in your own notebook. A wrong answer is displayed and does not raise,
     so that the notebook runs from top to bottom. With `strict` it raises; so it does by default where the environment
     variable CI is set to anything but "", "0" or "false", as continuous-integration services do. An answer that was
-    not attempted never raises.
+    not attempted never raises. What was found is noted for `pgcourse progress`.
 
     Raises:
         ValueError: there is no exercise of that name.
@@ -42,6 +40,8 @@ def check(name: str, answer: Callable[..., Any], strict: bool | None = None) -> 
         CheckFailed: the answer is wrong, and `strict`.
     """
     result = examine(name, answer)
+    if result.attempted:
+        progress.note(result)
     display(Feedback(result))
     if strict is None:
         strict = os.environ.get("CI", "").lower() not in ("", "0", "false")
@@ -56,11 +56,46 @@ def solved(name: str, answer: Callable[..., Any]) -> bool:
 
 def examine(name: str, answer: Callable[..., Any]) -> ExerciseResult:
     """The result behind `check`."""
-    if name not in EXERCISES:
-        raise ValueError(f"no exercise is called {name!r}; there are: {', '.join(EXERCISES)}")
+    exercise = find(name)
     if not callable(answer):
         raise TypeError(f"check({name!r}, ...) takes the function itself, not what it returned: {answer!r:.80}")
-    return judge(EXERCISES[name], InProcess(answer), PUBLIC_SEED)
+    return Examination(exercise, PUBLIC_SEED).judge(InProcess(answer))
+
+
+def find(name: str) -> Exercise:
+    """The exercise of that name. Raises ValueError, with names that are like it."""
+    try:
+        return EXERCISES[name]
+    except KeyError:
+        names = list(EXERCISES)
+        alike = difflib.get_close_matches(name, names, n=3) or [one for one in names if one[:2] == name[:2]] or names
+        raise ValueError(f"no exercise is called {name!r}; there are: {', '.join(alike)}") from None
+
+
+def evidence(name: str) -> Any:
+    """What an exercise is about: draws or prints it.
+
+    Raises:
+        ValueError: there is no exercise of that name, or it shows nothing.
+    """
+    exercise = find(name)
+    if exercise.evidence is None:
+        raise ValueError(f"the exercise {name} has nothing to show")
+    return exercise.evidence()
+
+
+def hint(name: str, number: int = 1) -> None:
+    """Print the first hint of an exercise, a nudge, or the second one, which is nearly the answer.
+
+    Raises:
+        ValueError: no such exercise, or no such hint.
+    """
+    hints = find(name).hints
+    if number not in range(1, len(hints) + 1):
+        raise ValueError(f"hints of {name} are numbered 1 to {len(hints)}, not {number}")
+    print(hints[number - 1])
+    if number < len(hints):
+        print(f"(Nearly the answer: hint({name!r}, {number + 1}))")
 
 
 # As in `pgcourse.course.claims`; neither of the two imports the other.
@@ -80,7 +115,7 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 <td>{{ one.points }}/{{ one.check.points }}</td>
 <td style="text-align:left">{{ one.message }}
 {% if not one.passed %}
-{% if one.trial %}
+{% if one.trial and case(one.trial) %}
 <details{% if one is sameas failed[0] %} open{% endif %}><summary>smallest failing case</summary>
 <pre>{{ case(one.trial) }}</pre></details>
 {% endif %}
@@ -92,7 +127,14 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 </table>
 {% endif %}
 {% if solution %}
-<details><summary>the course's own</summary><pre>{{ solution }}</pre></details>
+<details><summary>the course's own</summary><pre>{{ solution }}</pre>
+{% if explanation %}
+<p style="white-space:pre-line">{{ explanation }}</p>
+{% endif %}
+</details>
+{% elif hints %}
+<details><summary>a nudge</summary>{{ hints[0] }}
+<details><summary>nearly the answer</summary>{{ hints[1] }}</details></details>
 {% endif %}
 """)
 
@@ -104,6 +146,7 @@ class Feedback:
         self.result = result
         self.entry = result.exercise.entry
         self.title = f"{result.exercise.name}: {result.state}, {result.points} of {result.exercise.points} points."
+        self.solved = result.state == "solved"
         self.failed = [one for one in result.checks if not one.passed]
         self.diagnoses = list(dict.fromkeys(one.diagnosis for one in self.failed if one.diagnosis))
 
@@ -116,9 +159,14 @@ class Feedback:
             checks=self.result.checks,
             failed=self.failed,
             diagnoses=self.diagnoses,
-            case=case,
-            solution="" if self.failed else reference_solution(self.result.exercise),
+            case=self._case,
+            solution=solutions.source(self.result.exercise) if self.solved else "",
+            explanation=solutions.explanation(self.result.exercise) if self.solved else "",
+            hints=self.result.exercise.hints if self.result.attempted else (),
         )
+
+    def _case(self, trial: Trial) -> str:
+        return case(trial, self.result.exercise.secret)
 
     def __repr__(self) -> str:
         if not self.result.attempted:
@@ -128,39 +176,40 @@ class Feedback:
             mark = "✓" if one.passed else "✗"
             lines.append(f"  {mark} {one.check.name} ({one.points}/{one.check.points})  {one.message}".rstrip())
             if one in self.failed[:1]:
-                lines += textwrap.indent(case(one.trial), "      ").splitlines() if one.trial else []
+                lines += textwrap.indent(self._case(one.trial), "      ").splitlines() if one.trial else []
                 lines.append(f"      hint: {one.check.hint}")
-        if not self.failed and (solution := reference_solution(self.result.exercise)):
-            lines += ["The course's own:", solution]
-        return "\n".join(lines)
+        if self.solved and (solution := solutions.source(self.result.exercise)):
+            lines += ["The course's own:", solution, solutions.explanation(self.result.exercise)]
+        if not self.solved:
+            lines.append(f"More help: hint({self.result.exercise.name!r})")
+        return "\n".join(lines).rstrip()
 
 
-def case(trial: Trial) -> str:
-    """A call as a small table: the arguments, what came back, what was expected."""
+def case(trial: Trial, secret: bool = False) -> str:
+    """A call as a small table: the arguments, what came back, what was expected unless that is a secret."""
     rows = [(name, _show(value)) for name, value in trial.call.args.items()]
-    if trial.reply:
-        rows += [("yours", _show(trial.reply.values[-1])), ("expected", _show(trial.expected.values[-1], nan="·"))]
-        for name, wanted in trial.expected.gradients.items():
-            rows += [(f"∂/∂{name}, yours", _show(trial.reply.gradients[name])), ("expected", _show(wanted))]
-    width = max(len(name) for name, _ in rows)
+    if trial.reply and trial.reply.values:
+        rows.append(("yours", _show(trial.reply.values[-1])))
+        if trial.expected and not secret:
+            rows.append(("expected", _show(trial.expected.values[-1], nan="·")))
+            for name, wanted in trial.expected.gradients.items():
+                rows += [(f"∂/∂{name}, yours", _show(trial.reply.gradients[name])), ("expected", _show(wanted))]
+    width = max((len(name) for name, _ in rows), default=0)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 
 
-def _show(value: np.ndarray | float | None, nan: str = "nan") -> str:
+def _show(value: Any, nan: str = "nan") -> str:
     if value is None:
         return "none"
+    if isinstance(value, Code):
+        return f"{value.source}, {', '.join(f'{name} = {_show(x)}' for name, x in value.scope.items())}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_show(item, nan)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_show(item, nan) for item in value[:20]) + ("…]" if len(value) > 20 else "]")
+    if isinstance(value, str | bool):
+        return repr(value)[:200]
     if not isinstance(value, np.ndarray):
         return f"{value:.4g}"
     with np.printoptions(precision=3, suppress=True, threshold=40, edgeitems=2, nanstr=nan, linewidth=1000):
         return " ".join(np.array2string(value, separator=", ").split())
-
-
-def reference_solution(exercise: Exercise) -> str:
-    """The function in the course's own solution notebook; "" where that is not at hand."""
-    for path in SOLUTIONS.glob(f"{exercise.chapter}_*.ipynb"):
-        # nbformat would take longer to be imported than all else that a check does.
-        for cell in json.loads(path.read_text("utf-8"))["cells"]:
-            source = "".join(cell["source"])
-            if cell["cell_type"] == "code" and f"def {exercise.entry}(" in source:
-                return re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", source, flags=re.M).rstrip()
-    return ""

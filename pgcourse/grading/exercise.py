@@ -1,27 +1,32 @@
 """Exercises, and the checks by which an answer to one is judged.
 
-An answer is a function. A check sends it inputs and compares what comes back, as plain numbers, with what a reference
-says; where the answer runs (in the learner's notebook, in a sandboxed process) is no concern of a check.
+An answer is a function or a class. A check sends it inputs and compares what comes back, as plain numbers, with what a
+reference says; where the answer runs (in the learner's notebook, in a sandboxed process) is no concern of a check.
 """
 
 from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from pgcourse.grading import worker
+from pgcourse.grading.worker import Code
 
 RTOL = {"float32": 1e-4, "float64": 1e-9}
 ATOL = {"float32": 1e-5, "float64": 1e-10}
 MESSAGE_LENGTH = 300
 
-Argument = np.ndarray | float
+Rng = np.random.Generator
+Case = Mapping[str, Any] | Callable[[Rng], Mapping[str, Any]]
+Edit = tuple[str, str]  # old, new
+Change = str | Edit | list[Edit]
 
 
 @dataclass(frozen=True)
@@ -37,22 +42,40 @@ class Limits:
 class Call:
     """What an answer is asked: its arguments by name, in the order of its signature.
 
-    `gradient` names the arguments by which the (summed) result is differentiated. `times` calls the answer more than
-    once on the same tensors.
+    `gradient` names the arguments by which the result is differentiated. `times` calls the answer more than once on the
+    same arguments. `through` is an expression of the answer `f` and the arguments, to be taken in place of a call.
+    `keep` leaves the result where the answer runs, under that name; `on` and `method` call a method of what was kept.
     """
 
-    args: Mapping[str, Argument]
+    args: Mapping[str, Any]
     gradient: tuple[str, ...] = ()
     times: int = 1
+    through: str = ""
+    arrays: str = "torch"
+    keep: str = ""
+    on: str = ""
+    method: str = ""
+
+    @property
+    def precision(self) -> str:
+        """That of its arrays: "float64" only if all of them are."""
+        arrays = [arg for arg in self.args.values() if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"]
+        return "float64" if arrays and all(arg.dtype == np.float64 for arg in arrays) else "float32"
 
     def request(self, entry: str) -> dict[str, Any]:
         names = list(self.args)
         return {
             "do": "call",
             "entry": entry,
-            "args": [worker.encode(arg) if isinstance(arg, np.ndarray) else arg for arg in self.args.values()],
+            "names": names,
+            "args": [worker.pack(arg) for arg in self.args.values()],
             "gradient": [names.index(name) for name in self.gradient],
             "times": self.times,
+            "through": self.through,
+            "arrays": self.arrays,
+            "keep": self.keep,
+            "on": self.on,
+            "method": self.method,
         }
 
 
@@ -63,7 +86,7 @@ class Reply:
     In an expected reply NaN stands for "anything goes here", and the gradient None for "none, or zero".
     """
 
-    values: tuple[np.ndarray, ...]
+    values: tuple[Any, ...]
     gradients: dict[str, np.ndarray | None] = field(default_factory=dict)
 
     @classmethod
@@ -71,25 +94,29 @@ class Reply:
         """The reply in a worker's message. Raises `AnswerStopped` for one that does not fit the call."""
         try:
             values, gradients = content["values"], content["gradients"]
-            if len(values) != call.times or len(gradients) != len(call.gradient):
+            if len(values) != call.times or len(gradients) != (0 if call.keep else len(call.gradient)):
                 raise ValueError("not as many values as asked for")
             return cls(
-                tuple(worker.decode(value) for value in values),
+                tuple(worker.unpack(value) for value in values),
                 {
                     name: None if gradient is None else worker.decode(gradient)
                     for name, gradient in zip(call.gradient, gradients, strict=True)
                 },
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise AnswerStopped(f"protocol violation: {error}") from None
 
 
 class AnswerError(Exception):
-    """The answer raised, or returned what cannot be sent. The next call may go well."""
+    """The answer raised, or returned what cannot be sent. The next call may go well.
 
-    def __init__(self, message: str, attempted: bool = True) -> None:
+    `kind` is what was raised, without the place.
+    """
+
+    def __init__(self, message: str, attempted: bool = True, kind: str = "") -> None:
         super().__init__(message)
         self.attempted = attempted
+        self.kind = kind or message
 
 
 class AnswerStopped(Exception):
@@ -107,46 +134,132 @@ class Answer(Protocol):
 
 
 @dataclass(frozen=True)
+class Player:
+    """An answer that the parent's own code asks, call by call: for what needs an environment."""
+
+    answer: Answer
+    deadline: float = np.inf
+
+    def make(self, name: str, *args: Any) -> None:
+        """Call the answer, such as a class, and keep there what it returns."""
+        self.answer.ask(Call({str(i): arg for i, arg in enumerate(args)}, keep=name), self.deadline)
+
+    def call(self, name: str, method: str, *args: Any) -> Any:
+        """The result of a method of what was kept; None where it returns nothing."""
+        call = Call({str(i): arg for i, arg in enumerate(args)}, on=name, method=method)
+        return self.answer.ask(call, self.deadline).values[0]
+
+
+@dataclass(frozen=True)
 class Trial:
-    """One call of a check: what was expected, what came back, and what is wrong with it ("" if nothing is)."""
+    """One call of a check: what was expected, what came back, and what is wrong with it ("" if nothing is).
+
+    `expected` is None where a rule of the check's own judges.
+    """
 
     call: Call
-    expected: Reply
+    expected: Reply | None
     reply: Reply | None
     problem: str
     attempted: bool = True
+    error: str = ""  # what the answer raised, if it did
 
 
 @dataclass(frozen=True)
 class Check:
     """One property of a right answer, worth its points wholly or not at all.
 
-    `calls` are what an answer is asked, the simplest first, with all their randomness from the generator.
+    Args:
+        points: what it is worth.
+        hint: shown to who fails it.
+        cases: what the answer is asked, the simplest first: arguments by name, or functions of a generator that draw
+            them. Lists of numbers are arrays of floats, of booleans masks; whole numbers are `np.array([0, 1])`. Floats
+            are sent as float32. A case without an argument is `{}`.
+        dtype: "as input": each case is asked in float32 and in float64, and the result's dtype must be that.
+        leaves_input_alone: a second call with the same arguments must give the same.
+        gradient: the arguments by which the derivative of the result is judged, too.
+        no_gradient: the arguments through which none may flow, although autograd watches them.
+        leading_axes: arguments that may have any number of axes before the last ones: each case is asked also with an
+            axis more, and with the first one taken away.
+        through: an expression of the answer `f` and the arguments, taken in place of `f(*arguments)`, of the answer and
+            of the reference alike: `"f(3).act(obs)"`.
+        items: the keys of a dictionary that are judged, all of them together.
+        tolerance: relative and absolute; by default those of `RTOL` and `ATOL`.
+        accept: judges the value in the reference's place: `accept(value, arguments, rng)` says what is wrong, or "".
+        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "". See `Player`.
+        requires: what else a right answer does, in words, for the notebook's text.
     """
 
-    name: str
     points: int
-    calls: Callable[[np.random.Generator], Iterable[Call]]
     hint: str
+    cases: Sequence[Case] = ()
+    dtype: str = ""
+    leaves_input_alone: bool = False
+    gradient: tuple[str, ...] = ()
+    no_gradient: tuple[str, ...] = ()
+    leading_axes: tuple[str, ...] = ()
+    through: str = ""
+    items: tuple[str, ...] = ()
+    tolerance: tuple[float, float] | None = None
+    accept: Callable[[Any, Mapping[str, Any], Rng], str] | None = None
+    play: Callable[[Player, Rng], str] | None = None
+    requires: str = ""
+    name: str = ""
+
+    def requirements(self) -> Iterator[str]:
+        """What a right answer must do besides its values, for the notebook's text."""
+
+        def names(some: Sequence[str]) -> str:
+            return " and ".join(f"`{name}`" for name in some)
+
+        if self.dtype == "as input":
+            yield "float64 arguments give a float64 result, float32 arguments a float32 one"
+        if self.leaves_input_alone:
+            yield "the arguments stay as they are"
+        if self.gradient:
+            yield f"the result can be differentiated by {names(self.gradient)}"
+        if self.no_gradient:
+            yield f"no gradient flows into {names(self.no_gradient)}"
+        if self.leading_axes:
+            yield f"{names(self.leading_axes)} may have any number of leading axes"
+        if self.requires:
+            yield self.requires
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that people really write: a change of the solution, and the words for who has made it."""
+
+    words: str
+    change: Change
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise: `name` as in `check(name, answer)`, and `entry`, what the answer is called in a notebook.
+    """An exercise. Made by the functions of `pgcourse.grading.kinds`, one a file of pgcourse/exercises/.
 
-    The reference says what a right answer replies to a call. Each mutant is a wrong answer that people really write;
-    its docstring is the diagnosis. Difficulty and importance run from 1 to 5.
+    `name` is as in `check(name, answer)`, and `entry` what the answer is called in a notebook. The reference is what a
+    right answer computes, in float64. Difficulty and importance run from 1 to 5. `start` is what is wrong in the
+    function that a learner is given to repair. Of a `secret` exercise nobody is shown what was expected.
     """
 
-    name: str
+    kind: str
+    title: str
+    goal: str
     entry: str
-    reference: Callable[[Call], Reply]
+    reference: Callable[..., Any]
     checks: tuple[Check, ...]
-    mutants: tuple[Callable[..., Any], ...]
+    mistakes: tuple[Mistake, ...]
+    hints: tuple[str, ...]
+    minutes: int
     difficulty: int
     importance: int
-    minutes: int
+    arrays: str = "torch"
+    start: Change = ""
+    choices: tuple[str, ...] = ()
+    evidence: Callable[[], Any] | None = None
     limits: Limits = Limits()
+    name: str = ""
 
     @property
     def chapter(self) -> str:
@@ -155,6 +268,99 @@ class Exercise:
     @property
     def points(self) -> int:
         return sum(check.points for check in self.checks)
+
+    @property
+    def secret(self) -> bool:
+        return self.kind in ("diagnose", "predict")
+
+    @property
+    def arguments(self) -> list[str]:
+        return list(inspect.signature(self.reference).parameters)
+
+    def calls(self, check: Check, rng: Rng) -> Iterator[Call]:
+        """What a check asks an answer, with all randomness from the generator."""
+        order = self.arguments
+        for case in check.cases:
+            given = dict(case(rng) if callable(case) else case)
+            args = {name: as_argument(given.pop(name)) for name in order if name in given}
+            if not check.through and list(args) != order[: len(args)]:
+                raise ValueError(f"{self.name}, check {check.name!r}: a case without {set(order) - set(args)}")
+            args |= {name: as_argument(value) for name, value in given.items()}
+            for variant in _axes(args, check.leading_axes):
+                for dtype in ("float32", "float64") if check.dtype else ("float32",):
+                    yield Call(
+                        {name: cast(value, dtype) for name, value in variant.items()},
+                        gradient=(*check.gradient, *check.no_gradient),
+                        times=2 if check.leaves_input_alone else 1,
+                        through=check.through,
+                        arrays=self.arrays,
+                    )
+
+    def expected(self, call: Call, check: Check) -> Reply:
+        """What the reference says, in float64."""
+        args = {name: cast(value, "float64") for name, value in call.args.items()}
+        leaves: dict[str, torch.Tensor] = {}
+        if self.kind == "gradient":
+            args = {name: _tensors(value) for name, value in args.items()}
+            leaves = {name: args[name].requires_grad_() for name in check.gradient}
+        else:
+            args = {name: value.value() if isinstance(value, Code) else value for name, value in args.items()}
+        if call.through:
+            value = worker.run(call.through, {"f": self.reference, **args})
+        else:
+            value = self.reference(*args.values())
+        gradients: dict[str, np.ndarray | None] = dict.fromkeys(call.gradient)
+        if leaves:
+            total = worker.weighted_sum(value)
+            assert total is not None, f"{self.name}: the reference has no gradient"
+            for name, gradient in zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True):
+                gradients[name] = gradient.numpy()
+        return Reply((_plain_value(value),) * call.times, gradients)
+
+
+def as_argument(value: Any) -> Any:
+    """An argument as it is declared, as it is sent: a list of numbers is an array of floats, one of booleans a mask."""
+    if isinstance(value, list) and (array := np.asarray(value)).dtype.kind in "ifb":
+        return array if array.dtype.kind == "b" else array.astype(np.float64)
+    if isinstance(value, torch.Tensor):
+        return value.detach().numpy()
+    if isinstance(value, np.generic):
+        return value.item()
+    return Code(value.source, {k: as_argument(v) for k, v in value.scope.items()}) if isinstance(value, Code) else value
+
+
+def cast(value: Any, dtype: str) -> Any:
+    """Arrays of floats in that dtype; all else as it is."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return value.astype(dtype)
+    if isinstance(value, Code):
+        return Code(value.source, {name: cast(x, dtype) for name, x in value.scope.items()})
+    return value
+
+
+def _axes(args: dict[str, Any], names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    yield args
+    if names:
+        yield {name: value[None] if name in names else value for name, value in args.items()}
+        if min(args[name].ndim for name in names) > 1:
+            yield {name: value[0] if name in names else value for name, value in args.items()}
+
+
+def _tensors(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    return value.value(_tensors) if isinstance(value, Code) else value
+
+
+def _plain_value(value: Any) -> Any:
+    """A reference's result as it looks when it comes from an answer."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().numpy()
+    if isinstance(value, np.ndarray | np.generic):
+        return np.asarray(value)
+    if isinstance(value, dict):
+        return {name: _plain_value(item) for name, item in value.items()}
+    return [_plain_value(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
@@ -180,8 +386,8 @@ class ExerciseResult:
     attempted: bool = True
 
     @classmethod
-    def zero(cls, exercise: Exercise, reason: str) -> ExerciseResult:
-        return cls(exercise, tuple(CheckResult(check, reason) for check in exercise.checks))
+    def zero(cls, exercise: Exercise, reason: str, attempted: bool = True) -> ExerciseResult:
+        return cls(exercise, tuple(CheckResult(check, reason) for check in exercise.checks), attempted)
 
     @property
     def points(self) -> int:
@@ -195,10 +401,19 @@ class ExerciseResult:
         return "solved" if passed == len(self.checks) else f"{passed} of {len(self.checks)} checks"
 
 
-def difference(reply: Reply, expected: Reply) -> str:
-    """What tells a reply from the expected one: shape, dtype, NaN, value; "" if nothing does."""
+def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float32") -> str:
+    """What tells a reply from the expected one: shape, dtype, NaN, value; "" if nothing does.
+
+    `dtype` is that of the input: its precision is asked for, and with `check.dtype` itself.
+    """
+    tolerance = check.tolerance or (RTOL[dtype], ATOL[dtype])
     for time_number, (value, wanted) in enumerate(zip(reply.values, expected.values, strict=True)):
-        if problem := _array_difference(value, wanted):
+        if check.items:
+            if not isinstance(value, dict):
+                return "not a dictionary"
+            value, wanted = ({key: one.get(key) for key in check.items} for one in (value, wanted))
+            return "" if value == wanted else f"not all of {', '.join(map(str, check.items))} are right"
+        if problem := value_difference(value, wanted, tolerance, dtype if check.dtype else ""):
             return problem if time_number == 0 else f"called again on the same input: {problem}"
     for name, wanted_gradient in expected.gradients.items():
         gradient = reply.gradients[name]
@@ -207,27 +422,65 @@ def difference(reply: Reply, expected: Reply) -> str:
                 return f"a gradient flows into {name}"
         elif gradient is None:
             return f"no gradient reaches {name} (was it detached, or turned into a number?)"
-        elif problem := _array_difference(gradient, wanted_gradient):
+        elif problem := value_difference(gradient, wanted_gradient, tolerance):
             return f"gradient by {name}: {problem}"
     return ""
 
 
-def _array_difference(value: np.ndarray, wanted: np.ndarray) -> str:
+def value_difference(value: Any, wanted: Any, tolerance: tuple[float, float], dtype: str = "") -> str:
+    """What tells a value from the wanted one, whatever they are made of."""
+    if isinstance(wanted, dict):
+        if not isinstance(value, dict):
+            return f"{_named(value)}, expected a dictionary"
+        if set(value) != set(wanted):
+            return f"the keys {sorted(map(str, value))}, expected {sorted(map(str, wanted))}"
+        pairs = [(repr(key), value[key], wanted[key]) for key in wanted]
+    elif isinstance(wanted, list):
+        if not isinstance(value, list) and not (isinstance(value, np.ndarray) and value.ndim):
+            return f"{_named(value)}, expected {len(wanted)} values"
+        if len(value) != len(wanted):
+            return f"{len(value)} values, expected {len(wanted)}"
+        pairs = [(f"value {i}", value[i], one) for i, one in enumerate(wanted)]
+    elif wanted is None or isinstance(wanted, str):
+        return "" if type(value) is type(wanted) and value == wanted else f"{value!r} instead of {wanted!r}"
+    else:
+        return _number_difference(value, np.asarray(wanted), tolerance, dtype)
+    differences = ((name, value_difference(one, other, tolerance, dtype)) for name, one, other in pairs)
+    return next((f"{name}: {problem}" for name, problem in differences if problem), "")
+
+
+def _number_difference(given: Any, wanted: np.ndarray, tolerance: tuple[float, float], dtype: str) -> str:
+    try:
+        value = np.asarray(given)
+    except ValueError:
+        return "lists of unequal lengths, expected an array"
+    if value.dtype.kind not in "fiub":
+        return f"{_named(given)}, expected {'an array' if wanted.ndim else 'a number'}"
     if value.shape != wanted.shape:
         return f"shape {list(value.shape)}, expected {list(wanted.shape)}"
-    if value.dtype != wanted.dtype:
-        return f"dtype {value.dtype}, expected {wanted.dtype}"
+    if dtype and (not isinstance(given, np.ndarray) or str(value.dtype) != dtype):
+        return (
+            f"dtype {value.dtype}, expected {dtype}" if isinstance(given, np.ndarray) else f"{_named(given)}, no array"
+        )
+    value, wanted = value.astype(np.float64), wanted.astype(np.float64)
     judged = ~np.isnan(wanted)
     for test, what in ((np.isnan, "NaN"), (np.isinf, "infinite")):
-        if (bad := judged & test(value)).any():
+        if (bad := judged & test(value) & (value != wanted)).any():
             return f"{what}{_position(bad)}"
-    error = np.where(judged, np.abs(value - wanted), 0.0)
-    allowed = ATOL[str(wanted.dtype)] + RTOL[str(wanted.dtype)] * np.abs(wanted)
-    if (error[judged] <= allowed[judged]).all():
+    with np.errstate(invalid="ignore"):
+        error = np.where(judged & (value != wanted), np.abs(value - wanted), 0.0)
+    rtol, atol = tolerance
+    if (error[judged] <= atol + rtol * np.abs(wanted[judged])).all():
         return ""
     worst = error == error.max()
     index = tuple(np.argwhere(worst)[0])
     return f"{_instead(float(value[index]), float(wanted[index]))}{_position(worst)}"
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {list(value.shape)}"
+    return {"NoneType": "None", "str": "text"}.get(type(value).__name__, f"a {type(value).__name__}")
 
 
 def _instead(value: float, wanted: float) -> str:
@@ -246,17 +499,18 @@ def draws(seed: int, exercise: Exercise, check: Check) -> np.random.Generator:
 
 
 class InProcess:
-    """An answer called right here: for the learner's own notebook, and for mutants."""
+    """An answer called right here: for the learner's own notebook, and for known mistakes."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.objects: dict[str, Any] = {}
 
     def prepare(self) -> None:
         pass
 
     def ask(self, call: Call, deadline: float = np.inf) -> Reply:
         try:
-            content = worker.perform(self.function, call.request(""))
+            content = worker.perform(self.function, call.request(""), self.objects)
         except (Exception, SystemExit) as error:
             raise answer_error(worker.describe(error)) from None
         return Reply.parse(call, content)
@@ -268,7 +522,8 @@ def answer_error(info: dict[str, str], note: str = "") -> AnswerError:
         return AnswerError("not attempted", attempted=False)
     words = [info["message"]] if info["type"] == worker.Refused.__name__ else [info["type"], info["message"]]
     where = f" ({info['where']})" if info["where"] else ""
-    return AnswerError(plain(": ".join(word for word in words if word) + where + note))
+    kind = plain(": ".join(word for word in words if word))
+    return AnswerError(plain(kind + where + note), kind=kind)
 
 
 def plain(text: str, limit: int = MESSAGE_LENGTH) -> str:
@@ -278,69 +533,170 @@ def plain(text: str, limit: int = MESSAGE_LENGTH) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+Mutants = Mapping[str, Callable[..., Any]]  # by their words; what a repair starts with by `START`
+START = ""
+
+
 def judge(exercise: Exercise, answer: Answer, seed: int) -> ExerciseResult:
-    """Run every check. Once the answer's process is gone or over its limits, the checks left get nothing."""
-    trials: dict[Check, list[Trial]] = {}
-    stopped = ""
-    try:
-        answer.prepare()
-        end = time.monotonic() + exercise.limits.exercise_seconds
+    """Run every check on an answer. Of many answers to one draw: `Examination`."""
+    return Examination(exercise, seed).judge(answer)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A call of a check, and what is expected; None where a rule of the check's own judges."""
+
+    check: Check
+    call: Call
+    expected: Reply | None
+
+
+class Examination:
+    """An exercise with one draw of its inputs, for any number of answers.
+
+    What is expected, and what the known mistakes reply, is computed when it is first needed and then kept. `mutants`
+    are the known mistakes; by default those of the course's solutions, if these are at hand.
+    """
+
+    def __init__(self, exercise: Exercise, seed: int, mutants: Mutants | None = None) -> None:
+        self.exercise = exercise
+        self.seed = seed
+        self.questions: dict[str, list[Question]] = {}
+        self._mutants = mutants
+        self._mistaken: dict[tuple[str, str, int], Trial] = {}
+
+    @property
+    def mutants(self) -> Mutants:
+        if self._mutants is None:
+            from pgcourse.grading.solutions import mutants  # which needs this module
+
+            self._mutants = mutants(self.exercise)
+        return self._mutants
+
+    def ask(self, check: Check) -> list[Question]:
+        """What a check asks an answer."""
+        if check.name not in self.questions:
+            calls = self.exercise.calls(check, draws(self.seed, self.exercise, check))
+            self.questions[check.name] = [
+                Question(check, call, None if check.accept else self.exercise.expected(call, check)) for call in calls
+            ]
+        return self.questions[check.name]
+
+    def judge(self, answer: Answer) -> ExerciseResult:
+        """Run every check. After one that ends the answer's process, or takes too long, the next ones still run."""
+        exercise = self.exercise
+        trials: dict[str, list[Trial]] = {check.name: [] for check in exercise.checks}
+        stopped: dict[str, str] = {}
+        end = np.inf
         for check in exercise.checks:
-            deadline = min(end, time.monotonic() + exercise.limits.check_seconds)
-            trials[check] = []
-            for call in check.calls(draws(seed, exercise, check)):
-                trials[check].append(_try(answer, call, exercise.reference(call), deadline))
-    except AnswerStopped as error:
-        stopped = str(error)
-        if not trials:
-            return ExerciseResult.zero(exercise, stopped)
-    every = list(chain.from_iterable(trials.values()))
-    mistake = diagnose(exercise, every)
-    results = []
-    for check in exercise.checks:
-        failed = next((trial for trial in trials.get(check, []) if trial.problem), None)
-        if failed:
-            results.append(CheckResult(check, failed.problem, mistake or diagnose(exercise, trials[check]), failed))
-        elif check not in trials:
-            results.append(CheckResult(check, f"not run: {stopped}"))
-        else:
-            results.append(CheckResult(check, stopped if check is [*trials][-1] else ""))
-    attempted = not every or any(trial.attempted for trial in every)
-    return ExerciseResult(exercise, tuple(results), attempted)
+            questions = self.ask(check)
+            try:
+                answer.prepare()
+                end = min(end, time.monotonic() + exercise.limits.exercise_seconds)
+                deadline = min(end, time.monotonic() + exercise.limits.check_seconds)
+                trials[check.name].extend(self._try(answer, question, deadline) for question in questions)
+                if check.play:
+                    trials[check.name].append(self._play(answer, check, deadline))
+            except AnswerStopped as error:
+                stopped[check.name] = str(error)
+        every = list(chain.from_iterable(trials.values()))
+        if every and not any(trial.attempted for trial in every):
+            return ExerciseResult.zero(exercise, "not attempted", attempted=False)
+        if all(not trial.problem for trial in every) and not stopped:
+            return ExerciseResult(exercise, tuple(CheckResult(check) for check in exercise.checks))
+        if not stopped and START in self.mutants and self._alike(START, trials):
+            words = "not attempted: this is the function as it was given"
+            return ExerciseResult.zero(exercise, words, attempted=False)
+        mistake = "" if stopped else self.diagnose(trials)
+        results = []
+        for check in exercise.checks:
+            failed = next((trial for trial in trials[check.name] if trial.problem), None)
+            if failed:
+                own = mistake or self.diagnose({check.name: trials[check.name]})
+                results.append(CheckResult(check, failed.problem, own, failed))
+            else:
+                # A function to repair does most things right as it is given: points are for a repaired one.
+                waits = "counts once the other checks pass" if exercise.kind == "repair" else ""
+                results.append(CheckResult(check, stopped.get(check.name, waits)))
+        return ExerciseResult(exercise, tuple(results))
 
+    def diagnose(self, trials: Mapping[str, Sequence[Trial]]) -> str:
+        """The words of the known mistake that behaves as the answer did in every one of the trials, by check.
 
-def _try(answer: Answer, call: Call, expected: Reply, deadline: float = np.inf) -> Trial:
-    try:
-        reply = answer.ask(call, deadline)
-    except AnswerError as error:
-        return Trial(call, expected, None, str(error), error.attempted)
-    return Trial(call, expected, reply, difference(reply, expected))
+        "" if there is none, or more than one: then the trials do not tell which it is.
+        """
+        every = [trial for some in trials.values() for trial in some]
+        if not any(trial.problem for trial in every) or not all(trial.attempted for trial in every):
+            return ""
+        found = [words for words in self.mutants if words != START and self._alike(words, trials)]
+        return found[0] if len(found) == 1 else ""
 
+    def _alike(self, words: str, trials: Mapping[str, Sequence[Trial]]) -> bool:
+        """Whether a known mistake behaves as the answer did, in every trial. What was played is not played again."""
+        return all(
+            number < len(self.questions[name]) and _behaves_alike(self._mistake(words, name, number), trial)
+            for name, some in trials.items()
+            for number, trial in enumerate(some)
+        )
 
-def diagnose(exercise: Exercise, trials: list[Trial]) -> str:
-    """The first known mistake that behaves as the answer did in every one of the trials; "" if there is none."""
-    if not any(trial.problem for trial in trials) or not all(trial.attempted for trial in trials):
-        return ""
-    for mutant in exercise.mutants:
-        if all(_behaves_alike(_try(InProcess(mutant), trial.call, trial.expected), trial) for trial in trials):
-            return inspect.cleandoc(mutant.__doc__ or "").replace("\n", " ")
-    return ""
+    def _mistake(self, words: str, check: str, number: int) -> Trial:
+        key = (words, check, number)
+        if key not in self._mistaken:
+            question = self.questions[check][number]
+            self._mistaken[key] = self._try(InProcess(self.mutants[words]), question, np.inf)
+        return self._mistaken[key]
+
+    def _try(self, answer: Answer, question: Question, deadline: float) -> Trial:
+        check, call, expected = question.check, question.call, question.expected
+        try:
+            reply = answer.ask(call, deadline)
+        except AnswerError as error:
+            return Trial(call, expected, None, str(error), error.attempted, error.kind)
+        if expected is not None:
+            return Trial(call, expected, reply, difference(reply, expected, check, call.precision))
+        assert check.accept
+        if deadline == np.inf:  # a known mistake: what it says is compared, and that is enough
+            return Trial(call, None, reply, "")
+        rng = draws(self.seed, self.exercise, check).spawn(1)[0]
+        return Trial(call, None, reply, check.accept(reply.values[-1], call.args, rng))
+
+    def _play(self, answer: Answer, check: Check, deadline: float) -> Trial:
+        assert check.play
+        try:
+            problem = check.play(Player(answer, deadline), draws(self.seed, self.exercise, check))
+        except AnswerError as error:
+            return Trial(Call({}), None, None, str(error), error.attempted, error.kind)
+        return Trial(Call({}), None, Reply(()), problem)
 
 
 def _behaves_alike(one: Trial, other: Trial) -> bool:
-    """Whether both are right or both are wrong, and with the same numbers."""
+    """Whether both are right or both are wrong, and with the same numbers where these are judged."""
+    expected = one.expected
     if one.reply is None or other.reply is None:
-        return one.reply is other.reply
-    return bool(one.problem) == bool(other.problem) and _same(one.reply, other.reply)
+        return one.reply is other.reply and one.error == other.error
+    if expected is None:
+        return all(_same(a, b, None) for a, b in zip(one.reply.values, other.reply.values, strict=True))
+    if bool(one.problem) != bool(other.problem):
+        return False
+    pairs = [*zip(one.reply.values, other.reply.values, expected.values, strict=True)]
+    pairs += [(one.reply.gradients[name], other.reply.gradients[name], x) for name, x in expected.gradients.items()]
+    return all(_same(a, b, wanted) for a, b, wanted in pairs)
 
 
-def _same(a: Reply, b: Reply) -> bool:
-    pairs = zip((*a.values, *a.gradients.values()), (*b.values, *b.gradients.values()), strict=True)
-    return all(
-        x is y
-        if x is None or y is None
-        else x.shape == y.shape
-        and x.dtype == y.dtype
-        and np.allclose(x, y, rtol=RTOL["float32"], atol=ATOL["float32"], equal_nan=True)
-        for x, y in pairs
-    )
+def _same(a: Any, b: Any, wanted: Any) -> bool:
+    """Whether two values are the same, padding aside: where anything is right, nothing is told apart."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        parts = wanted if isinstance(wanted, dict) else {}
+        return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key)) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        parts = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
+        return len(a) == len(b) and all(_same(*three) for three in zip(a, b, parts, strict=True))
+    if a is None or b is None or isinstance(a, str | dict | list) or isinstance(b, str | dict | list):
+        return type(a) is type(b) and a == b
+    x, y = np.asarray(a), np.asarray(b)
+    if x.shape != y.shape or (isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and x.dtype != y.dtype):
+        return False
+    judged = np.ones(x.shape, bool)
+    if isinstance(wanted, np.ndarray) and wanted.shape == x.shape and wanted.dtype.kind == "f":
+        judged = ~np.isnan(wanted)
+    return np.allclose(x[judged], y[judged], rtol=RTOL["float32"], atol=ATOL["float32"], equal_nan=True)

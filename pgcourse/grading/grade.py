@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.collect import Unreadable, collect
 from pgcourse.grading.exercise import Exercise, ExerciseResult, judge, plain
 from pgcourse.grading.process import Session
@@ -58,7 +58,7 @@ def notebooks(paths: Sequence[Path]) -> list[Path]:
 
 def chapters() -> list[str]:
     """The chapters that have graded exercises."""
-    return sorted({exercise.chapter for exercise in EXERCISES.values()})
+    return EXERCISES.chapters()
 
 
 def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
@@ -76,7 +76,7 @@ def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
             f"{path}: which chapter is it? Its name should have the chapter's number as in the course, such as "
             f"{known[0]}_name.ipynb; or say --chapter with one of: {', '.join(known)}"
         )
-    return [exercise for exercise in EXERCISES.values() if exercise.chapter == chapter]
+    return EXERCISES.of(chapter)
 
 
 def grade(

@@ -5,7 +5,10 @@ until that closes. A frame is its length (4 bytes, big endian) and a JSON object
 
     {"do": "ping"}                                                  -> {}
     {"do": "load", "cells": [{"name", "source", "keep"}]}           -> {"failed": {name: reason}}
-    {"do": "call", "entry", "args", "gradient", "times"}            -> {"values", "gradients"} or {"error"}
+    {"do": "call", "entry", "names", "args", ...}                   -> {"values", "gradients"} or {"error"}
+
+A call's "through" is an expression of the answer `f` and the arguments by name; without it the answer is called. With
+"keep" the result stays here under that name, and a later call's "on" and "method" call a method of it.
 
 The in-notebook check and the grader import this file for `perform` and for the encoding, so that all of them see the
 same bytes.
@@ -24,8 +27,8 @@ import struct
 import sys
 import threading
 import types
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -66,24 +69,117 @@ def decode(value: object) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape).copy()
 
 
-def perform(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any]:
-    """Call the answer on tensors, `times` times on the same ones; the results, and gradients of the last one's sum.
+def pack(value: Any, depth: int = 0) -> Any:
+    """A value as JSON: numbers, texts, arrays, and lists and dictionaries of them. Raises `Refused` for all else."""
+    if depth > 8:
+        raise Refused("returned lists in lists, more than 8 deep")
+    if value is None or type(value) in (bool, float):
+        return value
+    if type(value) is int and abs(value) < 1 << 63:
+        return value
+    if type(value) is str and len(value) <= 10_000:
+        return value
+    if type(value) in (torch.Tensor, torch.nn.Parameter):
+        return encode(value.detach().resolve_conj().numpy())
+    if type(value) is np.ndarray or (isinstance(value, np.generic) and type(value).__module__ == "numpy"):
+        return encode(np.asarray(value))
+    if type(value) in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):  # or a namedtuple
+        return [pack(item, depth + 1) for item in value]
+    if type(value) is dict and all(type(key) in (str, int) for key in value):
+        return {"items": [[key, pack(item, depth + 1)] for key, item in value.items()]}
+    if type(value) is Code:
+        return {"code": value.source, "scope": pack(dict(value.scope), depth + 1)}
+    raise Refused(f"returned {_kind(value)}")
 
-    `gradient` lists the positions of the arguments to differentiate by; a gradient that does not exist is null.
+
+def unpack(value: Any, tensors: bool = False, depth: int = 0) -> Any:
+    """What `pack` made, with arrays as tensors if so wanted. Raises ValueError for anything else.
+
+    Code is only ever run by the process that was sent it, never by the one that sends.
     """
-    args = [torch.from_numpy(decode(arg)) if isinstance(arg, dict) else arg for arg in request["args"]]
-    leaves = [args[position].requires_grad_() for position in request["gradient"]]
-    values = [function(*args) for _ in range(request["times"])]
-    for value in values:
-        if type(value) is not torch.Tensor:
-            raise Refused(f"returned {_kind(value)}, expected a torch.Tensor")
+    if depth > 9:
+        raise ValueError("too deep")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [unpack(item, tensors, depth + 1) for item in value]
+    if isinstance(value, dict) and set(value) == {"items"} and isinstance(value["items"], list):
+        pairs = value["items"]
+        if not all(isinstance(pair, list) and len(pair) == 2 and type(pair[0]) in (str, int) for pair in pairs):
+            raise ValueError("not a dictionary")
+        return {key: unpack(item, tensors, depth + 1) for key, item in pairs}
+    array = decode(value)
+    return torch.from_numpy(array) if tensors else array
+
+
+class Code(NamedTuple):
+    """An argument that only code can be, such as a function: an expression of `torch`, `np` and its own scope."""
+
+    source: str
+    scope: Mapping[str, Any]
+
+    def value(self, convert: Callable[[Any], Any] = lambda x: x) -> Any:
+        return run(self.source, {name: convert(x) for name, x in self.scope.items()})
+
+
+def run(source: str, scope: Mapping[str, Any]) -> Any:
+    """The value of an expression of the course's own."""
+    return eval(source, {"torch": torch, "np": np, "math": math, **scope})
+
+
+def perform(function: Any, request: dict[str, Any], objects: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Call the answer, `times` times on the same arguments; the results, and gradients of the last one.
+
+    `gradient` lists the positions of the arguments to differentiate by; a gradient that does not exist is null. As in
+    training, these arguments are no leaves. `objects` are what earlier calls were told to keep.
+    """
+    tensors = request["arrays"] == "torch"
+    args = [_argument(arg, tensors) for arg in request["args"]]
+    leaves = {position: args[position].requires_grad_() for position in request["gradient"]}
+    args = [arg.clone() if position in leaves else arg for position, arg in enumerate(args)]
+    if request["on"]:
+        function = getattr((objects or {})[request["on"]], request["method"])
+    if request["through"]:
+        scope = {"f": function, **dict(zip(request["names"], args, strict=True))}
+        values = [run(request["through"], scope) for _ in range(request["times"])]
+    else:
+        values = [function(*args) for _ in range(request["times"])]
+    if request["keep"]:
+        assert objects is not None
+        objects[request["keep"]] = values[-1]
+        return {"values": [None] * request["times"], "gradients": []}
     gradients: list[torch.Tensor | None] = [None] * len(leaves)
-    if leaves and values[-1].requires_grad:
-        gradients = list(torch.autograd.grad(values[-1].sum(), leaves, allow_unused=True))
+    if leaves and (total := weighted_sum(values[-1])) is not None and total.requires_grad:
+        gradients = list(torch.autograd.grad(total, list(leaves.values()), allow_unused=True))
     return {
-        "values": [encode(value.detach().numpy()) for value in values],
+        "values": [_result(value) for value in values],
         "gradients": [None if gradient is None else encode(gradient.numpy()) for gradient in gradients],
     }
+
+
+def weighted_sum(value: Any) -> torch.Tensor | None:
+    """What gradients are taken of: the scalar itself, and of more numbers a sum that tells each from the others."""
+    if isinstance(value, torch.Tensor):
+        if not value.is_floating_point():
+            return None
+        return (value * torch.arange(value.numel(), dtype=value.dtype).cos().reshape(value.shape)).sum()
+    if isinstance(value, list | tuple | dict):
+        parts = [weighted_sum(item) for item in (value.values() if isinstance(value, dict) else value)]
+        found = [part for part in parts if part is not None and part.requires_grad]
+        return sum(found[1:], found[0]) if found else None
+    return None
+
+
+def _argument(value: Any, tensors: bool) -> Any:
+    if isinstance(value, dict) and set(value) == {"code", "scope"}:
+        return run(value["code"], unpack(value["scope"], tensors))
+    return unpack(value, tensors)
+
+
+def _result(value: Any) -> Any:
+    if value is None:
+        raise Refused(f"returned {_kind(value)}")
+    return pack(value)
 
 
 def _kind(value: object) -> str:
@@ -165,6 +261,7 @@ def main() -> None:
     sys.meta_path.insert(0, _Absent())  # type: ignore[arg-type]
     module = types.ModuleType("submission")
     sys.modules["submission"] = module
+    objects: dict[str, Any] = {}
     while True:
         request = requests.get()
         reply: dict[str, Any] = {}
@@ -172,7 +269,7 @@ def main() -> None:
             if request["do"] == "load":
                 reply = {"failed": load(request["cells"], module)}
             elif request["do"] == "call":
-                reply = perform(getattr(module, request["entry"]), request)
+                reply = perform(getattr(module, request["entry"]), request, objects)
         except Exception as error:
             reply = {"error": describe(error)}
         frame = json.dumps({"id": request["id"], **reply}).encode()

@@ -7,8 +7,8 @@ from typing import Any
 
 # Where each public name stands; matplotlib is imported when the first is used.
 _HOMES = {
-    "chapter_00": "coverage papers spread_of_choices",
-    "chapter_01": "animate_dives corridor_learners dives histograms spread_over_updates step_sizes",
+    "chapter_00": "coverage explore_seeds papers spread_of_choices",
+    "chapter_01": "animate_dives corridor_learners dives explore_softmax histograms spread_over_updates step_sizes",
     "chapter_02": "credit gradient_by_sampling",
     "chapter_02b": "angles ascents curl grid_policies landscape objectives",
     "chapter_03": "agreement one_learner returns_grid several_learners with_and_without_baseline",
@@ -17,12 +17,14 @@ _HOMES = {
         "variance_against_baseline variance_ratios variance_sources"
     ),
     "chapter_05": (
-        "bias_against_steps directions side_by_side sweet_spots value_against_time_limit variance_along_lambda"
+        "bias_against_steps directions explore_gae side_by_side sweet_spots "
+        "value_against_time_limit variance_along_lambda"
     ),
     "chapter_06": "action_densities bins_against_joints reaches",
     "chapter_07": "gradient_paths learning_panels one_step_too_far penalties policy_balls residuals step_lengths",
-    "chapter_08": "against_passes clip_cases crossing details film_strips settings symptoms",
+    "chapter_08": "against_passes clip_cases crossing details explore_clip film_strips settings symptoms",
     "chapter_09": "footfalls kinds phase_portraits pose_strips",
+    "explorable": "Explorable",
     "learning": "learning_curve_grid learning_curves",
     "lines": "over_updates power_laws slope",
     "scores": "aggregates differences performance_profile",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pgcourse.plots import style
+from pgcourse.plots.explorable import FAINT, MINUS, Boxes, Dot, Explorable, Mark, Number, Panel, Segment
 from pgcourse.plots.learning import on_common_steps, thousands
+from pgcourse.stats import mean_interval
 
 MOST = 500.0  # what an episode of CartPole can earn
+NONE = "no seed is ticked"
 
 
 def papers(
@@ -84,3 +88,79 @@ def coverage(mean: ArrayLike, half: Mapping[str, ArrayLike], shown: int = 40) ->
         f"{shown} of {len(mean):,} experiments with three normal seeds each; red misses the truth", fontsize=9
     )
     return list(axes.flat)
+
+
+def explore_seeds(
+    scores: Mapping[str, Sequence[float]], most: float = MOST, picked: Sequence[int] = (0, 1, 2)
+) -> Explorable:
+    """Two variants, judged by the seeds that the reader ticks: mean, 95 % interval, and how rare such a choice is.
+
+    `scores` maps a variant to its seeds' mean returns [seed], at most `most`; the same seeds are taken of both. The
+    rank of the difference is among all choices of as many seeds, 1 the largest.
+
+    Raises:
+        ValueError: not two variants with as many seeds each, or more seeds than a page can hold the choices of.
+    """
+    names, values = list(scores), [np.asarray(each, dtype=float) for each in scores.values()]
+    if len(values) != 2 or values[0].shape != values[1].shape:
+        raise ValueError(f"two variants with the same seeds are compared, got {[each.shape for each in values]}")
+    seeds = len(values[0])
+    if seeds > 10:
+        raise ValueError(f"at most 10 seeds, which are 1024 choices, got {seeds}")
+    grid = (2,) * seeds
+    means = np.full((2, *grid), np.nan)
+    low, high = means.copy(), means.copy()
+    difference, rank = (np.full(grid, NONE, dtype=object) for _ in range(2))
+    for k in range(1, seeds + 1):
+        choices = np.array(list(itertools.combinations(range(seeds), k)))
+        at = tuple((choices[:, :, None] == np.arange(seeds)).any(1).T.astype(int))  # [seed][choice], ticked or not
+        for variant, each in enumerate(values):
+            samples = each[choices].T  # [ticked, choice]
+            means[variant][at] = samples.mean(0)
+            if k > 1:
+                _, low[variant][at], high[variant][at] = mean_interval(samples)
+        apart = np.round(means[0][at] - means[1][at], 6)  # equal differences share a rank
+        above = (apart[None] > apart[:, None]).sum(1)
+        rank[at] = [f"{1 + n} of {len(choices)}" for n in above]
+        difference[at] = [f"{each:.0f}".replace("-", MINUS) for each in apart]
+    panels, numbers = [], []
+    for variant, (name, each) in enumerate(zip(names, values, strict=True)):
+        color = style.COLORS.get(name, style.BLUE)
+        mean, ends = means[variant], (low[variant].clip(0, most), high[variant].clip(0, most))
+        shown = (~np.isnan(mean)).astype(float)
+        band = 0.3 * ~np.isnan(ends[0])
+        middle = np.nan_to_num(mean)
+        left, right, half = np.nan_to_num(ends[0]), np.nan_to_num(ends[1]), (seeds - 1) / 2
+        marks: list[Mark] = [
+            Segment(left, half, right, half, color, "95 % interval", 168, opacity=band),
+            Segment(each.mean(), -0.5, each.mean(), seeds - 0.5, label="mean of all", dashed=True),
+            Segment(middle, -0.5, middle, seeds - 0.5, color, "mean of ticked", 3, opacity=shown),
+        ]
+        for seed, score in enumerate(each):
+            axes = [1] * seeds
+            axes[seed] = 2
+            marks.append(Dot(score, seed, color, opacity=np.array([FAINT, 1.0]).reshape(axes)))
+        ticks = {float(seed): str(seed) for seed in range(seeds)}
+        panels.append(
+            Panel(name, marks, (0, most), (seeds - 0.5, -0.5), "mean return after training", "seed", yticks=ticks)
+        )
+        numbers.append(Number(name, _with_interval(mean, low[variant], high[variant])))
+    numbers.append(Number(f"{names[0]} minus {names[1]}", difference))
+    numbers.append(Number("rank of the difference among all choices of as many seeds", rank))
+    return Explorable(
+        f"Mean returns of {seeds} seeds of {names[0]} and of {names[1]}, with a box to tick for each seed. Ticked "
+        "seeds decide the means and their intervals.",
+        [Boxes("seeds", [str(seed) for seed in range(seeds)], picked)],
+        panels,
+        numbers,
+    )
+
+
+def _with_interval(mean: NDArray, low: NDArray, high: NDArray) -> NDArray:
+    """ "431 (95 % interval 133 to 500)" for each choice; an interval may end where no return can be."""
+    words = np.full(mean.shape, NONE, dtype=object)
+    for at in zip(*np.nonzero(~np.isnan(mean)), strict=True):
+        words[at] = f"{mean[at]:.0f}"
+        if not np.isnan(low[at]):
+            words[at] += f" (95 % interval {low[at]:.0f} to {high[at]:.0f})".replace("-", MINUS)
+    return words

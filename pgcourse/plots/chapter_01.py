@@ -19,7 +19,10 @@ from PIL import Image
 from torch import Tensor
 
 from pgcourse.envs.worlds.diver import Diver, Flight
+from pgcourse.exact import TabularMDP
 from pgcourse.plots import style
+from pgcourse.plots.explorable import MINUS, Choice, Curve, Dot, Explorable, Mark, Number, Panel, Segment, Slider, Text
+from pgcourse.plots.simplex import CORNERS
 
 BODY, TUCKED = 2.0, 1.0  # m from hands to feet
 
@@ -207,3 +210,91 @@ def histograms(samples: Mapping[str, Tensor], xlabel: str, bins: int = 60) -> Ax
     size = {len(values) for values in samples.values()}
     style.note(ax, f"{max(size):,} samples each, cut at the 0.5 % and 99.5 % quantiles; vertical lines: their means")
     return ax
+
+
+def explore_softmax(mdp: TabularMDP, logits: Sequence[float], steps: Sequence[float]) -> Explorable:
+    """The softmax policy of three actions in a triangle, its exact gradient, and where a step along it leads.
+
+    The reader moves the logits of the first two actions over `logits`, from 0 on, that of the third is 0, and chooses
+    the size of the step among `steps`. `mdp` has one state in which one acts; π, J and ∇J are its own.
+    """
+    z = np.asarray(logits, dtype=float)
+    pairs = torch.cartesian_prod(torch.as_tensor(z), torch.as_tensor(z))
+    theta = torch.zeros(len(pairs), mdp.policy.size, dtype=torch.float64)
+    theta[:, :2] = pairs
+    gradient = mdp.gradient(theta)
+    after = [theta + step * gradient for step in steps]
+
+    def on_grid(values: Tensor, last: int = 1) -> NDArray:
+        return values.numpy().reshape(len(z), len(z), last)
+
+    pi = on_grid(mdp.pi(theta)[:, 0], 3)[:, :, None]  # [z₁, z₂, step size, action]
+    new = on_grid(torch.stack([mdp.pi(each)[:, 0] for each in after], 1), 3 * len(steps)).reshape(*pi.shape[:2], -1, 3)
+    slope = on_grid(gradient[:, :3], 3)[:, :, None]
+    (x0, y0), (x1, y1) = np.moveaxis(pi @ CORNERS, -1, 0), np.moveaxis(new @ CORNERS, -1, 0)
+    start = int(np.abs(z).argmin())
+    names, reward = mdp.action_names, mdp.reward[0].numpy()
+    places = ((0.0, -0.09, "start"), (1.0, -0.09, "end"), (0.5, 0.91, "middle"))
+    marks: list[Mark] = [Curve(CORNERS[[0, 1, 2, 0], 0], CORNERS[[0, 1, 2, 0], 1], width=1.5)]
+    marks += [Text(x, y, name, anchor=anchor) for (x, y, anchor), name in zip(places, names, strict=True)]
+    for level in np.linspace(reward.min(), reward.max(), 6)[1:-1]:
+        x, y = level_line(reward, level)
+        marks.append(Curve(x, y, style.GREY, width=1, dashed=True))
+        marks.append(Text(x[y.argmax()] - 0.03, y.max() - 0.01, f"J = {level:g}", style.GREY, "end"))
+    marks.append(Segment(x0, y0, x1, y1, style.VERMILION, width=2.5))
+    marks.append(Dot(x1, y1, style.VERMILION, radius=5, hollow=True, label="after the step"))
+    marks.append(Dot(x0, y0, style.BLUE, radius=7, label="the policy"))
+    bars: list[Mark] = [Segment(k, 0, k, slope[..., k], style.BLUE, width=44) for k in range(3)]
+    bars += [
+        Text(k, slope[..., k] + np.where(slope[..., k] < 0, -0.042, 0.012), _signed(slope[..., k])) for k in range(3)
+    ]
+    panels = [
+        Panel("The policy π in the triangle", marks, (-0.12, 1.12), (-0.14, 1.0), bare=True),
+        Panel(
+            "The gradient, one component an action",
+            [Segment(-0.5, 0, 2.5, 0, width=1), *bars],
+            (-0.5, 2.5),
+            (-0.3, 0.3),
+            "action",
+            "∂J/∂z",
+            xticks={float(k): name for k, name in enumerate(names)},
+        ),
+    ]
+    words = np.empty(pi.shape[:-1], dtype=object)
+    for at in np.ndindex(words.shape):
+        words[at] = "(" + ", ".join(f"{p:.3f}" for p in pi[at]) + ")"
+    numbers = [
+        Number("π", words),
+        Number("J", on_grid(mdp.objective(theta)), "{:.3f}"),
+        Number("length of the gradient", np.linalg.norm(slope, axis=-1), "{:.4f}"),
+        Number(
+            "J after the step", on_grid(torch.stack([mdp.objective(each) for each in after], 1), len(steps)), "{:.3f}"
+        ),
+    ]
+    shown = [f"{each:g}".replace("-", MINUS) for each in z]
+    return Explorable(
+        "Two sliders set the logits of a softmax policy over three actions, a third control the step size. A triangle "
+        "shows the policy and where one step along the exact gradient leads; bars show the gradient's components.",
+        [
+            Slider("logit z₁", shown, start),
+            Slider("logit z₂", shown, start),
+            Choice("step size", [f"{s:g}" for s in steps], 1),
+        ],
+        panels,
+        numbers,
+    )
+
+
+def level_line(reward: NDArray, level: float) -> NDArray:
+    """x and y of the ends of the line in the triangle on which the expected reward is `level`, [coordinate, end]."""
+    ends = []
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        if min(reward[i], reward[j]) <= level < max(reward[i], reward[j]):
+            part = (level - reward[i]) / (reward[j] - reward[i])
+            ends.append((1 - part) * CORNERS[i] + part * CORNERS[j])
+    return np.array(ends).T
+
+
+def _signed(values: NDArray) -> NDArray:
+    words = np.char.mod("%+.3f", values)
+    return np.char.replace(words, "-", MINUS).astype(object)

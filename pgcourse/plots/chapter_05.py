@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pgcourse.exact import GradientMoments
 from pgcourse.plots import style
+from pgcourse.plots.explorable import Choice, Curve, Dot, Explorable, Mark, Number, Panel, Segment, Slider
 from pgcourse.plots.learning import BAND, on_common_steps, t_interval, thousands
 
 SHADES = ("#9ECAE1", "#4292C6", "#084594", "#041F4A")  # of batch sizes, the larger the darker
@@ -183,3 +184,68 @@ def directions(cosines: Mapping[str, ArrayLike], ax: Axes | None = None) -> Axes
     count = {len(np.asarray(values)) for values in cosines.values()}
     style.note(ax, f"dots: {' or '.join(map(str, sorted(count)))} learners; bar: their mean")
     return ax
+
+
+def explore_gae(
+    lams: ArrayLike,
+    critics: Mapping[float, tuple[ArrayLike, ArrayLike]],
+    batch_sizes: Sequence[int],
+    start: float = 0.5,
+    terms: int = 10,
+) -> Explorable:
+    """What λ weighs, and what it costs: the weights of the n-step terms, and bias² and variance / N at that λ.
+
+    The reader moves λ over `lams` and chooses the critic and the number of episodes N. `critics` maps the size of a
+    critic's error to (bias², variance of one episode's estimate), each [seed, λ] in units of ‖∇J‖²; what is shown are
+    means over seeds.
+    """
+    lams = np.asarray(lams, dtype=float)
+    parts = [[np.asarray(part, dtype=float).mean(0) for part in each] for each in critics.values()]
+    bias = np.stack([each[0] for each in parts])[:, None]  # [critic, 1, λ]
+    variance = np.stack([each[1] for each in parts])[:, None] / np.asarray(batch_sizes)[:, None]  # [critic, N, λ]
+    error = bias + variance
+    best = error.argmin(-1)
+    low, high = error.min() / 4, 2 * error.max()
+    weight, places = n_step_weights(lams, terms), [*range(1, terms + 1), terms + 1.5]
+    bars = [Segment(n, 0, n, weight[:, k, None, None], style.BLUE, width=18) for k, n in enumerate(places)]
+    at = {"bias²": bias, "variance / N": variance, "error": error}
+    color = {"bias²": style.VERMILION, "variance / N": style.ORANGE, "error": style.BLUE}
+    lines = [Curve(lams, each[None], color[name], name, dashed=name == "bias²") for name, each in at.items()]
+    here = {name: np.moveaxis(each, -1, 0) for name, each in at.items()}  # [λ, critic, N]
+    x = lams[:, None, None]
+    lowest = np.take_along_axis(error, best[..., None], -1)[..., 0]
+    marks: list[Mark] = [
+        Segment(x, low, x, high, width=1, dashed=True),
+        *lines,
+        Dot(lams[best][None], lowest[None], style.BLUE, "lowest", radius=9, hollow=True),
+        *[Dot(x, each, color[name], opacity=each >= low) for name, each in here.items()],
+    ]
+    ticks = {float(n): str(n) for n in range(1, terms + 1)} | {places[-1]: "more"}
+    panels = [
+        Panel("Weights of the n-step advantages", bars, (0.3, terms + 2.2), (0, 1), "n", "weight", xticks=ticks),
+        Panel(
+            "Squared error in units of ‖∇J‖²", marks, (0, 1), (low, high), "λ", "squared error", log=True,
+            xticks={0.0: "0", 0.5: "0.5", 1.0: "1"},
+        ),
+    ]  # fmt: skip
+    numbers = [Number(name, each, "{:.4f}") for name, each in here.items()]
+    numbers.append(Number("lowest at λ", lams[best][None], "{:.2f}"))
+    first = int(np.abs(lams - start).argmin())
+    return Explorable(
+        "A slider sets λ, two choices the critic's error and the number of episodes. Bars show the weights of the "
+        "n-step advantages, curves show squared bias, variance and their sum against λ, dots mark the slider's λ.",
+        [
+            Slider("λ", [f"{lam:.2f}" for lam in lams], first),
+            Choice("critic wrong by", [f"{size:g}" for size in critics], len(critics) // 2),
+            Choice("episodes N", [str(n) for n in batch_sizes], len(batch_sizes) // 2),
+        ],
+        panels,
+        numbers,
+    )
+
+
+def n_step_weights(lams: ArrayLike, terms: int) -> NDArray:
+    """(1-λ) λ^(n-1) of the advantages of n = 1 … `terms` steps, then what all longer ones weigh, [λ, terms + 1]."""
+    lam = np.asarray(lams, dtype=float)[:, None]
+    powers = lam ** np.arange(terms + 1)
+    return np.concatenate([(1 - lam) * powers[:, :-1], powers[:, -1:]], 1)

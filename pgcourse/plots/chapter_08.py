@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from pgcourse.plots import style
+from pgcourse.plots.explorable import MINUS, Choice, Curve, Dot, Explorable, Mark, Number, Panel, Segment, Slider, Text
 from pgcourse.plots.learning import on_common_steps, thousands
+from pgcourse.rl.objectives import clipped_surrogate
 from pgcourse.stats import mean_interval, welch_test
 
 
@@ -34,6 +37,56 @@ def clip_cases(clip: float = 0.2) -> list[Axes]:
         ax.text(middle, -1.9 * advantage, "no gradient", color=style.VERMILION, ha="center", va="center", fontsize=9)
     panels[0].set_ylabel(r"$\min(rA,\ \mathrm{clip}(r)A)$")
     return list(panels)
+
+
+def explore_clip(advantages: Sequence[float] = (2.0, -2.0), clip: float = 0.2) -> Explorable:
+    """One sample of PPO's objective: its reader drags the ratio and chooses the advantage.
+
+    Objective and slope are those of `rl.clipped_surrogate` and of autograd. The ratios are sixteenths, so that none is
+    one of the two kinks at 1 ± `clip`, where there is no slope.
+    """
+    ratio = torch.linspace(0, 2, 33, dtype=torch.float64).unsqueeze(1).repeat(1, len(advantages)).requires_grad_()
+    A = torch.tensor(advantages, dtype=torch.float64)
+    objective = clipped_surrogate(ratio, A, clip)
+    (gradient,) = torch.autograd.grad(objective.sum(), ratio)
+    r, plain, limited = ratio.detach(), ratio.detach() * A, ratio.detach().clamp(1 - clip, 1 + clip) * A
+    x, y, slope = r.numpy(), objective.detach().numpy(), gradient.numpy()  # [ratio, advantage]
+    pushes = np.where(
+        slope == 0, "no: it has gone far enough", np.where(slope > 0, "yes, up: likelier", "yes, down: rarer")
+    )
+    fine = torch.linspace(0, 2, 201, dtype=torch.float64)
+    lines = [(fine * a, clipped_surrogate(fine, torch.as_tensor(a), clip)) for a in A]
+    dashed, solid = (torch.stack([each[k] for each in lines])[None].numpy() for k in (0, 1))  # [1, advantage, point]
+    most = 2.2 * max(map(abs, advantages))
+    reach = 0.3 * np.sign(slope)  # of the line uphill
+    words = np.where(slope == 0, "no gradient", np.where(slope > 0, "pushes r up →", "← pushes r down"))
+    marks: list[Mark] = [
+        *[Segment(edge, -most, edge, most, style.GREY, width=1, dashed=True) for edge in (1 - clip, 1 + clip)],
+        Curve(fine.numpy(), dashed, style.GREY, "rA", width=1.5, dashed=True),
+        Curve(fine.numpy(), solid, style.BLUE, "min(rA, clip(r)A)", width=2.5),
+        Segment(x, y, x + reach, y + reach * slope, style.VERMILION, width=4),
+        Dot(x, y, style.VERMILION, "the sample", radius=7),
+        Text(1.6, np.sign(A.numpy())[None] * -0.7 * most, words.astype(object), style.VERMILION),
+    ]
+    ticks = {0.0: "0", 1 - clip: f"{1 - clip:g}", 1.0: "1", 1 + clip: f"{1 + clip:g}", 2.0: "2"}
+    panel = Panel("The objective of one sample", marks, (0, 2), (-most, most), "ratio r", "objective", xticks=ticks)
+    numbers = [
+        Number("rA", plain.numpy()),
+        Number("clip(r)A", limited.numpy()),
+        Number("minimum", y),
+        Number("slope in r", slope, "{:g}"),
+        Number("still pushes", pushes.astype(object)),
+    ]
+    return Explorable(
+        "A slider sets the probability ratio r of one sample, a choice its advantage A. A curve shows the clipped "
+        "objective against r; a dot and a short line show where the sample is and which way it pushes, if it does.",
+        [
+            Slider("ratio r", [f"{value:.4g}" for value in x[:, 0]], int(np.abs(x[:, 0] - 1).argmin())),
+            Choice("advantage A", [f"{a:g}".replace("-", MINUS) for a in advantages]),
+        ],
+        [panel],
+        numbers,
+    )
 
 
 def against_passes(runs: Mapping[str, Mapping[int, ArrayLike]], ylabel: str) -> list[Axes]:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from submissions import EXERCISE, SOLUTION, function, write
 
 from pgcourse.app.console import main
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 
 
 def run(*arguments):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from pgcourse.app.console import main
 from pgcourse.course import book, pages
+from pgcourse.plots.explorable import Explorable, Number, Slider
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(
@@ -35,6 +36,7 @@ def display(**data):
     return new_output("display_data", {key.replace("_", "/"): value for key, value in data.items()})
 
 
+EXPLORABLE = Explorable("Half of k.", [Slider("k", "012")], [], [Number("half of k", [0, 0.5, 1])])
 FILM = f'<img src="data:image/gif;base64,{picture("gif")}" alt="an agent at play">'
 FIRST = [
     new_markdown_cell(
@@ -55,6 +57,12 @@ FIRST = [
         outputs=[display(text_plain="✓ first/claim: 1")],
     ),
     new_code_cell("play()", execution_count=5, outputs=[display(text_html=FILM, text_plain="<Shot>")]),
+    new_code_cell(
+        "explore()",
+        execution_count=6,
+        metadata={"tags": ["explorable"]},
+        outputs=[display(text_html=EXPLORABLE._repr_html_(), text_plain=repr(EXPLORABLE))],
+    ),
 ]
 SECOND = [
     new_markdown_cell(
@@ -245,6 +253,9 @@ def test_in_a_browser_without_network_equations_pictures_and_search_work(site):
             pictures = "[...document.querySelectorAll('article img')].map(each => each.naturalWidth)"
             assert tab.evaluate(pictures) != []
             assert min(tab.evaluate(pictures)) > 0
+        tab.goto((site / "chapters/00_first.html").as_uri())
+        tab.get_by_role("slider").press("ArrowRight")
+        assert tab.locator(".pg-explorable dd").text_content() == "0.50"
         assert errors == []  # the search, read from a file, fetches no excerpts and says so
         tab.goto((site / "search.html").as_uri() + "?q=zebrafish")
         tab.wait_for_selector("#search-results li a")

@@ -10,7 +10,7 @@ import pytest
 from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, TO_GO, function, reasons, submit, write
 
 from pgcourse.grading import sandbox
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.collect import collect
 from pgcourse.grading.exercise import judge
 from pgcourse.grading.grade import grade
@@ -41,7 +41,7 @@ ATTEMPTS = {
     "imports_the_course_s_parts": (
         f"import sys; sys.meta_path.clear(); sys.path.append({str(ROOT)!r})\n"
         "from importlib.machinery import PathFinder; sys.meta_path.append(PathFinder)\n"
-        "import pgcourse.grading.checks",
+        "import pgcourse.grading.catalogue",
         "ModuleNotFoundError: No module named 'pgcourse",
     ),
     "reads_the_solutions": (f"open({str(SOLUTION)!r})", "FileNotFoundError"),

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from submissions import TO_GO, write
 
 from pgcourse.grading.collect import collect
-from pgcourse.grading.exercise import Reply, difference, draws, plain
+from pgcourse.grading.exercise import Check, Reply, difference, draws, plain
 from pgcourse.grading.worker import DTYPES, Refused, decode, encode
 
 # ------------------------------------------------------------------------------------------ arrays on the wire
@@ -107,7 +107,10 @@ def test_decorators_defaults_and_bases_are_needed_too(tmp_path):
 
 
 def found(value, wanted):
-    return difference(Reply((np.asarray(value),)), Reply((np.asarray(wanted),)))
+    """The difference where the input's dtype is that of what is wanted, and asked for."""
+    wanted = np.asarray(wanted)
+    asked = Check(1, "", dtype="as input")
+    return difference(Reply((np.asarray(value),)), Reply((wanted,)), asked, str(wanted.dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -140,7 +143,7 @@ def test_gradients_are_compared():
     one = np.ones(2)
 
     def compare(gradient, wanted):
-        return difference(Reply((one,), {"x": gradient}), Reply((one,), {"x": wanted}))
+        return difference(Reply((one,), {"x": gradient}), Reply((one,), {"x": wanted}), Check(1, ""))
 
     assert compare(one, one) == compare(None, None) == compare(0 * one, None) == ""
     assert compare(2 * one, one) == "gradient by x: 2 instead of 1 at [0]"
@@ -150,7 +153,7 @@ def test_gradients_are_compared():
 
 def test_every_check_has_draws_of_its_own():
     def numbers(check, seed):
-        return [call.args["reward"].tolist() for call in check.calls(draws(seed, TO_GO, check))]
+        return [call.args["reward"].tolist() for call in TO_GO.calls(check, draws(seed, TO_GO, check))]
 
     values = TO_GO.checks[0]
     assert numbers(values, 3) == numbers(values, 3) != numbers(values, 4)

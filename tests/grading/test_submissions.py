@@ -15,7 +15,7 @@ import pytest
 from submissions import RIGHT, SOLUTION, TO_GO, function, reasons, submit, write
 
 from pgcourse.grading import sandbox
-from pgcourse.grading.checks import EXERCISES
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Limits
 from pgcourse.grading.grade import grade
 

@@ -1,6 +1,5 @@
-"""The exercises of chapter 03: their notebooks, and the mistakes that their checks must find and name."""
+"""The exercises: their notebooks, and the mistakes that their checks must find and name."""
 
-import inspect
 from dataclasses import replace
 
 import nbformat
@@ -8,22 +7,16 @@ import pandas as pd
 import pytest
 import torch
 from nbclient import NotebookClient
-from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, reasons, write
+from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, reasons
 
 import pgcourse as pg
-from pgcourse.grading import build, check, sandbox, solved
+from pgcourse.grading import build, check, sandbox, solutions, solved, table
+from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.check import CheckFailed, Feedback, examine
-from pgcourse.grading.checks import EXERCISES, chapter_03
-from pgcourse.grading.exercise import InProcess, judge
 from pgcourse.grading.grade import grade
 
-ALL = list(EXERCISES.values())
-MISTAKES = [(exercise, mutant) for exercise in ALL for mutant in exercise.mutants]
-NAMES = [f"{exercise.entry}-{mutant.__name__.strip('_')}" for exercise, mutant in MISTAKES]
-
-
-def meaning(mutant):
-    return inspect.cleandoc(mutant.__doc__).replace("\n", " ")
+NAMES = list(EXERCISES)
+ALL = EXERCISES.of("03")
 
 
 def diagnoses(result):
@@ -33,55 +26,49 @@ def diagnoses(result):
 # ---------------------------------------------------------------------------------------------- known mistakes
 
 
-@pytest.mark.parametrize(("exercise", "mutant"), MISTAKES, ids=NAMES)
-def test_a_known_mistake_fails_on_any_draw(exercise, mutant):
-    for seed in range(3):
-        assert judge(exercise, InProcess(mutant), seed).points < exercise.points
-
-
-@pytest.mark.parametrize(("exercise", "mutant"), MISTAKES, ids=NAMES)
-def test_the_notebook_names_a_known_mistake(exercise, mutant):
-    assert diagnoses(examine(exercise.name, mutant)) == {meaning(mutant)}
-
-
-@pytest.fixture(scope="module")
-def graded_mistakes(tmp_path_factory):
-    """All of them handed in as one notebook: the module's own source, each function of it an answer."""
-    path = write(tmp_path_factory.mktemp("mistakes") / "03_x.ipynb", inspect.getsource(chapter_03))
-    exercises = [replace(exercise, entry=mutant.__name__) for exercise, mutant in MISTAKES]
-    return dict(zip(NAMES, grade(path, exercises, sandbox.NONE, seed=7).exercises, strict=True))
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_passes_and_each_known_mistake_fails_and_is_named(name):
+    exercise = EXERCISES[name]
+    assert list(table.faults(exercise, *table.examine(exercise))) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_known_mistake_fails_and_is_named_in_a_process_of_its_own(name, graded_mistakes):
-    result, (_, mutant) = graded_mistakes[name], MISTAKES[NAMES.index(name)]
-    assert result.points < result.exercise.points
-    assert diagnoses(result) == {meaning(mutant)}
+def test_a_declaration_is_whole(name):
+    one = EXERCISES[name]
+    assert len(one.hints) == 2
+    assert len(one.mistakes) >= 2
+    assert one.points > 0
+    assert one.minutes > 0
+    assert {one.difficulty, one.importance} <= {1, 2, 3, 4, 5}
+    assert one.goal.endswith(".")
 
 
-def test_each_mistake_has_a_diagnosis_of_its_own():
-    assert len({meaning(mutant) for _, mutant in MISTAKES}) == len(MISTAKES)
+def test_the_table_of_mistakes_is_current(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert table.main(["--check"]) == 0
+
+
+def test_an_edit_that_does_not_match_once_is_an_error():
+    one = replace(ALL[-1], name="03.reward_to_go")
+    for old in ("no such text", "reward"):
+        with pytest.raises(solutions.BadEdit, match=r"stands \d+ times in the solution of reward_to_go"):
+            solutions.mutant(one, (old, ""))
 
 
 def test_a_mistake_that_no_mutant_makes_gets_no_diagnosis():
     """Right but for its digits: it must not be taken for a mutant that is right on the same inputs."""
     scope = {}
     exec(RIGHT, scope)
-    result = examine("03.reward_to_go", lambda reward, gamma: scope["right"](reward.float(), gamma).to(reward.dtype))
-    assert list(reasons(result)) == ["input and dtype"]
-    value, wanted = reasons(result)["input and dtype"].partition(" at ")[0].split(" instead of ")
-    assert value != wanted
-    assert float(value) == pytest.approx(float(wanted), rel=1e-6)
+    result = examine("03.reward_to_go", lambda reward, gamma: 1.001 * scope["right"](reward, gamma))
     assert diagnoses(result) == {""}
 
 
 def test_two_mistakes_at_once_are_named_each_at_the_check_it_fails():
     result = examine("03.loss", lambda log_prob, ret, mask: -(log_prob * ret * mask).sum(1).mean())
     found = {one.check.name: one.diagnosis for one in result.checks if not one.passed}
-    assert found == {
-        "returns are data": meaning(chapter_03._returns_not_detached),
-        "broken padding": meaning(chapter_03._padding_times_zero),
-    }
+    assert found["returns are data"].startswith("A gradient flows into the returns")
+    assert found["broken padding"].startswith("Padding is multiplied with 0")
+    assert len(found) == 2
 
 
 # ------------------------------------------------------------------------------------- the library's own answers
@@ -151,14 +138,16 @@ def test_the_three_functions_train_exactly_as_the_library_does():
     pd.testing.assert_frame_equal(mine.curves, library.curves, rtol=1e-4)
 
 
-def test_points_and_minutes_in_the_notebook_are_those_of_the_exercises():
-    cells = nbformat.read(SOLUTION, as_version=4).cells
-    points = [cell.metadata.nbgrader.points for cell in cells if cell.metadata.get("nbgrader", {}).get("grade")]
-    assert points == [exercise.points for exercise in ALL]
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    for one in ALL:
-        grades = f"Difficulty {one.difficulty} of 5, importance {one.importance} of 5"
-        assert f"{grades}, {one.minutes} minutes, {one.points} points." in text
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_says_what_is_asked(name):
+    one = EXERCISES[name]
+    cells = {cell.id: cell for cell in nbformat.read(solutions.notebook(one.chapter), as_version=4).cells}
+    assert cells[build.cell_id("check", one)].metadata.nbgrader.points == one.points
+    text = cells[build.cell_id("about", one)].source
+    assert f"{one.minutes} minutes, difficulty {one.difficulty} of 5, importance {one.importance} of 5" in text
+    for part in one.checks:
+        for requirement in part.requirements():
+            assert requirement in text
 
 
 # ------------------------------------------------------------------------- from the solution to the exercise
@@ -195,7 +184,7 @@ def test_building_writes_what_is_stale_and_checking_only_names_it(tmp_path, monk
     built.write_text("{}", encoding="utf-8")
     capsys.readouterr()
     assert build.main(["--check"]) == 1
-    assert "03_x.ipynb: differs from its solution; run python -m pgcourse.grading.build" in capsys.readouterr().out
+    assert "03_x.ipynb: differs from what is built; run python -m pgcourse.grading.build" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------ feedback in the notebook
@@ -250,7 +239,9 @@ def test_html_is_escaped():
 
 
 def test_what_cannot_be_checked_is_named():
-    with pytest.raises(ValueError, match=r"no exercise is called '03.nothing'; there are: 03.reward_to_go"):
+    with pytest.raises(
+        ValueError, match=r"no exercise is called '03.nothing'; there are: 03.baseline, 03.loss, 03.reward_to_go"
+    ):
         check("03.nothing", flipped)
     with pytest.raises(TypeError, match=r"takes the function itself, not what it returned: 3.0"):
         check("03.reward_to_go", 3.0)

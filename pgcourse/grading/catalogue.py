@@ -1,0 +1,62 @@
+"""All exercises of the course, found by folder: pgcourse/exercises/chNN/NAME.py holds the exercise NN.NAME.
+
+One is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import pgcourse
+from pgcourse.grading.exercise import Exercise
+
+FOLDER = Path(pgcourse.__file__).resolve().parent / "exercises"
+
+
+class Catalogue(Mapping[str, Exercise]):
+    """The exercises by name."""
+
+    def __iter__(self) -> Iterator[str]:
+        for path in sorted(FOLDER.glob("ch[0-9][0-9]*/*.py")):
+            if not path.stem.startswith("_"):
+                yield f"{path.parent.name[2:]}.{path.stem}"
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, name: str) -> Exercise:
+        if not (isinstance(name, str) and re.fullmatch(r"\d\d\w*\.[A-Za-z]\w*", name)) or not path(name).is_file():
+            raise KeyError(name)
+        return _load(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
+
+    def chapters(self) -> list[str]:
+        """The chapters that have exercises."""
+        return sorted({name.partition(".")[0] for name in self})
+
+    def of(self, chapter: str) -> list[Exercise]:
+        """A chapter's exercises."""
+        return [self[name] for name in self if name.partition(".")[0] == chapter]
+
+
+def path(name: str) -> Path:
+    """The file of an exercise."""
+    chapter, _, short = name.partition(".")
+    return FOLDER / f"ch{chapter}" / f"{short}.py"
+
+
+@cache
+def _load(name: str) -> Exercise:
+    chapter, _, short = name.partition(".")
+    module = import_module(f"pgcourse.exercises.ch{chapter}.{short}")
+    return replace(module.EXERCISE, name=name)
+
+
+EXERCISES = Catalogue()

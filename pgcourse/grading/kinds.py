@@ -1,0 +1,163 @@
+"""The kinds of exercises: each function here makes one, and a file of pgcourse/exercises/ calls one of them.
+
+docs/adding.md has an example of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pgcourse.grading.exercise import Change, Check, Exercise, Limits, Mistake, Player, Rng
+from pgcourse.grading.worker import Code
+
+__all__ = ["Check", "Limits", "Player", "code", "derive", "diagnose", "gradient", "implement", "predict", "repair"]
+
+
+def code(source: str, **scope: Any) -> Code:
+    """An argument that only code can make, such as a function: `code("lambda v: A @ v", A=[[2, 0], [0, 1]])`."""
+    return Code(source, scope)
+
+
+def implement(
+    reference: Callable[..., Any],
+    *,
+    title: str,
+    goal: str,
+    minutes: int,
+    difficulty: int,
+    importance: int,
+    hints: Sequence[str],
+    checks: Mapping[str, Check],
+    mistakes: Mapping[str, Change] | None = None,
+    entry: str = "",
+    arrays: str = "torch",
+    limits: Limits | None = None,
+    evidence: Callable[[], Any] | None = None,
+    kind: str = "implement",
+    start: Change = "",
+    choices: Sequence[str] = (),
+) -> Exercise:
+    """A function or a class to be written.
+
+    Args:
+        reference: the formula: NumPy arrays of float64 in, numbers, arrays, texts, or lists and dictionaries of these
+            out. NaN in an array stands for "anything goes here". Its name is that of the answer, its docstring has the
+            equation with its source.
+        title: of the exercise, as a heading.
+        goal: what a learner can do afterwards, one sentence.
+        minutes: that it takes.
+        difficulty: from 1 to 5.
+        importance: from 1 to 5.
+        hints: two: a nudge, and nearly the answer.
+        checks: by name; see `Check`.
+        mistakes: what a learner reads whose answer gives the same numbers, and the change of the solution that makes
+            them: ("old", "new"), where old stands exactly once in the solution's cell; a list of such edits; or an
+            expression of the right answer `f` and its arguments, by name or all of them as `*a`.
+        entry: what the answer is called, if not as the reference.
+        arrays: "torch" or "numpy", what the answer is given.
+        limits: of time and memory, where the ordinary ones do not do.
+        evidence: draws or prints what the exercise is about; shown in the notebook by `evidence(name)`.
+    """
+    return Exercise(
+        kind=kind,
+        title=title,
+        goal=goal,
+        entry=entry or reference.__name__,
+        reference=reference,
+        checks=tuple(replace(check, name=name) for name, check in checks.items()),
+        mistakes=tuple(Mistake(words, change) for words, change in (mistakes or {}).items()),
+        hints=tuple(hints),
+        minutes=minutes,
+        difficulty=difficulty,
+        importance=importance,
+        arrays=arrays,
+        start=start,
+        choices=tuple(choices),
+        evidence=evidence,
+        limits=limits or Limits(),
+    )
+
+
+def gradient(reference: Callable[..., Any], **fields: Any) -> Exercise:
+    """A function whose derivative counts: judged by its value and by autograd's gradient, see `Check.gradient`.
+
+    The reference takes and returns torch tensors of float64; its own gradient is the expected one. As in training, the
+    answer is given no leaves.
+    """
+    return implement(reference, kind="gradient", **fields)
+
+
+def derive(reference: Callable[..., Any], **fields: Any) -> Exercise:
+    """A formula found on paper, written as a function. The reference is no formula: autograd, or an enumeration."""
+    return implement(reference, kind="derive", **fields)
+
+
+def repair(reference: Callable[..., Any], *, start: Change, **fields: Any) -> Exercise:
+    """A function with a bug, to be found: the solution with the change `start`. Points are for passing all checks."""
+    return implement(reference, kind="repair", start=start, **fields)
+
+
+def diagnose(entry: str, truth: Mapping[str, str], *, choices: Sequence[str], **fields: Any) -> Exercise:
+    """What is wrong with each of some runs or functions that are shown by numbers or curves.
+
+    The answer is a function without arguments that returns a dictionary: for each of `truth`, one of `choices`. A
+    check's `items` count only if all of them are right; without any, the check judges all.
+    """
+    if unknown := set(truth.values()) - set(choices):
+        raise ValueError(f"not among the choices: {unknown}")
+    checks = {
+        name: replace(check, items=check.items or tuple(truth), cases=({},))
+        for name, check in fields.pop("checks").items()
+    }
+    return implement(lambda: dict(truth), entry=entry, kind="diagnose", choices=choices, checks=checks, **fields)
+
+
+def predict(
+    entry: str, truth: Callable[[], Mapping[str, float]], *, within: Mapping[str, float], **fields: Any
+) -> Exercise:
+    """Numbers to commit to before they are measured.
+
+    The answer is a function without arguments that returns a dictionary: for each of `truth`, read from a committed
+    record when it is judged, a number `within` that distance of it, or a pair (low, high) that holds it and is at most
+    twice as wide. A check's `items` count only if all of them are right.
+    """
+
+    def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], str]:
+        def judge(value: Any, args: Mapping[str, Any], rng: Rng) -> str:
+            if not isinstance(value, dict):
+                return "not a dictionary"
+            true = truth()
+            for item in items:
+                if problem := _prediction(value.get(item), true[item], within[item]):
+                    return f"{item}: {problem}"
+            return ""
+
+        return judge
+
+    checks = {
+        name: replace(
+            check, cases=({},), accept=accept(check.items or tuple(within)), items=check.items or tuple(within)
+        )
+        for name, check in fields.pop("checks").items()
+    }
+    return implement(lambda: dict(truth()), entry=entry, kind="predict", checks=checks, **fields)
+
+
+def _prediction(value: Any, true: float, within: float) -> str:
+    try:
+        ends = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return "not a number"
+    if ends.shape not in ((), (2,)) or not np.isfinite(ends).all():
+        return "neither a number nor a pair (low, high)"
+    low, high = (ends, ends) if ends.ndim == 0 else ends
+    if ends.ndim and high - low > 2 * within:
+        return f"the range is {high - low:.4g} wide, more than {2 * within:.4g}"
+    slack = within if ends.ndim == 0 else 0.0
+    if low - slack <= true <= high + slack:
+        return ""
+    return "too low" if high < true else "too high"
