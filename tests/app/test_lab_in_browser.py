@@ -128,6 +128,10 @@ def browser(folder):
 
 def opened(page, address):
     page.goto(address.replace("?", "?reset&"))  # without the tabs that were open before
+    idle(page)
+
+
+def idle(page):
     page.wait_for_selector(".jp-NotebookPanel-toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]")
 
 
@@ -137,6 +141,7 @@ def shown(page, text):
 
 
 def saved(page):
+    idle(page)  # later outputs would be unsaved again
     page.keyboard.press("Control+s")
     nothing_unsaved(page)
 
@@ -231,6 +236,7 @@ def answer_an_exercise(page, address, exercise):
     page.click("text=Run")
     page.click("text=Run All Cells")
     shown(page, "03.reward_to_go: solved, 6 of 6 points.")
+    shown(page, "Not yet: first solve the three exercises above.")  # of the last code cell
     saved(page)
     assert ANSWER.strip() in [text(cell).strip() for cell in cells(exercise).values()]
 
