@@ -128,6 +128,23 @@ def browser(folder):
 
 def opened(page, address):
     page.goto(address.replace("?", "?reset&"))  # without the tabs that were open before
+    idle(page)
+
+
+def run_all(page):
+    started = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|\d+)\]")).first
+    for _ in range(6):  # what is asked of a kernel that is just being connected may be lost
+        page.click("text=Run")
+        page.click("text=Run All Cells")
+        try:
+            return started.wait_for(state="attached", timeout=20_000)
+        except playwright.TimeoutError:
+            continue
+    raise AssertionError("no cell is executed")
+
+
+def idle(page):
+    page.wait_for_selector("text=/\\| Idle/")  # in the status bar: the kernel has answered
     page.wait_for_selector(".jp-NotebookPanel-toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]")
 
 
@@ -137,6 +154,7 @@ def shown(page, text):
 
 
 def saved(page):
+    idle(page)  # later outputs would be unsaved again
     page.keyboard.press("Control+s")
     nothing_unsaved(page)
 
@@ -202,8 +220,7 @@ def read_the_first_chapter(page, address, chapter):
     """Run all; see the training's progress; stop it; and find its curve."""
     opened(page, address)
     nothing_unsaved(page)
-    page.click("text=Run")
-    page.click("text=Run All Cells")
+    run_all(page)
     shown(page, r"/REINFORCE on CartPole-v1: [\d,]+ of 30,000 steps, mean return [\d.]+, \d+ s left/")
     page.click("[data-command='notebook:interrupt-kernel']")
     stopped = shown(page, r"/REINFORCE on CartPole-v1: stopped at [\d,]+ of 30,000 steps/")
@@ -228,9 +245,9 @@ def answer_an_exercise(page, address, exercise):
     page.click("text=def reward_to_go(")
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(ANSWER)
-    page.click("text=Run")
-    page.click("text=Run All Cells")
+    run_all(page)
     shown(page, "03.reward_to_go: solved, 6 of 6 points.")
+    shown(page, "Not yet: first solve the three exercises above.")  # of the last code cell
     saved(page)
     assert ANSWER.strip() in [text(cell).strip() for cell in cells(exercise).values()]
 
