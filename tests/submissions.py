@@ -4,9 +4,9 @@ import atexit
 import textwrap
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import nbformat
+from tracked import notebook
 
 from pgcourse.grading import sandbox
 from pgcourse.grading.catalogue import EXERCISES
@@ -14,9 +14,8 @@ from pgcourse.grading.exercise import Limits
 from pgcourse.grading.grade import grade, read_file
 from pgcourse.grading.process import Host
 
-ROOT = Path(__file__).resolve().parents[1]
-SOLUTION = ROOT / "solutions" / "03_reinforce.ipynb"
-EXERCISE = ROOT / "exercises" / "03_reinforce.ipynb"
+SOLUTION = notebook("solutions/03_reinforce.ipynb")
+EXERCISE = notebook("exercises/03_reinforce.ipynb")
 TO_GO = EXERCISES["03.reward_to_go"]
 
 RIGHT = """

@@ -14,25 +14,29 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from pgcourse.course.copies import changed, original
+from pgcourse.course.runner import find_root
 from pgcourse.grading import report
 from pgcourse.grading.batch import Batch, Row, find, mark_resubmissions, private_checks
 from pgcourse.grading.sandbox import CannotGrade
 from pgcourse.grading.sandbox import find as find_sandbox
+from pgcourse.lab.provenance import MINE
 
 
 @click.command(
     epilog="""\b
 Examples:
-  pgcourse grade exercises/03_reinforce.ipynb
+  pgcourse grade                                  your own answers, in my/exercises
+  pgcourse grade my/exercises/03_reinforce.ipynb
   pgcourse grade submissions/ --out grades/ --jobs 4
   pgcourse grade submissions/ --out grades/ --resume --private-checks mine.py
-  pgcourse grade exercises/03_reinforce.ipynb --require 100 --json
+  pgcourse grade my/exercises/03_reinforce.ipynb --require 100 --json
 
 \b
 Exit status: 0 all graded; 1 a score is below --require, or the command was wrong;
 3 a submission could not be graded, the others were; 130 after Ctrl-C, what was graded is kept."""
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -85,6 +89,8 @@ def grade(
 ) -> None:
     """Grade exercise notebooks, or all notebooks in folders.
 
+    Without PATH, your own: the notebooks in my/exercises (see `pgcourse lab`) that you have written in.
+
     Of a notebook, only what its answers need is executed, in a process of its own, and what they return is judged
     outside of it, on inputs drawn from --seed: keep that to yourself. Ids and points in the notebook do not matter.
 
@@ -98,7 +104,8 @@ def grade(
     try:
         if resume and not out:
             raise CannotGrade("--resume goes on with grades in a folder: say which, with --out")
-        found = find(paths)
+        trusted = trusted or not paths  # one's own work
+        found = find(paths or own_work())
         if gradescope and len(found) != 1:
             raise CannotGrade(f"--gradescope is for one notebook, not {len(found)}")
         checks = private_checks(private) if private else {}
@@ -123,6 +130,27 @@ def grade(
     if require is not None and (below := [row for row in rows if report.percent(row) < require]):
         screen.print(f"Below {require:g} %: {len(below)} of {len(rows)}.")
         sys.exit(1)
+
+
+def own_work() -> list[Path]:
+    """The exercise notebooks in my/ that were changed.
+
+    Raises:
+        CannotGrade: there is none, or no clone of the course.
+    """
+    try:
+        root = find_root()
+    except FileNotFoundError as error:
+        raise CannotGrade(str(error)) from None
+    found = [path for path in changed(root, "exercises") if original(path).is_file()]
+    if not found:
+        first = min((root / "exercises").glob("*.ipynb"), default=root / "exercises" / "NN_name.ipynb")
+        raise CannotGrade(
+            f"nothing to grade: no answer has been written in {root / MINE / 'exercises'} yet. `pgcourse lab "
+            f"exercises/{first.name}` opens an exercise; to grade other notebooks, name them or their folder"
+        )
+    here = Path.cwd()
+    return [path.relative_to(here) if path.is_relative_to(here) else path for path in found]
 
 
 def grade_all(batch: Batch, console: Console, jobs: int) -> tuple[list[Row], bool]:

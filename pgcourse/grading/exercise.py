@@ -698,8 +698,8 @@ def _same(a: Any, b: Any, wanted: Any) -> bool:
         parts = wanted if isinstance(wanted, dict) else {}
         return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key)) for key in a)
     if isinstance(a, list) and isinstance(b, list):
-        items = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
-        return len(a) == len(b) and all(_same(*three) for three in zip(a, b, items, strict=True))
+        each = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
+        return len(a) == len(b) and all(_same(*three) for three in zip(a, b, each, strict=True))
     if a is None or b is None or isinstance(a, str | dict | list) or isinstance(b, str | dict | list):
         return type(a) is type(b) and a == b
     x, y = np.asarray(a), np.asarray(b)

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from submissions import EXERCISE, SOLUTION, function, host_of, write
 
 from pgcourse.app.console import main
+from pgcourse.course import copies
 from pgcourse.grading import batch
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.process import Process
@@ -218,6 +219,22 @@ def test_the_gradebook_holds_no_formula(tmp_path, monkeypatch):
     assert "\n'=cmd,'=cmd_03_x.ipynb,03," in (tmp_path / "grades" / "gradebook.csv").read_text(encoding="utf-8")
 
 
+def test_without_a_path_one_s_own_answers_are_graded(tmp_path, monkeypatch, write_chapter):
+    write_chapter(tmp_path, "03_x", [])
+    copy(EXERCISE, tmp_path / "exercises" / "03_x.ipynb")
+    copy(EXERCISE, tmp_path / "exercises" / "03_y.ipynb")
+    copies.update(tmp_path)
+    monkeypatch.chdir(tmp_path / "my")
+    done = run("--sandbox", "none")
+    assert done.exit_code == 1
+    assert "no answer has been written in " in done.output
+    assert "`pgcourse lab exercises/03_x.ipynb` opens an exercise" in done.output
+    copy(SOLUTION, tmp_path / "my" / "exercises" / "03_x.ipynb")
+    write(tmp_path / "my" / "exercises" / "03_notes_of_mine.ipynb", "x")
+    (submission,) = json.loads(run("--sandbox", "none", "--json").stdout)["submissions"]
+    assert (submission["path"], submission["points"]) == ("exercises/03_x.ipynb", 21)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -228,7 +245,6 @@ def test_the_gradebook_holds_no_formula(tmp_path, monkeypatch):
         (["mine.ipynb", "empty", "--gradescope", "x"], "no notebook (*.ipynb) in the folder empty"),
         (["mine.ipynb", "--private-checks", "bad.py"], "bad.py: NameError"),
         (["mine.ipynb", "--chapter", "99"], "say --chapter with one of: 03"),
-        ([], "Missing argument 'PATH...'"),
     ],
 )
 def test_what_cannot_be_graded_is_named(tmp_path, monkeypatch, arguments, message):

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from nbclient import NotebookClient
-from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, grade_file, reasons
+from submissions import EXERCISE, RIGHT, SOLUTION, grade_file, reasons
+from tracked import ROOT, notebooks
 
 import pgcourse as pg
 from pgcourse.grading import build, check, solutions, solved, table
@@ -152,8 +153,11 @@ def test_a_notebook_says_what_is_asked(name):
 # ------------------------------------------------------------------------- from the solution to the exercise
 
 
-def test_the_exercise_notebook_is_the_one_built_from_the_solution(monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+def test_the_exercise_notebook_is_the_one_built_from_the_solution(tmp_path, monkeypatch, capsys):
+    for name, path in notebooks("exercises", "solutions").items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     assert build.main(["--check"]) == 0
     assert capsys.readouterr().out == ""
 

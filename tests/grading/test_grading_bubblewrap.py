@@ -5,7 +5,8 @@ import socket
 import sys
 
 import pytest
-from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, TO_GO, function, grade_file, reasons, submit, write
+from submissions import EXERCISE, RIGHT, SOLUTION, TO_GO, function, grade_file, reasons, submit, write
+from tracked import ROOT
 
 from pgcourse.grading import sandbox
 from pgcourse.grading.catalogue import EXERCISES
