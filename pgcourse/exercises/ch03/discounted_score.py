@@ -86,8 +86,8 @@ EXERCISE = implement(
         ),
         "Every action is weighted with the return of the whole episode: right on average with γ^t, but noisier, and "
         "another number. Write the reward-to-go.": (
-            "weight[:, t] = after",
-            "weight[:, : t + 1] = after.unsqueeze(1)",
+            "return (weight",
+            "weight = after.unsqueeze(1)\n    return (weight",
         ),
         "Each action is weighted with its own reward only: what follows it is missing.": ("gamma * after", "0 * after"),
         "Off by one: the action at t is weighted with G_{t+1}, without its own reward.": (
