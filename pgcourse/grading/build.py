@@ -55,6 +55,8 @@ def complete(solution: str, exercises: list[Exercise]) -> str:
         cells[at].id = cell_id("answer", exercise)
         cells[at].metadata.nbgrader = _nbgrader(cells[at].id, answer=True)
         cells.insert(at + 1, _check_cell(exercise))
+        if exercise.evidence and at and cells[at - 1].source.startswith("evidence("):
+            at -= 1
         prose = at > 0 and cells[at - 1].cell_type == "markdown" and not cells[at - 1].source.startswith("#")
         cells.insert(at - 1 if prose else at, _about_cell(exercise, number))
     notebook.cells = cells
@@ -136,7 +138,7 @@ def build(solution: str, exercises: list[Exercise]) -> str:
     MetadataValidator().validate_nb(notebook)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
     starts = {
-        cell.id: edited(exercise, MARKER.sub("", cell.source), exercise.start)
+        cell.id: edited(exercise, MARKER.sub("", cell.source).rstrip(), exercise.start)
         for exercise in exercises
         if exercise.start
         for cell in notebook.cells

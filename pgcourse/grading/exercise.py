@@ -151,16 +151,21 @@ class Player:
         self.answer.ask(Call({str(i): arg for i, arg in enumerate(args)}, keep=name), self.deadline)
 
     def call(self, name: str, method: str, *args: Any) -> Any:
-        """The result of a method of what was kept; None where it returns nothing."""
+        """The result of a method of what was kept. Raises `AnswerError` where it returns nothing."""
         call = Call({str(i): arg for i, arg in enumerate(args)}, on=name, method=method)
         return self.answer.ask(call, self.deadline).values[0]
+
+    def tell(self, name: str, method: str, *args: Any) -> None:
+        """Call a method of what was kept; what it returns, if anything, stays there."""
+        call = Call({str(i): arg for i, arg in enumerate(args)}, on=name, method=method, keep=f"{name}.{method}")
+        self.answer.ask(call, self.deadline)
 
 
 @dataclass(frozen=True)
 class Trial:
     """One call of a check: what was expected, what came back, and what is wrong with it ("" if nothing is).
 
-    `expected` is None where a rule of the check's own judges.
+    `expected` is None where a rule of the check's own judges. `diagnosis` is what such a rule takes it for.
     """
 
     call: Call
@@ -169,6 +174,7 @@ class Trial:
     problem: str
     attempted: bool = True
     error: str = ""  # what the answer raised, if it did
+    diagnosis: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,8 @@ class Check:
         items: the keys of a dictionary that are judged, all of them together.
         tolerance: relative and absolute; by default those of `RTOL` and `ATOL`.
         accept: judges the value in the reference's place: `accept(value, arguments, rng)` says what is wrong, or "".
-        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "". See `Player`.
+        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "". With a pair it also
+            says which of the exercise's mistakes behaves so, in that mistake's words. See `Player`.
         requires: what else a right answer does, in words, for the notebook's text.
     """
 
@@ -208,7 +215,7 @@ class Check:
     items: tuple[str, ...] = ()
     tolerance: tuple[float, float] | None = None
     accept: Callable[[Any, Mapping[str, Any], Rng], str] | None = None
-    play: Callable[[Player, Rng], str] | None = None
+    play: Callable[[Player, Rng], str | tuple[str, str]] | None = None
     requires: str = ""
     name: str = ""
 
@@ -306,7 +313,7 @@ class Exercise:
         """What the reference says, in float64."""
         args = {name: cast(value, "float64") for name, value in call.args.items()}
         leaves: dict[str, torch.Tensor] = {}
-        if self.kind == "gradient":
+        if self.kind == "gradient" or any(one.gradient for one in self.checks):
             args = {name: _tensors(value) for name, value in args.items()}
             leaves = {name: args[name].requires_grad_() for name in check.gradient}
         else:
@@ -637,6 +644,8 @@ class Examination:
         every = [trial for some in trials.values() for trial in some]
         if not any(trial.problem for trial in every) or not all(trial.attempted for trial in every):
             return ""
+        if said := {trial.diagnosis for trial in every if trial.diagnosis}:
+            return said.pop() if len(said) == 1 else ""
         found = [words for words in self.mutants if words != START and self._alike(words, trials)]
         return found[0] if len(found) == 1 else ""
 
@@ -672,10 +681,13 @@ class Examination:
     def _play(self, answer: Answer, check: Check, deadline: float) -> Trial:
         assert check.play
         try:
-            problem = check.play(Player(answer, deadline), draws(self.seed, self.exercise, check))
+            found = check.play(Player(answer, deadline), draws(self.seed, self.exercise, check))
         except AnswerError as error:
             return Trial(Call({}), None, None, str(error), error.attempted, error.kind)
-        return Trial(Call({}), None, Reply(()), problem)
+        problem, diagnosis = (found, "") if isinstance(found, str) else found
+        if diagnosis and diagnosis not in [mistake.words for mistake in self.exercise.mistakes]:
+            raise ValueError(f"{self.exercise.name}, check {check.name!r}: not one of its mistakes: {diagnosis}")
+        return Trial(Call({}), None, Reply(()), problem, diagnosis=diagnosis)
 
 
 def _behaves_alike(one: Trial, other: Trial) -> bool:
