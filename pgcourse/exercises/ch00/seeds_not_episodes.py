@@ -1,6 +1,5 @@
 """A verdict that counts episodes as if they were seeds."""
 
-import numpy as np
 from scipy import stats
 
 from pgcourse.grading.kinds import Check, repair
