@@ -28,7 +28,7 @@ EXERCISE = implement(
     difficulty=2,
     importance=4,
     hints=[
-        "Which sum stands beside the score at t after step 3 of the first proof? From where does it count its discount?",
+        "Which sum stands beside the score at t after step 3 of the first proof? From when does it discount?",
         "With γ^t: discount every reward from the start, γ^k r_k, and add up those from t on, "
         "`x.flip(-1).cumsum(-1).flip(-1)`. Without it: the reward-to-go of chapter 02, G_t = r_t + γ G_{t+1}.",
     ],
