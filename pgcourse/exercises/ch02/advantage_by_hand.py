@@ -5,9 +5,7 @@ import numpy as np
 from pgcourse.grading.kinds import Check, predict
 
 SWITCH, GAMMA = np.array([0.25, 0.5]), 0.8  # the chapter's p and q
-NAMES = [
-    f"{what}({s}{more})" for what, more in (("v", ""), ("d", ""), ("A", ", switch"), ("slope", "")) for s in (0, 1)
-]
+NAMES = [name.format(s) for name in ("v({})", "d({})", "A({}, switch)", "slope({})") for s in (0, 1)]
 
 
 def numbers(v, d, A, factor=SWITCH):
@@ -63,9 +61,7 @@ EXERCISE = predict(
             v=1 / (1 - GAMMA) - V, A=-A
         ),
         "This A is q: take v(s) away.": slip(A=A + V),
-        "This A is the difference of the two actions' q: subtract v, in which the action itself has its share.": slip(
-            A=GAP
-        ),
+        "This A is the difference of the two actions' q: subtract v, in which both have a share.": slip(A=GAP),
         "This A is the difference of two values, without the step between them: its reward and its γ.": slip(
             A=V[::-1] - V
         ),
