@@ -96,6 +96,22 @@ def test_a_program_that_fails_is_seen(tmp_path):
         execute(page, tmp_path)
 
 
+def test_the_cell_that_gets_the_course_clones_and_installs_it_where_it_is_missing(tmp_path, monkeypatch):
+    (cell,) = (text for _, mark, text in blocks(text_of(DOCS / "anywhere.md")) if mark == "cell=get-the-course")
+    commands = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    exec(cell, {})
+    assert commands == []  # it is here
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    exec(cell, {})
+    (git, *cloning), (python, *installing) = commands
+    assert (git, cloning[0], cloning[-1]) == ("git", "clone", str(tmp_path / "pgcourse"))
+    assert (python, installing[:3]) == (sys.executable, ["-m", "pip", "install"])
+    assert sys.path[0] == installing[-1] == str(tmp_path / "pgcourse")
+
+
 # Names
 
 
@@ -223,6 +239,17 @@ def test_options_in_the_pages_are_those_of_the_dataclasses(page):
 def test_a_wrong_default_is_seen():
     text = text_of(DOCS / "ppo.md")
     assert tables_module().written(text.replace("| `clip` | 0.2 |", "| `clip` | 0.3 |")) == text
+
+
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [("| 45 | [3](exercises/03", "| 44 | [3](exercises/03"), ("[3](ex", "[40](ex"), ("Can we", "Do we")],
+)
+def test_a_wrong_number_or_question_of_a_chapter_is_seen(true, false):
+    text = text_of(ROOT / "README.md")
+    assert tables_module().written(text) == text
+    assert text.replace(true, false) != text
+    assert tables_module().written(text.replace(true, false)) == text
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

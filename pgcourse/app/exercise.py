@@ -110,7 +110,10 @@ Examples:
   pgcourse exercise test 05.gae"""
 )
 def exercise() -> None:
-    """Make exercises, and test them: for authors. docs/adding.md explains what is in one."""
+    """Make exercises, and test them: for authors.
+
+    docs/adding.md explains what is in one.
+    """
 
 
 @exercise.command("list")

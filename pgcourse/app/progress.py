@@ -23,9 +23,10 @@ Examples:
 @click.argument("chapter", required=False, metavar="[NN]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def progress(chapter: str | None, as_json: bool) -> None:
-    """Show the exercises of the course, or of one chapter, and which of them are solved.
+    """Show which exercises are solved.
 
-    It reads what `check` has noted in your notebooks, and executes nothing. The best result of an exercise counts.
+    Those of the course, or of one chapter. It reads what `check` has noted in your notebooks, and executes nothing. The
+    best result of an exercise counts.
     """
     found = measure()
     if chapter:

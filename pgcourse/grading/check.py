@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import jinja2
 import numpy as np
 from IPython.display import display
 
-from pgcourse.grading import progress, solutions
+from pgcourse.grading import progress, rehearsal, solutions
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Examination, Exercise, ExerciseResult, InProcess, Trial
 from pgcourse.grading.worker import Code
@@ -42,7 +43,7 @@ def check(name: str, answer: Callable[..., Any], strict: bool | None = None) -> 
     result = examine(name, answer)
     if result.attempted:
         progress.note(result)
-    display(Feedback(result))
+    display(Feedback(result, warning(result)))
     if strict is None:
         strict = os.environ.get("CI", "").lower() not in ("", "0", "false")
     if strict and result.attempted and result.state != "solved":
@@ -98,11 +99,39 @@ def hint(name: str, number: int = 1) -> None:
         print(f"(Nearly the answer: hint({name!r}, {number + 1}))")
 
 
+def warning(result: ExerciseResult) -> str:
+    """Where the grader would give fewer points than this result, and why; "" where it would not.
+
+    It is asked only where there are points to lose, and where a notebook's cells are known.
+    """
+    if not result.points or not rehearsal.executed_cells():
+        return ""
+    entry = result.exercise.entry
+    answer, missing = rehearsal.rebuilt(entry)
+    if answer is None:
+        reason = missing.get(entry, f"no cell defines {entry}")
+        return f"The grader would give no points: it takes what the cells define as {entry}, and {reason}."
+    graded = Examination(result.exercise, PUBLIC_SEED).judge(InProcess(answer))
+    if graded.points >= result.points:
+        return ""
+    passed = {one.check.name for one in result.checks if one.passed}
+    lost = next(one for one in graded.checks if not one.passed and one.check.name in passed)
+    name = re.search(r"name '(\w+)' is not defined", lost.message)
+    why = f" ({missing.get(name[1], f'no cell defines {name[1]}')})" if name else ""
+    return (
+        f"The grader would give {graded.points} of {graded.exercise.points} points: it starts from what the cells "
+        f"define as {entry}, without what else this kernel knows. There, {lost.check.name}: {lost.message}{why}."
+    )
+
+
 # As in `pgcourse.course.claims`; neither of the two imports the other.
 COLORS = {"✓": "#2da44e", "✗": "#e5534b"}
 TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 {% macro mark(sign) %}<b style="color:{{ colors[sign] }}">{{ sign }}</b>{% endmacro %}
 <p><b>{{ title }}</b>{% if not attempted %} Fill in <code>{{ entry }}</code> and check again.{% endif %}</p>
+{% if warning %}
+<p>⚠ {{ warning }}</p>
+{% endif %}
 {% for diagnosis in diagnoses %}
 <p>{{ diagnosis }}</p>
 {% endfor %}
@@ -142,8 +171,9 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 class Feedback:
     """A result as the learner sees it: HTML in a notebook, plain text in a terminal."""
 
-    def __init__(self, result: ExerciseResult) -> None:
+    def __init__(self, result: ExerciseResult, warning: str = "") -> None:
         self.result = result
+        self.warning = warning  # where the grade would be another
         self.entry = result.exercise.entry
         self.title = f"{result.exercise.name}: {result.state}, {result.points} of {result.exercise.points} points."
         self.solved = result.state == "solved"
@@ -154,6 +184,7 @@ class Feedback:
         return TEMPLATE.render(
             colors=COLORS,
             title=self.title,
+            warning=self.warning,
             entry=self.entry,
             attempted=self.result.attempted,
             checks=self.result.checks,
@@ -171,7 +202,7 @@ class Feedback:
     def __repr__(self) -> str:
         if not self.result.attempted:
             return f"{self.title} Fill in {self.entry} and check again."
-        lines = [self.title, *self.diagnoses]
+        lines = [self.title, *([f"⚠ {self.warning}"] if self.warning else []), *self.diagnoses]
         for one in self.result.checks:
             mark = "✓" if one.passed else "✗"
             lines.append(f"  {mark} {one.check.name} ({one.points}/{one.check.points})  {one.message}".rstrip())

@@ -7,7 +7,6 @@ reference says; where the answer runs (in the learner's notebook, in a sandboxed
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -31,7 +30,11 @@ Change = str | Edit | list[Edit]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use: seconds of wall clock for a check and for all checks of an exercise, and bytes."""
+    """What a submission may use: seconds of CPU time for a check and for all checks of an exercise, and bytes.
+
+    As long as it may compute, it may also wait, and ten times as long it may take by the clock: on a busy computer
+    a slow answer is as right as on an idle one.
+    """
 
     check_seconds: float = 5.0
     exercise_seconds: float = 20.0
@@ -120,7 +123,7 @@ class AnswerError(Exception):
 
 
 class AnswerStopped(Exception):
-    """The answer's process is gone, or over its limits: nothing more can be asked of it."""
+    """The answer's process is gone, or over its limits: this check is over. `Answer.prepare` starts another one."""
 
 
 class Answer(Protocol):
@@ -129,8 +132,11 @@ class Answer(Protocol):
     def prepare(self) -> None:
         """Get ready for calls; this costs the answer no time. Raises `AnswerStopped` where none can be made."""
 
+    def clock(self) -> float:
+        """The seconds that its calls have used so far."""
+
     def ask(self, call: Call, deadline: float) -> Reply:
-        """One call, over by `deadline` (of `time.monotonic`). Raises `AnswerError`, `AnswerStopped`."""
+        """One call, over by `deadline` (of `clock`). Raises `AnswerError`, `AnswerStopped`."""
 
 
 @dataclass(frozen=True)
@@ -509,6 +515,9 @@ class InProcess:
     def prepare(self) -> None:
         pass
 
+    def clock(self) -> float:
+        return 0.0  # the learner's own time
+
     def ask(self, call: Call, deadline: float = np.inf) -> Reply:
         try:
             content = worker.perform(self.function, call.request(""), self.objects)
@@ -593,8 +602,8 @@ class Examination:
             questions = self.ask(check)
             try:
                 answer.prepare()
-                end = min(end, time.monotonic() + exercise.limits.exercise_seconds)
-                deadline = min(end, time.monotonic() + exercise.limits.check_seconds)
+                end = min(end, answer.clock() + exercise.limits.exercise_seconds)
+                deadline = min(end, answer.clock() + exercise.limits.check_seconds)
                 trials[check.name].extend(self._try(answer, question, deadline) for question in questions)
                 if check.play:
                     trials[check.name].append(self._play(answer, check, deadline))
@@ -690,8 +699,8 @@ def _same(a: Any, b: Any, wanted: Any) -> bool:
         parts = wanted if isinstance(wanted, dict) else {}
         return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key)) for key in a)
     if isinstance(a, list) and isinstance(b, list):
-        parts = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
-        return len(a) == len(b) and all(_same(*three) for three in zip(a, b, parts, strict=True))
+        each = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
+        return len(a) == len(b) and all(_same(*three) for three in zip(a, b, each, strict=True))
     if a is None or b is None or isinstance(a, str | dict | list) or isinstance(b, str | dict | list):
         return type(a) is type(b) and a == b
     x, y = np.asarray(a), np.asarray(b)

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import torch
 from nbclient import NotebookClient
-from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, reasons
+from submissions import EXERCISE, RIGHT, SOLUTION, grade_file, reasons
+from tracked import ROOT, notebooks
 
 import pgcourse as pg
-from pgcourse.grading import build, check, sandbox, solutions, solved, table
+from pgcourse.grading import build, check, solutions, solved, table
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.check import CheckFailed, Feedback, examine
-from pgcourse.grading.grade import grade
 
 NAMES = list(EXERCISES)
 ALL = EXERCISES.of("03")
@@ -98,8 +98,8 @@ def test_the_library_s_own_functions_solve_the_exercises():
 
 
 def test_the_solution_scores_everything_and_the_untouched_exercise_nothing():
-    assert grade(SOLUTION, ALL, sandbox.NONE, seed=3).percent == 100
-    untouched = grade(EXERCISE, ALL, sandbox.NONE, seed=3)
+    assert grade_file(SOLUTION, ALL, seed=3).percent == 100
+    untouched = grade_file(EXERCISE, ALL, seed=3)
     assert untouched.points == 0
     assert [result.state for result in untouched.exercises] == ["not attempted"] * 3
     assert {one.message for result in untouched.exercises for one in result.checks} == {"not attempted"}
@@ -153,8 +153,11 @@ def test_a_notebook_says_what_is_asked(name):
 # ------------------------------------------------------------------------- from the solution to the exercise
 
 
-def test_the_exercise_notebook_is_the_one_built_from_the_solution(monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+def test_the_exercise_notebook_is_the_one_built_from_the_solution(tmp_path, monkeypatch, capsys):
+    for name, path in notebooks("exercises", "solutions").items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     assert build.main(["--check"]) == 0
     assert capsys.readouterr().out == ""
 
