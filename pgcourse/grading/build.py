@@ -44,6 +44,8 @@ def complete(solution: str, exercises: list[Exercise]) -> str:
         cells[at].id = cell_id("answer", exercise)
         cells[at].metadata.nbgrader = _nbgrader(cells[at].id, answer=True)
         cells.insert(at + 1, _check_cell(exercise))
+        if exercise.evidence and at and cells[at - 1].source.startswith("evidence("):
+            at -= 1
         prose = at > 0 and cells[at - 1].cell_type == "markdown" and not cells[at - 1].source.startswith("#")
         cells.insert(at - 1 if prose else at, _about_cell(exercise, number))
     notebook.cells = cells
