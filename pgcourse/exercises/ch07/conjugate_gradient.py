@@ -86,6 +86,7 @@ EXERCISE = implement(
                 system([[2, 0], [0, 2]], [[1, 1]], 5),
                 system([[2, 0], [0, 1]], [[0, 0]], 3),
                 drawn(3, 8),
+                drawn(4, 3, 3, zero=True),
                 system([[2, 0], [0, 1]], [[1, 1]], 0),
             ],
             tolerance=(1e-3, 1e-4),
@@ -94,7 +95,7 @@ EXERCISE = implement(
         "row by row": Check(
             2,
             "Each row of b is a problem of its own, such as a seed's: dot products over the last axis, `keepdim=True`.",
-            [drawn(4, 2, 3), drawn(4, 4, 4), drawn(4, 4, 3, zero=True)],
+            [drawn(4, 2, 3), drawn(4, 4, 4), drawn(4, 3, 4)],
             tolerance=(1e-3, 1e-4),
         ),
     },

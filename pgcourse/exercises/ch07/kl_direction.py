@@ -45,7 +45,7 @@ EXERCISE = gradient(
             [
                 {"old_logits": [5, 5], "new_logits": [-3, -3]},
                 {"old_logits": [200, 200], "new_logits": [300, 301]},
-                {"old_logits": [0, 0, 0], "new_logits": [0, -150, 0]},
+                {"old_logits": [0, 0, 0], "new_logits": [0, -60, 0]},
             ],
             requires="logits may be in the hundreds",
         ),
@@ -78,9 +78,6 @@ EXERCISE = gradient(
         "The logits are taken for log-probabilities: normalise them with log_softmax.": [
             ("old_logits.detach().log_softmax(-1)", "old_logits.detach()"),
             ("new_logits.log_softmax(-1)", "new_logits"),
-        ],
-        "log of softmax is -∞ where a probability underflows, and the result infinite or NaN: log_softmax is not.": [
-            ("new_logits.log_softmax(-1)", "new_logits.softmax(-1).log()"),
         ],
         "Exponentials of logits overflow: log_softmax takes the largest away first.": [
             ("new_logits.log_softmax(-1)", "(new_logits - new_logits.exp().sum(-1, keepdim=True).log())"),
