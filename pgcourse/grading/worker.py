@@ -83,12 +83,12 @@ def pack(value: Any, depth: int = 0) -> Any:
         return encode(value.detach().resolve_conj().numpy())
     if type(value) is np.ndarray or (isinstance(value, np.generic) and type(value).__module__ == "numpy"):
         return encode(np.asarray(value))
+    if type(value) is Code:
+        return {"code": value.source, "scope": pack(dict(value.scope), depth + 1)}
     if type(value) in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):  # or a namedtuple
         return [pack(item, depth + 1) for item in value]
     if type(value) is dict and all(type(key) in (str, int) for key in value):
         return {"items": [[key, pack(item, depth + 1)] for key, item in value.items()]}
-    if type(value) is Code:
-        return {"code": value.source, "scope": pack(dict(value.scope), depth + 1)}
     raise Refused(f"returned {_kind(value)}")
 
 

@@ -11,7 +11,8 @@ from submissions import TO_GO, write
 
 from pgcourse.grading.collect import collect
 from pgcourse.grading.exercise import Check, Reply, difference, draws, plain
-from pgcourse.grading.worker import DTYPES, Refused, decode, encode
+from pgcourse.grading.kinds import code
+from pgcourse.grading.worker import DTYPES, Refused, decode, encode, pack, perform
 
 # ------------------------------------------------------------------------------------------ arrays on the wire
 
@@ -66,6 +67,13 @@ FOUR_BYTES = base64.b64encode(bytes(4)).decode()
 def test_what_is_no_array_is_not_decoded(value):
     with pytest.raises(ValueError, match=r"not an array|not allowed|disagree|base64"):
         decode(value)
+
+
+def test_an_argument_that_is_code_arrives_as_what_it_makes():
+    args = [pack(code("lambda v: A @ v", A=np.eye(2) * 3)), pack(np.array([1.0, 2.0]))]
+    request = {"args": args, "arrays": "torch", "gradient": [], "on": "", "through": "", "times": 1, "keep": ""}
+    (value,) = perform(lambda product, v: product(v), request)["values"]
+    np.testing.assert_array_equal(decode(value), [3, 6])
 
 
 # ------------------------------------------------------------------------------------------ code from notebooks
