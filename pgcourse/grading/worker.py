@@ -152,7 +152,7 @@ def perform(function: Any, request: dict[str, Any], objects: dict[str, Any] | No
     if leaves and (total := weighted_sum(values[-1])) is not None and total.requires_grad:
         gradients = list(torch.autograd.grad(total, list(leaves.values()), allow_unused=True))
     return {
-        "values": [_result(value) for value in values],
+        "values": [pack(value) if request["on"] else _result(value) for value in values],  # a method may only act
         "gradients": [None if gradient is None else encode(gradient.numpy()) for gradient in gradients],
     }
 
