@@ -76,7 +76,7 @@ EXERCISE = implement(
         ),
         "minibatches": Check(
             2,
-            "A step for each part of a row of `order`, from the θ that the part before left; Â standardised in the part.",
+            "A step for each part of a row of `order`, from the θ that the last one left; Â standardised in the part.",
             [drawn(4, 1, 2, 0.2, 5.0), drawn(12, 1, 3, 0.3, 5.0)],
             tolerance=DIGITS,
         ),
