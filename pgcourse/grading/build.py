@@ -44,8 +44,9 @@ def complete(solution: str, exercises: list[Exercise]) -> str:
         cells[at].id = cell_id("answer", exercise)
         cells[at].metadata.nbgrader = _nbgrader(cells[at].id, answer=True)
         cells.insert(at + 1, _check_cell(exercise))
-        prose = at > 0 and cells[at - 1].cell_type == "markdown" and not cells[at - 1].source.startswith("#")
-        cells.insert(at - 1 if prose else at, _about_cell(exercise, number))
+        first = at - 1 if at > 0 and cells[at - 1].source == f'evidence("{exercise.name}")' else at
+        prose = first > 0 and cells[first - 1].cell_type == "markdown" and not cells[first - 1].source.startswith("#")
+        cells.insert(first - 1 if prose else first, _about_cell(exercise, number))
     notebook.cells = cells
     return nbformat.writes(notebook) + "\n"
 

@@ -470,7 +470,8 @@ def _number_difference(given: Any, wanted: np.ndarray, tolerance: tuple[float, f
     with np.errstate(invalid="ignore"):
         error = np.where(judged & (value != wanted), np.abs(value - wanted), 0.0)
     rtol, atol = tolerance
-    if (error[judged] <= atol + rtol * np.abs(wanted[judged])).all():
+    allowed = atol + rtol * np.where(np.isinf(wanted), 0.0, np.abs(wanted))  # a share of infinity would allow all
+    if (error[judged] <= allowed[judged]).all():
         return ""
     worst = error == error.max()
     index = tuple(np.argwhere(worst)[0])

@@ -141,6 +141,8 @@ def test_rounding_is_forgiven_and_no_more_than_that(dtype):
         ([True], [1.0], "dtype bool, expected float64"),
         ([np.nan, np.inf, 5.0], [np.nan, np.nan, 5.0], ""),  # NaN is wanted where anything will do
         (1 + 1e-7, 1.0, "1.0000001 instead of 1"),
+        ([np.inf, 5.0], [np.inf, np.inf], "5 instead of inf at [1]"),
+        (-np.inf, -np.inf, ""),
     ],
 )
 def test_a_difference_is_put_into_words(value, wanted, reason):
