@@ -70,8 +70,8 @@ EXERCISE = repair(
             "torch.std_mean(advantage, 1, keepdim=True)",
             "(advantage.std(1, keepdim=True), advantage.mean())",
         ),
-        "Without `keepdim=True` mean and deviation are [seed] and meet [seed, sample]: where both are equal, each sample "
-        "gets another seed's.": ("1, keepdim=True", "1"),
+        "Without `keepdim=True` mean and deviation are [seed] and meet [seed, sample]: where both are equal, each "
+        "sample gets another seed's.": ("1, keepdim=True", "1"),
         "The advantages are not standardised any more: that removes the feature with the bug.": (
             "(advantage - mean) / (std + 1e-8)",
             "advantage",
