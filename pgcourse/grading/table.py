@@ -26,6 +26,12 @@ class Found:
     results: tuple[ExerciseResult, ...]
 
     @property
+    def played(self) -> bool:
+        """Whether only checks fail that ask the answer themselves: these say what is wrong, and know no mistake."""
+        failed = [one for result in self.results for one in result.checks if not one.passed]
+        return all(one.check.play for one in failed)
+
+    @property
     def failed(self) -> list[str]:
         """The checks that fail on every draw."""
         sets = [{one.check.name for one in result.checks if not one.passed} for result in self.results]
@@ -73,7 +79,7 @@ def faults(exercise: Exercise, own: Iterable[ExerciseResult], found: Sequence[Fo
             yield f"{exercise.name}: this mistake gets full points: {one.words}"
         elif one.misnamed:
             yield f"{exercise.name}: this mistake: {one.words} is called: {'; '.join(sorted(one.misnamed))}"
-        elif one.named < 0.9 * len(one.results):
+        elif one.named < 0.9 * len(one.results) and not one.played:
             yield f"{exercise.name}: named on {one.named} of {len(one.results)} draws only: {one.words}"
     for name in [check.name for check in exercise.checks if not any(check.name in one.failed for one in found)]:
         yield f"{exercise.name}: no known mistake fails the check {name!r}"
@@ -89,7 +95,7 @@ def _lines(exercises: Iterable[Exercise]) -> Iterator[str]:
     yield ""
     yield f"Made by `python -m pgcourse.grading.table`. Each known wrong answer meets {len(SEEDS)} draws of the inputs."
     yield "*Fails* are the checks that it fails on every draw; *named* says on how many the learner reads"
-    yield "these words and no others."
+    yield "these words and no others; *played*: the check plays with the answer, and says what came of it."
     for exercise in exercises:
         yield ""
         yield f"## {exercise.name}: {exercise.title}"
@@ -100,7 +106,7 @@ def _lines(exercises: Iterable[Exercise]) -> Iterator[str]:
         yield "| --- | --- | --- |"
         for one in examine(exercise)[1]:
             words = one.words.replace("|", "\\|")
-            yield f"| {words} | {', '.join(one.failed)} | {one.named} of {len(one.results)} |"
+            yield f"| {words} | {', '.join(one.failed)} | {'played' if one.played else f'{one.named} of {len(one.results)}'} |"
     yield ""
 
 
