@@ -120,11 +120,14 @@ def exercise() -> None:
 @click.argument("chapter", required=False, metavar="[NN]")
 def list_(chapter: str | None) -> None:
     """List the exercises of the course, or of one chapter."""
-    table = Table("exercise", "kind", "title", "points", "minutes", "difficulty", "importance")
+    table = Table("exercise", "kind", "title", "points", "minutes", "difficulty, importance", box=None, pad_edge=False)
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
+    for column in table.columns[3:]:
+        column.justify = "right"
     for one in EXERCISES.values():
         if chapter in (None, one.chapter):
-            numbers = (one.points, one.minutes, one.difficulty, one.importance)
-            table.add_row(one.name, one.kind, one.title, *map(str, numbers))
+            numbers = (f"{one.points}", f"{one.minutes}", f"{one.difficulty}, {one.importance}")
+            table.add_row(one.name, one.kind, one.title, *numbers)
     Console().print(table)
 
 
@@ -183,7 +186,7 @@ def _solution_with(name: str, kind: str) -> tuple[Path, str]:
 def test(names: tuple[str, ...]) -> None:
     """Test exercises, by default all: the solution passes, every known mistake fails and is called by its name."""
     from pgcourse.grading.check import find
-    from pgcourse.grading.table import examine, faults
+    from pgcourse.grading.table import examined, faults
 
     console, wrong = Console(), 0
     for name in names or list(EXERCISES):
@@ -192,7 +195,7 @@ def test(names: tuple[str, ...]) -> None:
         except ValueError as error:
             raise click.ClickException(str(error)) from None
         table = Table("mistake", "fails", "named", title=f"{name}: {one.title}", title_justify="left")
-        own, found = examine(one)
+        own, found = examined(one.name)
         for mistake in found:
             table.add_row(mistake.words, ", ".join(mistake.failed), f"{mistake.named} of {len(mistake.results)}")
         console.print(table)
