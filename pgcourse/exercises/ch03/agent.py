@@ -18,7 +18,7 @@ HOPELESS = 35.0  # after 30 updates
 SIGNALS, STEPS = 64, 40  # episodes and updates in the two tiny worlds
 SKILL = 0.9  # the share of right actions
 ROWS = 512
-AGENTS = 3  # that must learn there one after the other: one may be lucky
+AGENTS = 5  # that must learn there one after the other: one may be lucky
 
 GREEDY = "The action is not drawn: the likeliest one is taken, and no other is ever tried. Sample it from π."
 NOTHING = (

@@ -82,9 +82,9 @@ EXERCISE = diagnose(
     importance=4,
     evidence=shown,
     hints=[
-        "First the means: which four estimators have exactly the mean ∇J, which are only shorter, which point elsewhere?",
-        "A batch of 4 leaves three quarters, a baseline of the action leaves nothing; without γ^t late steps count more "
-        "often, so the mean is longer. Among those with the right mean: past rewards are noise, v(s) takes more away, "
+        "First the means: which four estimators have the mean ∇J, which are only shorter, which point elsewhere?",
+        "A batch of 4 leaves three quarters, a baseline of the action leaves nothing; without γ^t late steps count more, "
+        "so the mean is longer. Among those with the right mean: past rewards are noise, v(s) takes more away, "
         "and who knows A(s,a) is spared the noise of all that follows.",
     ],
     checks={
@@ -93,7 +93,7 @@ EXERCISE = diagnose(
         "another direction": Check(2, "Which mistake makes the mean longer, and which shorter?", items=("C", "G")),
     },
     mistakes={
-        "Dropping the rewards that were paid before an action lowers the variance here: the higher one has them still.": (
+        "Dropping rewards that were paid before an action lowers the variance here: the higher one has them still.": (
             "{**f(), 'B': f()['F'], 'F': f()['B']}"
         ),
         "Two of the right mean are exchanged: v(s) is subtracted to lower the variance of the reward-to-go.": (
