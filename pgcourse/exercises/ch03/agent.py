@@ -126,6 +126,15 @@ def _skill(shares: np.ndarray) -> float:
     return float((1 - shares[0] + shares[1]) / 2)
 
 
+def in_a_row(player: Player, delay: int, rng: np.random.Generator) -> tuple[list[float], bool]:
+    """The first of `AGENTS` agents that does not learn, or the last."""
+    for _ in range(AGENTS):
+        skill, changed = trained(player, delay, rng)
+        if skill[-1] < SKILL:
+            break
+    return skill, changed
+
+
 def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Finding]:
     """A judge of what is learned from a cost `delay` steps later; `other` is who learns only in the other case."""
 
@@ -133,19 +142,14 @@ def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Fi
         player.make("agent")
         if found := greedy(player, rng):
             return found
-        runs = []
-        for _ in range(AGENTS):
-            runs.append(trained(player, delay, rng))
-            if runs[-1][0][-1] < SKILL:
-                break
-        else:
+        skill, changed = in_a_row(player, delay, rng)
+        if skill[-1] >= SKILL:
             return ""
-        skill, changed = runs[-1]
         problem = f"after {STEPS} updates the right action is taken in {skill[-1]:.0%} of states, {skill[0]:.0%} before"
-        elsewhere = [trained(player, 1 - delay, rng)[0][-1] for _ in range(AGENTS if changed else 1)]
-        if min(elsewhere) >= SKILL:
+        elsewhere = in_a_row(player, 1 - delay, rng)[0][-1]
+        if elsewhere >= SKILL:
             return problem, other
-        if max(skill[-1], *elsewhere) < 0.1:
+        if max(skill[-1], elsewhere) < 0.1:
             return problem, SIGN
         return problem, NOISE if changed else NOTHING
 

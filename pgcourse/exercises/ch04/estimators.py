@@ -83,8 +83,8 @@ EXERCISE = diagnose(
     evidence=shown,
     hints=[
         "First the means: which four estimators have the mean ∇J, which are only shorter, which point elsewhere?",
-        "A batch of 4 leaves three quarters, a baseline of the action leaves nothing; without γ^t late steps count more, "
-        "so the mean is longer. Among those with the right mean: past rewards are noise, v(s) takes more away, "
+        "A batch of 4 leaves three quarters, a baseline of the action nothing; without γ^t late steps count more, so "
+        "the mean is longer. Among those with the right mean: past rewards are noise, v(s) takes more away, "
         "and who knows A(s,a) is spared the noise of all that follows.",
     ],
     checks={
