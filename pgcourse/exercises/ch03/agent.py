@@ -1,7 +1,8 @@
 """REINFORCE from an empty file.
 
-The parent plays, so that no return can be forged. How often a right agent fails and a wrong one passes stands at the
-end, by `python -m pgcourse.exercises.ch03._calibration`.
+The parent plays, so that no return can be forged. Measured by `python -m pgcourse.exercises.ch03._calibration` on the seeds
+1000 to 1029, by which no threshold was set: the solution fails on 0 of 30. Of the mistakes, `zero_grad` after
+`backward`, the flipped sign, and `[N]` against `[N, 1]` pass on 0 of 30 (with three agents in a row, not five).
 """
 
 from collections.abc import Callable

@@ -64,11 +64,7 @@ def shown() -> Any:
     columns = ["length of the mean, in ‖∇J‖", "degrees from ∇J", "variance of one episode, in ‖∇J‖²"]
     frame = pd.DataFrame({row: found[name] for row, name in TRUTH.items()}, index=columns).T
     frame.loc[frame[columns[0]] < 1e-9, columns[1]] = float("nan")  # no direction
-    return (
-        frame.style.format("{:.2f}", subset=columns[:1])
-        .format("{:.0f}", subset=columns[1:2], na_rep="–")
-        .format("{:.1f}", subset=columns[2:])
-    )
+    return frame.style.format(dict(zip(columns, ("{:.2f}", "{:.0f}", "{:.1f}"), strict=True)), na_rep="–")
 
 
 EXERCISE = diagnose(
