@@ -1,8 +1,8 @@
 """REINFORCE from an empty file.
 
-The parent plays, so that no return can be forged. Measured by `python -m pgcourse.exercises.ch03._calibration` on the seeds
-1000 to 1029, by which no threshold was set: the solution fails on 0 of 30. Of the mistakes, `zero_grad` after
-`backward`, the flipped sign, and `[N]` against `[N, 1]` pass on 0 of 30 (with three agents in a row, not five).
+The parent plays, so that no return can be forged. `python -m pgcourse.exercises.ch03._calibration` measures on seeds
+from 1000 on, by which no threshold was set. On 30 of them the solution failed 0 times. Three of the mistakes passed 0
+times: `zero_grad` after `backward`, the flipped sign, `[N]` against `[N, 1]`. (They were measured with `AGENTS` = 3.)
 """
 
 from collections.abc import Callable
