@@ -151,7 +151,7 @@ class Player:
         self.answer.ask(Call({str(i): arg for i, arg in enumerate(args)}, keep=name), self.deadline)
 
     def call(self, name: str, method: str, *args: Any) -> Any:
-        """The result of a method of what was kept. Raises `AnswerError` where it returns nothing."""
+        """The result of a method of what was kept; None where it returns nothing."""
         call = Call({str(i): arg for i, arg in enumerate(args)}, on=name, method=method)
         return self.answer.ask(call, self.deadline).values[0]
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import START, Examination, Exercise, ExerciseResult, InProcess
 from pgcourse.grading.solutions import mutants, solution
@@ -75,11 +77,18 @@ def examine(exercise: Exercise, seeds: Iterable[int]) -> tuple[list[ExerciseResu
     """The results of the course's own answer, and of each known mistake, on each draw."""
     known, right = mutants(exercise), InProcess(solution(exercise))
     draws = [Examination(exercise, seed, known) for seed in seeds]
-    return [draw.judge(right) for draw in draws], [
-        Found(words, tuple(draw.judge(InProcess(wrong)) for draw in draws))
+    return [_judge(draw, right) for draw in draws], [
+        Found(words, tuple(_judge(draw, InProcess(wrong)) for draw in draws))
         for words, wrong in known.items()
         if words != START
     ]
+
+
+def _judge(draw: Examination, answer: InProcess) -> ExerciseResult:
+    """With the answer's own randomness, such as a network's first weights, from the same seed: the page is the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(draw.seed)
+        return draw.judge(answer)
 
 
 def faults(exercise: Exercise, own: Iterable[ExerciseResult], found: Sequence[Found]) -> Iterator[str]:
