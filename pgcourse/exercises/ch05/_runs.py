@@ -1,8 +1,8 @@
 """The runs of the exercise 05.curves: `python -m pgcourse.exercises.ch05._runs` trains them and writes runs.csv.
 
 A2C on CartPole, 24,000 steps, seeds 0 to 2. With other seeds as arguments it prints how many of them show which sign.
-Of the seeds 100 to 129 all show the sign of their own run in A, B, D and E, 29 in C, and 25 in F; of 900 foreign signs 4
-are shown, 2 of them E's by F.
+Of the seeds 100 to 129 all show the sign of their own run in A, B, D and E, 29 in C, and 25 in F; of 900 foreign
+signs 4 are shown, 2 of them those of E by F.
 """
 
 import math
