@@ -55,7 +55,7 @@ EXERCISE = predict(
     },
     mistakes={
         "p and q are exchanged: p is the probability of switching in state 0.": repr(
-            numbers(*solved(SWITCH[::-1]), SWITCH[::-1])
+            numbers(*solved(SWITCH[::-1]), factor=SWITCH[::-1])
         ),
         "Acting in state 1 is paid, acting in state 0 is not: here it is the other way round.": slip(
             v=1 / (1 - GAMMA) - V, A=-A
