@@ -106,7 +106,8 @@ def _lines(exercises: Iterable[Exercise]) -> Iterator[str]:
         yield "| --- | --- | --- |"
         for one in examine(exercise)[1]:
             words = one.words.replace("|", "\\|")
-            yield f"| {words} | {', '.join(one.failed)} | {'played' if one.played else f'{one.named} of {len(one.results)}'} |"
+            named = "played" if one.played else f"{one.named} of {len(one.results)}"
+            yield f"| {words} | {', '.join(one.failed)} | {named} |"
     yield ""
 
 
