@@ -127,28 +127,30 @@ def warning(result: ExerciseResult) -> str:
 # As in `pgcourse.course.claims`; neither of the two imports the other.
 COLORS = {"✓": "#2da44e", "✗": "#e5534b"}
 TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+{% set top = "text-align:left;vertical-align:top" %}
+{% set fold = "margin:.2em 0 .4em 1.2em" %}
 {% macro mark(sign) %}<b style="color:{{ colors[sign] }}">{{ sign }}</b>{% endmacro %}
 <p><b>{{ title }}</b>{% if not attempted %} Fill in <code>{{ entry }}</code> and check again.{% endif %}</p>
 {% if warning %}
 <p>⚠ {{ warning }}</p>
 {% endif %}
 {% for diagnosis in diagnoses %}
-<p>{{ diagnosis }}</p>
+<p style="border-left:3px solid {{ colors["✗"] }};padding-left:.6em">{{ diagnosis }}</p>
 {% endfor %}
 {% if attempted %}
 <table>
 {% for one in checks %}
 <tr>
-<td>{{ mark("✓" if one.passed else "✗") }}</td>
-<td style="text-align:left">{{ one.check.name }}</td>
-<td>{{ one.points }}/{{ one.check.points }}</td>
-<td style="text-align:left">{{ one.message }}
+<td style="{{ top }}">{{ mark("✓" if one.passed else "✗") }}</td>
+<td style="{{ top }}">{{ one.check.name }}</td>
+<td style="{{ top }}">{{ one.points }}/{{ one.check.points }}</td>
+<td style="{{ top }}">{{ one.message }}
 {% if not one.passed %}
 {% if one.trial and case(one.trial) %}
 <details{% if one is sameas failed[0] %} open{% endif %}><summary>smallest failing case</summary>
 <pre>{{ case(one.trial) }}</pre></details>
 {% endif %}
-<details><summary>hint</summary>{{ one.check.hint }}</details>
+<details><summary>what to look at</summary><div>{{ one.check.hint }}</div></details>
 {% endif %}
 </td>
 </tr>
@@ -162,8 +164,11 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 {% endif %}
 </details>
 {% elif hints %}
-<details><summary>a nudge</summary>{{ hints[0] }}
-<details><summary>nearly the answer</summary>{{ hints[1] }}</details></details>
+<details><summary>a nudge</summary>
+<div style="{{ fold }}">{{ hints[0] }}
+<details><summary>nearly the answer</summary><div style="{{ fold }}">{{ hints[1] }}</div></details>
+</div>
+</details>
 {% endif %}
 """)
 
