@@ -8,13 +8,13 @@ from pgcourse.grading.catalogue import EXERCISES
 
 NOTEBOOK = "exercises/03_reinforce.ipynb"
 EXERCISE = EXERCISES["03.reward_to_go"]
-ANSWER = """def reward_to_go(reward, gamma):
+ANSWER = """\
+def reward_to_go(reward, gamma):
     ret, after = torch.empty_like(reward), torch.zeros_like(reward[..., 0])
     for t in reversed(range(reward.shape[-1])):
         after = reward[..., t] + gamma * after
         ret[..., t] = after
-    return ret
-"""
+    return ret"""
 MISTAKE, DIAGNOSIS = ("gamma * after", "after"), "γ is missing: a reward k steps later must count γ^k."
 PROGRESS = "from pgcourse.grading import progress\n\nprogress()"
 
@@ -22,10 +22,10 @@ pytestmark = needs_a_browser
 
 
 def test_a_wrong_answer_is_explained_mended_and_counted(learner):
-    folder, pictures = learner.parent, iter(range(1, 100))
+    folder = learner.parent
 
     def look(page, name):
-        page.screenshot(path=folder / f"{next(pictures)}_{name}.png")
+        page.screenshot(path=folder / f"{name}.png")
 
     assert count(pgcourse(learner, "progress")) == (0, 0)
     with lab(learner, NOTEBOOK) as (address, _), browser(folder) as page:
@@ -44,6 +44,8 @@ def test_a_wrong_answer_is_explained_mended_and_counted(learner):
         look(page, "diagnosis")
         the_hints_unfold_one_after_the_other(said)
         look(page, "hints")
+        dark(page)
+        look(page, "dark")
         assert "the course's own" not in said.inner_text()
 
         write(answer, ANSWER)
@@ -51,11 +53,12 @@ def test_a_wrong_answer_is_explained_mended_and_counted(learner):
         run(check)
         look_at(said.get_by_text(f"{EXERCISE.name}: solved, {EXERCISE.points} of {EXERCISE.points} points."))
         assert DIAGNOSIS not in said.inner_text()
-        own = said.get_by_text("the course's own")
+        own = said.get_by_text("the course's own answer")
         solution = said.locator("pre", has_text="def reward_to_go(")
         assert not solution.is_visible()
         own.click()
         assert solution.is_visible()
+        look_at(solution)
         look(page, "solved")
 
         new = added_below(page, check)
@@ -65,8 +68,6 @@ def test_a_wrong_answer_is_explained_mended_and_counted(learner):
         look_at(counted.get_by_text("exercises solved"))
         assert count(counted.inner_text()) == (1, EXERCISE.points)
         look(page, "progress")
-        dark(page)
-        look(page, "dark")
         saved(page)
     assert count(pgcourse(learner, "progress")) == (1, EXERCISE.points)
 
@@ -103,7 +104,9 @@ def look_at(place):
 
 
 def the_hints_unfold_one_after_the_other(said):
-    first, second = (said.get_by_text(hint).last for hint in EXERCISE.hints)  # the innermost element with the text
+    first, second = (
+        said.get_by_text(hint.replace("`", "")).last for hint in EXERCISE.hints
+    )  # the innermost element with the text
     nudge, nearly = said.get_by_text("a nudge"), said.get_by_text("nearly the answer")
     assert nudge.is_visible()
     assert not any(each.is_visible() for each in (first, nearly, second))
@@ -122,7 +125,7 @@ def count(text):
 
 
 def dark(page):
-    page.click("text=Settings")
+    page.locator(".lm-MenuBar-item", has_text="Settings").click()
     page.hover(".lm-Menu-itemLabel >> text=Theme")
     page.click(".lm-Menu-itemLabel >> text=JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light=false]")
+    playwright.expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
