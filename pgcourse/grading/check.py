@@ -12,6 +12,8 @@ from typing import Any
 import jinja2
 import numpy as np
 from IPython.display import display
+from markdown_it import MarkdownIt
+from markupsafe import Markup, escape
 
 from pgcourse.grading import progress, rehearsal, solutions
 from pgcourse.grading.catalogue import EXERCISES
@@ -124,31 +126,54 @@ def warning(result: ExerciseResult) -> str:
     )
 
 
+FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.S)
+PARAGRAPHS = MarkdownIt("commonmark", {"html": False})
+WORDS = MarkdownIt("zero", {"html": False}).enable("backticks")  # the rest of Markdown is common in formulas
+
+
+def marked(text: str) -> Markup:
+    """A line of ours as HTML, with `code` in it."""
+    return Markup(WORDS.renderInline(text))
+
+
+def paragraphs(text: str) -> Markup:
+    """Markdown as HTML. Formulas stay as they are: the notebook typesets them in what is displayed."""
+    place = "\ufffc"
+    html = PARAGRAPHS.render(FORMULA.sub(place, text))
+    for formula in FORMULA.findall(text):
+        html = html.replace(place, str(escape(formula)), 1)
+    return Markup(html)
+
+
 # As in `pgcourse.course.claims`; neither of the two imports the other.
 COLORS = {"✓": "#2da44e", "✗": "#e5534b"}
-TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+TEMPLATES = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+TEMPLATES.filters |= {"marked": marked, "paragraphs": paragraphs}
+TEMPLATE = TEMPLATES.from_string("""\
+{% set top = "text-align:left;vertical-align:top" %}
+{% set fold = "margin:.2em 0 .4em 1.2em" %}
 {% macro mark(sign) %}<b style="color:{{ colors[sign] }}">{{ sign }}</b>{% endmacro %}
 <p><b>{{ title }}</b>{% if not attempted %} Fill in <code>{{ entry }}</code> and check again.{% endif %}</p>
 {% if warning %}
 <p>⚠ {{ warning }}</p>
 {% endif %}
 {% for diagnosis in diagnoses %}
-<p>{{ diagnosis }}</p>
+<p style="border-left:3px solid {{ colors["✗"] }};padding-left:.6em">{{ diagnosis | marked }}</p>
 {% endfor %}
 {% if attempted %}
 <table>
 {% for one in checks %}
 <tr>
-<td>{{ mark("✓" if one.passed else "✗") }}</td>
-<td style="text-align:left">{{ one.check.name }}</td>
-<td>{{ one.points }}/{{ one.check.points }}</td>
-<td style="text-align:left">{{ one.message }}
+<td style="{{ top }}">{{ mark("✓" if one.passed else "✗") }}</td>
+<td style="{{ top }}">{{ one.check.name }}</td>
+<td style="{{ top }}">{{ one.points }}/{{ one.check.points }}</td>
+<td style="{{ top }}">{{ one.message }}
 {% if not one.passed %}
 {% if one.trial and case(one.trial) %}
 <details{% if one is sameas failed[0] %} open{% endif %}><summary>smallest failing case</summary>
 <pre>{{ case(one.trial) }}</pre></details>
 {% endif %}
-<details><summary>hint</summary>{{ one.check.hint }}</details>
+<details><summary>what to look at</summary><div>{{ one.check.hint | marked }}</div></details>
 {% endif %}
 </td>
 </tr>
@@ -156,14 +181,15 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 </table>
 {% endif %}
 {% if solution %}
-<details><summary>the course's own</summary><pre>{{ solution }}</pre>
-{% if explanation %}
-<p style="white-space:pre-line">{{ explanation }}</p>
-{% endif %}
+<details><summary>the course's own answer</summary>
+<div style="{{ fold }}"><pre>{{ solution }}</pre>{{ explanation | paragraphs }}</div>
 </details>
 {% elif hints %}
-<details><summary>a nudge</summary>{{ hints[0] }}
-<details><summary>nearly the answer</summary>{{ hints[1] }}</details></details>
+<details><summary>a nudge</summary>
+<div style="{{ fold }}">{{ hints[0] | marked }}
+<details><summary>nearly the answer</summary><div style="{{ fold }}">{{ hints[1] | marked }}</div></details>
+</div>
+</details>
 {% endif %}
 """)
 
@@ -210,7 +236,7 @@ class Feedback:
                 lines += textwrap.indent(self._case(one.trial), "      ").splitlines() if one.trial else []
                 lines.append(f"      hint: {one.check.hint}")
         if self.solved and (solution := solutions.source(self.result.exercise)):
-            lines += ["The course's own:", solution, solutions.explanation(self.result.exercise)]
+            lines += ["The course's own answer:", solution, solutions.explanation(self.result.exercise)]
         if not self.solved:
             lines.append(f"More help: hint({self.result.exercise.name!r})")
         return "\n".join(lines).rstrip()

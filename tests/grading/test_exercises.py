@@ -229,8 +229,8 @@ def test_the_solution_is_shown_once_the_exercise_is_solved_and_not_before():
     scope = {}
     exec(RIGHT, scope)
     answer = Feedback(examine("03.reward_to_go", scope["right"]))
-    assert "The course's own:\ndef reward_to_go(reward, gamma):" in repr(answer)
-    assert "<summary>the course's own</summary><pre>def reward_to_go(reward, gamma):" in answer._repr_html_()
+    assert "The course's own answer:\ndef reward_to_go(reward, gamma):" in repr(answer)
+    assert "<pre>def reward_to_go(reward, gamma):" in answer._repr_html_()
     for text in (repr(answer), answer._repr_html_()):
         assert "SOLUTION" not in text
     wrong = Feedback(examine("03.reward_to_go", flipped))
