@@ -309,6 +309,7 @@ class Exercise:
                         arrays=self.arrays,
                     )
 
+    @torch.enable_grad()  # in a learner's notebook it may be off
     def expected(self, call: Call, check: Check) -> Reply:
         """What the reference says, in float64."""
         args = {name: cast(value, "float64") for name, value in call.args.items()}
