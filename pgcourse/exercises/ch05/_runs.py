@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-import pgcourse as pg
+from pgcourse import algorithms
 
 PATH = Path(__file__).with_name("runs.csv")
 ROWS = 24  # of a seed
@@ -29,7 +29,7 @@ class Metrics(NamedTuple):
     mean_u: Tensor  # what the critic says of the states played, on average
 
 
-class Watched(pg.A2C):
+class Watched(algorithms.A2C):
     """A2C that also reports what its critic says."""
 
     def update(self, state, batch, progress, streams=None):
@@ -70,7 +70,7 @@ SIGNS: dict[str, Callable[[pd.DataFrame], bool]] = {  # what tells a run from th
 def main(seeds: list[int]) -> None:
     tables = []
     for name, algorithm in RUNS.items():
-        curves = pg.train(algorithm, "CartPole-v1", seeds=seeds or range(3), steps=24_000).curves
+        curves = algorithms.train(algorithm, "CartPole-v1", seeds or range(3), 24_000).curves
         part = curves.groupby("seed")["step"].transform(lambda step: (step.rank() - 1) * ROWS // len(step))
         columns = ["step", "return", *Metrics._fields]
         tables.append(curves.groupby(["seed", part.rename("part")])[columns].mean().reset_index().assign(run=name))

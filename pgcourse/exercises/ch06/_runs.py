@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-import pgcourse as pg
+from pgcourse import algorithms
 from pgcourse.core import MLP, Critic, GaussianPolicy
 from pgcourse.envs import DoubleIntegrator
 
@@ -40,7 +40,7 @@ def entropy(theta: Tensor) -> Tensor:
     return theta[:, -1] + 0.5 * math.log(2 * math.pi * math.e)
 
 
-class Watched(pg.PPO):
+class Watched(algorithms.PPO):
     """PPO that also reports σ and the gain: θ is two weights, -K, a bias and log σ."""
 
     def update(self, state, batch, progress, streams):
@@ -91,7 +91,7 @@ def main(seeds: list[int]) -> None:
     for name, (algorithm, log_std) in RUNS.items():
         networks = GaussianPolicy(MLP((2, 1), last_gain=0.01), log_std=log_std), Critic(MLP((2, 32, 1)))
         steps = UPDATES * algorithm.envs * algorithm.horizon
-        curves = pg.train(algorithm, "DoubleIntegrator-v0", seeds or range(3), steps, *networks).curves
+        curves = algorithms.train(algorithm, "DoubleIntegrator-v0", seeds or range(3), steps, *networks).curves
         start = curves.groupby("seed", as_index=False)[["seed"]].first().assign(sigma=math.exp(log_std))
         start["entropy"] = entropy(torch.tensor([[log_std]])).item()
         both = pd.concat([start, curves])
