@@ -47,9 +47,9 @@ def settings(value):
 
 def algorithm(value):
     """The PPO of an answer. Raises ValueError."""
-    import pgcourse as pg
+    from pgcourse.algorithms import PPO
 
-    ppo = pg.PPO(**settings(value))
+    ppo = PPO(**settings(value))
     size = ppo.envs * ppo.horizon
     if size > STEPS // 2:
         raise ValueError(f"a rollout of {size:,} samples: at most {STEPS // 2:,}, so that there are two updates")
