@@ -7,22 +7,22 @@ from typing import Any
 import pandas as pd
 import torch
 
-import pgcourse as pg
+from pgcourse.algorithms import PPO, train
 
 FILE = Path(__file__).with_name("logs.csv")
 COLUMNS = ["return", "kl", "clip_fraction", "entropy", "explained_variance", "value_loss", "grad_norm"]
 STEPS, SEEDS = 20_480, 3
 COMMON: dict[str, Any] = {"envs": 16, "horizon": 32, "epochs": 4, "lr": 0.01, "critic_lr": 0.01, "anneal": False}
-HEALTHY = pg.PPO(**COMMON)
+HEALTHY = PPO(**COMMON)
 
 
-class WrongSign(pg.PPO):
+class WrongSign(PPO):
     def loss(self, *args):
         loss, seen = super().loss(*args)
         return -loss, seen
 
 
-class NoEnds(pg.PPO):
+class NoEnds(PPO):
     def update(self, state, batch, progress, streams):
         stored = torch.cat([batch.obs[:, 1:], batch.next_obs[:, -1:]], 1)
         never = torch.zeros_like(batch.terminated)
@@ -30,30 +30,30 @@ class NoEnds(pg.PPO):
         return super().update(state, batch, progress, streams)
 
 
-class EveryEndIsATimeLimit(pg.PPO):
+class EveryEndIsATimeLimit(PPO):
     def update(self, state, batch, progress, streams):
         batch = replace(batch, terminated=torch.zeros_like(batch.terminated), truncated=batch.done)
         return super().update(state, batch, progress, streams)
 
 
-class EntropySubtracted(pg.PPO):
+class EntropySubtracted(PPO):
     def loss(self, policy, theta, samples, *rest):
         loss, seen = super().loss(policy, theta, samples, *rest)
         return loss + 0.3 * policy(theta, samples.obs).entropy().mean(1), seen
 
 
-class OldAnew(pg.PPO):
+class OldAnew(PPO):
     def loss(self, policy, theta, samples, *rest):
         now = policy(theta, samples.obs).log_prob(samples.action).detach()
         return super().loss(policy, theta, samples._replace(log_prob=now), *rest)
 
 
-class OneConstant(pg.PPO):
+class OneConstant(PPO):
     def critic_loss(self, value, samples):
         return 0.5 * (value.unsqueeze(2) - samples.target.unsqueeze(1)).square().mean((1, 2))
 
 
-class LargeRewards(pg.PPO):
+class LargeRewards(PPO):
     def update(self, state, batch, progress, streams):
         return super().update(state, replace(batch, reward=100 * batch.reward), progress, streams)
 
@@ -78,7 +78,7 @@ RUNS = {
 def main() -> None:
     tables = []
     for name, algorithm in RUNS.items():
-        curves = pg.train(algorithm, "CartPole-v1", seeds=SEEDS, steps=STEPS).curves
+        curves = train(algorithm, "CartPole-v1", seeds=SEEDS, steps=STEPS).curves
         some = curves[curves["step"] % (2 * 512) == 0]
         tables.append(some.assign(run=name)[["run", "seed", "step", *COLUMNS]])
     pd.concat(tables).to_csv(FILE, index=False, float_format="%.3g")

@@ -1,8 +1,8 @@
 """PPO from an empty file.
 
-Calibration on seeds of no test (`python -m pgcourse.exercises.ch08._calibration 08.agent` repeats it). In CartPole the
-mean return of the solution was 122 or more with each of 32 seeds, and 114 or more with step sizes of 0.002 and 0.001
-(32 seeds each). With γ = 0 it was 62 or less, without a step of the optimiser 25 or less (32 seeds each). So 80 failed none
+Calibration on other seeds (`python -m pgcourse.exercises.ch08._calibration 08.agent` repeats it). In CartPole the
+mean return of the solution was 122 or more with each of 32 seeds, 114 or more with step sizes of 0.002 and 0.001 (32
+seeds each). With γ = 0 it was 62 or less, without a step of the optimiser 25 or less (32 seeds each). So 80 failed none
 of 96 right answers and passed none of 64 wrong ones. The two small worlds, 5 seeds: shares of 1.0 for the solution, 0.0
 in the mirage where every end is taken for a time limit.
 """
@@ -46,9 +46,10 @@ def mirage(rng):
 
 def cartpole(rng):
     """Copies of CartPole-v1, Barto, Sutton & Anderson (1983)."""
-    import pgcourse as pg
+    from pgcourse.core import Streams
+    from pgcourse.envs import make
 
-    world, streams = pg.make("CartPole-v1", COPIES), pg.Streams([int(rng.integers(1 << 30))])
+    world, streams = make("CartPole-v1", COPIES), Streams([int(rng.integers(1 << 30))])
     obs = world.reset(streams.child("reset"))
     noise = world.noise(streams.child("steps"), STEPS * UPDATES["CartPole"])
     for t in range(noise.shape[1]):

@@ -1,4 +1,9 @@
-"""PPO, tuned within a budget."""
+"""PPO, tuned within a budget.
+
+Calibration on seeds of no test (three each): the course's own settings reached 323 or more on 34 of 34 draws, so 250
+failed none; with a step size of 0.1 it was 138 or less on 8 draws. The others were measured on two draws only, 81 or
+less. `python -m pgcourse.exercises.ch08._calibration 08.configuration` measures all of them.
+"""
 
 from functools import lru_cache
 
@@ -47,9 +52,9 @@ def settings(value):
 
 def algorithm(value):
     """The PPO of an answer. Raises ValueError."""
-    import pgcourse as pg
+    from pgcourse.algorithms import PPO
 
-    ppo = pg.PPO(**settings(value))
+    ppo = PPO(**settings(value))
     size = ppo.envs * ppo.horizon
     if size > STEPS // 2:
         raise ValueError(f"a rollout of {size:,} samples: at most {STEPS // 2:,}, so that there are two updates")

@@ -24,7 +24,7 @@ def evidence():
     """The twelve runs on CartPole, three seeds each, above a healthy one; made by `_runs`."""
     import pandas as pd
 
-    import pgcourse as pg
+    from pgcourse.plots import symptoms
 
     table = pd.read_csv(Path(__file__).with_name("logs.csv"))
     runs = {name: table[table["run"] == name] for name in ("healthy", *TRUTH.values())}
@@ -35,7 +35,7 @@ def evidence():
     letters = list(TRUTH)
     for some in (letters[:6], letters[6:]):
         shown = {letter: runs[TRUTH[letter]] for letter in some}
-        pg.plots.symptoms(shown, runs["healthy"], rows, limits, logarithmic=("kl", "value_loss", "grad_norm"))
+        symptoms(shown, runs["healthy"], rows, limits, logarithmic=("kl", "value_loss", "grad_norm"))
 
 
 def swapped(one, other):

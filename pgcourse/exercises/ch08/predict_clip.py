@@ -10,9 +10,9 @@ from pgcourse.grading.kinds import Check, predict
 @cache
 def measured():
     """Means over seeds and training of the record `ppo-passes`, CartPole."""
-    import pgcourse as pg
+    from pgcourse.lab import load
 
-    curves = pg.lab.load("ppo-passes").on("CartPole-v1").curves
+    curves = load("ppo-passes").on("CartPole-v1").curves
     kl, outside = (curves.groupby("variant")[column].mean() for column in ("kl", "clip_fraction"))
     return {
         "outside, 1 pass": float(outside["1 pass, clip"]),
