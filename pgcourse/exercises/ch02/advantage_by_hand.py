@@ -23,6 +23,8 @@ def solved(switch):
 V, D, A, _ = solved(SWITCH)
 GAP = GAMMA * (V[::-1] - V)  # q(s, switch) - q(s, stay)
 
+EXCHANGED = dict(zip("vdA", solved(SWITCH[::-1]), strict=True)) | {"factor": SWITCH[::-1]}  # p and q
+
 
 def slip(**wrong):
     """All numbers after a slip, with what follows from it."""
@@ -54,7 +56,7 @@ EXERCISE = predict(
         "slopes": Check(2, "Three factors: visits, probability, advantage.", items=("slope(0)", "slope(1)")),
     },
     mistakes={
-        "p and q are exchanged: p is the probability of switching in state 0.": repr(numbers(*solved(SWITCH[::-1]))),
+        "p and q are exchanged: p is the probability of switching in state 0.": slip(**EXCHANGED),
         "Acting in state 1 is paid, acting in state 0 is not: here it is the other way round.": slip(
             v=1 / (1 - GAMMA) - V, A=-A
         ),

@@ -29,7 +29,7 @@ EXERCISE = diagnose(
     TRUTH,
     choices=[ZERO, NOT],
     title="What may stand beside a score?",
-    goal="Decide by one question which weights leave the gradient alone: is it known before the action is drawn?",
+    goal="Decide by one question, what is known before the action is drawn, which weights leave the gradient alone.",
     minutes=15,
     difficulty=3,
     importance=5,
