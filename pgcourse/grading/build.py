@@ -127,7 +127,7 @@ def build(solution: str, exercises: list[Exercise]) -> str:
     MetadataValidator().validate_nb(notebook)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
     starts = {
-        cell.id: edited(exercise, MARKER.sub("", cell.source), exercise.start)
+        cell.id: edited(exercise, MARKER.sub("", cell.source).rstrip(), exercise.start)
         for exercise in exercises
         if exercise.start
         for cell in notebook.cells
