@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms.options import check, option
-from pgcourse.core import Critic, Policy, Streams, normalized
+from pgcourse.core import Critic, GaussianPolicy, Policy, Streams, normalized
 from pgcourse.core.adam import Adam, AdamState, clipped, gradient
 from pgcourse.rl import RewardScale, Samples, Trajectory, explained_variance, judged, standardized
 from pgcourse.rl.objectives import (
@@ -162,6 +162,15 @@ class PPO:
         neutral=math.inf,
     )
 
+    final_std: float = option(
+        math.inf,
+        "a Gaussian's σ, where it is the same in all states, may not be above a bound that falls geometrically from "
+        "where σ starts to this value at the end of the training, so that what acts becomes what its mean would do",
+        above=0,
+        infinite=True,
+        neutral=math.inf,
+    )
+
     def __post_init__(self) -> None:
         check(self)
         if self.envs * self.horizon % self.minibatches or self.envs * self.horizon // self.minibatches < 2:
@@ -173,6 +182,7 @@ class PPO:
     def init(self, policy: Policy, critic: Critic, streams: Streams) -> State:
         if self.normalize_observation:
             policy, critic = normalized(policy), normalized(critic)
+        self._bound(policy, 0.0)
         theta, phi = policy.init(streams.child("theta")), critic.init(streams.child("phi"))
         adam = Adam(self.lr, self.adam_eps)
         rewards = RewardScale.init(theta.new_zeros(len(theta), self.envs)) if self.normalize_reward else None
@@ -203,6 +213,8 @@ class PPO:
                 phi, phi_adam = critic_adam.step(phi, g_phi, phi_adam, rate, going)
                 seen.append((log_ratio, entropy, error.detach(), *norms, going))
         theta, phi = theta.detach(), phi.detach()
+        if (bound := self._bound(policy, progress)) < math.inf:
+            theta = policy.narrowed(theta, bound)  # type: ignore[attr-defined]
         metrics = self.metrics(seen, samples, clip, beta)
         if self.objective == "penalty":
             with torch.no_grad():
@@ -210,6 +222,17 @@ class PPO:
             beta = adapted_penalty(beta, moved, self.kl_target)
         state = state._replace(theta=theta, phi=phi, theta_adam=theta_adam, phi_adam=phi_adam, beta=beta)
         return state if self.moments_first else observed(state, batch), metrics
+
+    def _bound(self, policy: Policy, progress: float) -> float:
+        """Of log σ. Raises `ValueError` where there is to be one, and the policy is not a Gaussian with one σ."""
+        if self.final_std == math.inf:
+            return math.inf
+        if not isinstance(policy, GaussianPolicy) or policy.state_dependent_std:
+            raise ValueError(
+                "PPO: final_std is for Gaussians whose σ is the same in all states, "
+                f"got {self.final_std} with a {type(policy).__name__}; leave it at inf"
+            )
+        return (1 - progress) * policy.log_std + progress * math.log(self.final_std)
 
     def order(self, streams: Streams) -> Tensor:
         """In which order a pass takes the samples, [seed, sample]."""
