@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pgcourse import algorithms
+from pgcourse.algorithms import A2C, train
 
 PATH = Path(__file__).with_name("runs.csv")
 ROWS = 24  # of a seed
@@ -29,7 +29,7 @@ class Metrics(NamedTuple):
     mean_u: Tensor  # what the critic says of the states played, on average
 
 
-class Watched(algorithms.A2C):
+class WatchedA2C(A2C):
     """A2C that also reports what its critic says."""
 
     def update(self, state, batch, progress, streams=None):
@@ -39,7 +39,7 @@ class Watched(algorithms.A2C):
         return state, Metrics(metrics.entropy, metrics.explained_variance, mean_u)
 
 
-class Flipped(Watched):
+class Flipped(WatchedA2C):
     """The policy's loss without its minus."""
 
     def loss(self, policy, theta, samples):
@@ -48,12 +48,12 @@ class Flipped(Watched):
 
 
 RUNS = {
-    "A": Watched(critic_lr=1e-12),
-    "B": Watched(gamma=0.5),
-    "C": Watched(),
-    "D": Watched(lr=1e-12),
+    "A": WatchedA2C(critic_lr=1e-12),
+    "B": WatchedA2C(gamma=0.5),
+    "C": WatchedA2C(),
+    "D": WatchedA2C(lr=1e-12),
     "E": Flipped(),
-    "F": Watched(lam=0.0),
+    "F": WatchedA2C(lam=0.0),
 }
 
 
@@ -70,7 +70,7 @@ SIGNS: dict[str, Callable[[pd.DataFrame], bool]] = {  # what tells a run from th
 def main(seeds: list[int]) -> None:
     tables = []
     for name, algorithm in RUNS.items():
-        curves = algorithms.train(algorithm, "CartPole-v1", seeds or range(3), 24_000).curves
+        curves = train(algorithm, "CartPole-v1", seeds=seeds or range(3), steps=24_000).curves
         part = curves.groupby("seed")["step"].transform(lambda step: (step.rank() - 1) * ROWS // len(step))
         columns = ["step", "return", *Metrics._fields]
         tables.append(curves.groupby(["seed", part.rename("part")])[columns].mean().reset_index().assign(run=name))

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pgcourse import algorithms
+from pgcourse.algorithms import PPO, train
 from pgcourse.core import MLP, Critic, GaussianPolicy
 from pgcourse.envs import DoubleIntegrator
 
@@ -40,7 +40,7 @@ def entropy(theta: Tensor) -> Tensor:
     return theta[:, -1] + 0.5 * math.log(2 * math.pi * math.e)
 
 
-class Watched(algorithms.PPO):
+class WatchedPPO(PPO):
     """PPO that also reports σ and the gain: θ is two weights, -K, a bias and log σ."""
 
     def update(self, state, batch, progress, streams):
@@ -49,7 +49,7 @@ class Watched(algorithms.PPO):
         return after, Metrics(entropy(after.theta), metrics.grad_norm, after.theta[:, -1].exp(), distance)
 
 
-class Frozen(Watched):
+class Frozen(WatchedPPO):
     """log σ, the last entry of θ, stays as it is."""
 
     def update(self, state, batch, progress, streams):
@@ -58,7 +58,7 @@ class Frozen(Watched):
         return after._replace(theta=theta), metrics._replace(sigma=theta[:, -1].exp(), entropy=entropy(theta))
 
 
-class Negative(Watched):
+class Negative(WatchedPPO):
     """The entropy bonus with the wrong sign: it is a price."""
 
     weight = 0.1
@@ -69,10 +69,10 @@ class Negative(Watched):
 
 
 RUNS = {  # the algorithm, and log σ at the start
-    "A": (Watched(**OPTIONS, entropy=0.15), 0.0),
-    "B": (Watched(**OPTIONS), -3.0),
+    "A": (WatchedPPO(**OPTIONS, entropy=0.15), 0.0),
+    "B": (WatchedPPO(**OPTIONS), -3.0),
     "C": (Frozen(**OPTIONS), 0.0),
-    "D": (Watched(**OPTIONS), 0.0),
+    "D": (WatchedPPO(**OPTIONS), 0.0),
     "E": (Negative(**OPTIONS), 0.0),
 }
 
@@ -91,7 +91,7 @@ def main(seeds: list[int]) -> None:
     for name, (algorithm, log_std) in RUNS.items():
         networks = GaussianPolicy(MLP((2, 1), last_gain=0.01), log_std=log_std), Critic(MLP((2, 32, 1)))
         steps = UPDATES * algorithm.envs * algorithm.horizon
-        curves = algorithms.train(algorithm, "DoubleIntegrator-v0", seeds or range(3), steps, *networks).curves
+        curves = train(algorithm, "DoubleIntegrator-v0", seeds or range(3), steps, *networks).curves
         start = curves.groupby("seed", as_index=False)[["seed"]].first().assign(sigma=math.exp(log_std))
         start["entropy"] = entropy(torch.tensor([[log_std]])).item()
         both = pd.concat([start, curves])
