@@ -142,7 +142,7 @@ class Batch:
         resume: go on with the grades in the folder: what was graded with these checks is not graded again.
 
     Raises:
-        CannotGrade: grades are in the folder already, or were drawn with another seed.
+        CannotGrade: grades are in the folder already, or were drawn with another seed; or it cannot be written to.
     """
 
     def __init__(
@@ -168,8 +168,11 @@ class Batch:
         drawn = secrets.randbelow(2**31) if len(submissions) > 1 else 1
         self.seed: int = seed if seed is not None else earlier["seed"] if earlier else drawn
         if folder:
-            (folder / REPLIES).mkdir(parents=True, exist_ok=True)
-            self._write(self.header, "a" if earlier else "w")
+            try:
+                (folder / REPLIES).mkdir(parents=True, exist_ok=True)
+                self._write(self.header, "a" if earlier else "w")
+            except OSError as error:
+                raise CannotGrade(f"nothing can be written to --out {folder}: {error.strerror}") from None
 
     @property
     def header(self) -> Row:

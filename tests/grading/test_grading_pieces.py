@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from submissions import TO_GO
 
+from pgcourse.grading import batch, sandbox
 from pgcourse.grading.exercise import Check, Reply, difference, draws, plain
 from pgcourse.grading.kinds import code
 from pgcourse.grading.worker import DTYPES, Refused, decode, encode, pack, perform
@@ -140,3 +141,9 @@ def test_text_of_strangers_is_one_short_printable_line(text):
     assert plain(text).isprintable()
     assert len(plain(text)) <= 300
     assert plain(plain(text)) == plain(text)
+
+
+def test_grades_that_cannot_be_written_are_a_reason_and_no_traceback(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(sandbox.CannotGrade, match=r"nothing can be written to --out .*: Not a directory"):
+        batch.Batch([], sandbox.NONE, folder=tmp_path / "file" / "grades")
