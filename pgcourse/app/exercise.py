@@ -239,7 +239,7 @@ def test(names: tuple[str, ...]) -> None:
     The solution passes, and every known mistake fails and is called by its name, on inputs of several draws.
     """
     from pgcourse.grading.check import find
-    from pgcourse.grading.table import examine, faults
+    from pgcourse.grading.table import examined, faults
 
     console, wrong = Console(), 0
     for name in names or list(EXERCISES):
@@ -248,7 +248,7 @@ def test(names: tuple[str, ...]) -> None:
         except ValueError as error:
             raise click.ClickException(str(error)) from None
         table = Table("mistake", "fails", "named", title=f"{name}: {one.title}", title_justify="left")
-        own, found = examine(one)
+        own, found = examined(one.name)
         for mistake in found:
             table.add_row(mistake.words, ", ".join(mistake.failed), f"{mistake.named} of {len(mistake.results)}")
         console.print(table)

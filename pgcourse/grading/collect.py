@@ -39,8 +39,9 @@ LINE_MAGICS = {"time", "prun", "memit"}
 MUTATORS = {
     *("append", "appendleft", "extend", "extendleft", "insert", "pop", "popleft", "popitem", "remove", "discard"),
     *("clear", "update", "add", "setdefault", "sort", "reverse", "rotate", "subtract", "register", "load_state_dict"),
-    *("register_buffer", "register_parameter", "register_module", "add_module", "step", "__setitem__", "__setattr__"),
+    *("step", "send", "__next__", "__setitem__", "__setattr__"),
 }
+MUTATING = re.compile(r"(register|add|set|put|push|heap)_?[a-z]|.*[^_]_$")  # so are methods of these names
 HARMLESS = {
     *("print", "display", "len", "repr", "str", "type", "isinstance", "issubclass", "callable", "help", "dir", "id"),
     *("hash", "min", "max", "sum", "sorted", "any", "all", "abs", "round", "list", "tuple", "set", "dict", "range"),
@@ -48,6 +49,8 @@ HARMLESS = {
 SHOWING = {"pgcourse", "matplotlib", "seaborn", "plotly", "IPython", "pprint", "rich"}  # modules that change nothing
 SETTING = re.compile(r"set|seed|manual_seed|use_deterministic|filterwarnings|simplefilter")
 ANYTHING = {"exec", "globals", "locals", "vars"}  # what these bind cannot be read off the text
+BY_NAME = ANYTHING | {"eval"}  # nor what these read
+NAMESPACES = {"sys", "builtins", "__main__"}  # modules through which names are bound, too
 
 
 class Unreadable(Exception):
@@ -182,7 +185,7 @@ def _python(source: str) -> str | None:
 
 
 def _inlined(tree: ast.Module) -> list[ast.stmt]:
-    """The top-level statements, those behind `%time` among them."""
+    """The top-level statements, those behind `%time` among them, and one for each module that is imported."""
     body: list[ast.stmt] = []
     for node in tree.body:
         match node:
@@ -196,6 +199,8 @@ def _inlined(tree: ast.Module) -> list[ast.stmt]:
                 for part in inside:
                     ast.increment_lineno(part, node.lineno - 1)
                 body += inside
+            case ast.Import(names=[_, _, *_] as names):  # what cannot be imported costs the others nothing
+                body += [ast.copy_location(ast.Import([alias]), node) for alias in names]
             case _:
                 body.append(node)
     return body
@@ -219,9 +224,11 @@ class _Does:
     asks: set[str] = field(default_factory=set)  # X.method(): X may be changed by it
     given: set[tuple[str, str, bool]] = field(default_factory=set)  # (function, argument, called for its own sake)
     calls: set[str] = field(default_factory=set)
-    settings: set[str] = field(default_factory=set)  # modules of which something is set
+    settings: set[tuple[str, str]] = field(default_factory=set)  # (module, what is set of it)
+    differentiates: set[str] = field(default_factory=set)  # what stands before `.backward()`
     touches: bool = False  # it changes an object behind a local name, maybe an argument's
     anything: bool = False
+    by_name: bool = False  # it reads names that are made while it runs
 
 
 class _Statement:
@@ -238,7 +245,8 @@ class _Statement:
                 if isinstance(part, ast.Name):
                     (reader.now.uses if isinstance(part.ctx, ast.Load) else reader.now.binds).add(part.id)
         self.now, self.later = reader.now, reader.later
-        self.aliases, self.imports, self.functions = reader.aliases, reader.imports, reader.functions
+        self.aliases, self.derived = reader.aliases, reader.derived
+        self.imports, self.functions = reader.imports, reader.functions
 
 
 class _Reader(ast.NodeVisitor):
@@ -246,8 +254,11 @@ class _Reader(ast.NodeVisitor):
         self.now, self.later = _Does(), _Does()
         self.does = self.now
         self.aliases: set[tuple[str, str]] = set()
+        self.derived: set[tuple[str, str]] = set()  # (name, a name in what is assigned to it)
+        self.elements: list[tuple[set[str], set[str]]] = []  # of comprehensions: targets, and where they come from
         self.imports: dict[str, str] = {}  # name -> the module it comes from
         self.functions: set[str] = set()  # functions and classes that are defined, lambdas included
+        self.function: list[str] = []  # the names of the functions around
         self.scopes: list[set[str]] = []  # the local names around, innermost last
 
     def _local(self, name: str) -> bool:
@@ -258,11 +269,19 @@ class _Reader(ast.NodeVisitor):
             self.does.binds.add(name)
 
     def _change(self, kind: set[str], expression: ast.expr) -> None:
-        for name in _roots(expression):
-            if self._local(name):
-                self.does.touches = True
-            else:
-                kind.add(name)
+        names = self._behind(_roots(expression))
+        kind |= {name for name in names if not self._local(name.removesuffix(CALLED))}
+        self.does.touches = self.does.touches or any(self._local(name.removesuffix(CALLED)) for name in names)
+
+    def _behind(self, names: set[str]) -> set[str]:
+        """Names, and for the targets of comprehensions around what they run through."""
+        found: set[str] = set()
+        todo = list(names)
+        while todo:
+            if (name := todo.pop()) not in found:
+                found.add(name)
+                todo += [root for targets, roots in self.elements if name in targets for root in roots]
+        return found
 
     def _inside(self, local: set[str], nodes: Iterable[ast.AST], later: bool) -> None:
         outer = self.does
@@ -330,7 +349,15 @@ class _Reader(ast.NodeVisitor):
         self._outside(node.args)
         if node.returns:
             self.visit(node.returns)
+        self.function.append(node.name)
         self._inside(_parameters(node.args) | _local_names(node.body), node.body, later=True)
+        self.function.pop()
+
+    def visit_Return(self, node: ast.Return) -> None:
+        if node.value and self.function:
+            roots = _roots(node.value, arguments=True)
+            self.aliases.update((f"{self.function[0]}{CALLED}", root) for root in roots if not self._local(root))
+        self.generic_visit(node)
 
     visit_FunctionDef = visit_AsyncFunctionDef = _function
 
@@ -352,6 +379,8 @@ class _Reader(ast.NodeVisitor):
             self.functions.add(node.name)
         for base in (*node.bases, *(keyword.value for keyword in node.keywords)):
             self.visit(base)
+            if isinstance(base, ast.Name):  # its `__init_subclass__`, or it is a metaclass
+                self.does.calls.add(base.id)
         # A name that the body binds may still be read from outside before: it stays a use.
         self.now.uses.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
         self._inside(_local_names(node.body), node.body, later=False)
@@ -367,18 +396,28 @@ class _Reader(ast.NodeVisitor):
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
         targets = {n.id for part in node.generators for n in ast.walk(part.target) if isinstance(n, ast.Name)}
+        self.elements.append((targets, set().union(*(_roots(part.iter, arguments=True) for part in node.generators))))
         self._inside(targets, ast.iter_child_nodes(node), later=False)
+        self.elements.pop()
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
 
     # aliases
     def _alias(self, target: ast.expr, value: ast.expr) -> None:
         roots = _roots(value, arguments=True)
+        inside = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
         for node in ast.walk(target):
             if isinstance(node, ast.Name) and not self._local(node.id):
-                self.aliases.update((node.id, root) for root in roots if not self._local(root))
+                self.aliases.update((node.id, root) for root in roots if not self._local(root.removesuffix(CALLED)))
+                self.derived.update((node.id, name) for name in inside)
 
     def visit_Assign(self, node: ast.Assign) -> None:
+        # What a call gives to several names may be one thing, as in `add, get = counter()`, and `a = b = []` is.
+        together = [node.targets] if len(node.targets) > 1 else []
+        together += [t.elts for t in node.targets if isinstance(t, ast.Tuple | ast.List) and _roots(node.value)]
+        for targets in together:
+            names = [target.id for target in targets if isinstance(target, ast.Name) and not self._local(target.id)]
+            self.aliases.update((a, b) for a in names for b in names if a != b)
         for target in node.targets:
             self._alias(target, node.value)
             if isinstance(target, ast.Name) and isinstance(node.value, ast.Lambda) and not self.scopes:
@@ -395,6 +434,8 @@ class _Reader(ast.NodeVisitor):
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name):  # a list += changes it in place
             self._change(self.does.stores, ast.Name(node.target.id, ast.Load()))
+            if not self._local(node.target.id):
+                self.now.uses.add(node.target.id)
         self.generic_visit(node)
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
@@ -408,6 +449,7 @@ class _Reader(ast.NodeVisitor):
     visit_For = visit_AsyncFor = _loop
 
     def visit_withitem(self, node: ast.withitem) -> None:
+        self._change(self.does.asks, node.context_expr)
         if node.optional_vars:
             self._alias(node.optional_vars, node.context_expr)
         self.generic_visit(node)
@@ -429,47 +471,87 @@ class _Reader(ast.NodeVisitor):
     def _call(self, node: ast.Call, for_its_own_sake: bool) -> None:
         called = node.func
         function = next(iter(_roots(called)), "")
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         if isinstance(called, ast.Name):
-            if called.id in ANYTHING and not self._local(called.id):
-                self.now.anything = self.now.anything or self.does is self.now
-            if called.id in ("setattr", "delattr") and node.args:
+            if called.id in BY_NAME and not self._local(called.id):
+                self.now.by_name = True
+                inside = called.id in ("exec", "globals")
+                self.does.anything = self.does.anything or inside or (called.id in ANYTHING and self.does is self.now)
+            if called.id in ("setattr", "delattr", "next") and node.args:
                 self._change(self.does.stores, node.args[0])
+            if SETTING.match(called.id):
+                self.does.settings.add((called.id, called.id))
             self.does.calls.add(called.id)
+            for_its_own_sake = for_its_own_sake or called.id.startswith("heap")
         elif isinstance(called, ast.Attribute):
-            mutator = called.attr in MUTATORS or (called.attr.endswith("_") and not called.attr.endswith("__"))
-            if for_its_own_sake or mutator:
+            if called.attr in MUTATORS or MUTATING.match(called.attr):
+                for_its_own_sake, function = True, ""  # `list.append(X, 1)`, `init.zeros_(X)`
+            if for_its_own_sake:
                 self._change(self.does.asks, called.value)
+            if called.attr == "backward":
+                self.does.differentiates.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
             if SETTING.match(called.attr):
-                self.does.settings.add(function)
-        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
-            for root in _roots(argument):
-                if not self._local(root):
+                self.does.settings.add((next(iter(_roots(called)), ""), called.attr))
+        elif isinstance(called, ast.Lambda):
+            self._inside(_parameters(called.args), [called.body], later=False)
+        else:
+            self._change(self.does.asks, called)
+        for keyword in node.keywords:
+            if keyword.arg == "out":
+                self._change(self.does.stores, keyword.value)
+        for argument in arguments:
+            if isinstance(argument, ast.Attribute) and (
+                argument.attr in MUTATORS or MUTATING.match(argument.attr)
+            ):  # `map(X.append, ...)`
+                self._change(self.does.asks, argument.value)
+            for root in self._behind(_roots(argument)):
+                if not self._local(root.removesuffix(CALLED)):
                     self.does.given.add((function, root, for_its_own_sake))
 
     def visit_Global(self, node: ast.Global) -> None:
         pass  # `_local_names` leaves them out, so that they count as the notebook's
 
 
+CALLED = "()"  # behind the name of what is called, in `_roots`
+
+
 def _roots(expression: ast.expr, arguments: bool = False) -> set[str]:
-    """The names whose objects an expression gives access to: X for X, X.a, X[0], X.m(); with `arguments`, those of
-    calls and displays, too."""
+    """The names whose objects an expression gives access to: X for X, X.a, X[0], X.m(), and X() for a call of it; with
+    `arguments`, those of calls and displays, too."""
+    parts: list[ast.expr] = []
+    found: set[str] = set()
     match expression:
         case ast.Name(id=name):
             return {name}
         case (
             ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Starred(value=value) | ast.Await(value=value)
         ):
-            return _roots(value, arguments)
-        case ast.Call(func=func, args=args, keywords=keywords):
-            found = _roots(func, arguments) if isinstance(func, ast.Attribute) else set()
-            if arguments:
-                found = found.union(*(_roots(arg, True) for arg in (*args, *(keyword.value for keyword in keywords))))
-            return found
-        case ast.Tuple(elts=parts) | ast.List(elts=parts) if arguments:
-            return set().union(*(_roots(part, True) for part in parts))
+            parts = [value]
+        case ast.NamedExpr(target=target, value=value):
+            parts = [target, value]
         case ast.IfExp(body=body, orelse=orelse):
-            return _roots(body, arguments) | _roots(orelse, arguments)
-    return set()
+            parts = [body, orelse]
+        case ast.BoolOp(values=values):
+            parts = values
+        case ast.Call(func=ast.Name("getattr"), args=[value, *_]):
+            parts = [value]
+        case ast.Call(func=func, args=args, keywords=keywords):
+            if isinstance(func, ast.Name):
+                found = {func.id + CALLED}
+            parts = [] if isinstance(func, ast.Name) else [func]
+            parts += [*args, *(keyword.value for keyword in keywords)] if arguments else []
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements) if arguments:
+            parts = elements
+        case ast.Dict(values=values) if arguments:
+            parts = values
+        case (
+            ast.ListComp(elt=element, generators=generators)
+            | ast.SetComp(elt=element, generators=generators)
+            | ast.GeneratorExp(elt=element, generators=generators)
+            | ast.DictComp(value=element, generators=generators)
+        ) if arguments:
+            parts = [element, *(generator.iter for generator in generators)]
+    return found.union(*(_roots(part, arguments) for part in parts))
 
 
 def _parameters(args: ast.arguments) -> set[str]:
@@ -518,15 +600,27 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
             functions[name] = _union(functions.get(name, _Does()), statement.later)
     functions = _with_what_they_call(functions)
     data = {name for statement in statements for name in statement.now.binds} - imports.keys() - functions.keys()
-    aliases: dict[str, set[str]] = {}
+    aliases: dict[str, set[str]] = {f"{name}{CALLED}": {name} for name in data}
+    derived: dict[str, set[str]] = {}
     for statement in statements:
         for name, other in statement.aliases:
-            if name in data and other in data:
+            if name.removesuffix(CALLED) in data | functions.keys():
                 aliases.setdefault(name, set()).add(other)
+        for name, other in statement.derived:
+            if name in data and other in data:
+                derived.setdefault(name, set()).add(other)
+
+    def called(names: Iterable[str]) -> set[str]:
+        """The own functions and classes among names, or behind them."""
+        return {one for name in names if (one := name.removesuffix(CALLED)) in functions}
 
     def changed(does: _Does, through_calls: bool = True) -> Iterator[str]:
         yield from does.binds
         direct = does.stores | (does.asks - imports.keys())
+        runs = does.calls & functions.keys()
+        for name in does.calls & data:
+            runs |= called(_reachable(name, aliases))
+            direct |= _reachable(name, aliases) & data
         for function, argument, for_its_own_sake in does.given:
             own = functions.get(function)
             idle = (
@@ -534,18 +628,36 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
                 or imports.get(function) in SHOWING
                 or not (for_its_own_sake or (own and own.touches))
             )
-            if argument in data and not idle:
+            if imports.get(function) not in SHOWING:
+                runs |= called([argument])
+            if not idle and (argument.removesuffix(CALLED) in data or (own and own.touches)):
                 direct.add(argument)
         for name in direct:
-            yield from _reachable(name, aliases)
+            reached = _reachable(name, aliases)
+            yield name
+            yield from reached & data
+            runs |= called(reached - {name})
+        for name in does.differentiates & data:
+            yield from _reachable(name, derived)
         if through_calls:
-            for name in does.calls & functions.keys():
+            for name in runs:
                 yield from changed(functions[name], through_calls=False)
 
-    def sets(statement: _Statement) -> bool:
+    def sets(does: _Does, all_of_it: bool) -> bool:
         return any(
-            imports.get(name) in ("sys", "torch", "numpy", "random", "warnings") for name in statement.now.settings
+            imports.get(module) in ("sys", "torch", "numpy", "random", "warnings")
+            and (all_of_it or what.startswith("set"))
+            for module, what in does.settings
         )
+
+    def always(statement: _Statement) -> bool:
+        """Whether a statement may matter whatever is needed."""
+        does = [statement.now]
+        if isinstance(statement.node, ast.Expr | ast.If):
+            does += [functions[name] for name in statement.now.calls & functions.keys()]
+            if any(sets(one, isinstance(statement.node, ast.Expr) and one is statement.now) for one in does):
+                return True
+        return any(one.anything or any(imports.get(name) in NAMESPACES for name in one.stores) for one in does)
 
     changers: dict[str, list[_Statement]] = {}
     needed: set[_Statement] = set()
@@ -555,11 +667,16 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
         if statement not in needed:
             needed.add(statement)
             todo.extend(statement.now.uses)
+            if statement.now.by_name:
+                todo.extend(functions)
+                for node in ast.walk(statement.node):
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                        todo.extend(re.findall(r"[^\W\d]\w*", node.value))
 
     for statement in statements:
         for name in set(changed(statement.now)):
             changers.setdefault(name, []).append(statement)
-        if statement.now.anything or (sets(statement) and isinstance(statement.node, ast.Expr)):
+        if always(statement):
             need(statement)
     seen: set[str] = set()
     while todo:
@@ -579,8 +696,10 @@ def _union(a: _Does, b: _Does) -> _Does:
         a.given | b.given,
         a.calls | b.calls,
         a.settings | b.settings,
+        a.differentiates | b.differentiates,
         a.touches or b.touches,
         a.anything or b.anything,
+        a.by_name or b.by_name,
     )
 
 

@@ -151,7 +151,7 @@ class Player:
         self.answer.ask(Call({str(i): arg for i, arg in enumerate(args)}, keep=name), self.deadline)
 
     def call(self, name: str, method: str, *args: Any) -> Any:
-        """The result of a method of what was kept. Raises `AnswerError` where it returns nothing."""
+        """The result of a method of what was kept; None where it returns nothing."""
         call = Call({str(i): arg for i, arg in enumerate(args)}, on=name, method=method)
         return self.answer.ask(call, self.deadline).values[0]
 
@@ -309,6 +309,7 @@ class Exercise:
                         arrays=self.arrays,
                     )
 
+    @torch.enable_grad()  # in a learner's notebook it may be off
     def expected(self, call: Call, check: Check) -> Reply:
         """What the reference says, in float64."""
         args = {name: cast(value, "float64") for name, value in call.args.items()}

@@ -178,6 +178,9 @@ def _docker_options() -> Iterator[str]:
 def _bwrap_options() -> Iterator[str]:
     """An empty, read-only file system with Python and the system's libraries in it, and nothing else."""
     yield from ("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--chdir", "/")
+    # Otherwise bubblewrap's own process stays inside, unfiltered and with the grader's socket: whose memory can be
+    # written (/proc/1/mem) can be made to do anything.
+    yield "--as-pid-1"
     yield from ("--proc", "/proc", "--dev", "/dev")
     roots = _roots()
     for root in roots:

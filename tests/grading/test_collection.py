@@ -139,8 +139,8 @@ def test_what_no_answer_needs_is_not_executed_and_is_listed(name):
 
 def test_settings_of_libraries_are_kept():
     _, submission = executed("import sys, warnings\nwarnings.simplefilter('ignore')\ndef answer(): return 1", "3 + 4")
-    assert [name for cell in submission.cells for index, _ in cell.keep for name in [index]] == [0, 1, 2]
-    assert submission.left_out == ("cell 2, line 1: 3 + 4",)
+    assert [index for cell in submission.cells for index, _ in cell.keep] == [1, 2, 3]  # `sys` is not used
+    assert submission.left_out[1:] == ("cell 2, line 1: 3 + 4",)
 
 
 def test_the_last_definition_counts_and_the_notes_say_so():

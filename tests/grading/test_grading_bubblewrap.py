@@ -67,6 +67,9 @@ ATTEMPTS = {
     "kills_its_parent": ("import os; os.kill(os.getppid(), 9)", "PermissionError"),
     "limits_its_parent": ("import os, resource as r; r.prlimit(os.getppid(), r.RLIMIT_CPU, (0, 0))", "PermissionError"),
     "writes_its_parent_s_memory": ("import os; open(f'/proc/{os.getppid()}/mem', 'rb+')", "PermissionError"),
+    "writes_the_first_one_s_memory": ("open('/proc/1/mem', 'rb+')", "PermissionError"),
+    "reads_the_first_one_s_memory": ("open('/proc/1/mem', 'rb')", "PermissionError"),
+    "writes_to_the_first_one_s_files": ("open('/proc/1/fd/2', 'r+')", "PermissionError"),
     "asks_the_hypervisor": ("import socket; socket.socket(socket.AF_VSOCK)", "PermissionError"),
     "maps_shared_memory": (
         "import ctypes; assert ctypes.CDLL(None).shmget(0, 1 << 20, 0o1600) >= 0, 'refused'",

@@ -6,15 +6,18 @@ tested with the submissions.
 """
 
 import contextlib
+import sys
 import textwrap
 
 import pytest
+import torch
 
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.collect import collect
 from pgcourse.grading.exercise import InProcess, judge
 from pgcourse.grading.worker import Notebook
 
+LIMIT = sys.getrecursionlimit()
 FIRST = "import torch\n\nimport pgcourse as pg\nfrom pgcourse.grading import check, solved"
 
 TO_GO = """
@@ -356,6 +359,94 @@ STYLES = {
     "shows": around("display(torch.ones(2))", "display(0) or _inner(*args)"),
 }
 
+# Ways in which something that an answer needs comes to be as it is: cells, and what the answer is with it.
+STATES = {
+    "metaclass": (
+        "class M(type):\n    made = []\n    def __init__(c, *a): M.made.append(1.0)\nclass X(metaclass=M): pass",
+        "M.made[0]",
+    ),
+    "subclass": (
+        "class Base:\n    made = {}\n    def __init_subclass__(cls):\n        Base.made[cls.__name__] = 1.0\n"
+        "class One(Base): pass",
+        "Base.made['One']",
+    ),
+    "own_class": (
+        "class C:\n    total = 0.0\n    def bump(self):\n        C.total += 1.0\nc = C()\nc.bump()",
+        "C.total",
+    ),
+    "counter": (
+        "def counter():\n    x = 0.0\n    def add():\n        nonlocal x\n        x += 1.0\n    return add, lambda: x\n"
+        "add, get = counter()\nadd()",
+        "get()",
+    ),
+    "entered": (
+        "class W:\n    scale = 0.0\n    def __enter__(self): self.scale = 1.0\n    def __exit__(self, *a): pass\n"
+        "w = W()\nwith w:\n    pass",
+        "w.scale",
+    ),
+    "returned": ("T = []\ndef get(): return T\nget().append(1.0)", "T[0]"),
+    "unbound": ("T = []\nlist.append(T, 1.0)", "T[0]"),
+    "bound": ("T = []\nput = T.append\nput(1.0)", "T[0]"),
+    "mapped": ("T = []\n_ = list(map(T.append, [1.0]))", "T[0]"),
+    "by_getattr": ("T = []\ngetattr(T, 'append')(1.0)", "T[0]"),
+    "by_lambda": ("T = []\n(lambda: T.append(1.0))()", "T[0]"),
+    "by_callback": ("T = []\ndef fill(): T.append(1.0)\ndef call(f): f()\ncall(fill)", "T[0]"),
+    "by_partial": (
+        "from functools import partial\ndef setup(x):\n    global SCALE\n    SCALE = x\ngo = partial(setup, 1.0)\ngo()",
+        "SCALE",
+    ),
+    "by_thread": (
+        "import threading\nT = []\ndef fill(): T.append(1.0)\nt = threading.Thread(target=fill)\nt.start(); t.join()",
+        "T[0]",
+    ),
+    "in_a_loop_of_functions": ("T = []\ndef fill(x): T.append(x)\nfor f in (fill,):\n    f(1.0)", "T[0]"),
+    "two_names": ("T = U = []\nU.append(1.0)", "T[0]"),
+    "walrus": ("T = []\n(U := T).append(1.0)", "T[0]"),
+    "in_a_table": ("T = []\nd = {'t': T}\nd['t'].append(1.0)", "T[0]"),
+    "unpacked": ("T = [torch.zeros(())]\nfirst, *rest = T\nfirst += 1", "T[0]"),
+    "weak": ("import weakref\nclass C: pass\nc = C()\nr = weakref.ref(c)\nr().scale = 1.0", "c.scale"),
+    "iterator": ("it = iter([0.0, 1.0])\nzero = next(it)\nONE = next(it)", "ONE"),
+    "heap": ("import heapq\nh = [0.0, 1.0]\nzero = heapq.heappop(h)\nONE = heapq.heappop(h)", "ONE"),
+    "out": ("T = torch.zeros(1)\n_ = torch.add(torch.zeros(1), 1.0, out=T)", "T[0]"),
+    "filled": ("T = [torch.zeros(())]\n[p.fill_(1.0) for p in T]", "T[0]"),
+    "initialised": (
+        "lin = torch.nn.Linear(1, 1, bias=False)\n_ = [torch.nn.init.ones_(p) for p in lin.parameters()]",
+        "lin.weight.detach()[0, 0]",
+    ),
+    "hooked": (
+        "lin = torch.nn.Linear(1, 1)\nh = lin.register_forward_hook(lambda m, i, o: o * 0 + 1.0)",
+        "lin(torch.ones(1)).detach()[0]",
+    ),
+    "trained": (
+        "w = torch.zeros((), requires_grad=True)\nopt = torch.optim.SGD([w], lr=1.0)\nloss = -w.sum()\n"
+        "loss.backward()\nopt.step()",
+        "w.detach()",
+    ),
+    "differentiated": ("w = torch.ones((), requires_grad=True)\n(2 * w - w).sum().backward()", "w.grad"),
+    "of_a_function": ("def configure(f): f.scale = 1.0\nconfigure(_inner)", "_inner.scale"),
+    "built_in": ("import builtins\nbuiltins.SCALE = 1.0", "SCALE"),
+    "of_the_module": ("import sys\nsetattr(sys.modules[__name__], 'SCALE', 1.0)", "SCALE"),
+    "defined_by_name": ("def define(name, x): globals()[name] = x\ndefine('SCALE', 1.0)", "SCALE"),
+    "own_module": (
+        "import sys, types\nm = types.ModuleType('mod')\nm.one = 1.0\nsys.modules['mod'] = m\nfrom mod import one",
+        "one",
+    ),
+    "read_by_name": ("ONE = 1.0", "globals()['ONE']"),
+    "evaluated": ("ONE = 1.0\nf = eval('lambda: ONE')", "f()"),
+    "recursion_in_a_function": (
+        "def setup():\n    import sys\n    sys.setrecursionlimit(5000)\nimport sys\nsetup()\n"
+        "def deep(n): return 1.0 if n == 0 else deep(n - 1)",
+        "deep(2500)",
+    ),
+    "recursion_imported": (
+        "from sys import setrecursionlimit\nif True:\n    setrecursionlimit(5000)\n"
+        "def deep(n): return 1.0 if n == 0 else deep(n - 1)",
+        "deep(2500)",
+    ),
+    "no_gradients": ("torch.set_grad_enabled(False)", "1.0"),
+}
+STYLES |= {name: around(before, f"_inner(*args) * {value}") for name, (before, value) in STATES.items()}
+
 RIGHT = {
     **{
         f"{name}, {style}": (
@@ -382,7 +473,11 @@ def result(cells, exercise):
         for index, _ in cell.keep:
             with contextlib.suppress(Exception):  # such as the course's own imports, which are not there for a grade
                 notebook.execute(cell.name, cell.source, index)
-    return judge(exercise, InProcess(getattr(notebook.module, exercise.entry)), seed=7)
+    try:
+        return judge(exercise, InProcess(getattr(notebook.module, exercise.entry)), seed=7)
+    finally:
+        torch.set_grad_enabled(True)
+        sys.setrecursionlimit(LIMIT)
 
 
 def test_there_are_many():

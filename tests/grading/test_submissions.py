@@ -39,6 +39,10 @@ RIGHT_ANSWERS = {
     "uses_constants": "return right(reward * ONE, float(gamma)) * TABLE['one'] + halve(0)",
     "redefined": "return right(reward, gamma)",
     "numpy": "return right(reward, gamma).numpy()",
+    "big_endian": "return right(reward, gamma).numpy().astype('>f8' if reward.dtype == torch.float64 else '>f4')",
+    "masked_array": "import numpy as np; return np.ma.masked_array(right(reward, gamma).numpy(), False)",
+    "negative_bit": "return torch._neg_view(-right(reward, gamma))",
+    "compiled": "return torch.compile(dynamic=True)(right)(reward, gamma)",
     "restores_its_input": """
         ret = right(reward, gamma)
         reward.mul_(2).div_(2)

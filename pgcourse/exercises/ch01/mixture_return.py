@@ -32,7 +32,7 @@ EXERCISE = predict(
         "dive: a coin each episode": 0.05,
         "dive: a coin each step": 0.05,
         "corridor: a coin each episode": 2.0,
-        "corridor: a coin each step": 0.5,
+        "corridor: a coin each step": 0.2,
     },
     title="Which coin is thrown when?",
     goal="Tell a mixture of policies from a policy that mixes, and say when the two earn the same.",

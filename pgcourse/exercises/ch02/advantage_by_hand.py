@@ -13,14 +13,14 @@ def numbers(v, d, A, factor=SWITCH):
 
 
 def solved(switch):
-    """v, d and A(·, switch) of the chain, by linear solves."""
+    """v, d, A(·, switch) and the switches of the chain, by linear solves."""
     P = np.array([[1 - switch[0], switch[0]], [switch[1], 1 - switch[1]]])
     inverse, paid = np.linalg.inv(np.eye(2) - GAMMA * P), np.array([0.0, 1.0])
     v, d = inverse @ paid, inverse[0]
-    return v, d, paid + GAMMA * v[::-1] - v
+    return v, d, paid + GAMMA * v[::-1] - v, switch
 
 
-V, D, A = solved(SWITCH)
+V, D, A, _ = solved(SWITCH)
 GAP = GAMMA * (V[::-1] - V)  # q(s, switch) - q(s, stay)
 
 
@@ -54,9 +54,7 @@ EXERCISE = predict(
         "slopes": Check(2, "Three factors: visits, probability, advantage.", items=("slope(0)", "slope(1)")),
     },
     mistakes={
-        "p and q are exchanged: p is the probability of switching in state 0.": repr(
-            numbers(*solved(SWITCH[::-1]), SWITCH[::-1])
-        ),
+        "p and q are exchanged: p is the probability of switching in state 0.": repr(numbers(*solved(SWITCH[::-1]))),
         "Acting in state 1 is paid, acting in state 0 is not: here it is the other way round.": slip(
             v=1 / (1 - GAMMA) - V, A=-A
         ),

@@ -64,7 +64,7 @@ def main(seeds: int, names: Sequence[str]) -> None:
             whole += result.state == "solved"
             said[" | ".join(sorted({one.diagnosis[:12] for one in result.checks if one.diagnosis}))] += 1
         kind = "right" if name in RIGHT else "wrong"
-        print(f"{kind}: {name}: solved on {whole} of {seeds} seeds, checks {list(passed)}; {dict(said)}", flush=True)
+        print(f"{kind}: {name}: solved on {whole} of {seeds} seeds, checks {passed.tolist()}; {dict(said)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """REINFORCE from an empty file.
 
-The parent plays, so that no return can be forged. How often a right agent fails and a wrong one passes stands at the
-end, by `python -m pgcourse.exercises.ch03._calibration`.
+The parent plays, so that no return can be forged. `python -m pgcourse.exercises.ch03._calibration` measures on seeds
+from 1000 on, by which no threshold was set. On 30 of them the solution failed 0 times. Three of the mistakes passed 0
+times: `zero_grad` after `backward`, the flipped sign, `[N]` against `[N, 1]`. (They were measured with `AGENTS` = 3.)
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ HOPELESS = 35.0  # after 30 updates
 SIGNALS, STEPS = 64, 40  # episodes and updates in the two tiny worlds
 SKILL = 0.9  # the share of right actions
 ROWS = 512
-AGENTS = 3  # that must learn there one after the other: one may be lucky
+AGENTS = 5  # that must learn there one after the other: one may be lucky
 
 GREEDY = "The action is not drawn: the likeliest one is taken, and no other is ever tried. Sample it from π."
 NOTHING = (
@@ -126,6 +127,15 @@ def _skill(shares: np.ndarray) -> float:
     return float((1 - shares[0] + shares[1]) / 2)
 
 
+def in_a_row(player: Player, delay: int, rng: np.random.Generator) -> tuple[list[float], bool]:
+    """The first of `AGENTS` agents that does not learn, or the last."""
+    for _ in range(AGENTS):
+        skill, changed = trained(player, delay, rng)
+        if skill[-1] < SKILL:
+            break
+    return skill, changed
+
+
 def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Finding]:
     """A judge of what is learned from a cost `delay` steps later; `other` is who learns only in the other case."""
 
@@ -133,19 +143,14 @@ def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Fi
         player.make("agent")
         if found := greedy(player, rng):
             return found
-        runs = []
-        for _ in range(AGENTS):
-            runs.append(trained(player, delay, rng))
-            if runs[-1][0][-1] < SKILL:
-                break
-        else:
+        skill, changed = in_a_row(player, delay, rng)
+        if skill[-1] >= SKILL:
             return ""
-        skill, changed = runs[-1]
         problem = f"after {STEPS} updates the right action is taken in {skill[-1]:.0%} of states, {skill[0]:.0%} before"
-        elsewhere = [trained(player, 1 - delay, rng)[0][-1] for _ in range(AGENTS if changed else 1)]
-        if min(elsewhere) >= SKILL:
+        elsewhere = in_a_row(player, 1 - delay, rng)[0][-1]
+        if elsewhere >= SKILL:
             return problem, other
-        if max(skill[-1], *elsewhere) < 0.1:
+        if max(skill[-1], elsewhere) < 0.1:
             return problem, SIGN
         return problem, NOISE if changed else NOTHING
 

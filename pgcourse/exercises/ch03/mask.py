@@ -131,6 +131,6 @@ EXERCISE = gradient(
             "over.int().cumsum(1)",
             "over.int().cumsum(0)",
         ),
-        "The value is right, but x was detached, or turned into a number: nothing can be learned.": "f(x.detach(), over)",
+        "The value is right, but x was detached, or turned into a number: no gradient is left.": "f(x.detach(), over)",
     },
 )

@@ -64,11 +64,7 @@ def shown() -> Any:
     columns = ["length of the mean, in ‖∇J‖", "degrees from ∇J", "variance of one episode, in ‖∇J‖²"]
     frame = pd.DataFrame({row: found[name] for row, name in TRUTH.items()}, index=columns).T
     frame.loc[frame[columns[0]] < 1e-9, columns[1]] = float("nan")  # no direction
-    return (
-        frame.style.format("{:.2f}", subset=columns[:1])
-        .format("{:.0f}", subset=columns[1:2], na_rep="–")
-        .format("{:.1f}", subset=columns[2:])
-    )
+    return frame.style.format(dict(zip(columns, ("{:.2f}", "{:.0f}", "{:.1f}"), strict=True)), na_rep="–")
 
 
 EXERCISE = diagnose(
@@ -82,9 +78,9 @@ EXERCISE = diagnose(
     importance=4,
     evidence=shown,
     hints=[
-        "First the means: which four estimators have exactly the mean ∇J, which are only shorter, which point elsewhere?",
-        "A batch of 4 leaves three quarters, a baseline of the action leaves nothing; without γ^t late steps count more "
-        "often, so the mean is longer. Among those with the right mean: past rewards are noise, v(s) takes more away, "
+        "First the means: which four estimators have the mean ∇J, which are only shorter, which point elsewhere?",
+        "A batch of 4 leaves three quarters, a baseline of the action nothing; without γ^t late steps count more, so "
+        "the mean is longer. Among those with the right mean: past rewards are noise, v(s) takes more away, "
         "and who knows A(s,a) is spared the noise of all that follows.",
     ],
     checks={
@@ -93,7 +89,7 @@ EXERCISE = diagnose(
         "another direction": Check(2, "Which mistake makes the mean longer, and which shorter?", items=("C", "G")),
     },
     mistakes={
-        "Dropping the rewards that were paid before an action lowers the variance here: the higher one has them still.": (
+        "Dropping rewards that were paid before an action lowers the variance here: the higher one has them still.": (
             "{**f(), 'B': f()['F'], 'F': f()['B']}"
         ),
         "Two of the right mean are exchanged: v(s) is subtracted to lower the variance of the reward-to-go.": (

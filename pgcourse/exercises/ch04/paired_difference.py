@@ -71,14 +71,14 @@ EXERCISE = implement(
             "d.std()",
             "d.std(unbiased=False)",
         ),
-        "Second minus first: a gain of `first` should be positive.": ("first - second", "second - first"),
+        "Second minus first: a gain of `first` should be positive.": ("d = first - second", "d = second - first"),
         "The size of each difference, without its sign: then two equal learners seem to differ.": (
-            "first - second",
-            "(first - second).abs()",
+            "d = first - second",
+            "d = (first - second).abs()",
         ),
         "The scores were sorted before they were subtracted: pairs are of one seed, not of one rank.": (
-            "first - second",
-            "first.sort().values - second.sort().values",
+            "d = first - second",
+            "d = first.sort().values - second.sort().values",
         ),
         "The error of `first` alone: the difference varies in its own way.": ("d.std()", "first.std()"),
         "The covariance is added: it has to be subtracted, twice. Or take the differences first.": (

@@ -1,9 +1,13 @@
 """The runs of the exercise 05.curves: `python -m pgcourse.exercises.ch05._runs` trains them and writes runs.csv.
 
-A2C on CartPole, 24,000 steps, seeds 0 to 2. With other seeds as arguments it prints what these give.
+A2C on CartPole, 24,000 steps, seeds 0 to 2. With other seeds as arguments it prints how many of them show which sign.
+Of the seeds 100 to 129 all show the sign of their own run in A, B, D and E, 29 in C, and 25 in F; of 900 foreign
+signs 4 are shown, 2 of them those of E by F.
 """
 
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +57,16 @@ RUNS = {
 }
 
 
+SIGNS: dict[str, Callable[[pd.DataFrame], bool]] = {  # what tells a run from the others, in the table of one seed
+    "A": lambda t: t["mean_u"].abs().iloc[-1] < 1,
+    "B": lambda t: 1.7 < t["mean_u"].iloc[-1] < 2.1,
+    "C": lambda t: t["mean_u"].iloc[-1] > 30 and t["return"].iloc[-ROWS // 4 :].mean() > 90,
+    "D": lambda t: (t["entropy"] - math.log(2)).abs().max() < 0.005,
+    "E": lambda t: t["return"].iloc[-ROWS // 4 :].mean() < 12,
+    "F": lambda t: t["mean_u"].iloc[-1] > 10 and 25 < t["return"].iloc[-ROWS // 4 :].mean() < 90,
+}
+
+
 def main(seeds: list[int]) -> None:
     tables = []
     for name, algorithm in RUNS.items():
@@ -62,7 +76,8 @@ def main(seeds: list[int]) -> None:
         tables.append(curves.groupby(["seed", part.rename("part")])[columns].mean().reset_index().assign(run=name))
     table = pd.concat(tables)[["run", "seed", "step", "return", *Metrics._fields]]
     if seeds:
-        print(table.groupby(["run", pd.qcut(table["step"], 6)], observed=True).mean(numeric_only=True).round(3))
+        for run, rows in table.groupby("run"):
+            print(run, {sign: sum(bool(shows(t)) for _, t in rows.groupby("seed")) for sign, shows in SIGNS.items()})
     else:
         table.round(3).to_csv(PATH, index=False)
 

@@ -1,11 +1,13 @@
 """The runs of the exercise 06.sigma_collapse: `python -m pgcourse.exercises.ch06._runs` makes them, in runs.csv.
 
 PPO with a linear Gaussian policy on chapter 06's mass on a line, 50 updates as there, seeds 0 to 2. With other seeds as
-arguments it prints what these give.
+arguments it prints how many of them show which sign. Of the seeds 100 to 129 all show the sign of their own run in A,
+B, C and E, and 27 in D; none shows that of another run.
 """
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,11 +69,20 @@ class Negative(Watched):
 
 
 RUNS = {  # the algorithm, and log σ at the start
-    "A": (Watched(**OPTIONS, entropy=0.3), 0.0),
+    "A": (Watched(**OPTIONS, entropy=0.15), 0.0),
     "B": (Watched(**OPTIONS), -3.0),
     "C": (Frozen(**OPTIONS), 0.0),
     "D": (Watched(**OPTIONS), 0.0),
     "E": (Negative(**OPTIONS), 0.0),
+}
+
+
+SIGNS: dict[str, Callable[[pd.DataFrame], bool]] = {  # what tells a run from the others, in the table of one seed
+    "A": lambda t: t["sigma"].max() > 2.5,
+    "B": lambda t: t["sigma"].iloc[0] < 0.2,
+    "C": lambda t: t["sigma"].nunique() == 1,
+    "D": lambda t: t["sigma"].iloc[0] > 0.5 and 0.05 < t["sigma"].iloc[-1] < 0.9 and t["sigma"].max() < 2.5,
+    "E": lambda t: t["sigma"].iloc[-1] < 0.05 and t["distance"].iloc[-1] > 2,
 }
 
 
@@ -87,7 +98,8 @@ def main(seeds: list[int]) -> None:
         tables.append(both.assign(run=name, update=both.groupby("seed").cumcount()).sort_values(["seed", "update"]))
     table = pd.concat(tables)[["run", "seed", "update", *Metrics._fields]]
     if seeds:
-        print(table.groupby(["run", pd.qcut(table["update"], 5)], observed=True).mean(numeric_only=True).round(3))
+        for run, rows in table.groupby("run"):
+            print(run, {sign: sum(bool(shows(t)) for _, t in rows.groupby("seed")) for sign, shows in SIGNS.items()})
     else:
         table.round(3).to_csv(PATH, index=False)
 

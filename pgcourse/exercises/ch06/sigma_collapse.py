@@ -4,7 +4,7 @@ from pgcourse.exercises.ch06._runs import PATH
 from pgcourse.grading.kinds import Check, diagnose
 
 SETTINGS = {
-    "A": "a large entropy bonus",
+    "A": "an entropy bonus",
     "B": "sigma starts small",
     "C": "sigma is not trained",
     "D": "nothing",
@@ -49,7 +49,7 @@ EXERCISE = diagnose(
         "sigma starts small",
         "sigma starts large",
         "sigma is not trained",
-        "a large entropy bonus",
+        "an entropy bonus",
         "an entropy bonus with the wrong sign",
     ],
     evidence=runs,
@@ -62,9 +62,9 @@ EXERCISE = diagnose(
         "Look at the left ends first: where does σ start? Then at its way: does it move at all, and does it move in "
         "step with "
         "the gain's arrival?",
-        "σ flat: it is not trained. σ from 1 up to tens: something pays for width. σ from 1 down to a hundredth "
-        "while the gain "
-        "stands still: something pays for certainty, and the gradient grows like 1/σ.",
+        "σ flat: it is not trained. σ from 1 up to five, long before the gain arrives: something pays for width. σ "
+        "from 1 down "
+        "to a hundredth while the gain stands still: something pays for certainty, and the gradient grows like 1/σ.",
     ],
     checks={
         "the healthy one": Check(
@@ -76,7 +76,7 @@ EXERCISE = diagnose(
             "Two runs have large gradients, of the order 1/σ. One began narrow, the other became so.",
             items=("B", "E"),
         ),
-        "too wide": Check(1, "Where does the first update's σ stand, and where the tenth's?", items=("A",)),
+        "too wide": Check(1, "Where does σ start, and where does it stand at the tenth update?", items=("A",)),
     },
     mistakes={
         "B and E are confused: which one is narrow from the first update on?": (
@@ -87,15 +87,14 @@ EXERCISE = diagnose(
             "{**f(), 'C': 'nothing', 'D': 'sigma is not trained'}"
         ),
         "A and E are confused: a bonus for entropy widens, a price for it narrows.": (
-            f"{{**f(), 'A': '{WRONG}', 'E': 'a large entropy bonus'}}"
+            f"{{**f(), 'A': '{WRONG}', 'E': 'an entropy bonus'}}"
         ),
         "E is not healthy: its σ falls to a hundredth while the gain stands still.": (
             "{**f(), 'E': 'nothing', 'D': '" + WRONG + "'}"
         ),
         "B is not healthy: its gain hardly moves.": "{**f(), 'B': 'nothing', 'D': 'sigma starts small'}",
-        "A is not healthy: its σ has gone far beyond the motor's range, although its gain does arrive.": (
-            "{**f(), 'A': 'nothing', 'D': 'a large entropy bonus'}"
-        ),
+        "A is not the healthy one: the return only ever pays for less noise on this world, so what drove σ up to "
+        "five?": ("{**f(), 'A': 'nothing', 'D': 'an entropy bonus'}"),
         "B's σ does move, slowly: it started small.": "{**f(), 'B': 'sigma is not trained', 'C': 'sigma starts small'}",
         "You call every run healthy.": "dict.fromkeys(f(), 'nothing')",
     },

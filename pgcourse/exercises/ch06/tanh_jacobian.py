@@ -42,7 +42,8 @@ EXERCISE = gradient(
     difficulty=3,
     importance=4,
     hints=[
-        "Probability is conserved: π(a) da = N(u) du. And 1 - tanh² u rounds to 0 from u = 9 on in float32: rewrite "
+        "Probability is conserved: π(a) da = N(u) du. And 1 - tanh² u rounds to 0 from about u = 9 on in float32: "
+        "rewrite "
         "it before "
         "you take the logarithm.",
         "1 - tanh² u = 4 e^(-2u) / (1 + e^(-2u))², so its logarithm is 2 (log 2 - u - softplus(-2u)), which never "
@@ -62,7 +63,7 @@ EXERCISE = gradient(
         ),
         "far out": Check(
             2,
-            "From u = 9 on tanh u is 1 in float32, and log(1 - tanh² u) is log 0. Write it as 2 (log 2 - u - "
+            "From about u = 9 on tanh u is 1 in float32, and log(1 - tanh² u) is log 0. Write it as 2 (log 2 - u - "
             "softplus(-2u)).",
             [
                 {"u": [20, -20], "mean": [19, -19], "log_std": [0, 0]},
@@ -109,11 +110,11 @@ EXERCISE = gradient(
             JACOBIAN,
             "(math.log(2) - 2 * u - torch.nn.functional.softplus(-2 * u))",
         ),
-        "The exponential overflows from u = 89 on: softplus does not.": (
+        "The exponential overflows from u = -45 on: softplus does not.": (
             JACOBIAN,
             "(math.log(4) - 2 * u - 2 * (1 + (-2 * u).exp()).log())",
         ),
-        "cosh overflows from u = 89 on.": (JACOBIAN, "-2 * u.cosh().log()"),
+        "cosh overflows from u = 90 on: write it with softplus.": (JACOBIAN, "-2 * u.cosh().log()"),
         "The sign in softplus: 1 - tanh² u is the same for u and -u, yours is not.": (
             "softplus(-2 * u)",
             "softplus(2 * u)",

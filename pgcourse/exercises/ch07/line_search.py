@@ -18,7 +18,7 @@ def line_search(objective, theta, step, delta, backtracks, shrink):
 
 # The gain of a move m along each axis is Σ slope m - bend m², the divergence ½ Σ fisher m², both from `at` on.
 OBJECTIVE = "lambda x: (high + (slope * (x - at) - bend * (x - at) ** 2).sum(), 0.5 * (fisher * (x - at) ** 2).sum())"
-WAVE = "lambda x: (high + table[int(round(float((x - at)[0] * 8)))], 0.5 * ((x - at) ** 2).sum() * fisher)"
+WAVE = "lambda x: (high + table[max(0, min(13, round(8 * float(x[0] - at[0]))))], 0.5 * fisher * ((x - at) ** 2).sum())"
 
 
 def parabola(slope, bend, fisher, step, at=(0.0,), high=0.0, delta=0.5, backtracks=4, shrink=0.5):
@@ -33,10 +33,10 @@ def parabola(slope, bend, fisher, step, at=(0.0,), high=0.0, delta=0.5, backtrac
     }
 
 
-def table(gains, fisher, at=0.5, high=2.0, delta=0.5, backtracks=3):
-    """A case of one parameter whose gain over θ is written down for the steps 1, ½, ¼ and ⅛."""
-    row = np.zeros(9)
-    row[[8, 4, 2, 1]] = gains
+def table(gains, fisher, at=0.5, high=2.0, delta=0.5, backtracks=3, beyond=0.0):
+    """A case of one parameter whose gain over θ is written down for the steps 1, ½, ¼ and ⅛, and for 3/2."""
+    row = np.zeros(14)  # no gain anywhere else
+    row[[8, 4, 2, 1, 12]] = [*gains, beyond]
     return {
         "objective": code(WAVE, table=row, fisher=fisher, at=np.array([at]), high=high),
         "theta": [at],
@@ -84,6 +84,7 @@ EXERCISE = implement(
             [
                 table([-1, -1, 2, 3], 0.5),
                 table([0, 1, 2, 3], 0.5),
+                table([-1, -1, 2, 3], 0.1, beyond=9),
                 table([-1, -0.5, 2, 3], 0.5, high=-3.0),
                 drawn,
             ],

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -11,8 +12,8 @@ import pgcourse as pg
 FILE = Path(__file__).with_name("logs.csv")
 COLUMNS = ["return", "kl", "clip_fraction", "entropy", "explained_variance", "value_loss", "grad_norm"]
 STEPS, SEEDS = 20_480, 3
-HEALTHY = pg.PPO(envs=16, horizon=32, epochs=4, lr=0.01, critic_lr=0.01, anneal=False)
-COMMON = {"envs": 16, "horizon": 32, "epochs": 4, "lr": 0.01, "critic_lr": 0.01, "anneal": False}
+COMMON: dict[str, Any] = {"envs": 16, "horizon": 32, "epochs": 4, "lr": 0.01, "critic_lr": 0.01, "anneal": False}
+HEALTHY = pg.PPO(**COMMON)
 
 
 class WrongSign(pg.PPO):

@@ -1,6 +1,10 @@
 """PPO from an empty file.
 
-Calibration, 32 seeds each, by `python -m benchmarks.exercises`: CALIBRATION
+Calibration on seeds of no test (`python -m pgcourse.exercises.ch08._calibration 08.agent` repeats it). In CartPole the
+mean return of the solution was 122 or more with each of 32 seeds, and 114 or more with step sizes of 0.002 and 0.001
+(32 seeds each). With γ = 0 it was 62 or less, without a step of the optimiser 25 or less (32 seeds each). So 80 failed none
+of 96 right answers and passed none of 64 wrong ones. The two small worlds, 5 seeds: shares of 1.0 for the solution, 0.0
+in the mirage where every end is taken for a time limit.
 """
 
 import numpy as np
@@ -19,21 +23,24 @@ def agent(observations, actions, seed):
 
 def signs(rng):
     """A world whose episodes last one step: action 1 is right after +1, action 0 after -1."""
-    obs = np.float32(rng.choice([-1.0, 1.0], (COPIES, 1)))
+    obs = rng.choice([-1.0, 1.0], (COPIES, 1)).astype(np.float32)
     while True:
         action = yield obs
-        reward, after = np.float32(action == (obs[:, 0] > 0)), obs
-        obs, never = np.float32(rng.choice([-1.0, 1.0], (COPIES, 1))), np.zeros(COPIES, bool)
+        reward, after = (action == (obs[:, 0] > 0)).astype(np.float32), obs
+        obs, never = rng.choice([-1.0, 1.0], (COPIES, 1)).astype(np.float32), np.zeros(COPIES, bool)
         yield reward, after, ~never, never
 
 
 def mirage(rng):
     """As short; +1 pays 1, and action 1 pays 0.2 more. An episode ends in +1 after action 0, in -1 after action 1."""
-    obs = np.float32(rng.choice([-1.0, 1.0], (COPIES, 1)))
+    obs = rng.choice([-1.0, 1.0], (COPIES, 1)).astype(np.float32)
     while True:
         action = yield obs
-        reward, after = np.float32((obs[:, 0] > 0) + 0.2 * action), np.float32(1 - 2 * action)[:, None]
-        obs, never = np.float32(rng.choice([-1.0, 1.0], (COPIES, 1))), np.zeros(COPIES, bool)
+        reward, after = (
+            ((obs[:, 0] > 0) + 0.2 * action).astype(np.float32),
+            (1 - 2 * action).astype(np.float32)[:, None],
+        )
+        obs, never = rng.choice([-1.0, 1.0], (COPIES, 1)).astype(np.float32), np.zeros(COPIES, bool)
         yield reward, after, ~never, never
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from pgcourse.grading.kinds import Check, implement
 
 STEPS, SEEDS = 20_480, 3
-LEAST = 350.0
+LEAST = 250.0
 RANGES = {
     "envs": (1, 256),
     "horizon": (1, 1024),
@@ -120,16 +120,12 @@ EXERCISE = implement(
             "Train it yourself and look at the KL divergence: below 0.001 it hardly moves, above 0.1 it jumps.",
             [{}],
             accept=learns,
-            requires="a mean return of 350 in the last fifth, over three seeds that nobody has seen",
+            requires="a mean return of 250 in the last fifth, over three seeds that nobody has seen",
         ),
     },
     mistakes={
         "These step sizes are too small for forty rollouts: each update moves by next to nothing.": [
             ('"lr": 0.01', '"lr": 0.0001'),
-        ],
-        "These are the step sizes of the defaults, which were chosen for ten times the steps.": [
-            ('"lr": 0.01', '"lr": 0.001'),
-            ('"critic_lr": 0.01', '"critic_lr": 0.001'),
         ],
         "The step size is beyond the cliff: the first updates destroy what the next ones would need.": [
             ('"lr": 0.01', '"lr": 0.1'),
@@ -138,10 +134,6 @@ EXERCISE = implement(
             ('"envs": 16', '"envs": 128'),
             ('"horizon": 32', '"horizon": 64'),
         ],
-        "γ looks two steps ahead: a fall is seen when it is too late.": (
-            '"critic_lr": 0.01',
-            '"critic_lr": 0.01, "gamma": 0.5',
-        ),
         "The entropy bonus outweighs the advantages: the policy stays as random as it began.": (
             '"critic_lr": 0.01',
             '"critic_lr": 0.01, "entropy": 1.0',

@@ -33,10 +33,9 @@ def drawn(n, clip, scale=1.0):
 
 PLAIN = [case([2], [1], [3], np.inf), case([2, 5], [1, 5], [3, 4], np.inf), drawn(5, np.inf)]
 CLIPPED = [
-    case([4], [1], [3]),
     case([0], [1], [3]),
-    case([1.2], [1], [3]),
-    case([-2], [1], [-1]),
+    case([4, 1.2], [1, 1], [3, 3]),
+    case([-2, 0.8], [1, 1], [-1, -1]),
     drawn(6, 0.5),
     drawn(12, 0.2),
 ]
