@@ -285,7 +285,7 @@ def test_a_wrong_default_is_seen():
 
 @pytest.mark.parametrize(
     ("true", "false"),
-    [("| 45 | [3](exercises/03", "| 44 | [3](exercises/03"), ("[3](ex", "[40](ex"), ("Can we", "Do we")],
+    [("| 45 | [7](exercises/03", "| 44 | [7](exercises/03"), ("[7](ex", "[40](ex"), ("Can we", "Do we")],
 )
 def test_a_wrong_number_or_question_of_a_chapter_is_seen(true, false):
     text = text_of(ROOT / "README.md")

@@ -11,7 +11,7 @@ from tracked import ROOT, notebooks
 import pgcourse as pg
 from pgcourse.grading import build, check, solutions, solved, table
 from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.check import CheckFailed, Feedback, examine
+from pgcourse.grading.check import CheckFailed, Feedback, examine, marked, paragraphs
 
 NAMES = list(EXERCISES)
 ALL = EXERCISES.of("03")
@@ -251,3 +251,13 @@ def test_what_cannot_be_checked_is_named():
         check("03.nothing", flipped)
     with pytest.raises(TypeError, match=r"takes the function itself, not what it returned: 3.0"):
         check("03.reward_to_go", 3.0)
+
+
+def test_an_explanation_is_markdown_whose_formulas_stay_as_they_are():
+    shown = paragraphs("**Why.** `a_b` is $\\bar w\\cdot x_{i,t} * y_*$, <b>not</b>\n\n$$\\sum_t\\,r_t < 1$$")
+    assert "<strong>Why.</strong> <code>a_b</code> is $\\bar w\\cdot x_{i,t} * y_*$, &lt;b&gt;not&lt;/b&gt;" in shown
+    assert "$$\\sum_t\\,r_t &lt; 1$$" in shown
+
+
+def test_a_hint_has_code_in_it_and_nothing_else_of_markdown():
+    assert marked("`x < 1`: *a*, G_t [x](y)") == "<code>x &lt; 1</code>: *a*, G_t [x](y)"

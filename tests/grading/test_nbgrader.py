@@ -16,8 +16,11 @@ pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
 
+from pgcourse.grading.catalogue import EXERCISES
+
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 CONFIG = re.search(r"^```python file=nbgrader_config.py\n(.+?)^```", PAGE, re.M | re.S)[1] + "c.Grade.trusted = True\n"
+FULL, BASELINE = sum(one.points for one in EXERCISES.of("03")), EXERCISES["03.baseline"].points
 FOOLS_THE_CELLS = "check = solved = lambda *args, **kwargs: True"
 FOOLS_THE_KERNEL = """
 import sys
@@ -87,15 +90,15 @@ def scores_of(course):
 
 
 @pytest.mark.parametrize(
-    ("student", "points"), [("stub", 0), ("wrong", 0), ("correct", 21), ("cells", 0), ("kernel", 0)]
+    ("student", "points"), [("stub", 0), ("wrong", 0), ("correct", FULL), ("cells", 0), ("kernel", 0)]
 )
 def test_the_score_is_that_of_the_grader(scores, student, points):
-    assert scores[1][student] == (points, 21)
+    assert scores[1][student] == (points, FULL)
 
 
 def test_part_of_an_answer_earns_part_of_the_points(scores):
     points, _ = scores[1]["half"]
-    assert 14 <= points < 21
+    assert FULL - BASELINE <= points < FULL
 
 
 def test_the_feedback_says_why(scores):
