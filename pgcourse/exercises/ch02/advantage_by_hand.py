@@ -13,14 +13,14 @@ def numbers(v, d, A, factor=SWITCH):
 
 
 def solved(switch):
-    """v, d, A(·, switch) and the switches of the chain, by linear solves."""
+    """v, d and A(·, switch) of the chain, by linear solves."""
     P = np.array([[1 - switch[0], switch[0]], [switch[1], 1 - switch[1]]])
     inverse, paid = np.linalg.inv(np.eye(2) - GAMMA * P), np.array([0.0, 1.0])
     v, d = inverse @ paid, inverse[0]
-    return v, d, paid + GAMMA * v[::-1] - v, switch
+    return v, d, paid + GAMMA * v[::-1] - v
 
 
-V, D, A, _ = solved(SWITCH)
+V, D, A = solved(SWITCH)
 GAP = GAMMA * (V[::-1] - V)  # q(s, switch) - q(s, stay)
 
 EXCHANGED = dict(zip("vdA", solved(SWITCH[::-1]), strict=True)) | {"factor": SWITCH[::-1]}  # p and q
