@@ -217,7 +217,7 @@ class PPO:
                     going = going & (_kl(log_ratio).mean(1) <= self.max_kl)
                 theta, theta_adam = adam.step(theta, g_theta, theta_adam, rate, going)
                 if not one_network:
-                    phi, phi_adam = critic_adam.step(phi, *g_phi, phi_adam, rate, going)
+                    phi, phi_adam = critic_adam.step(phi, g_phi[0], phi_adam, rate, going)
                 seen.append((log_ratio, entropy, error.detach(), norms[0], norms[-1], going))
         theta = theta.detach()
         phi = theta[:, : critic.size] if one_network else phi.detach()
