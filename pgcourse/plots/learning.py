@@ -117,8 +117,8 @@ _NAMES = {"return": "return of an episode", "length": "length of an episode (ste
 
 
 def thousands(x: float, _: float) -> str:
-    """A tick label: 25k for 25,000."""
-    return f"{x / 1000:g}k" if x else "0"
+    """A tick label: 25k for 25,000; 200 as it is."""
+    return f"{x / 1000:g}k" if abs(x) >= 1000 else f"{x:g}"
 
 
 def _seed_count(curves: pd.DataFrame) -> str:
