@@ -483,7 +483,7 @@ def where_next(environment, status):
     command = (environment.bin / "pgcourse").relative_to(environment.root)
     if status == 0:
         print("\nWhere to go next")
-        print("  python3 start.py lab        open chapter 00 and learn; the exercises are in exercises/")
+        print("  python3 start.py lab        open chapter 00 and learn; your copies are in my/")
         print("  python3 start.py book       the course as a web site with search, readable without a network")
         print(f"  {f'{command} --help':<26}  everything the command line does")
         pages = sorted((environment.root / "_build" / "chapters").glob("*.html"))
@@ -511,6 +511,10 @@ def main(arguments=None, root=Path(__file__).parent):
         setup.add_argument("--fresh", action="store_true", help="throw .venv away first")
         chosen = setup.parse_args(options.rest)
         extras, fresh = chosen.extras, chosen.fresh
+    elif {"-h", "--help"} & {*options.rest} and environment.diagnose(extras)[0] != "ready":
+        parser.print_help()
+        print(f"\nOnce the course is set up, start.py {options.command} --help shows what this command takes.")
+        return 0
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that pip is stopped with us
     try:

@@ -7,6 +7,8 @@ pg.plots.learning_curves(run.curves)
 pg.evaluate(run.policy, episodes=100)
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +22,7 @@ _HOME = {
     "doctor": "course.doctor",
     "make": "envs",
     "train": "course.watched",
-    **dict.fromkeys(("algorithms", "core", "envs", "exact", "film", "lab", "plots", "rl", "stats"), ""),
+    **dict.fromkeys(("algorithms", "core", "envs", "exact", "film", "gait", "lab", "plots", "rl", "stats"), ""),
 }
 
 __all__ = sorted(_HOME)
@@ -35,3 +37,19 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *globals()})
+
+
+def _one_thread_in_a_notebook() -> None:
+    """Faster for tensors of this size, and repeatable; whoever has set OMP_NUM_THREADS knows better.
+
+    `pgcourse` sets it for what it starts. Here it is for kernels that others start: VS Code, Colab, Binder.
+    """
+    ipython = sys.modules.get("IPython")
+    if "OMP_NUM_THREADS" in os.environ or not hasattr(ipython and ipython.get_ipython(), "kernel"):
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"  # for a torch that is still to come, and for processes that the notebook starts
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+_one_thread_in_a_notebook()

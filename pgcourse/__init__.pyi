@@ -3,6 +3,7 @@ from pgcourse import core as core
 from pgcourse import envs as envs
 from pgcourse import exact as exact
 from pgcourse import film as film
+from pgcourse import gait as gait
 from pgcourse import lab as lab
 from pgcourse import plots as plots
 from pgcourse import rl as rl

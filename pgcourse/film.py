@@ -9,7 +9,7 @@ import itertools
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from pgcourse.algorithms import TrainedPolicy, act
-from pgcourse.core import Streams
+from pgcourse import gait
+from pgcourse.algorithms import TrainedPolicy, Transition, play
 from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, make
 
 FPS = 20.0  # pictures a second, at most
@@ -99,13 +99,15 @@ def shoot(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, de
     every = math.ceil(scene.fps / FPS)
     frames: list[NDArray[np.uint8]] = []
 
-    def look(t: int, obs: Tensor) -> None:
-        if t % every == 0:
+    t = itertools.count()
+
+    def look(obs: Tensor) -> None:
+        if next(t) % every == 0:
             frames.append(_drawn(scene, obs))
 
     with _off_screen():
         try:
-            returns = _play(scene.world, trained, seed, episodes, deterministic, look)
+            returns = _returns(play(scene.world, trained, seed, episodes, deterministic, look))
         finally:
             getattr(scene.world, "close", lambda: None)()  # a window that is opened later needs another driver
     return Film(frames, scene.fps / every, returns)
@@ -125,6 +127,14 @@ def _off_screen() -> Iterator[None]:
         os.environ.pop(name, None)
 
 
+def replay(recording: gait.Recording, width: int = 360) -> Film:
+    """A recorded episode of a robot as a film, in its own pace; see `pgcourse.gait.record`."""
+    fps = 1 / recording.dt
+    every = math.ceil(fps / FPS)
+    frames = [gait.picture(recording, t, width) for t in range(0, len(recording), every)]
+    return Film(frames, fps / every, [float(recording.reward.sum())])
+
+
 def show(
     trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, deterministic: bool = False
 ) -> list[float]:
@@ -141,19 +151,23 @@ def show(
     if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))):
         raise CannotDraw("this machine has no display for a window; leave out --window for a GIF")
     with GymnasiumEnv(id, render_mode="human") as world:
-        return _play(world, trained, seed, episodes, deterministic, lambda t, obs: None)
+        return _returns(play(world, trained, seed, episodes, deterministic))
 
 
 def stage(env: str | Callable[[int], Env]) -> Stage:
     """A world that can be drawn.
 
     Gymnasium's environments draw themselves, CartPole-v1 and Pendulum-v1 by their originals, EnvPool's by Gymnasium's.
-    The arm and MinAtar's games are drawn here.
+    The arm, MinAtar's games and walking robots (`pgcourse.gait.ROBOTS`) are drawn here, on any machine.
 
     Raises:
         CannotDraw: there is no way to draw the world.
     """
     id = _gymnasium_id(env)
+    if id is not None and id in gait.ROBOTS:
+        robot, robots = gait.ROBOTS[id], GymnasiumEnv(id)
+        fps = float(_metadata(id)["render_fps"])
+        return Stage(robots, lambda obs: gait.live(robot, robots.simulators[0]), fps)
     if id is not None:
         metadata = _metadata(id)
         if "rgb_array" not in metadata.get("render_modes", []):
@@ -230,35 +244,14 @@ def cells(obs: Tensor, size: int = 16) -> NDArray[np.uint8]:
     return colors[first.numpy()].repeat(size, 0).repeat(size, 1)
 
 
-def _play(
-    world: Env,
-    trained: TrainedPolicy,
-    seed: int | None,
-    episodes: int,
-    deterministic: bool,
-    look: Callable[[int, Tensor], None],
-) -> list[float]:
-    """The returns of episodes with one seed's policy in a world of one copy; `look(t, obs)` before every step."""
-    seed = trained.seeds[0] if seed is None else seed
-    if seed not in trained.seeds:
-        raise ValueError(f"there is no seed {seed}; there are {', '.join(map(str, trained.seeds))}")
-    if episodes < 1:
-        raise ValueError(f"episodes must be 1 or more, got {episodes}")
-    row = trained.seeds.index(seed)
-    theta = trained.theta[row : row + 1]
-    streams = Streams((seed,)).child("watch")
-    returns = [0.0]
-    obs = world.reset(streams)
-    steps = act(trained.policy, theta, world, obs, streams, sys.maxsize, deterministic, block=1)
-    for t in itertools.count():
-        look(t, obs)
-        step = next(steps)
-        obs = step.after
-        returns[-1] += step.reward.item()
+def _returns(steps: Iterable[Transition]) -> list[float]:
+    """Of each episode that the steps end."""
+    returns, total = [], 0.0
+    for step in steps:
+        total += step.reward.item()
         if (step.terminated | step.truncated).item():
-            if len(returns) == episodes:
-                break
-            returns.append(0.0)
+            returns.append(total)
+            total = 0.0
     return returns
 
 

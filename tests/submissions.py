@@ -1,19 +1,21 @@
 """Notebooks handed in, and what became of them."""
 
+import atexit
 import textwrap
 from dataclasses import replace
-from pathlib import Path
+from functools import cache
 
 import nbformat
+from tracked import notebook
 
 from pgcourse.grading import sandbox
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Limits
-from pgcourse.grading.grade import grade
+from pgcourse.grading.grade import grade, read_file
+from pgcourse.grading.process import Host
 
-ROOT = Path(__file__).resolve().parents[1]
-SOLUTION = ROOT / "solutions" / "03_reinforce.ipynb"
-EXERCISE = ROOT / "exercises" / "03_reinforce.ipynb"
+SOLUTION = notebook("solutions/03_reinforce.ipynb")
+EXERCISE = notebook("exercises/03_reinforce.ipynb")
 TO_GO = EXERCISES["03.reward_to_go"]
 
 RIGHT = """
@@ -38,14 +40,34 @@ def write(path, *cells):
     return path
 
 
+class LastingHost(Host):
+    """Where the processes of all tests come from: torch is imported once."""
+
+    def close(self):
+        pass
+
+
+@cache
+def host_of(name):
+    host = LastingHost(sandbox.find(name))
+    atexit.register(super(LastingHost, host).close)
+    return host
+
+
+def grade_file(path, exercises, where=sandbox.NONE, seed=7):
+    return grade(read_file(path), exercises, host_of(where.name), seed)
+
+
 def submit(folder, *cells, entries, where=sandbox.NONE, limits=None):
     """Grade a notebook as if each of its functions called `entries` were an answer to the exercise reward-to-go.
 
     `limits` holds those that are not the ordinary ones, by entry. Returns what was graded, and the results by entry.
     """
     limits = limits or {}
-    exercises = [replace(TO_GO, entry=entry, limits=limits.get(entry, Limits())) for entry in entries]
-    graded = grade(write(folder / "03_x.ipynb", *cells), exercises, where, seed=7)
+    exercises = [
+        replace(TO_GO, name=f"03.{entry}", entry=entry, limits=limits.get(entry, Limits())) for entry in entries
+    ]
+    graded = grade_file(write(folder / "03_x.ipynb", *cells), exercises, where)
     return graded, dict(zip(entries, graded.exercises, strict=True))
 
 

@@ -1,22 +1,29 @@
 """The pages in docs/ say what the code does: their programs run, and what they name is there."""
 
 import ast
+import csv
 import importlib.util
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from tracked import notebook
 
 import pgcourse as pg
 from pgcourse.app.console import main
+from pgcourse.course.runner import find_chapters
+from pgcourse.grading import sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+TEACHING = DOCS / "teaching.md"
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
 ALGORITHMS = {"reinforce": "REINFORCE", "a2c": "A2C", "ppo": "PPO", "trpo": "TRPO", "dqn": "DQN"}
 
@@ -78,12 +85,47 @@ def execute(page, folder):
     flush()
 
 
+def hand_in(folder):
+    """A class of two: one answers everything, the other only in a second version."""
+    name = "05_actor_critic_and_gae.ipynb"
+    solution, stub = (notebook(f"{where}/{name}") for where in ("solutions", "exercises"))
+    for source, target in ((solution, f"ann/{name}"), (stub, f"ben_{name}"), (solution, f"ben_{name[:-6]}-2.ipynb")):
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / target)
+
+
 RUNNABLE = [page for page in PAGES if any(mark == "run" for _, mark, _ in blocks(text_of(page)))]
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in RUNNABLE if page != TEACHING], ids=lambda page: page.stem)
 def test_the_programs_of_a_page_run(page, tmp_path):
     execute(page, tmp_path)
+
+
+def test_a_class_is_graded_as_the_page_for_teachers_says(tmp_path):
+    try:
+        sandbox.find("bwrap")
+    except sandbox.CannotGrade as error:
+        pytest.skip(str(error))
+    hand_in(tmp_path / "submissions")
+    execute(TEACHING, tmp_path)
+    with (tmp_path / "grades" / "gradebook.csv").open(encoding="utf-8", newline="") as file:
+        rows = {Path(row["submission"]).name: row for row in csv.DictReader(file)}
+    kept = [(row["student"], row["counts"], row["05.n_step: n beyond the end"]) for _, row in sorted(rows.items())]
+    assert kept == [("ann", "yes", "2"), ("ben", "yes", "2"), ("ben", "no", "0")]
+
+    autograder = tmp_path / "autograder"
+    (autograder / "results").mkdir(parents=True)
+    (autograder / "submission").mkdir()
+    (autograder / "source").mkdir()
+    shutil.copyfile(notebook("solutions/05_actor_critic_and_gae.ipynb"), autograder / "submission" / "mine.ipynb")
+    script = (tmp_path / "run_autograder").read_text(encoding="utf-8").replace("/autograder", str(autograder))
+    script = script.replace(".venv/bin/pgcourse", f"{sys.executable} -m pgcourse.app.console")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((autograder / "results" / "results.json").read_text(encoding="utf-8"))
+    assert results["score"] == sum(test["max_score"] for test in results["tests"]) > 0
 
 
 def test_a_program_that_fails_is_seen(tmp_path):
@@ -94,6 +136,22 @@ def test_a_program_that_fails_is_seen(tmp_path):
     page.write_text("```python run\nprint('| 1 |')\n```\n\n| 2 |\n", encoding="utf-8")
     with pytest.raises(AssertionError, match="does not show"):
         execute(page, tmp_path)
+
+
+def test_the_cell_that_gets_the_course_clones_and_installs_it_where_it_is_missing(tmp_path, monkeypatch):
+    (cell,) = (text for _, mark, text in blocks(text_of(DOCS / "anywhere.md")) if mark == "cell=get-the-course")
+    commands = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    exec(cell, {})
+    assert commands == []  # it is here
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    exec(cell, {})
+    (git, *cloning), (python, *installing) = commands
+    assert (git, cloning[0], cloning[-1]) == ("git", "clone", str(tmp_path / "pgcourse"))
+    assert (python, installing[:3]) == (sys.executable, ["-m", "pip", "install"])
+    assert sys.path[0] == installing[-1] == str(tmp_path / "pgcourse")
 
 
 # Names
@@ -223,6 +281,29 @@ def test_options_in_the_pages_are_those_of_the_dataclasses(page):
 def test_a_wrong_default_is_seen():
     text = text_of(DOCS / "ppo.md")
     assert tables_module().written(text.replace("| `clip` | 0.2 |", "| `clip` | 0.3 |")) == text
+
+
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [("| 45 | [3](exercises/03", "| 44 | [3](exercises/03"), ("[3](ex", "[40](ex"), ("Can we", "Do we")],
+)
+def test_a_wrong_number_or_question_of_a_chapter_is_seen(true, false):
+    text = text_of(ROOT / "README.md")
+    assert tables_module().written(text) == text
+    assert text.replace(true, false) != text
+    assert tables_module().written(text.replace(true, false)) == text
+
+
+def test_wrong_minutes_of_a_plan_are_seen():
+    text = text_of(TEACHING)
+    true = re.search(r"\| 00, 01 \| \d+ \|", text)[0]
+    assert tables_module().written(text.replace(true, "| 00, 01 | 1 |")) == text
+
+
+def test_the_plan_for_six_weeks_has_every_chapter_once():
+    plan = text_of(TEACHING).partition("<!-- plan -->\n")[2].partition("\n\n")[0]
+    named = [chapter for row in plan.splitlines()[2:-1] for chapter in row.split("|")[2].strip().split(", ")]
+    assert named == [path.stem.partition("_")[0] for path in find_chapters(ROOT)]
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

@@ -25,15 +25,15 @@ FLOORS = {
     "envs": 3,
     "algorithms": 4,
     "rlhf": 4,
-    "gait": 4,
-    "lab": 5,
-    "plots": 6,
-    "film": 6,
-    "course": 7,
-    "grading": 7,
-    "exercises": 8,  # found by folder, by `grading`
-    "app": 8,
-    "": 9,  # pgcourse/__init__.py, the public face
+    "gait": 5,
+    "lab": 6,
+    "plots": 7,
+    "film": 7,
+    "course": 8,
+    "grading": 8,
+    "exercises": 9,  # found by folder, by `grading`
+    "app": 9,
+    "": 10,  # pgcourse/__init__.py, the public face
 }
 
 # What the floors below `lab` may not import or use.

@@ -6,7 +6,6 @@ import statistics
 import subprocess
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import click
 import nbformat
@@ -14,15 +13,13 @@ import pytest
 from click.testing import CliRunner
 from IPython.core.inputtransformer2 import TransformerManager
 from markdown_it import MarkdownIt
+from tracked import ROOT, not_as_tracked, notebooks, pages
 
 from pgcourse.app.console import VERBS, main
 
-ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-NOTEBOOKS = sorted(
-    path for folder in ("chapters", "exercises", "solutions") for path in (ROOT / folder).glob("*.ipynb")
-)
-PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", "_build"} & set(path.parts))
+CHAPTERS = list(notebooks("chapters").values())
+NOTEBOOKS = list(notebooks().values())
+PAGES = pages()
 STRIP = ["--keep-id", "--extra-keys", "metadata.papermill cell.metadata.papermill"]  # as in CONTRIBUTING.md
 
 LONGEST_CELL, MEDIAN_CELL, IMPORT_CELL, CELLS_IN_A_ROW = 25, 10, 8, 2  # lines, lines, lines, code cells
@@ -38,14 +35,22 @@ def tool(*arguments, text=None, folder=ROOT):
 # Code
 
 
+def ruff(*command):
+    """ruff on everything, and on what git has of the notebooks that were changed."""
+    mine = not_as_tracked()
+    yield tool("ruff", *command, ".", *(f"--exclude={name}" for name in mine))
+    for name in {*mine} & notebooks().keys():
+        yield tool("ruff", *command, "--stdin-filename", name, "-", text=notebooks()[name].read_text(encoding="utf-8"))
+
+
 def test_ruff_finds_nothing():
-    status, said = tool("ruff", "check", ".")
-    assert status == 0, f"ruff check .\n{said}"
+    for status, said in ruff("check"):
+        assert status == 0, f"ruff check .\n{said}"
 
 
 def test_code_is_formatted():
-    status, said = tool("ruff", "format", "--check", ".")
-    assert status == 0, f"put right by: ruff format .\n{said}"
+    for status, said in ruff("format", "--check"):
+        assert status == 0, f"put right by: ruff format .\n{said}"
 
 
 def test_types_hold():
@@ -217,9 +222,9 @@ def dead_links(markdown, folder):
 
 def test_relative_links_lead_somewhere():
     texts = [(page, page.read_text(encoding="utf-8")) for page in PAGES]
-    for path in NOTEBOOKS:
+    for name, path in notebooks().items():
         notebook = nbformat.read(path, as_version=4)
-        texts += [(path, cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
+        texts += [(ROOT / name, cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
     assert {path.name for path, _ in texts} >= {"README.md", "CONTRIBUTING.md"}
     dead = [f"{path.relative_to(ROOT)}: {link}" for path, text in texts for link in dead_links(text, path.parent)]
     assert not dead, "\n".join(dead)

@@ -159,6 +159,19 @@ def test_condas_pip_section_resolves_to_the_pins(tmp_path):
     assert differ == {"pgcourse": metadata.version("pgcourse")}
 
 
+def test_what_binder_installs_resolves_to_the_pins(tmp_path):
+    asked = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8")
+    assert "--constraint ../constraints.txt\n--editable .\n" in asked
+    index = (ROOT / "start.py").read_text(encoding="utf-8").partition('CPU_TORCH = "')[2].partition('"')[0]
+    assert f"--extra-index-url {index}\n" in asked
+    here = asked.replace("../constraints.txt", (ROOT / "constraints.txt").as_posix())
+    error, chosen = resolve(tmp_path, here.replace("--editable .", f"--editable {ROOT.as_posix()}"))
+    assert not error
+    pins = doctor.read_pins(CONSTRAINTS)
+    differ = {name: version for name, version in chosen.items() if Version(version).public != pins.get(name)}
+    assert differ == {"pgcourse": metadata.version("pgcourse")}
+
+
 def test_pins_that_contradict_the_project_do_not_resolve(tmp_path):
     wrong = tmp_path / "constraints.txt"
     wrong.write_text(re.sub("(?m)^numpy==.*", "numpy==1.26.4", CONSTRAINTS), encoding="utf-8")

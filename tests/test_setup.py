@@ -169,6 +169,17 @@ def test_an_old_python_is_told_so():
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize("command", ["lab", "course"])
+def test_help_of_a_command_sets_nothing_up(tmp_path, command):
+    shutil.copy(START, tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    told = subprocess.run([sys.executable, tmp_path / "start.py", command, "--help"], capture_output=True, text=True)
+    assert told.returncode == 0
+    assert f"Once the course is set up, start.py {command} --help shows what this command takes." in told.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
 def test_help_names_every_command_with_examples():
     told = subprocess.run([sys.executable, START, "--help"], capture_output=True, text=True)
     assert told.returncode == 0

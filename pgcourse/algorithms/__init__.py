@@ -5,7 +5,7 @@ from pgcourse.algorithms.acting import Transition, act, episodes, rollout
 from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
 from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
-from pgcourse.algorithms.evaluate import evaluate
+from pgcourse.algorithms.evaluate import evaluate, play
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
 from pgcourse.algorithms.options import check, option
 from pgcourse.algorithms.ppo import PPO
@@ -43,6 +43,7 @@ __all__ = [
     "find",
     "iterate",
     "option",
+    "play",
     "rollout",
     "train",
     "training",

@@ -1,18 +1,24 @@
-"""Evaluation of policies: returns of whole episodes with θ held fixed."""
+"""Trained policies at play: whole episodes with θ held fixed, evaluated or watched."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from pgcourse.algorithms.acting import step_by_step
+from pgcourse.algorithms.acting import Transition, act, step_by_step
 from pgcourse.algorithms.train import TrainedPolicy
 from pgcourse.core import Streams
-from pgcourse.envs import make
+from pgcourse.envs import Env, GymnasiumEnv, make
 
 if TYPE_CHECKING:
     import pandas as pd
+
+COPIES = 250  # of a simulator that are evaluated at a time
 
 
 def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = False, seed: int = 0) -> pd.DataFrame:
@@ -21,15 +27,71 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
     Actions are sampled, as in training, or the mode where `deterministic`. Returns are undiscounted. The episodes'
     randomness is that of each seed's own evaluation stream, so that calling again gives the same numbers; another
     `seed` gives other episodes. Those of a study's records are of seed 0.
+
+    Simulators are an object a copy, and some are large: of them no more than `COPIES` run at a time. The numbers of up
+    to that many episodes do not depend on which seeds are evaluated together.
     """
     import pandas as pd
 
+    simulated = isinstance(make(trained.env, 1), GymnasiumEnv)
+    sizes = [min(COPIES, episodes - first) for first in range(0, episodes, COPIES)] if simulated else [episodes]
+    together = max(1, COPIES // episodes) if simulated else len(trained.seeds)
+    path = ("evaluate", str(seed)) if seed else ("evaluate",)
+    table = []
+    for first in range(0, len(trained.seeds), together):
+        rows = slice(first, first + together)
+        some = replace(trained, theta=trained.theta[rows], seeds=trained.seeds[rows])
+        parts = [
+            _evaluated(some, size, deterministic, path if part == 0 else (*path, f"part {part}"))
+            for part, size in enumerate(sizes)
+        ]
+        returns, lengths = (torch.cat(each, 1) for each in zip(*parts, strict=True))
+        index = pd.MultiIndex.from_product([some.seeds, range(episodes)], names=["seed", "episode"])
+        columns = {"return": returns.flatten().numpy(), "length": lengths.flatten().numpy()}
+        table.append(pd.DataFrame(columns, index=index).reset_index())
+    return pd.concat(table, ignore_index=True)
+
+
+def _evaluated(trained: TrainedPolicy, episodes: int, deterministic: bool, path: tuple[str, ...]) -> list[Tensor]:
+    """Returns and lengths, [seed, episode] each."""
     world = make(trained.env, episodes)
-    streams = Streams(trained.seeds, ("evaluate", str(seed)) if seed else ("evaluate",))
-    steps = step_by_step(trained.policy, trained.theta, world, streams, deterministic)
+    steps = step_by_step(trained.policy, trained.theta, world, Streams(trained.seeds, path), deterministic)
     rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
+    if isinstance(world, GymnasiumEnv):
+        world.close()
     reward, mask = torch.stack(rewards, 1), torch.stack(masks, 1)
-    returns = reward.where(mask, 0.0).sum(1)
-    index = pd.MultiIndex.from_product([trained.seeds, range(episodes)], names=["seed", "episode"])
-    columns = {"return": returns.flatten().numpy(), "length": mask.sum(1).flatten().numpy()}
-    return pd.DataFrame(columns, index=index).reset_index()
+    return [reward.where(mask, 0.0).sum(1), mask.sum(1)]
+
+
+def play(
+    world: Env,
+    trained: TrainedPolicy,
+    seed: int | None = None,
+    episodes: int = 1,
+    deterministic: bool = False,
+    look: Callable[[Tensor], None] = lambda obs: None,
+    draw: int = 0,
+) -> Iterator[Transition]:
+    """The steps of whole episodes of one seed's policy, the first one's unless given, in a world of one copy.
+
+    `look` is called with the observation before each step, while the world is in the state that is seen.
+    Episodes follow one another; another `draw` gives others.
+
+    Raises:
+        ValueError: no such seed, fewer than one episode.
+    """
+    seed = trained.seeds[0] if seed is None else seed
+    if seed not in trained.seeds:
+        raise ValueError(f"there is no seed {seed}; there are {', '.join(map(str, trained.seeds))}")
+    if episodes < 1:
+        raise ValueError(f"episodes must be 1 or more, got {episodes}")
+    row = trained.seeds.index(seed)
+    streams = Streams((seed,), ("watch", str(draw)) if draw else ("watch",))
+    obs = world.reset(streams)
+    steps = act(trained.policy, trained.theta[row : row + 1], world, obs, streams, sys.maxsize, deterministic, block=1)
+    while episodes:
+        look(obs)
+        step = next(steps)
+        obs = step.after
+        episodes -= bool((step.terminated | step.truncated).item())
+        yield step

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms.options import check, option
-from pgcourse.core import Critic, Policy, Streams, normalized, shared
+from pgcourse.core import Critic, GaussianPolicy, Policy, Streams, normalized, shared
 from pgcourse.core.adam import Adam, AdamState, clipped, gradient
 from pgcourse.rl import RewardScale, Samples, Trajectory, explained_variance, judged, standardized
 from pgcourse.rl.objectives import (
@@ -163,6 +163,14 @@ class PPO:
         infinite=True,
         neutral=math.inf,
     )
+    final_std: float = option(
+        math.inf,
+        "a Gaussian's σ, where it is the same in all states, may not be above a bound that falls geometrically from "
+        "where σ starts to this value at the end of the training, so that what acts becomes what its mean would do",
+        above=0,
+        infinite=True,
+        neutral=math.inf,
+    )
     value_weight: float = option(
         1.0,
         "w: the critic's loss is w ½ E[ (v - target)² ]; in a network that policy and critic share, w decides what "
@@ -185,6 +193,7 @@ class PPO:
             if shared(policy, critic):
                 raise ValueError("PPO: normalize_observation must be False where policy and critic share a network")
             policy, critic = normalized(policy), normalized(critic)
+        self._bound(policy, 0.0)
         theta, phi = policy.init(streams.child("theta")), critic.init(streams.child("phi"))
         if shared(policy, critic):
             phi = theta[:, : critic.size]
@@ -220,6 +229,8 @@ class PPO:
                     phi, phi_adam = critic_adam.step(phi, g_phi[0], phi_adam, rate, going)
                 seen.append((log_ratio, entropy, error.detach(), norms[0], norms[-1], going))
         theta = theta.detach()
+        if (bound := self._bound(policy, progress)) < math.inf:
+            theta = policy.narrowed(theta, bound)  # type: ignore[attr-defined]
         phi = theta[:, : critic.size] if one_network else phi.detach()
         metrics = self.metrics(seen, samples, clip, beta)
         if self.objective == "penalty":
@@ -228,6 +239,17 @@ class PPO:
             beta = adapted_penalty(beta, moved, self.kl_target)
         state = state._replace(theta=theta, phi=phi, theta_adam=theta_adam, phi_adam=phi_adam, beta=beta)
         return state if self.moments_first else observed(state, batch), metrics
+
+    def _bound(self, policy: Policy, progress: float) -> float:
+        """Of log σ. Raises `ValueError` where there is to be one, and the policy is not a Gaussian with one σ."""
+        if self.final_std == math.inf:
+            return math.inf
+        if not isinstance(policy, GaussianPolicy) or policy.state_dependent_std:
+            raise ValueError(
+                "PPO: final_std is for Gaussians whose σ is the same in all states, "
+                f"got {self.final_std} with a {type(policy).__name__}; leave it at inf"
+            )
+        return (1 - progress) * policy.log_std + progress * math.log(self.final_std)
 
     def order(self, streams: Streams) -> Tensor:
         """In which order a pass takes the samples, [seed, sample]."""

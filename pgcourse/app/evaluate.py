@@ -24,6 +24,7 @@ from pgcourse.stats import mean_interval
 Examples:
   pgcourse evaluate ppo-Pendulum-v1-1
   pgcourse evaluate ppo-Pendulum-v1-1 --deterministic --episodes 500 --seed 7
+  pgcourse evaluate ppo-Pendulum-v1-1 --checkpoint 0        before it has learned anything
   pgcourse evaluate a2c-cartpole/A2C --json > evaluation.json"""
 )
 @click.argument("name", metavar="RUN | STUDY[/VARIANT]")
@@ -37,8 +38,16 @@ Examples:
     show_default=True,
     help="Draws the episodes; 0: those of records.",
 )
+@click.option(
+    "--checkpoint",
+    "at",
+    type=click.FloatRange(0, 1),
+    metavar="PART",
+    default=1.0,
+    help="After which part of the training: 0, or one of the study's stages.  [default: 1, the final policy]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
-def evaluate(name: str, episodes: int, deterministic: bool, seed: int, as_json: bool) -> None:
+def evaluate(name: str, episodes: int, deterministic: bool, seed: int, at: float, as_json: bool) -> None:
     """Play whole episodes with kept policies, every seed's.
 
     RUN is a run of `pgcourse train`; STUDY one of those in results/ that keep their policies.
@@ -47,9 +56,9 @@ def evaluate(name: str, episodes: int, deterministic: bool, seed: int, as_json: 
     screen = Console(stderr=as_json)
     evaluations = []
     try:
-        for each, policy in personal.policies(name).items():
+        for each, policy in personal.policies(name, at).items():
             with screen.status(f"{each}: {episodes} episodes of each seed"):
-                evaluations.append(Evaluation.of(each, policy, episodes, deterministic, seed))
+                evaluations.append(Evaluation.of(each, policy, episodes, deterministic, seed, at))
             show(evaluations[-1], screen)
     except (StudyError, RecordError, ValueError) as error:
         raise click.ClickException(str(error)) from None
@@ -59,7 +68,7 @@ def evaluate(name: str, episodes: int, deterministic: bool, seed: int, as_json: 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What kept policies give: `seeds` has a row a seed: seed, mean_return, sd (between its episodes), length.
+    """What kept policies give: `seeds` has a row a seed: seed, mean_return, sd (between its episodes), lowest, length.
 
     A run of one's own is a study of one variant, which then has no name here.
     """
@@ -70,16 +79,21 @@ class Evaluation:
     episodes: int
     deterministic: bool
     seed: int
+    checkpoint: float  # the part of the training after which the policies were kept
     seeds: pd.DataFrame
 
     @classmethod
-    def of(cls, name: str, trained: TrainedPolicy, episodes: int, deterministic: bool, seed: int) -> Evaluation:
+    def of(
+        cls, name: str, trained: TrainedPolicy, episodes: int, deterministic: bool, seed: int, at: float
+    ) -> Evaluation:
         """Play `episodes` episodes with every seed's policy. Raises as `pgcourse.evaluate`."""
         played = play(trained, episodes, deterministic, seed).groupby("seed", sort=False)
-        seeds = played.agg(mean_return=("return", "mean"), sd=("return", "std"), length=("length", "mean"))
+        seeds = played.agg(
+            mean_return=("return", "mean"), sd=("return", "std"), lowest=("return", "min"), length=("length", "mean")
+        )
         study, _, variant = name.partition("/")
         env = str(trained.env)
-        return cls(study, variant.removesuffix(f"/{env}"), env, episodes, deterministic, seed, seeds.reset_index())
+        return cls(study, variant.removesuffix(f"/{env}"), env, episodes, deterministic, seed, at, seeds.reset_index())
 
     @property
     def title(self) -> str:
@@ -100,7 +114,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `sd` is null where there was one episode."""
         rows = self.seeds.astype(object).where(self.seeds.notna(), None).to_dict("records")
-        names = ("study", "variant", "env", "episodes", "deterministic", "seed")
+        names = ("study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint")
         return {name: getattr(self, name) for name in names} | {"seeds": rows}
 
 
@@ -112,7 +126,9 @@ def show(evaluation: Evaluation, screen: Console) -> None:
         highlight=False,
     )
     screen.print(evaluation.actions, highlight=False)
-    table = Table("seed", *(Column(name, justify="right") for name in ("mean return", "sd", "mean length")))
+    if evaluation.checkpoint < 1:
+        screen.print(f"policies as they were after {evaluation.checkpoint:.3g} of their training", highlight=False)
+    table = Table("seed", *(Column(name, justify="right") for name in ("mean return", "sd", "lowest", "mean length")))
     for seed, *numbers in evaluation.seeds.itertuples(index=False):
         table.add_row(str(seed), *("" if np.isnan(number) else f"{number:,.2f}" for number in numbers))
     screen.print(table)

@@ -105,40 +105,84 @@ def answer(name: str, kind: str) -> str:
 @click.group(
     epilog="""\b
 Examples:
-  pgcourse exercise list 03
-  pgcourse exercise new 05.gae
-  pgcourse exercise test 05.gae"""
+  pgcourse exercise list 03                   which there are
+  pgcourse exercise new 05.td_residual        begin one
+  pgcourse exercise test 05.td_residual       is it what it should be?"""
 )
 def exercise() -> None:
-    """Make exercises, and test them: for authors. docs/adding.md explains what is in one."""
+    """Make exercises, and test them: for authors.
+
+    docs/adding.md explains what is in one.
+    """
 
 
-@exercise.command("list")
+@exercise.command(
+    "list",
+    epilog="""\b
+Examples:
+  pgcourse exercise list
+  pgcourse exercise list 03""",
+)
 @click.argument("chapter", required=False, metavar="[NN]")
 def list_(chapter: str | None) -> None:
-    """List the exercises of the course, or of one chapter."""
-    table = Table("exercise", "kind", "title", "points", "minutes", "difficulty", "importance")
-    for one in EXERCISES.values():
-        if chapter in (None, one.chapter):
-            numbers = (one.points, one.minutes, one.difficulty, one.importance)
-            table.add_row(one.name, one.kind, one.title, *map(str, numbers))
-    Console().print(table)
+    """List the exercises of the course, or of one chapter.
+
+    With kind, title, points, minutes, difficulty and importance.
+    """
+    try:
+        listed = list(EXERCISES.values()) if chapter is None else EXERCISES.of(EXERCISES.chapter(chapter))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    table = Table("exercise", "kind", "title", "points", "min", "diff.", "imp.")
+    table.columns[0].no_wrap = True
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for one in listed:
+        numbers = (one.points, one.minutes, one.difficulty, one.importance)
+        table.add_row(one.name, one.kind, one.title, *map(str, numbers))
+    console = Console()
+    console.print(table)
+    minutes = sum(one.minutes for one in listed)
+    console.print(
+        f"{len(listed)} exercises, {sum(one.points for one in listed)} points, {minutes} minutes. "
+        "diff.: difficulty, imp.: importance, both from 1 to 5.",
+        highlight=False,
+    )
 
 
-@exercise.command()
-@click.argument("name")
-@click.option("--kind", type=click.Choice(KINDS), default="implement", show_default=True)
+@exercise.command(
+    epilog="""\b
+Examples:
+  pgcourse exercise new 05.td_residual
+  pgcourse exercise new 05.td_residual --kind gradient
+
+\b
+Kinds:
+  implement   a function or a class
+  gradient    a function that autograd differentiates
+  derive      a formula found on paper
+  repair      the bug in a function
+  diagnose    what is wrong with each of some runs
+  predict     numbers, before they are measured
+
+\b
+Where an agent learns or a configuration is tuned, begin with a copy of 03.agent or 08.configuration."""
+)
+@click.argument("name", metavar="NN.NAME")
+@click.option("--kind", type=click.Choice(KINDS), default="implement", show_default=True, help="What is asked for.")
 def new(name: str, kind: str) -> None:
-    """Make the file of an exercise, and its answer in the chapter's solution notebook: a small one that works.
+    """Begin an exercise: its file, and its answer in the chapter's solution notebook.
 
-    The notebook is made where there is none yet. Afterwards change both, and run
-    `python -m pgcourse.grading.build` and `pgcourse exercise test NAME`.
+    NN is the chapter and NAME a name in lower case. What is made is small and works; the notebook is made where there
+    is none yet. Change both, then run `python -m pgcourse.grading.build` and `pgcourse exercise test NN.NAME`.
     """
     if not re.fullmatch(r"\d\d[a-z]?\.[a-z][a-z0-9_]*", name):
-        raise click.ClickException(f"{name!r} is no name of an exercise, such as 05.gae: the chapter and a Python name")
+        raise click.ClickException(
+            f"{name!r} is no name of an exercise: say the chapter and a name in lower case, such as 05.gae"
+        )
     file = path(name)
     if file.exists():
-        raise click.ClickException(f"there is one already: {file}")
+        raise click.ClickException(f"there is one already: {file}. Change that file, or choose another name")
     target, text = _solution_with(name, kind)
     file.parent.mkdir(exist_ok=True)
     file.write_text(skeleton(name, kind), encoding="utf-8", newline="\n")
@@ -159,7 +203,10 @@ def _solution_with(name: str, kind: str) -> tuple[Path, str]:
     else:
         chapters = sorted((SOLUTIONS.parent / "chapters").glob(f"{chapter}_*.ipynb"))
         if not chapters:
-            raise click.ClickException(f"there is no chapter {chapter} in {SOLUTIONS.parent / 'chapters'}")
+            raise click.ClickException(
+                f"there is no chapter {chapter}: no {chapter}_NAME.ipynb in {SOLUTIONS.parent / 'chapters'}. Write it "
+                "first, or choose another chapter"
+            )
         target = SOLUTIONS / chapters[0].name
         heading = chapters[0].stem.partition("_")[2].replace("_", " ").capitalize()
         content = new_notebook(
@@ -175,12 +222,24 @@ def _solution_with(name: str, kind: str) -> tuple[Path, str]:
     return target, nbformat.writes(content) + "\n"
 
 
-@exercise.command()
-@click.argument("names", nargs=-1)
+@exercise.command(
+    epilog="""\b
+Examples:
+  pgcourse exercise test 05.gae
+  pgcourse exercise test        all of them
+
+\b
+In the table: the checks that a mistake fails, and on how many of the draws it is called by its name.
+Exit status: 0 all as it should be; 1 something is not, and it is said what."""
+)
+@click.argument("names", nargs=-1, metavar="[NN.NAME]...")
 def test(names: tuple[str, ...]) -> None:
-    """Test exercises, by default all: the solution passes, every known mistake fails and is called by its name."""
+    """Test exercises, by default all.
+
+    The solution passes, and every known mistake fails and is called by its name, on inputs of several draws.
+    """
     from pgcourse.grading.check import find
-    from pgcourse.grading.table import examine, faults
+    from pgcourse.grading.table import examined, faults
 
     console, wrong = Console(), 0
     for name in names or list(EXERCISES):
@@ -189,7 +248,7 @@ def test(names: tuple[str, ...]) -> None:
         except ValueError as error:
             raise click.ClickException(str(error)) from None
         table = Table("mistake", "fails", "named", title=f"{name}: {one.title}", title_justify="left")
-        own, found = examine(one)
+        own, found = examined(one.name)
         for mistake in found:
             table.add_row(mistake.words, ", ".join(mistake.failed), f"{mistake.named} of {len(mistake.results)}")
         console.print(table)

@@ -3,159 +3,222 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from pgcourse.course.copies import changed, original
+from pgcourse.course.runner import find_root
 from pgcourse.grading import report
-from pgcourse.grading.exercise import ExerciseResult, plain
-from pgcourse.grading.grade import Graded, exercises_for, notebooks
-from pgcourse.grading.grade import grade as grade_one
-from pgcourse.grading.sandbox import ALWAYS, CannotGrade, Sandbox, find
+from pgcourse.grading.batch import Batch, Row, find, mark_resubmissions, private_checks
+from pgcourse.grading.sandbox import CannotGrade
+from pgcourse.grading.sandbox import find as find_sandbox
+from pgcourse.lab.provenance import MINE
 
 
 @click.command(
     epilog="""\b
 Examples:
-  pgcourse grade exercises/03_reinforce.ipynb
-  pgcourse grade submissions/ --seed 8231 --out grades/
-  pgcourse grade exercises/03_reinforce.ipynb --require 100 --json"""
+  pgcourse grade                                  your own answers, in my/exercises
+  pgcourse grade my/exercises/03_reinforce.ipynb
+  pgcourse grade submissions/ --out grades/ --jobs 4
+  pgcourse grade submissions/ --out grades/ --resume --private-checks mine.py
+  pgcourse grade my/exercises/03_reinforce.ipynb --require 100 --json
+
+\b
+Exit status: 0 all graded; 1 a score is below --require, or the command was wrong;
+3 a submission could not be graded, the others were; 130 after Ctrl-C, what was graded is kept."""
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Draws the inputs of the checks."
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Draws the inputs of the checks.  [default: 1 for one notebook, a random one, which is told, for several]",
 )
-@click.option("--sandbox", "isolation", type=click.Choice(["auto", "none", "bwrap"]), default="auto", show_default=True)
+@click.option(
+    "--sandbox", "isolation", type=click.Choice(["auto", "none", "bwrap", "docker"]), default="auto", show_default=True
+)
 @click.option("--i-trust-these-submissions", "trusted", is_flag=True, help="Several submissions without a sandbox.")
 @click.option("--chapter", metavar="NN", help="The chapter to grade.  [default: from each notebook's name]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Submissions at a time.  [default: the cores, at most 8]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Keep grades there.")
+@click.option("--resume", is_flag=True, help="Go on with the grades in --out, after a stop or with checks added.")
+@click.option(
+    "--private-checks",
+    "private",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Python with CHECKS = {exercise: {name: Check(...)}}, added to the exercises'.",
+)
+@click.option(
+    "--resubmissions",
+    type=click.Choice(["latest", "best"]),
+    default="latest",
+    show_default=True,
+    help="Which of a student's versions of a chapter counts.",
+)
 @click.option("--require", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit with 1 if a score is below.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write grades there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
+@click.option(
+    "--gradescope",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write one notebook's results as Gradescope's results.json.",
+)
 def grade(
     paths: tuple[Path, ...],
-    seed: int,
+    seed: int | None,
     isolation: str,
     trusted: bool,
     chapter: str | None,
-    require: float | None,
+    jobs: int | None,
     out: Path | None,
+    resume: bool,
+    private: Path | None,
+    resubmissions: str,
+    require: float | None,
     as_json: bool,
+    gradescope: Path | None,
 ) -> None:
     """Grade exercise notebooks, or all notebooks in folders.
 
-    A notebook's definitions are read without executing its cells, its answers run in a process of their own, and what
-    they return is judged outside of it, on inputs drawn from --seed: choose one and keep it to yourself. Ids and points
-    in the notebook do not matter.
+    Without PATH, your own: the notebooks in my/exercises (see `pgcourse lab`) that you have written in.
+
+    Of a notebook, only what its answers need is executed, in a process of its own, and what they return is judged
+    outside of it, on inputs drawn from --seed: keep that to yourself. Ids and points in the notebook do not matter.
 
     With --sandbox auto a submission runs in bubblewrap where that works (on Linux). Where it does not, a single
     notebook is graded without a sandbox, and that is said; several are refused.
 
-    --out writes grades.json and gradebook.csv. The exit status is 0 when everything was graded, whatever the scores,
-    and all of them reach --require if that is given.
+    --out keeps grades.jsonl, a line for each submission as it ends, replies/, with what each one answered, and, at the
+    end, grades.json, gradebook.csv and feedback/, a page for each student.
     """
     screen = Console(stderr=as_json)
     try:
-        submissions, sandbox, finished = grade_all(paths, screen, isolation, trusted, chapter, seed)
+        if resume and not out:
+            raise CannotGrade("--resume goes on with grades in a folder: say which, with --out")
+        trusted = trusted or not paths  # one's own work
+        found = find(paths or own_work())
+        if gradescope and len(found) != 1:
+            raise CannotGrade(f"--gradescope is for one notebook, not {len(found)}")
+        checks = private_checks(private) if private else {}
+        sandbox = find_sandbox(isolation, several=len(found) > 1, trusted=trusted)
+        batch = Batch(found, sandbox, chapter, seed, checks, out, resume)
+        rows, finished = grade_all(batch, screen, jobs or min(os.cpu_count() or 1, 8))
     except CannotGrade as error:
         raise click.ClickException(str(error)) from None
-    show(screen, submissions, sandbox)
+    mark_resubmissions(rows, resubmissions)
+    show(screen, rows, batch.header, resubmissions)
     if out:
-        report.write(out, submissions, sandbox, seed)
-        screen.print(f"written: {out / 'grades.json'}, {out / 'gradebook.csv'}", soft_wrap=True)
+        written = report.write(out, rows, batch.header)
+        screen.print(Text(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
+    if gradescope and rows:
+        gradescope.write_text(json.dumps(report.gradescope(rows[0]), indent=1) + "\n", encoding="utf-8")
     if as_json:
-        click.echo(json.dumps(report.document(submissions, sandbox, seed), indent=2))
+        click.echo(json.dumps(report.document(rows, batch.header), indent=2))
     if not finished:
         sys.exit(130)
-    if require is not None and (below := [graded for graded in submissions if graded.percent < require]):
-        screen.print(f"Below {require:g} %: {len(below)} of {len(submissions)}.")
+    if len(report.scored(rows)) < len(rows):
+        sys.exit(3)
+    if require is not None and (below := [row for row in rows if report.percent(row) < require]):
+        screen.print(f"Below {require:g} %: {len(below)} of {len(rows)}.")
         sys.exit(1)
 
 
-def grade_all(
-    paths: Sequence[Path],
-    console: Console,
-    isolation: str = "auto",
-    trusted: bool = False,
-    chapter: str | None = None,
-    seed: int = 1,
-) -> tuple[list[Graded], Sandbox, bool]:
-    """Grade notebooks, and all notebooks in folders, with their progress on the console.
-
-    Returns:
-        The grades, the sandbox, and whether that was all: Ctrl-C keeps what was graded until then.
+def own_work() -> list[Path]:
+    """The exercise notebooks in my/ that were changed.
 
     Raises:
-        CannotGrade: no such path, an unknown chapter, or no sandbox as asked for.
+        CannotGrade: there is none, or no clone of the course.
     """
-    found = notebooks(paths)
-    exercises = [exercises_for(path, chapter) for path in found]
-    sandbox = find(isolation, several=len(found) > 1, trusted=trusted)
-    work = list(zip(found, exercises, strict=True))
-    graded: list[Graded] = []
-    with suppress(KeyboardInterrupt):
-        for path, some in track(work, "grading", console=console, transient=True, disable=not console.is_terminal):
-            graded.append(grade_one(path, some, sandbox, seed))
-    if len(graded) < len(found):
-        console.print(f"Interrupted: {len(graded)} of {len(found)} notebooks were graded.")
-    return graded, sandbox, len(graded) == len(found)
+    try:
+        root = find_root()
+    except FileNotFoundError as error:
+        raise CannotGrade(str(error)) from None
+    found = [path for path in changed(root, "exercises") if original(path).is_file()]
+    if not found:
+        first = min((root / "exercises").glob("*.ipynb"), default=root / "exercises" / "NN_name.ipynb")
+        raise CannotGrade(
+            f"nothing to grade: no answer has been written in {root / MINE / 'exercises'} yet. `pgcourse lab "
+            f"exercises/{first.name}` opens an exercise; to grade other notebooks, name them or their folder"
+        )
+    here = Path.cwd()
+    return [path.relative_to(here) if path.is_relative_to(here) else path for path in found]
 
 
-def show(console: Console, submissions: Sequence[Graded], sandbox: Sandbox) -> None:
-    """One notebook check by check, several in a row each; the remarks; and what the grades can be trusted for."""
-    if len(submissions) == 1:
-        console.print(details(submissions[0]))
-    elif submissions:
-        console.print(overview(submissions))
-    for graded in submissions:
-        for note in graded.notes:
-            console.print(Text(f"{plain(str(graded.path))}: {note}", style="yellow"))
-    console.print(Text(f"{sandbox.guarantee} {ALWAYS}", style="dim"))
+def grade_all(batch: Batch, console: Console, jobs: int) -> tuple[list[Row], bool]:
+    """The rows in the order of the submissions, with a line for each on the console as it ends.
+
+    Returns:
+        The rows, and whether these are all: Ctrl-C keeps what was graded until then.
+    """
+    total = len(batch.submissions)
+    rows: dict[str, Row] = {}
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal or total == 1) as progress:
+            task = progress.add_task("grading", total=total)
+            for row in batch.run(jobs):
+                rows[row["path"]] = row
+                if total > 1:
+                    progress.print(line(row), soft_wrap=True)
+                progress.advance(task)
+    except KeyboardInterrupt:
+        console.print(f"Interrupted: {len(rows)} of {total} notebooks were graded.")
+    return [rows[found.name] for found in batch.submissions if found.name in rows], len(rows) == total
 
 
-def details(graded: Graded) -> Table:
-    """One notebook, a row for each check."""
-    table = Table("exercise", "check", "points", "", title=_text(graded.path), title_justify="left")
-    table.columns[2].justify = "right"
-    for result in graded.exercises:
-        name, said = result.exercise.name, set[str]()
-        for check in result.checks:
-            words = [text for text in (check.message, check.diagnosis) if text and text not in said]
-            said.update(words)
-            points = Text(f"{check.points}/{check.check.points}", style="green" if check.passed else "red")
-            table.add_row(
-                name, check.check.name, points, Text(". ".join(words) if words or check.passed else "as above")
+def line(row: Row) -> Text:
+    """A submission in one line."""
+    if row["state"] != "graded":
+        return Text(f"  –    {row['path']}: {row['state']}", style="yellow")
+    full = row["points"] == row["max_points"]
+    text = Text(f"{row['points']:>3}/{row['max_points']:<3}", style="green" if full else "red")
+    return text.append(f" {row['path']}", style="default").append(f"  {report.state(row)}", style="dim")
+
+
+def show(console: Console, rows: Sequence[Row], how: Row, resubmissions: str) -> None:
+    """One notebook check by check, several as a class; the remarks; and what the grades can be trusted for."""
+    if len(rows) == 1:
+        console.print(details(rows[0]) if rows[0]["state"] == "graded" else line(rows[0]), soft_wrap=True)
+    for row in rows:
+        for note in row.get("notes", []):
+            console.print(Text(f"{row['path']}: {note}", style="yellow"))
+        if len(rows) == 1 and row.get("left_out"):
+            console.print(
+                Text(f"not executed, as no answer needs it: {len(row['left_out'])} statements (--json)"), style="dim"
             )
+    if len(rows) > 1:
+        console.print()
+        for text in report.summary(rows):
+            console.print(Text(text), soft_wrap=True)
+        if several := sum(not row["counts"] for row in rows):
+            console.print(
+                f"{several} older or worse versions do not count: of each student's, the {resubmissions} does."
+            )
+        console.print(Text(f"seed {how['seed']}"))
+    console.print(Text(" ".join(how["guarantee"]), style="dim"))
+
+
+def details(row: Row) -> Table:
+    """One notebook, a row for each check."""
+    table = Table("exercise", "check", "points", "", title=Text(row["path"]), title_justify="left")
+    table.columns[2].justify = "right"
+    for exercise in row["exercises"]:
+        name, said = exercise["exercise"], set[str]()
+        for check in exercise["checks"]:
+            words = [text for text in (check["message"], check["diagnosis"]) if text and text not in said]
+            said.update(words)
+            passed = not check["message"]
+            points = Text(f"{check['points']}/{check['max_points']}", style="green" if passed else "red")
+            table.add_row(name, Text(check["check"]), points, Text(". ".join(words) if words or passed else "as above"))
             name = ""
         table.add_section()
-    table.add_row("total", "", f"{graded.points}/{graded.max_points}", f"{graded.percent:.0f} %")
+    table.add_row("total", "", f"{row['points']}/{row['max_points']}", f"{report.percent(row):.0f} %")
     return table
-
-
-def overview(submissions: Sequence[Graded]) -> Table:
-    """Many notebooks, a row for each."""
-    table = Table("submission", "exercise by exercise", "points", "%", title="Grades", title_justify="left")
-    table.columns[0].overflow = "fold"
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for graded in submissions:
-        states = "\n".join(f"{result.exercise.name}: {_state(result)}" for result in graded.exercises)
-        points = f"{graded.points}/{graded.max_points}"
-        table.add_row(_text(graded.path), Text(states), points, f"{graded.percent:.0f}", end_section=True)
-    return table
-
-
-def _state(result: ExerciseResult) -> str:
-    """The state, and why where nothing is right."""
-    wrong = result.attempted and not result.points
-    return f"{result.state}, {result.checks[0].message}" if wrong else result.state
-
-
-def _text(path: Path) -> Text:
-    return Text(plain(str(path)))

@@ -17,21 +17,27 @@ STYLES = {"solved": "green", "begun": "yellow", "to do": "dim"}
     epilog="""\b
 Examples:
   pgcourse progress
-  pgcourse progress 03
-  pgcourse progress --json"""
+  pgcourse progress 03       one chapter
+  pgcourse progress --json   for a program
+
+\b
+In a notebook:
+  from pgcourse.grading import progress
+  progress("03")"""
 )
 @click.argument("chapter", required=False, metavar="[NN]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def progress(chapter: str | None, as_json: bool) -> None:
-    """Show the exercises of the course, or of one chapter, and which of them are solved.
+    """Show which exercises are solved.
 
-    It reads what `check` has noted in your notebooks, and executes nothing. The best result of an exercise counts.
+    Those of the course, or of one chapter. It reads what `check` has noted in your notebooks, and executes nothing. The
+    best result of an exercise counts: what was solved once stays solved. An exercise is *begun* once an answer was
+    checked that is not right yet.
     """
-    found = measure()
-    if chapter:
-        found.states = [state for state in found.states if state.exercise.chapter == chapter.zfill(2)]
-        if not found.states:
-            raise click.ClickException(f"chapter {chapter} has no exercises")
+    try:
+        found = measure(chapter)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
     if as_json:
         keys = ("exercise", "title", "state", "points", "of", "minutes", "tries")
         values = [

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgcourse.course import runner
+from pgcourse.course.copies import original
 from pgcourse.course.runner import Result, find_chapters, find_root
 
 COLOURS = {"passed": "green", "failed": "red", "not run": "yellow"}
@@ -56,6 +57,10 @@ def run(
         notebooks = find_chapters(root, chapters)
     except FileNotFoundError as error:
         raise click.ClickException(str(error)) from None
+    if accept and (copies := [path.name for path in notebooks if original(path) != path]):
+        raise click.ClickException(
+            f"--accept writes down what the course's own chapters measure; {', '.join(copies)} is a copy in my/"
+        )
     results, status = execute(
         notebooks,
         root / "_build",

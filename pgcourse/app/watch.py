@@ -17,10 +17,19 @@ from pgcourse.lab import RecordError, StudyError, personal
 Examples:
   pgcourse watch ppo-Pendulum-v1-1
   pgcourse watch ppo-Pendulum-v1-1 --seed 3 --deterministic --out best.gif
+  pgcourse watch ppo-Pendulum-v1-1 --checkpoint 0        before it has learned anything
   pgcourse watch a2c-cartpole/A2C --episodes 2 --window"""
 )
 @click.argument("name", metavar="RUN | STUDY/VARIANT")
 @click.option("--seed", type=int, metavar="S", help="Whose policy.  [default: the first]")
+@click.option(
+    "--checkpoint",
+    "at",
+    type=click.FloatRange(0, 1),
+    metavar="PART",
+    default=1.0,
+    help="After which part of the training: 0, or one of the study's stages.  [default: 1, the final policy]",
+)
 @click.option("--episodes", type=click.IntRange(min=1), metavar="N", default=1, show_default=True)
 @click.option("--deterministic", is_flag=True, help="Take the most probable action; without, actions are sampled.")
 @click.option("--window", is_flag=True, help="Show it in a window instead of writing a file.")
@@ -39,11 +48,18 @@ Examples:
     help="Of the file: pictures are made smaller until they fit.",
 )
 def watch(
-    name: str, seed: int | None, episodes: int, deterministic: bool, window: bool, out: Path | None, most_bytes: int
+    name: str,
+    seed: int | None,
+    at: float,
+    episodes: int,
+    deterministic: bool,
+    window: bool,
+    out: Path | None,
+    most_bytes: int,
 ) -> None:
     """Watch a kept policy act, as a GIF or in a window.
 
-    Gymnasium's environments draw themselves; the arm and MinAtar's games are drawn here.
+    Gymnasium's environments draw themselves; the arm, walking robots and MinAtar's games are drawn here.
     """
     if out is not None and out.suffix.lower() != ".gif":
         raise click.UsageError(f"--out writes a GIF: {out} must end in .gif")
@@ -52,7 +68,7 @@ def watch(
     torch.set_num_threads(1)
     screen = Console()
     try:
-        policy = personal.policy(name)
+        policy = personal.policy(name, at)
         if window:
             returns = film.show(policy, seed, episodes, deterministic)
         else:
@@ -60,7 +76,7 @@ def watch(
                 shot = film.shoot(policy, seed, episodes, deterministic)
                 content = film.gif(shot, most_bytes)
             returns = shot.returns
-            out = out or personal.picture(name, policy.seeds[0] if seed is None else seed)
+            out = out or personal.picture(name, policy.seeds[0] if seed is None else seed, at)
             out.write_bytes(content)
     except (StudyError, RecordError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None

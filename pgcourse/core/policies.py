@@ -319,6 +319,13 @@ class GaussianPolicy(OneNetwork):
     def noise(self, streams: Streams, *shape: int) -> Tensor:
         return streams.normal(*shape, self.actions)
 
+    def narrowed(self, theta: Tensor, log_std: float) -> Tensor:
+        """θ with no log σ above `log_std`. Raises `ValueError` where σ depends on the state."""
+        if self.state_dependent_std:
+            raise ValueError("σ depends on the state here: θ holds none that could be bounded")
+        weights, own = theta.tensor_split([self.network.size], 1)
+        return torch.cat([weights, own.clamp_max(log_std)], 1)
+
 
 @dataclass(frozen=True)
 class SquashedGaussianPolicy:

@@ -277,10 +277,10 @@ def _front(
     """The first page: what it is, the chapters with their questions, and the list of contents."""
     about = _project(root)
     lines = ["# " + about.get("title", "Policy gradient methods"), "", about.get("description", ""), ""]
-    lines += ["| chapter | its question | time |", "| --- | --- | --- |"]
+    lines += ["| chapter | its question | minutes to read |", "| --- | --- | --- |"]
     for path in chapters:
         of = openings[path]
-        cells = [f"[{of.title}]({path})", of.question, of.minutes]
+        cells = [f"[{of.title}]({path})", of.question, str(of.minutes or "")]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     lines += [
         "",
@@ -457,6 +457,8 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
         "myst_links_external_new_tab": False,
         "suppress_warnings": ["mystnb.unknown_mime_type"],
         "autodoc_member_order": "bysource",
+        "autodoc_preserve_defaults": True,  # as written: no paths of this machine, no addresses in memory
+        "autodoc_type_aliases": {"ArrayLike": "ArrayLike", "NDArray": "NDArray"},
         "autodoc_typehints_format": "short",
         "autodoc_mock_imports": [name for name in MODULES_OF_OTHERS if not find_spec(name)],
         "python_use_unqualified_type_names": True,
@@ -478,11 +480,20 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
 
 
 CSS = """\
-/* Wide tables and code scroll inside their own box: the page never does, on a phone either. */
+/* Wide tables and code scroll inside their own box, and long names break: the page never scrolls, on a phone either. */
+.bd-article { overflow-wrap: break-word; }
 .bd-article .pst-scrollable-table-container, .cell_output .text_html { overflow-x: auto; }
+:is(.bd-article, .bd-toc) :is(code, .sig) span.pre { white-space: pre-wrap; }
+.bd-article :is(code, .sig, h1, h2, h3, .field-list dd), .bd-toc code, .indextable a { overflow-wrap: anywhere; }
+.bd-article thead:not(:has(th:not(:empty))) { display: none; } /* Markdown has no table without a head */
+@media (max-width: 600px) { .indextable td { display: block; width: auto !important; } }
 .bd-main .bd-content .bd-article-container { max-width: 70em; }
 .bd-article div.highlight pre { font-size: 0.8rem; }
+.bd-article td > img, .bd-article td > p > img { min-width: 9rem; }
 .cell_output img { max-width: 100%; height: auto; }
+html[data-theme="dark"] .cell_output :is(img, .text_html:has(> img)) {
+  background: none !important; padding: 0 !important; /* a film's box would be wider than the film */
+}
 mjx-container[display="true"] { overflow-x: auto; overflow-y: hidden; }
 /* The theme gives outputs a light ground in the dark; these figures have the colours of the page. */
 html[data-theme="dark"] .bd-content .bd-article div.cell_output .text_html:has(.pg-explorable) {

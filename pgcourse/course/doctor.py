@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -92,9 +93,12 @@ def doctor(root: Path | None = None) -> Diagnosis:
         A diagnosis that shows itself as a table in a notebook.
     """
     root = root or _root()
-    torch = check_torch()
-    facts, machine = (None, None) if torch.status == "problem" else check_machine()
-    checks = [check_python(), check_packages(root), torch, check_kernel(), check_disk(root), check_build(root), machine]
+    with ThreadPoolExecutor(1) as pool:
+        kernel = pool.submit(check_kernel)  # it waits for a process, as does the next
+        torch = check_torch()
+        facts, machine = (None, None) if torch.status == "problem" else check_machine()
+        packages = check_packages(root)
+    checks = [check_python(), packages, torch, kernel.result(), check_disk(root), check_build(root), machine]
     return Diagnosis(tuple(check for check in checks if check), facts)
 
 

@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pgcourse.course.copies import original
 from pgcourse.stats import student_t
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ KINDS: dict[str, type[Close] | type[Exact] | type[OverSeeds] | type[Order]] = {
 
 
 def path_for(notebook: Path) -> Path:
-    """`chapters/expected/NN_name.toml` of `chapters/NN_name.ipynb`."""
+    """`chapters/expected/NN_name.toml` of `chapters/NN_name.ipynb`, and of a learner's copy of it."""
+    notebook = original(notebook)
     return notebook.parent / "expected" / f"{notebook.stem}.toml"
 
 

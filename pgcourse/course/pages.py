@@ -8,7 +8,7 @@ import html
 import json
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -161,7 +161,8 @@ def markdown_page(markdown: str, path: str, repository: Repository) -> str:
 def notebook_page(notebook: Mapping[str, Any], path: str, repository: Repository, *more: str) -> dict[str, Any]:
     """A notebook as a page: parameters and bookkeeping folded, figures with alternative text, then `more` Markdown.
 
-    A figure's alternative text is its cell's `metadata.alt`, or else says under which heading it stands.
+    A figure's alternative text is its cell's `metadata.alt`, else the words that `plots` keeps beside the picture, else
+    says under which heading it stands.
     """
     cells: list[dict[str, Any]] = []
     heading, figures = PurePosixPath(path).stem, 0
@@ -184,7 +185,8 @@ def notebook_page(notebook: Mapping[str, Any], path: str, repository: Repository
             if any(kind.startswith("image/") for output in cell["outputs"] for kind in output.get("data", {})):
                 figures += 1
                 image = metadata.setdefault("mystnb", {}).setdefault("image", {})
-                image.setdefault("alt", metadata.get("alt") or f"Figure {figures}, in the section “{heading}”")
+                words = metadata.get("alt") or _in_words(cell["outputs"])
+                image.setdefault("alt", words or f"Figure {figures}, in the section “{heading}”")
         cells.append(cell)
     for number, markdown in enumerate(more):
         text = relinked(markdown, path, repository)
@@ -192,6 +194,13 @@ def notebook_page(notebook: Mapping[str, Any], path: str, repository: Repository
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     about = {"kernelspec": kernel, "language_info": {"name": "python", "pygments_lexer": "python"}}
     return {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
+
+
+def _in_words(outputs: Iterable[Mapping[str, Any]]) -> str:
+    """What the pictures of a cell show, in the words that their text/plain holds; "" where it holds none."""
+    data = [output["data"] for output in outputs if any(kind.startswith("image/") for kind in output.get("data", {}))]
+    told = ["".join(each.get("text/plain", "")) for each in data]
+    return " ".join(text for text in told if not text.startswith("<"))
 
 
 def _repeats(cells: list[dict[str, Any]], injected: str) -> bool:
@@ -211,23 +220,23 @@ def plain(markdown: str) -> str:
 
 @dataclass(frozen=True)
 class Opening:
-    """What a chapter says of itself on its first screen; "" where it does not."""
+    """What a chapter says of itself on its first screen; "" and 0 where it does not."""
 
     title: str
     question: str
-    minutes: str
+    minutes: int  # to read
 
 
 def opening(notebook: Mapping[str, Any], path: str) -> Opening:
-    """Title, question and minutes from the first Markdown cell."""
+    """Title, question and minutes to read from the first Markdown cell."""
     text = next((text_of(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown"), "")
     title = re.search(r"^# (.+)$", text, re.M)
     question = re.search(r"^\*\*(?!Time|You need|Afterwards)(.+?)\*\*", text, re.M | re.S)
-    time = re.search(r"\*\*Time\*\*\s*\|\s*(.+?)\s*\|", text)
+    time = re.search(r"\*\*Time\*\*\s*\|[^|]*?(\d+) minutes to read", text)
     return Opening(
         title[1].strip() if title else Path(path).stem,
         " ".join(question[1].split()) if question else "",
-        time[1] if time else "",
+        int(time[1]) if time else 0,
     )
 
 
@@ -374,14 +383,12 @@ def _short(text: str, most: int = 42) -> str:
     return text if len(text) <= most else text[: text.rfind(" ", 0, most)] + " …"
 
 
-def written(path: Path, content: str | bytes) -> bool:
+def written(path: Path, content: str | bytes) -> None:
     """Write a file unless it says so already; what has not changed is not made again."""
     data = content.encode() if isinstance(content, str) else content
-    if path.is_file() and path.read_bytes() == data:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return True
+    if not path.is_file() or path.read_bytes() != data:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def as_json(notebook: Mapping[str, Any]) -> str:

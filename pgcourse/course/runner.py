@@ -27,7 +27,8 @@ import psutil
 
 from pgcourse.course import expected
 from pgcourse.course.claims import METADATA_KEY, Claim
-from pgcourse.lab.provenance import OtherClone, repository
+from pgcourse.course.copies import original
+from pgcourse.lab.provenance import MINE, OtherClone, repository
 
 TIMEOUT = {"quick": 600.0, "full": 7200.0}  # seconds a chapter may take
 MARK = "PGCOURSE_RUN"  # names the run in the environment of every process that belongs to it
@@ -159,7 +160,7 @@ def run(
 ) -> Iterator[Result]:
     """Run chapters side by side; yields each result as its chapter ends.
 
-    Executed copies go to `build`/FOLDER/NAME.ipynb and .html, FOLDER being the notebook's (`chapters`).
+    Executed copies go to `build`/FOLDER/NAME.ipynb and .html, FOLDER being the notebook's (`chapters`, `my/chapters`).
     Closing the generator, or an exception such as KeyboardInterrupt inside it, ends every process it started.
 
     Args:
@@ -225,7 +226,8 @@ class _Job:
 
     @property
     def executed(self) -> Path:
-        return self.build / self.notebook.parent.name / self.notebook.name
+        folder = Path(self.notebook.parent.name)
+        return self.build / (folder if original(self.notebook) == self.notebook else MINE / folder) / self.notebook.name
 
     @property
     def html(self) -> Path:

@@ -20,7 +20,18 @@ from pgcourse.grading.exercise import Exercise
 from pgcourse.grading.solutions import MARKER, defines, edited
 
 FOLDERS = ("solutions", "exercises")
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+METADATA = {  # as Jupyter writes it on saving, so that opening a notebook and saving it changes nothing
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": "3.11.7",
+    },
+}
 FOR_NBGRADER = {"schema_version": 3, "task": False}
 
 
@@ -35,7 +46,7 @@ def complete(solution: str, exercises: list[Exercise]) -> str:
         Unbuildable: an exercise without an answer, or with more than one.
     """
     notebook = nbformat.reads(solution, as_version=4)
-    notebook.metadata = {"kernelspec": dict(KERNEL), "language_info": {"name": "python"}}
+    notebook.metadata = nbformat.from_dict(METADATA)
     ours = {cell_id(kind, exercise) for kind in ("about", "check") for exercise in exercises}
     cells = [cell for cell in notebook.cells if cell.id not in ours]
     places = sorted((_place(cells, exercise), exercise.name, exercise) for exercise in exercises)
@@ -44,6 +55,8 @@ def complete(solution: str, exercises: list[Exercise]) -> str:
         cells[at].id = cell_id("answer", exercise)
         cells[at].metadata.nbgrader = _nbgrader(cells[at].id, answer=True)
         cells.insert(at + 1, _check_cell(exercise))
+        if exercise.evidence and at and cells[at - 1].source.startswith("evidence("):
+            at -= 1
         prose = at > 0 and cells[at - 1].cell_type == "markdown" and not cells[at - 1].source.startswith("#")
         cells.insert(at - 1 if prose else at, _about_cell(exercise, number))
     notebook.cells = cells
@@ -125,7 +138,7 @@ def build(solution: str, exercises: list[Exercise]) -> str:
     MetadataValidator().validate_nb(notebook)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
     starts = {
-        cell.id: edited(exercise, MARKER.sub("", cell.source), exercise.start)
+        cell.id: edited(exercise, MARKER.sub("", cell.source).rstrip(), exercise.start)
         for exercise in exercises
         if exercise.start
         for cell in notebook.cells

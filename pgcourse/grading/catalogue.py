@@ -41,6 +41,17 @@ class Catalogue(Mapping[str, Exercise]):
         """The chapters that have exercises."""
         return sorted({name.partition(".")[0] for name in self})
 
+    def chapter(self, name: str) -> str:
+        """A chapter's number as exercises have it: "03" of "3".
+
+        Raises:
+            ValueError: it has no exercises.
+        """
+        number = name.zfill(len(name.lstrip("0123456789")) + 2)
+        if number not in self.chapters():
+            raise ValueError(f"chapter {name!r} has no exercises; these have: {', '.join(self.chapters())}")
+        return number
+
     def of(self, chapter: str) -> list[Exercise]:
         """A chapter's exercises."""
         return [self[name] for name in self if name.partition(".")[0] == chapter]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import jinja2
 import numpy as np
 from IPython.display import display
+from markdown_it import MarkdownIt
+from markupsafe import Markup, escape
 
-from pgcourse.grading import progress, solutions
+from pgcourse.grading import progress, rehearsal, solutions
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Examination, Exercise, ExerciseResult, InProcess, Trial
 from pgcourse.grading.worker import Code
@@ -42,7 +45,7 @@ def check(name: str, answer: Callable[..., Any], strict: bool | None = None) -> 
     result = examine(name, answer)
     if result.attempted:
         progress.note(result)
-    display(Feedback(result))
+    display(Feedback(result, warning(result)))
     if strict is None:
         strict = os.environ.get("CI", "").lower() not in ("", "0", "false")
     if strict and result.attempted and result.state != "solved":
@@ -98,28 +101,79 @@ def hint(name: str, number: int = 1) -> None:
         print(f"(Nearly the answer: hint({name!r}, {number + 1}))")
 
 
+def warning(result: ExerciseResult) -> str:
+    """Where the grader would give fewer points than this result, and why; "" where it would not.
+
+    It is asked only where there are points to lose, and where a notebook's cells are known.
+    """
+    if not result.points or not rehearsal.executed_cells():
+        return ""
+    entry = result.exercise.entry
+    answer, missing = rehearsal.rebuilt(entry)
+    if answer is None:
+        reason = missing.get(entry, f"no cell defines {entry}")
+        return f"The grader would give no points: it takes what the cells define as {entry}, and {reason}."
+    graded = Examination(result.exercise, PUBLIC_SEED).judge(InProcess(answer))
+    if graded.points >= result.points:
+        return ""
+    passed = {one.check.name for one in result.checks if one.passed}
+    lost = next(one for one in graded.checks if not one.passed and one.check.name in passed)
+    name = re.search(r"name '(\w+)' is not defined", lost.message)
+    why = f" ({missing.get(name[1], f'no cell defines {name[1]}')})" if name else ""
+    return (
+        f"The grader would give {graded.points} of {graded.exercise.points} points: it starts from what the cells "
+        f"define as {entry}, without what else this kernel knows. There, {lost.check.name}: {lost.message}{why}."
+    )
+
+
+FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.S)
+PARAGRAPHS = MarkdownIt("commonmark", {"html": False})
+WORDS = MarkdownIt("zero", {"html": False}).enable("backticks")  # the rest of Markdown is common in formulas
+
+
+def marked(text: str) -> Markup:
+    """A line of ours as HTML, with `code` in it."""
+    return Markup(WORDS.renderInline(text))
+
+
+def paragraphs(text: str) -> Markup:
+    """Markdown as HTML. Formulas stay as they are: the notebook typesets them in what is displayed."""
+    place = "\ufffc"
+    html = PARAGRAPHS.render(FORMULA.sub(place, text))
+    for formula in FORMULA.findall(text):
+        html = html.replace(place, str(escape(formula)), 1)
+    return Markup(html)
+
+
 # As in `pgcourse.course.claims`; neither of the two imports the other.
 COLORS = {"✓": "#2da44e", "✗": "#e5534b"}
-TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+TEMPLATES = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+TEMPLATES.filters |= {"marked": marked, "paragraphs": paragraphs}
+TEMPLATE = TEMPLATES.from_string("""\
+{% set top = "text-align:left;vertical-align:top" %}
+{% set fold = "margin:.2em 0 .4em 1.2em" %}
 {% macro mark(sign) %}<b style="color:{{ colors[sign] }}">{{ sign }}</b>{% endmacro %}
 <p><b>{{ title }}</b>{% if not attempted %} Fill in <code>{{ entry }}</code> and check again.{% endif %}</p>
+{% if warning %}
+<p>⚠ {{ warning }}</p>
+{% endif %}
 {% for diagnosis in diagnoses %}
-<p>{{ diagnosis }}</p>
+<p style="border-left:3px solid {{ colors["✗"] }};padding-left:.6em">{{ diagnosis | marked }}</p>
 {% endfor %}
 {% if attempted %}
 <table>
 {% for one in checks %}
 <tr>
-<td>{{ mark("✓" if one.passed else "✗") }}</td>
-<td style="text-align:left">{{ one.check.name }}</td>
-<td>{{ one.points }}/{{ one.check.points }}</td>
-<td style="text-align:left">{{ one.message }}
+<td style="{{ top }}">{{ mark("✓" if one.passed else "✗") }}</td>
+<td style="{{ top }}">{{ one.check.name }}</td>
+<td style="{{ top }}">{{ one.points }}/{{ one.check.points }}</td>
+<td style="{{ top }}">{{ one.message }}
 {% if not one.passed %}
 {% if one.trial and case(one.trial) %}
 <details{% if one is sameas failed[0] %} open{% endif %}><summary>smallest failing case</summary>
 <pre>{{ case(one.trial) }}</pre></details>
 {% endif %}
-<details><summary>hint</summary>{{ one.check.hint }}</details>
+<details><summary>what to look at</summary><div>{{ one.check.hint | marked }}</div></details>
 {% endif %}
 </td>
 </tr>
@@ -127,14 +181,15 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 </table>
 {% endif %}
 {% if solution %}
-<details><summary>the course's own</summary><pre>{{ solution }}</pre>
-{% if explanation %}
-<p style="white-space:pre-line">{{ explanation }}</p>
-{% endif %}
+<details><summary>the course's own answer</summary>
+<div style="{{ fold }}"><pre>{{ solution }}</pre>{{ explanation | paragraphs }}</div>
 </details>
 {% elif hints %}
-<details><summary>a nudge</summary>{{ hints[0] }}
-<details><summary>nearly the answer</summary>{{ hints[1] }}</details></details>
+<details><summary>a nudge</summary>
+<div style="{{ fold }}">{{ hints[0] | marked }}
+<details><summary>nearly the answer</summary><div style="{{ fold }}">{{ hints[1] | marked }}</div></details>
+</div>
+</details>
 {% endif %}
 """)
 
@@ -142,8 +197,9 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 class Feedback:
     """A result as the learner sees it: HTML in a notebook, plain text in a terminal."""
 
-    def __init__(self, result: ExerciseResult) -> None:
+    def __init__(self, result: ExerciseResult, warning: str = "") -> None:
         self.result = result
+        self.warning = warning  # where the grade would be another
         self.entry = result.exercise.entry
         self.title = f"{result.exercise.name}: {result.state}, {result.points} of {result.exercise.points} points."
         self.solved = result.state == "solved"
@@ -154,6 +210,7 @@ class Feedback:
         return TEMPLATE.render(
             colors=COLORS,
             title=self.title,
+            warning=self.warning,
             entry=self.entry,
             attempted=self.result.attempted,
             checks=self.result.checks,
@@ -171,7 +228,7 @@ class Feedback:
     def __repr__(self) -> str:
         if not self.result.attempted:
             return f"{self.title} Fill in {self.entry} and check again."
-        lines = [self.title, *self.diagnoses]
+        lines = [self.title, *([f"⚠ {self.warning}"] if self.warning else []), *self.diagnoses]
         for one in self.result.checks:
             mark = "✓" if one.passed else "✗"
             lines.append(f"  {mark} {one.check.name} ({one.points}/{one.check.points})  {one.message}".rstrip())
@@ -179,7 +236,7 @@ class Feedback:
                 lines += textwrap.indent(self._case(one.trial), "      ").splitlines() if one.trial else []
                 lines.append(f"      hint: {one.check.hint}")
         if self.solved and (solution := solutions.source(self.result.exercise)):
-            lines += ["The course's own:", solution, solutions.explanation(self.result.exercise)]
+            lines += ["The course's own answer:", solution, solutions.explanation(self.result.exercise)]
         if not self.solved:
             lines.append(f"More help: hint({self.result.exercise.name!r})")
         return "\n".join(lines).rstrip()

@@ -1,8 +1,21 @@
-"""Extracts the definitions that an answer needs from a submitted notebook's syntax tree, without executing any.
+"""Reads a submitted notebook and decides which of its top-level statements an answer needs. It executes none of them.
 
-Cell metadata is not looked at, so moved, copied or deleted check cells, points and ids change nothing. Top-level
-imports, definitions and literal constants are kept where an answer needs them; all else, such as a training loop, is
-skipped.
+Cell metadata is not looked at, so moved, copied or deleted check cells, points and ids change nothing. Cells go through
+IPython's own transformer first; of `%%time`, `%%capture` and the like the body counts.
+
+A statement is kept, in the order of the notebook, if it does one of these to a name which an answer needs, directly or
+through what it uses:
+
+* bind it: an assignment of any kind, an import, a definition, `for`, `with`, `try`, `if`, `match`, `del`, and calls of
+  the notebook's own functions that declare it `global`; `from x import *`, `exec` and `globals()` may bind anything;
+* change the object it refers to: `X[...] = `, `X.a = `, `X += `; a method called for its own sake (`X.append(1)`,
+  `model.eval()`); being handed to a function that is called for its own sake (`random.shuffle(X)`, `fill(X)`); and
+  either of them through another name for it (`y = X`, `for row in X`, `optimiser = Adam(X.parameters())`).
+
+Settings of libraries (`torch.set_default_dtype(...)`, `np.random.seed(0)`, `sys.setrecursionlimit(...)`) are kept, too.
+All else is left out and listed: training loops, figures, checks, prints.
+
+This file is also loaded by `worker.py`, where pgcourse is not: it imports nothing of it.
 """
 
 from __future__ import annotations
@@ -10,14 +23,34 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import reduce
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-NOTEBOOK_BYTES = 50 << 20
 CODE_CHARACTERS = 1 << 20
+SPECIAL_LINES = 100  # magics and commands in a cell: IPython's time for them grows with the square of their number
+LISTED = 200  # remarks of each kind at most
+LINE = 100  # characters of a statement that is listed
+
+BODY_MAGICS = {"time", "capture", "prun", "memit", "mprun", "lprun", "snakeviz", "pyinstrument", "debug", "notify"}
+LINE_MAGICS = {"time", "prun", "memit"}
+MUTATORS = {
+    *("append", "appendleft", "extend", "extendleft", "insert", "pop", "popleft", "popitem", "remove", "discard"),
+    *("clear", "update", "add", "setdefault", "sort", "reverse", "rotate", "subtract", "register", "load_state_dict"),
+    *("step", "send", "__next__", "__setitem__", "__setattr__"),
+}
+MUTATING = re.compile(r"(register|add|set|put|push|heap)_?[a-z]|.*[^_]_$")  # so are methods of these names
+HARMLESS = {
+    *("print", "display", "len", "repr", "str", "type", "isinstance", "issubclass", "callable", "help", "dir", "id"),
+    *("hash", "min", "max", "sum", "sorted", "any", "all", "abs", "round", "list", "tuple", "set", "dict", "range"),
+}
+SHOWING = {"pgcourse", "matplotlib", "seaborn", "plotly", "IPython", "pprint", "rich"}  # modules that change nothing
+SETTING = re.compile(r"set|seed|manual_seed|use_deterministic|filterwarnings|simplefilter")
+ANYTHING = {"exec", "globals", "locals", "vars"}  # what these bind cannot be read off the text
+BY_NAME = ANYTHING | {"eval"}  # nor what these read
+NAMESPACES = {"sys", "builtins", "__main__"}  # modules through which names are bound, too
 
 
 class Unreadable(Exception):
@@ -35,74 +68,142 @@ class Cell:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a notebook defines. `missing` says, name by name, why something that it seems to define is not here."""
+    """What a notebook defines.
+
+    `missing` says, name by name, why something that it seems to define is not here; `notes` are remarks that cost no
+    points; `left_out` are the statements that no answer needs.
+    """
 
     cells: tuple[Cell, ...]
-    defined: frozenset[str]
     missing: dict[str, str]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
-def collect(path: Path, entries: Iterable[str]) -> Submission:
-    """Read a notebook and keep what `entries`, the names of the answers, need.
+def read(content: bytes, entries: Iterable[str]) -> Submission:
+    """What `entries`, the names of the answers, need of the notebook whose file has this content.
 
     Raises:
-        Unreadable: not a notebook, or too large.
+        Unreadable: not a notebook, or one with too much code.
     """
-    cells: list[tuple[str, str, list[ast.stmt]]] = []
+    return collect(code_cells(content), entries)
+
+
+def code_cells(content: bytes) -> list[tuple[str, str]]:
+    """(name, source) of each code cell; "cell 3" is the third cell of the notebook, text cells included."""
+    try:
+        document = json.loads(content)
+        if "cells" not in document and "worksheets" in document:
+            raise Unreadable("a notebook in the format of before 2015: open it in JupyterLab and save it again")
+        cells = [(f"cell {number}", cell) for number, cell in enumerate(document["cells"], 1)]
+        code = [(name, "".join(cell["source"])) for name, cell in cells if cell["cell_type"] == "code"]
+    except MemoryError:
+        raise Unreadable("over the memory limit while its JSON was read: clear its outputs and try again") from None
+    except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
+        raise Unreadable(f"not a valid notebook (nbformat 4): {type(error).__name__}") from None
+    if (length := sum(len(source) for _, source in code)) > CODE_CHARACTERS:
+        raise Unreadable(f"the notebook has {length} characters of code, more than {CODE_CHARACTERS}")
+    return code
+
+
+def collect(code: Iterable[tuple[str, str]], entries: Iterable[str]) -> Submission:
+    """What `entries`, the names of the answers, need of cells, given as (name, source)."""
+    entries = tuple(entries)
     missing: dict[str, str] = {}
     notes: list[str] = []
-    for name, source in _code_cells(path):
+    left_out: list[str] = []
+    cells: list[tuple[str, str]] = []
+    statements: list[_Statement] = []
+    for name, source in code:
         try:
-            code = TransformerManager().transform_cell(source)
-            body = ast.parse(code).body
+            text = _python(source)
+            body = [] if text is None else _inlined(ast.parse(text))
+            if text is None:
+                magic = source.split(maxsplit=1)[0]
+                left_out.append(f"{name}: {magic} ...")
+                missing.update(dict.fromkeys(_seem_defined(source), f"{name}: starts with {magic}, so it is not read"))
+                continue
         except Exception as error:  # SyntaxError, or whatever else a stranger's text does to a parser
             line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
             problem = f"{name}: {type(error).__name__}{line}: {getattr(error, 'msg', error)}"
             notes.append(problem)
             missing.update(dict.fromkeys(_seem_defined(source), problem))
             continue
-        if source.lstrip().startswith("%%"):
-            problem = f"{name}: starts with a cell magic ({source.split()[0]}); what it defines is not seen"
-            notes.append(problem)
-            missing.update(dict.fromkeys(_seem_defined(source), problem))
-        cells.append((name, code, body))
-        for statement in body:
-            if not _kept(statement):
-                reason = f"{name}: only imports, definitions and literal constants are kept"
-                missing.update(dict.fromkeys(_bound(statement), reason))
-    kept = [(cell, index, s) for cell, (_, _, body) in enumerate(cells) for index, s in enumerate(body) if _kept(s)]
-    needed = _needed([statement for _, _, statement in kept], entries)
+        cells.append((name, text))
+        statements += [_Statement(len(cells) - 1, index, node) for index, node in enumerate(body)]
+    needed = _needed(statements, entries)
+    for statement in statements:
+        if statement not in needed:
+            name, text = cells[statement.cell]
+            shown = " ".join(text.splitlines()[statement.node.lineno - 1].split())
+            left_out.append(f"{name}, line {statement.node.lineno}: {shown[:LINE]}")
+    for entry in entries:
+        definers = [
+            s for s in statements if entry in s.now.binds and isinstance(s.node, ast.FunctionDef | ast.ClassDef)
+        ]
+        places = list(dict.fromkeys(cells[statement.cell][0] for statement in definers))
+        if len(places) > 1:
+            notes.append(f"{entry} is defined in {' and in '.join(places)}: the last one counts")
     return Submission(
         tuple(
-            Cell(name, code, keep)
-            for number, (name, code, _) in enumerate(cells)
-            if (keep := tuple((i, tuple(_bound(s))) for cell, i, s in kept if cell == number and s in needed))
+            Cell(name, text, keep)
+            for number, (name, text) in enumerate(cells)
+            if (
+                keep := tuple(
+                    (s.index, tuple(sorted(s.now.binds))) for s in statements if s.cell == number and s in needed
+                )
+            )
         ),
-        frozenset(name for statement in needed for name in _bound(statement)),
-        missing,
-        tuple(notes),
+        dict(list(missing.items())[:LISTED]),
+        tuple(notes[:LISTED]),
+        tuple(left_out[:LISTED]) + ((f"and {len(left_out) - LISTED} more",) if len(left_out) > LISTED else ()),
     )
 
 
-def _code_cells(path: Path) -> list[tuple[str, str]]:
-    """(name, source) of each code cell; "cell 3" is the third cell of the notebook, text cells included."""
+def statements_of(source: str) -> list[ast.stmt]:
+    """The statements of a `Cell`'s source, as its indices count them."""
+    return _inlined(ast.parse(source))
+
+
+def _python(source: str) -> str | None:
+    """A cell as Python, its lines where they were; None for a cell in another language."""
+    lines = source.split("\n")
+    first = next((number for number, line in enumerate(lines) if line.strip()), None)
+    if first is not None and (magic := re.match(r"%%(\w+)", lines[first].strip())):
+        if magic[1] not in BODY_MAGICS:
+            return None
+        lines[first] = ""
+        return _python("\n".join(lines))
+    text = "\n".join(lines)
     try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise Unreadable(f"cannot be read: {error.strerror}") from None
-    if size > NOTEBOOK_BYTES:
-        limit = f"{NOTEBOOK_BYTES >> 20} MB"
-        raise Unreadable(f"the notebook has {size >> 20} MB, more than {limit}: clear its outputs and try again")
-    try:
-        content = json.loads(path.read_bytes())
-        cells = [(f"cell {number}", cell) for number, cell in enumerate(content["cells"], 1)]
-        code = [(name, "".join(cell["source"])) for name, cell in cells if cell["cell_type"] == "code"]
-    except Exception as error:  # not JSON, or not a notebook, in one of the many ways that a stranger may find
-        raise Unreadable(f"not a valid notebook (nbformat 4): {type(error).__name__}") from None
-    if (length := sum(len(source) for _, source in code)) > CODE_CHARACTERS:
-        raise Unreadable(f"the notebook has {length} characters of code, more than {CODE_CHARACTERS}")
-    return code
+        ast.parse(text)  # most cells are plain Python; IPython's transformer is slow on long ones
+    except SyntaxError:
+        if sum(line.lstrip().startswith(("%", "!")) for line in lines) > SPECIAL_LINES:
+            raise ValueError(f"more than {SPECIAL_LINES} magics and commands in a cell") from None
+        return TransformerManager().transform_cell(text)
+    return text
+
+
+def _inlined(tree: ast.Module) -> list[ast.stmt]:
+    """The top-level statements, those behind `%time` among them, and one for each module that is imported."""
+    body: list[ast.stmt] = []
+    for node in tree.body:
+        match node:
+            case ast.Expr(
+                value=ast.Call(
+                    func=ast.Attribute(attr="run_line_magic"),
+                    args=[ast.Constant(value=magic), ast.Constant(value=str(text))],
+                )
+            ) if magic in LINE_MAGICS:
+                inside = ast.parse(text).body
+                for part in inside:
+                    ast.increment_lineno(part, node.lineno - 1)
+                body += inside
+            case ast.Import(names=[_, _, *_] as names):  # what cannot be imported costs the others nothing
+                body += [ast.copy_location(ast.Import([alias]), node) for alias in names]
+            case _:
+                body.append(node)
+    return body
 
 
 def _seem_defined(source: str) -> list[str]:
@@ -110,47 +211,509 @@ def _seem_defined(source: str) -> list[str]:
     return re.findall(r"^(?:async +)?(?:def|class) +(\w+)", source, re.M)
 
 
-def _kept(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return True
-        case ast.Assign(value=ast.Lambda()):
-            return True
-        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
-            try:
-                ast.literal_eval(value)
-            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-                return False
-            return True
-    return False
+# ------------------------------------------------------------------------------------- what statements do to names
 
 
-def _bound(statement: ast.stmt) -> list[str]:
-    """The names that a top-level statement binds."""
-    match statement:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            return [alias.asname or alias.name.partition(".")[0] for alias in aliases]
-    names = []
-    for node in ast.walk(statement):
+@dataclass
+class _Does:
+    """What code does to names of the notebook."""
+
+    binds: set[str] = field(default_factory=set)
+    uses: set[str] = field(default_factory=set)
+    stores: set[str] = field(default_factory=set)  # X.a = , X[i] =
+    asks: set[str] = field(default_factory=set)  # X.method(): X may be changed by it
+    given: set[tuple[str, str, bool]] = field(default_factory=set)  # (function, argument, called for its own sake)
+    calls: set[str] = field(default_factory=set)
+    settings: set[tuple[str, str]] = field(default_factory=set)  # (module, what is set of it)
+    differentiates: set[str] = field(default_factory=set)  # what stands before `.backward()`
+    touches: bool = False  # it changes an object behind a local name, maybe an argument's
+    anything: bool = False
+    by_name: bool = False  # it reads names that are made while it runs
+
+
+class _Statement:
+    """A top-level statement: what it does `now`, and, where it defines functions, what these do `later`."""
+
+    def __init__(self, cell: int, index: int, node: ast.stmt) -> None:
+        self.cell, self.index, self.node = cell, index, node
+        reader = _Reader()
+        try:
+            reader.visit(node)
+        except RecursionError:
+            reader = _Reader()
+            for part in ast.walk(node):
+                if isinstance(part, ast.Name):
+                    (reader.now.uses if isinstance(part.ctx, ast.Load) else reader.now.binds).add(part.id)
+        self.now, self.later = reader.now, reader.later
+        self.aliases, self.derived = reader.aliases, reader.derived
+        self.imports, self.functions = reader.imports, reader.functions
+
+
+class _Reader(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.now, self.later = _Does(), _Does()
+        self.does = self.now
+        self.aliases: set[tuple[str, str]] = set()
+        self.derived: set[tuple[str, str]] = set()  # (name, a name in what is assigned to it)
+        self.elements: list[tuple[set[str], set[str]]] = []  # of comprehensions: targets, and where they come from
+        self.imports: dict[str, str] = {}  # name -> the module it comes from
+        self.functions: set[str] = set()  # functions and classes that are defined, lambdas included
+        self.function: list[str] = []  # the names of the functions around
+        self.scopes: list[set[str]] = []  # the local names around, innermost last
+
+    def _local(self, name: str) -> bool:
+        return any(name in scope for scope in self.scopes)
+
+    def _bind(self, name: str) -> None:
+        if not self._local(name):
+            self.does.binds.add(name)
+
+    def _change(self, kind: set[str], expression: ast.expr) -> None:
+        names = self._behind(_roots(expression))
+        kind |= {name for name in names if not self._local(name.removesuffix(CALLED))}
+        self.does.touches = self.does.touches or any(self._local(name.removesuffix(CALLED)) for name in names)
+
+    def _behind(self, names: set[str]) -> set[str]:
+        """Names, and for the targets of comprehensions around what they run through."""
+        found: set[str] = set()
+        todo = list(names)
+        while todo:
+            if (name := todo.pop()) not in found:
+                found.add(name)
+                todo += [root for targets, roots in self.elements if name in targets for root in roots]
+        return found
+
+    def _inside(self, local: set[str], nodes: Iterable[ast.AST], later: bool) -> None:
+        outer = self.does
+        if later:
+            self.does = self.later
+        self.scopes.append(local)
+        for node in nodes:
+            self.visit(node)
+        self.scopes.pop()
+        self.does = outer
+
+    # names
+    def visit_Name(self, node: ast.Name) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._bind(node.id)
+        elif not self._local(node.id):
+            self.now.uses.add(node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._change(self.does.stores, node.value)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._change(self.does.stores, node.value)
+        self.generic_visit(node)
+
+    def _imported(self, node: ast.Import | ast.ImportFrom) -> None:
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else alias.name
+            if name == "*" or module == "__future__":
+                self.now.anything = self.now.anything or module.partition(".")[0] != "pgcourse"
+            else:
+                self._bind(name)
+                if not self.scopes:
+                    self.imports[name] = module.partition(".")[0]
+
+    visit_Import = visit_ImportFrom = _imported
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self._bind(node.name)
+        self.generic_visit(node)
+
+    def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
+        if node.name:
+            self._bind(node.name)
+        self.generic_visit(node)
+
+    visit_MatchStar = visit_MatchAs  # type: ignore[assignment]
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        if node.rest:
+            self._bind(node.rest)
+        self.generic_visit(node)
+
+    # definitions
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._decorated(node)
+        self._bind(node.name)
+        if not self.scopes:
+            self.functions.add(node.name)
+        self._outside(node.args)
+        if node.returns:
+            self.visit(node.returns)
+        self.function.append(node.name)
+        self._inside(_parameters(node.args) | _local_names(node.body), node.body, later=True)
+        self.function.pop()
+
+    def visit_Return(self, node: ast.Return) -> None:
+        if node.value and self.function:
+            roots = _roots(node.value, arguments=True)
+            self.aliases.update((f"{self.function[0]}{CALLED}", root) for root in roots if not self._local(root))
+        self.generic_visit(node)
+
+    visit_FunctionDef = visit_AsyncFunctionDef = _function
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self._outside(node.args)
+        self._inside(_parameters(node.args), [node.body], later=True)
+
+    def _outside(self, args: ast.arguments) -> None:
+        """Defaults and annotations belong to the scope around."""
+        every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+        for node in (*args.defaults, *args.kw_defaults, *(arg.annotation for arg in every if arg)):
+            if node:
+                self.visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._decorated(node)
+        self._bind(node.name)
+        if not self.scopes:
+            self.functions.add(node.name)
+        for base in (*node.bases, *(keyword.value for keyword in node.keywords)):
+            self.visit(base)
+            if isinstance(base, ast.Name):  # its `__init_subclass__`, or it is a metaclass
+                self.does.calls.add(base.id)
+        # A name that the body binds may still be read from outside before: it stays a use.
+        self.now.uses.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+        self._inside(_local_names(node.body), node.body, later=False)
+
+    def _decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if isinstance(called, ast.Name):
+                self.does.calls.add(called.id)
+            elif isinstance(called, ast.Attribute):
+                self._change(self.does.asks, called.value)
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+        targets = {n.id for part in node.generators for n in ast.walk(part.target) if isinstance(n, ast.Name)}
+        self.elements.append((targets, set().union(*(_roots(part.iter, arguments=True) for part in node.generators))))
+        self._inside(targets, ast.iter_child_nodes(node), later=False)
+        self.elements.pop()
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
+
+    # aliases
+    def _alias(self, target: ast.expr, value: ast.expr) -> None:
+        roots = _roots(value, arguments=True)
+        inside = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name) and not self._local(node.id):
+                self.aliases.update((node.id, root) for root in roots if not self._local(root.removesuffix(CALLED)))
+                self.derived.update((node.id, name) for name in inside)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        # What a call gives to several names may be one thing, as in `add, get = counter()`, and `a = b = []` is.
+        together = [node.targets] if len(node.targets) > 1 else []
+        together += [t.elts for t in node.targets if isinstance(t, ast.Tuple | ast.List) and _roots(node.value)]
+        for targets in together:
+            names = [target.id for target in targets if isinstance(target, ast.Name) and not self._local(target.id)]
+            self.aliases.update((a, b) for a in names for b in names if a != b)
+        for target in node.targets:
+            self._alias(target, node.value)
+            if isinstance(target, ast.Name) and isinstance(node.value, ast.Lambda) and not self.scopes:
+                self.functions.add(target.id)
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is None:  # binds nothing
+            self.visit(node.annotation)
+            return
+        self._alias(node.target, node.value)
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if isinstance(node.target, ast.Name):  # a list += changes it in place
+            self._change(self.does.stores, ast.Name(node.target.id, ast.Load()))
+            if not self._local(node.target.id):
+                self.now.uses.add(node.target.id)
+        self.generic_visit(node)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self._alias(node.target, node.value)
+        self.generic_visit(node)
+
+    def _loop(self, node: ast.For | ast.AsyncFor) -> None:
+        self._alias(node.target, node.iter)
+        self.generic_visit(node)
+
+    visit_For = visit_AsyncFor = _loop
+
+    def visit_withitem(self, node: ast.withitem) -> None:
+        self._change(self.does.asks, node.context_expr)
+        if node.optional_vars:
+            self._alias(node.optional_vars, node.context_expr)
+        self.generic_visit(node)
+
+    # calls
+    def visit_Expr(self, node: ast.Expr) -> None:
+        call = node.value.value if isinstance(node.value, ast.Await) else node.value
+        if isinstance(call, ast.Call):
+            self._call(call, for_its_own_sake=True)
+            for child in ast.iter_child_nodes(call):
+                self.visit(child)
+        else:
+            self.visit(node.value)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self._call(node, for_its_own_sake=False)
+        self.generic_visit(node)
+
+    def _call(self, node: ast.Call, for_its_own_sake: bool) -> None:
+        called = node.func
+        function = next(iter(_roots(called)), "")
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if isinstance(called, ast.Name):
+            if called.id in BY_NAME and not self._local(called.id):
+                self.now.by_name = True
+                inside = called.id in ("exec", "globals")
+                self.does.anything = self.does.anything or inside or (called.id in ANYTHING and self.does is self.now)
+            if called.id in ("setattr", "delattr", "next") and node.args:
+                self._change(self.does.stores, node.args[0])
+            if SETTING.match(called.id):
+                self.does.settings.add((called.id, called.id))
+            self.does.calls.add(called.id)
+            for_its_own_sake = for_its_own_sake or called.id.startswith("heap")
+        elif isinstance(called, ast.Attribute):
+            if called.attr in MUTATORS or MUTATING.match(called.attr):
+                for_its_own_sake, function = True, ""  # `list.append(X, 1)`, `init.zeros_(X)`
+            if for_its_own_sake:
+                self._change(self.does.asks, called.value)
+            if called.attr == "backward":
+                self.does.differentiates.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+            if SETTING.match(called.attr):
+                self.does.settings.add((next(iter(_roots(called)), ""), called.attr))
+        elif isinstance(called, ast.Lambda):
+            self._inside(_parameters(called.args), [called.body], later=False)
+        else:
+            self._change(self.does.asks, called)
+        for keyword in node.keywords:
+            if keyword.arg == "out":
+                self._change(self.does.stores, keyword.value)
+        for argument in arguments:
+            if isinstance(argument, ast.Attribute) and (
+                argument.attr in MUTATORS or MUTATING.match(argument.attr)
+            ):  # `map(X.append, ...)`
+                self._change(self.does.asks, argument.value)
+            for root in self._behind(_roots(argument)):
+                if not self._local(root.removesuffix(CALLED)):
+                    self.does.given.add((function, root, for_its_own_sake))
+
+    def visit_Global(self, node: ast.Global) -> None:
+        pass  # `_local_names` leaves them out, so that they count as the notebook's
+
+
+CALLED = "()"  # behind the name of what is called, in `_roots`
+
+
+def _roots(expression: ast.expr, arguments: bool = False) -> set[str]:
+    """The names whose objects an expression gives access to: X for X, X.a, X[0], X.m(), and X() for a call of it; with
+    `arguments`, those of calls and displays, too."""
+    parts: list[ast.expr] = []
+    found: set[str] = set()
+    match expression:
+        case ast.Name(id=name):
+            return {name}
+        case (
+            ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Starred(value=value) | ast.Await(value=value)
+        ):
+            parts = [value]
+        case ast.NamedExpr(target=target, value=value):
+            parts = [target, value]
+        case ast.IfExp(body=body, orelse=orelse):
+            parts = [body, orelse]
+        case ast.BoolOp(values=values):
+            parts = values
+        case ast.Call(func=ast.Name("getattr"), args=[value, *_]):
+            parts = [value]
+        case ast.Call(func=func, args=args, keywords=keywords):
+            if isinstance(func, ast.Name):
+                found = {func.id + CALLED}
+            parts = [] if isinstance(func, ast.Name) else [func]
+            parts += [*args, *(keyword.value for keyword in keywords)] if arguments else []
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements) if arguments:
+            parts = elements
+        case ast.Dict(values=values) if arguments:
+            parts = values
+        case (
+            ast.ListComp(elt=element, generators=generators)
+            | ast.SetComp(elt=element, generators=generators)
+            | ast.GeneratorExp(elt=element, generators=generators)
+            | ast.DictComp(value=element, generators=generators)
+        ) if arguments:
+            parts = [element, *(generator.iter for generator in generators)]
+    return found.union(*(_roots(part, arguments) for part in parts))
+
+
+def _parameters(args: ast.arguments) -> set[str]:
+    every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+    return {arg.arg for arg in every if arg}
+
+
+def _local_names(body: list[ast.stmt]) -> set[str]:
+    """What the body of a function or class binds for itself: all that it binds and does not declare `global`."""
+    bound: set[str] = set()
+    declared: set[str] = set()
+    todo: list[ast.AST] = [*body]
+    while todo:
+        node = todo.pop()
         match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                names.append(name)
-    return names
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                declared.update(names)
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                bound.update(alias.asname or alias.name.partition(".")[0] for alias in aliases)
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                bound.add(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                bound.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+                continue  # a scope of its own
+            case ast.Lambda():
+                continue
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                bound.update(n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
+                continue
+        todo.extend(ast.iter_child_nodes(node))
+    return bound - declared
 
 
-def _needed(statements: list[ast.stmt], entries: Iterable[str]) -> set[ast.stmt]:
-    """The statements that bind a name which the entries refer to, directly or through others."""
-    binders: dict[str, list[ast.stmt]] = {}
+# --------------------------------------------------------------------------------------------- what answers need
+
+
+def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statement]:
+    """The statements that bind or change a name which the entries need, directly or through others."""
+    imports: dict[str, str] = {}
+    functions: dict[str, _Does] = {}
     for statement in statements:
-        for name in _bound(statement):
-            binders.setdefault(name, []).append(statement)
-    needed = set(binders.get("*", []))  # `from x import *` may bind anything
-    names = list(entries)
-    while names:
-        for statement in binders.get(names.pop(), []):
-            if statement not in needed:
-                needed.add(statement)
-                names.extend(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
+        imports.update(statement.imports)
+        for name in statement.functions:
+            functions[name] = _union(functions.get(name, _Does()), statement.later)
+    functions = _with_what_they_call(functions)
+    data = {name for statement in statements for name in statement.now.binds} - imports.keys() - functions.keys()
+    aliases: dict[str, set[str]] = {f"{name}{CALLED}": {name} for name in data}
+    derived: dict[str, set[str]] = {}
+    for statement in statements:
+        for name, other in statement.aliases:
+            if name.removesuffix(CALLED) in data | functions.keys():
+                aliases.setdefault(name, set()).add(other)
+        for name, other in statement.derived:
+            if name in data and other in data:
+                derived.setdefault(name, set()).add(other)
+
+    def called(names: Iterable[str]) -> set[str]:
+        """The own functions and classes among names, or behind them."""
+        return {one for name in names if (one := name.removesuffix(CALLED)) in functions}
+
+    def changed(does: _Does, through_calls: bool = True) -> Iterator[str]:
+        yield from does.binds
+        direct = does.stores | (does.asks - imports.keys())
+        runs = does.calls & functions.keys()
+        for name in does.calls & data:
+            runs |= called(_reachable(name, aliases))
+            direct |= _reachable(name, aliases) & data
+        for function, argument, for_its_own_sake in does.given:
+            own = functions.get(function)
+            idle = (
+                function in HARMLESS
+                or imports.get(function) in SHOWING
+                or not (for_its_own_sake or (own and own.touches))
+            )
+            if imports.get(function) not in SHOWING:
+                runs |= called([argument])
+            if not idle and (argument.removesuffix(CALLED) in data or (own and own.touches)):
+                direct.add(argument)
+        for name in direct:
+            reached = _reachable(name, aliases)
+            yield name
+            yield from reached & data
+            runs |= called(reached - {name})
+        for name in does.differentiates & data:
+            yield from _reachable(name, derived)
+        if through_calls:
+            for name in runs:
+                yield from changed(functions[name], through_calls=False)
+
+    def sets(does: _Does, all_of_it: bool) -> bool:
+        return any(
+            imports.get(module) in ("sys", "torch", "numpy", "random", "warnings")
+            and (all_of_it or what.startswith("set"))
+            for module, what in does.settings
+        )
+
+    def always(statement: _Statement) -> bool:
+        """Whether a statement may matter whatever is needed."""
+        does = [statement.now]
+        if isinstance(statement.node, ast.Expr | ast.If):
+            does += [functions[name] for name in statement.now.calls & functions.keys()]
+            if any(sets(one, isinstance(statement.node, ast.Expr) and one is statement.now) for one in does):
+                return True
+        return any(one.anything or any(imports.get(name) in NAMESPACES for name in one.stores) for one in does)
+
+    changers: dict[str, list[_Statement]] = {}
+    needed: set[_Statement] = set()
+    todo = list(entries)
+
+    def need(statement: _Statement) -> None:
+        if statement not in needed:
+            needed.add(statement)
+            todo.extend(statement.now.uses)
+            if statement.now.by_name:
+                todo.extend(functions)
+                for node in ast.walk(statement.node):
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                        todo.extend(re.findall(r"[^\W\d]\w*", node.value))
+
+    for statement in statements:
+        for name in set(changed(statement.now)):
+            changers.setdefault(name, []).append(statement)
+        if always(statement):
+            need(statement)
+    seen: set[str] = set()
+    while todo:
+        if (name := todo.pop()) not in seen:
+            seen.add(name)
+            for statement in changers.get(name, []):
+                need(statement)
     return needed
+
+
+def _union(a: _Does, b: _Does) -> _Does:
+    return _Does(
+        a.binds | b.binds,
+        a.uses | b.uses,
+        a.stores | b.stores,
+        a.asks | b.asks,
+        a.given | b.given,
+        a.calls | b.calls,
+        a.settings | b.settings,
+        a.differentiates | b.differentiates,
+        a.touches or b.touches,
+        a.anything or b.anything,
+        a.by_name or b.by_name,
+    )
+
+
+def _with_what_they_call(functions: dict[str, _Does]) -> dict[str, _Does]:
+    """Each function with what it does through others."""
+    calls = {name: does.calls & functions.keys() for name, does in functions.items()}
+    return {name: reduce(_union, (functions[other] for other in _reachable(name, calls))) for name in functions}
+
+
+def _reachable(start: str, links: dict[str, set[str]]) -> set[str]:
+    found, todo = {start}, [start]
+    while todo:
+        for name in links.get(todo.pop(), ()):
+            if name not in found:
+                found.add(name)
+                todo.append(name)
+    return found

@@ -7,7 +7,6 @@ reference says; where the answer runs (in the learner's notebook, in a sandboxed
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -31,7 +30,11 @@ Change = str | Edit | list[Edit]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use: seconds of wall clock for a check and for all checks of an exercise, and bytes."""
+    """What a submission may use: seconds of CPU time for a check and for all checks of an exercise, and bytes.
+
+    As long as it may compute, it may also wait, and ten times as long it may take by the clock: on a busy computer
+    a slow answer is as right as on an idle one.
+    """
 
     check_seconds: float = 5.0
     exercise_seconds: float = 20.0
@@ -120,7 +123,7 @@ class AnswerError(Exception):
 
 
 class AnswerStopped(Exception):
-    """The answer's process is gone, or over its limits: nothing more can be asked of it."""
+    """The answer's process is gone, or over its limits: this check is over. `Answer.prepare` starts another one."""
 
 
 class Answer(Protocol):
@@ -129,8 +132,11 @@ class Answer(Protocol):
     def prepare(self) -> None:
         """Get ready for calls; this costs the answer no time. Raises `AnswerStopped` where none can be made."""
 
+    def clock(self) -> float:
+        """The seconds that its calls have used so far."""
+
     def ask(self, call: Call, deadline: float) -> Reply:
-        """One call, over by `deadline` (of `time.monotonic`). Raises `AnswerError`, `AnswerStopped`."""
+        """One call, over by `deadline` (of `clock`). Raises `AnswerError`, `AnswerStopped`."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +155,17 @@ class Player:
         call = Call({str(i): arg for i, arg in enumerate(args)}, on=name, method=method)
         return self.answer.ask(call, self.deadline).values[0]
 
+    def tell(self, name: str, method: str, *args: Any) -> None:
+        """Call a method of what was kept; what it returns, if anything, stays there."""
+        call = Call({str(i): arg for i, arg in enumerate(args)}, on=name, method=method, keep=f"{name}.{method}")
+        self.answer.ask(call, self.deadline)
+
 
 @dataclass(frozen=True)
 class Trial:
     """One call of a check: what was expected, what came back, and what is wrong with it ("" if nothing is).
 
-    `expected` is None where a rule of the check's own judges.
+    `expected` is None where a rule of the check's own judges. `diagnosis` is what such a rule takes it for.
     """
 
     call: Call
@@ -163,6 +174,7 @@ class Trial:
     problem: str
     attempted: bool = True
     error: str = ""  # what the answer raised, if it did
+    diagnosis: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,8 @@ class Check:
         items: the keys of a dictionary that are judged, all of them together.
         tolerance: relative and absolute; by default those of `RTOL` and `ATOL`.
         accept: judges the value in the reference's place: `accept(value, arguments, rng)` says what is wrong, or "".
-        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "". See `Player`.
+        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "". With a pair it also
+            says which of the exercise's mistakes behaves so, in that mistake's words. See `Player`.
         requires: what else a right answer does, in words, for the notebook's text.
     """
 
@@ -202,7 +215,7 @@ class Check:
     items: tuple[str, ...] = ()
     tolerance: tuple[float, float] | None = None
     accept: Callable[[Any, Mapping[str, Any], Rng], str] | None = None
-    play: Callable[[Player, Rng], str] | None = None
+    play: Callable[[Player, Rng], str | tuple[str, str]] | None = None
     requires: str = ""
     name: str = ""
 
@@ -296,11 +309,12 @@ class Exercise:
                         arrays=self.arrays,
                     )
 
+    @torch.enable_grad()  # in a learner's notebook it may be off
     def expected(self, call: Call, check: Check) -> Reply:
         """What the reference says, in float64."""
         args = {name: cast(value, "float64") for name, value in call.args.items()}
         leaves: dict[str, torch.Tensor] = {}
-        if self.kind == "gradient":
+        if self.kind == "gradient" or any(one.gradient for one in self.checks):
             args = {name: _tensors(value) for name, value in args.items()}
             leaves = {name: args[name].requires_grad_() for name in check.gradient}
         else:
@@ -470,7 +484,8 @@ def _number_difference(given: Any, wanted: np.ndarray, tolerance: tuple[float, f
     with np.errstate(invalid="ignore"):
         error = np.where(judged & (value != wanted), np.abs(value - wanted), 0.0)
     rtol, atol = tolerance
-    if (error[judged] <= atol + rtol * np.abs(wanted[judged])).all():
+    allowed = atol + rtol * np.where(np.isinf(wanted), 0.0, np.abs(wanted))  # a share of infinity would allow all
+    if (error[judged] <= allowed[judged]).all():
         return ""
     worst = error == error.max()
     index = tuple(np.argwhere(worst)[0])
@@ -507,6 +522,9 @@ class InProcess:
 
     def prepare(self) -> None:
         pass
+
+    def clock(self) -> float:
+        return 0.0  # the learner's own time
 
     def ask(self, call: Call, deadline: float = np.inf) -> Reply:
         try:
@@ -592,8 +610,8 @@ class Examination:
             questions = self.ask(check)
             try:
                 answer.prepare()
-                end = min(end, time.monotonic() + exercise.limits.exercise_seconds)
-                deadline = min(end, time.monotonic() + exercise.limits.check_seconds)
+                end = min(end, answer.clock() + exercise.limits.exercise_seconds)
+                deadline = min(end, answer.clock() + exercise.limits.check_seconds)
                 trials[check.name].extend(self._try(answer, question, deadline) for question in questions)
                 if check.play:
                     trials[check.name].append(self._play(answer, check, deadline))
@@ -628,6 +646,8 @@ class Examination:
         every = [trial for some in trials.values() for trial in some]
         if not any(trial.problem for trial in every) or not all(trial.attempted for trial in every):
             return ""
+        if said := {trial.diagnosis for trial in every if trial.diagnosis}:
+            return said.pop() if len(said) == 1 else ""
         found = [words for words in self.mutants if words != START and self._alike(words, trials)]
         return found[0] if len(found) == 1 else ""
 
@@ -663,10 +683,13 @@ class Examination:
     def _play(self, answer: Answer, check: Check, deadline: float) -> Trial:
         assert check.play
         try:
-            problem = check.play(Player(answer, deadline), draws(self.seed, self.exercise, check))
+            found = check.play(Player(answer, deadline), draws(self.seed, self.exercise, check))
         except AnswerError as error:
             return Trial(Call({}), None, None, str(error), error.attempted, error.kind)
-        return Trial(Call({}), None, Reply(()), problem)
+        problem, diagnosis = (found, "") if isinstance(found, str) else found
+        if diagnosis and diagnosis not in [mistake.words for mistake in self.exercise.mistakes]:
+            raise ValueError(f"{self.exercise.name}, check {check.name!r}: not one of its mistakes: {diagnosis}")
+        return Trial(Call({}), None, Reply(()), problem, diagnosis=diagnosis)
 
 
 def _behaves_alike(one: Trial, other: Trial) -> bool:
@@ -689,8 +712,8 @@ def _same(a: Any, b: Any, wanted: Any) -> bool:
         parts = wanted if isinstance(wanted, dict) else {}
         return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key)) for key in a)
     if isinstance(a, list) and isinstance(b, list):
-        parts = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
-        return len(a) == len(b) and all(_same(*three) for three in zip(a, b, parts, strict=True))
+        each = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
+        return len(a) == len(b) and all(_same(*three) for three in zip(a, b, each, strict=True))
     if a is None or b is None or isinstance(a, str | dict | list) or isinstance(b, str | dict | list):
         return type(a) is type(b) and a == b
     x, y = np.asarray(a), np.asarray(b)

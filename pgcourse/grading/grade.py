@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.collect import Unreadable, collect
-from pgcourse.grading.exercise import Exercise, ExerciseResult, judge, plain
-from pgcourse.grading.process import Session
-from pgcourse.grading.sandbox import CannotGrade, Sandbox
+from pgcourse.grading.collect import Unreadable
+from pgcourse.grading.exercise import Examination, Exercise, ExerciseResult
+from pgcourse.grading.process import Host, Session
+from pgcourse.grading.sandbox import CannotGrade
+
+NOTEBOOK_BYTES = 50 << 20
+KINDS = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 @dataclass(frozen=True)
 class Graded:
-    """One notebook's results; `notes` are remarks that cost no points, `log` what its process printed."""
+    """A notebook's results.
 
-    path: Path
+    `notes` are remarks that cost no points, `log` is what its process printed, `left_out` are the statements that no
+    answer needs, and `seconds` the CPU time of its processes.
+    """
+
     exercises: tuple[ExerciseResult, ...]
     notes: tuple[str, ...] = ()
     log: str = ""
+    left_out: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def points(self) -> int:
@@ -34,26 +46,6 @@ class Graded:
     @property
     def percent(self) -> float:
         return 100 * self.points / self.max_points
-
-
-def notebooks(paths: Sequence[Path]) -> list[Path]:
-    """The notebooks named, and all those in the folders named.
-
-    Raises:
-        CannotGrade: a path that does not exist, or nothing to grade.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*.ipynb") if p.is_file() and ".ipynb_checkpoints" not in p.parts)
-            if not inside:
-                raise CannotGrade(f"no notebook (*.ipynb) in the folder {path}")
-            found.extend(inside)
-        elif path.exists():
-            found.append(path)
-        else:
-            raise CannotGrade(f"no such file or folder: {path}")
-    return list(dict.fromkeys(found))
 
 
 def chapters() -> list[str]:
@@ -80,29 +72,67 @@ def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
 
 
 def grade(
-    path: Path,
+    content: bytes,
     exercises: Sequence[Exercise],
-    sandbox: Sandbox,
+    host: Host,
     seed: int,
+    kept: dict[str, Any] | None = None,
+    examinations: dict[str, Examination] | None = None,
 ) -> Graded:
-    """Grade one notebook: any submission gets a result, whatever it is or does.
+    """Grade a notebook: any gets a result, whatever it is or does.
+
+    Args:
+        content: of its file; see `read_file`.
+        kept: what was kept when it was graded before, with the same seed: its replies are judged again, and it is
+            only run for what it was not asked then. Filled with what there is to keep now.
+        examinations: those of this seed that were held already, by the exercise's name. Filled with these.
 
     Raises:
         CannotGrade: the process for it does not start.
     """
+    kept = {} if kept is None else kept
+    examinations = {} if examinations is None else examinations
+    session = Session(host, content, [exercise.entry for exercise in exercises])
     try:
-        submission = collect(path, [exercise.entry for exercise in exercises])
-    except Unreadable as error:
-        return Graded(path, tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
-    session = Session(submission, sandbox)
-    results = []
-    try:
+        if not kept:
+            submission = session.submission
+            kept.update(notes=submission.notes, left_out=submission.left_out)
+        replies = kept.setdefault("replies", {})
+        results = []
         for exercise in exercises:
-            if exercise.entry in submission.defined:
-                results.append(judge(exercise, session.answer(exercise.entry, exercise.limits), seed))
-            else:
-                reason = submission.missing.get(exercise.entry, f"there is no function {exercise.entry}")
-                results.append(ExerciseResult.zero(exercise, plain(f"not defined: {reason}")))
+            examination = examinations.setdefault(exercise.name, Examination(exercise, seed))
+            memory = replies.setdefault(exercise.name, {})
+            results.append(examination.judge(session.answer(exercise.entry, exercise.limits, memory)))
+    except Unreadable as error:
+        return Graded(tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
     finally:
         session.stop()
-    return Graded(path, tuple(results), tuple(plain(note) for note in submission.notes), session.log)
+    log = kept.setdefault("log", "") or session.log
+    kept["log"] = log
+    return Graded(tuple(results), tuple(kept["notes"]), log, tuple(kept["left_out"]), session.seconds)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a notebook's file.
+
+    Raises:
+        CannotGrade: a link, a folder, a FIFO, a device, or too large. None of these is opened to the end.
+    """
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise CannotGrade(f"{KINDS.get(stat.S_IFMT(status.st_mode), 'no ordinary file')}, not a notebook's file")
+        # Between the two lines, somebody could put another thing in its place.
+        descriptor = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise CannotGrade("no ordinary file")
+            content = file.read(NOTEBOOK_BYTES + 1)
+    except OSError as error:
+        raise CannotGrade(f"cannot be read: {error.strerror}") from None
+    if len(content) > NOTEBOOK_BYTES:
+        size, limit = status.st_size >> 20, NOTEBOOK_BYTES >> 20
+        raise CannotGrade(f"the notebook has {size} MB, more than {limit} MB: clear its outputs and try again")
+    return content

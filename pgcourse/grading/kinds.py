@@ -14,7 +14,19 @@ import numpy as np
 from pgcourse.grading.exercise import Change, Check, Exercise, Limits, Mistake, Player, Rng
 from pgcourse.grading.worker import Code
 
-__all__ = ["Check", "Limits", "Player", "code", "derive", "diagnose", "gradient", "implement", "predict", "repair"]
+__all__ = [
+    "Check",
+    "Limits",
+    "Player",
+    "code",
+    "derive",
+    "diagnose",
+    "gradient",
+    "implement",
+    "learn",
+    "predict",
+    "repair",
+]
 
 
 def code(source: str, **scope: Any) -> Code:
@@ -97,8 +109,19 @@ def derive(reference: Callable[..., Any], **fields: Any) -> Exercise:
 
 
 def repair(reference: Callable[..., Any], *, start: Change, **fields: Any) -> Exercise:
-    """A function with a bug, to be found: the solution with the change `start`. Points are for passing all checks."""
+    """A function with a bug, to be found: the solution with the change `start`. Points are for passing all checks.
+
+    Where a check asks for a gradient, the reference is as `gradient` wants it.
+    """
     return implement(reference, kind="repair", start=start, **fields)
+
+
+def learn(entry: str, **fields: Any) -> Exercise:
+    """A class that learns; the parent plays (`Check.play`), so that a return cannot be forged. No formula is right.
+
+    Where a threshold is asked for, how often a right answer misses it and a wrong one does not is published beside it.
+    """
+    return implement(lambda: None, entry=entry, kind="learn", **fields)
 
 
 def diagnose(entry: str, truth: Mapping[str, str], *, choices: Sequence[str], **fields: Any) -> Exercise:

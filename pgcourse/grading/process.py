@@ -1,32 +1,45 @@
-"""Control of the process that runs a submission: messages, deadlines and termination."""
+"""Control of the process that runs a submission: messages, limits and termination."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import queue
 import secrets
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import psutil
 
 from pgcourse.grading import worker
-from pgcourse.grading.collect import Submission
+from pgcourse.grading.collect import Cell, Submission, Unreadable
 from pgcourse.grading.exercise import AnswerError, AnswerStopped, Call, Limits, Reply, answer_error, plain
 from pgcourse.grading.sandbox import CannotGrade, Sandbox, environment
 
-START_SECONDS = 120.0  # importing torch on a slow, busy computer; no line of the submission runs in this time
-LOAD_SECONDS = 20.0  # executing the submission's imports and definitions
-CPU_SECONDS = 300  # after which the system ends a process that nobody was left to end
-LOG_BYTES = 64 << 10
+START_SECONDS = 120.0  # importing torch on a slow, busy computer, by the clock; no line of the submission runs yet
+READ_SECONDS = 10.0  # CPU time for reading the notebook
+LOAD_SECONDS = 30.0  # CPU time for executing one statement that an answer needs
+LOADS_SECONDS = 90.0  # and all of them, also when they are executed again
+CLOCK = 10  # times the CPU time that a submission may use, it may take by the clock
+FIRST_LOOK, LOOK = 0.25, 0.2  # seconds until a process at work is looked at, and between two looks
+CPU_SECONDS = 600  # after which the system ends a process that nobody was left to end
+WAIT_SECONDS = 5.0  # in which a process does nothing; nothing comes that it could wait for
+LOG_BYTES = 64 << 10  # that are kept
+PREPARED = "prepared"  # among the replies: whether the answer was there
+PRINT_BYTES = 32 << 20  # after which it is stopped
 
 
 class Process:
@@ -35,34 +48,42 @@ class Process:
     Threads wait on its pipes, because only POSIX can wait for a pipe with a time limit.
     """
 
-    def __init__(self, sandbox: Sandbox, limits: Limits) -> None:
-        self.folder = tempfile.mkdtemp(prefix="pgcourse-grade-")
+    def __init__(self, sandbox: Sandbox, limits: Limits, nursery: Nursery | None = None) -> None:
         self.memory = limits.memory
-        config = {"memory": limits.memory, "cpu_seconds": CPU_SECONDS, "alone": bool(sandbox.prefix)}
-        self.popen = subprocess.Popen(
-            sandbox.command(sandbox.worker, json.dumps(config)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.folder,
-            env=environment("/" if sandbox.prefix else self.folder),
-            start_new_session=True,
-            bufsize=0,
-        )
-        self.log = b""
+        self.folder = tempfile.mkdtemp(prefix="pgcourse-grade-")
+        config: dict[str, Any] = {"memory": limits.memory, "cpu_seconds": CPU_SECONDS, "alone": bool(sandbox.prefix)}
+        config["folder"] = "/" if sandbox.prefix else self.folder
+        try:
+            self.source: _Started | _Forked = (
+                _Forked(nursery, config) if nursery else _Started(sandbox, config, self.folder)
+            )
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        self.spent = 0.0  # seconds of CPU time, or of waiting if these are more
+        self.log, self.printed = b"", 0
         self.threads = [_thread(self._read_log)]
+        self.measured = not sandbox.container
+        self.meter = _Meter(self.source.pid)
+        self.before = self.meter.seconds()
+        self.seconds = 0.0  # CPU time of all that it did, when it is over
 
-    def ask(self, request: dict[str, Any], deadline: float, limit: str) -> dict[str, Any]:
-        """Send a request and wait for its reply. Raises `AnswerStopped`; the process is of no use after that."""
+    def ask(self, request: dict[str, Any], seconds: float, limit: str, content: bytes | None = None) -> dict[str, Any]:
+        """Send a request, with `content` behind it, and wait for its reply. What it takes is added to `spent`.
+
+        Raises:
+            AnswerStopped: the process ended, wrote rubbish, or went over the limit of seconds, which `limit` puts into
+                words. It is of no use after that.
+        """
         request = {**request, "id": secrets.token_hex(8)}
+        if content is not None:
+            request["bytes"] = len(content)
         frames: queue.Queue[bytes] = queue.Queue()
         self.threads = [thread for thread in self.threads if thread.is_alive()]
-        self.threads.append(_thread(self._write, json.dumps(request).encode()))
+        before = self.meter.seconds()
+        self.threads.append(_thread(self._write, json.dumps(request).encode(), content or b""))
         self.threads.append(_thread(self._read_frame, frames))
-        try:
-            frame = frames.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            raise AnswerStopped(f"over the time limit of {limit}") from None
+        frame = self._wait(frames, before, seconds, limit)
         if len(frame) == 0:
             raise AnswerStopped(self._ending())
         if len(frame) > worker.REPLY_BYTES:
@@ -73,30 +94,55 @@ class Process:
             raise AnswerStopped("protocol violation: not JSON") from None
         if not isinstance(reply, dict) or reply.get("id") != request["id"]:
             raise AnswerStopped("protocol violation: an answer to no question")
+        used = self.meter.seconds() - before
+        self.spent += used
+        if used > seconds:
+            raise AnswerStopped(f"over the limit of CPU time ({limit})")
         return reply
+
+    def _wait(self, frames: queue.Queue[bytes], before: float, seconds: float, limit: str) -> bytes:
+        """The next frame. CPU time decides; waiting for nothing, and ten times that by the clock, stop it, too."""
+        start = looked = time.monotonic()
+        used, idle, pause = 0.0, 0.0, FIRST_LOOK
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return frames.get(timeout=max(0.01, min(pause, seconds)))
+            pause = LOOK
+            now, computed = time.monotonic(), self.meter.look() - before
+            if self.measured and computed - used < 0.05 * (now - looked) and not self.meter.busy():
+                idle += now - looked
+            used, looked = computed, now
+            over = ""
+            if used > seconds:
+                over = f"over the limit of CPU time ({limit})"
+            elif idle > min(seconds, WAIT_SECONDS):
+                over = f"waited {idle:.0f} s for nothing"
+            elif now - start > CLOCK * seconds + 1:
+                over = f"over {CLOCK} times the limit of CPU time by the clock ({limit})"
+            elif self.printed > PRINT_BYTES:
+                over = f"printed more than {PRINT_BYTES >> 20} MB"
+            if over:
+                self.spent += min(seconds, max(used, idle))
+                raise AnswerStopped(over)
 
     def close(self) -> None:
         """End the process and all of its group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self.popen.pid, signal.SIGKILL)
-            else:
-                self.popen.kill()
-        self.popen.wait()
+        self.seconds = max(0.0, self.meter.look() - self.before)
+        self.source.end()
         for thread in self.threads:  # they end with the pipes, unless a process outside the group holds these open
             thread.join(1)
         if not any(thread.is_alive() for thread in self.threads):
-            for pipe in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
-                assert pipe
-                pipe.close()
+            for pipe in (self.source.stdin, self.source.stdout, self.source.stderr):
+                with contextlib.suppress(OSError):
+                    pipe.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write(self, content: bytes) -> None:
-        assert self.popen.stdin
-        content = struct.pack(">I", len(content)) + content
+    def _write(self, frame: bytes, content: bytes) -> None:
         with contextlib.suppress(OSError):  # the process is gone: whoever reads will notice
-            while content:
-                content = content[self.popen.stdin.write(content) :]
+            for part in (struct.pack(">I", len(frame)) + frame, content):
+                view = memoryview(part)
+                while view:
+                    view = view[self.source.stdin.write(view) :]
 
     def _read_frame(self, frames: queue.Queue[bytes]) -> None:
         """Put one frame, or one byte more than the limit of one that is too large, or nothing at the end."""
@@ -105,21 +151,21 @@ class Process:
         frames.put(self._read(min(size, worker.REPLY_BYTES + 1)))
 
     def _read(self, size: int) -> bytes:
-        assert self.popen.stdout
         content = bytearray()
-        while len(content) < size and (part := self.popen.stdout.read(min(size - len(content), 1 << 16))):
-            content += part
+        with contextlib.suppress(OSError):
+            while len(content) < size and (part := self.source.stdout.read(min(size - len(content), 1 << 16))):
+                content += part
         return bytes(content)
 
     def _read_log(self) -> None:
-        assert self.popen.stderr
-        while part := self.popen.stderr.read(1 << 16):
-            self.log += part[: LOG_BYTES - len(self.log)]
+        with contextlib.suppress(OSError):
+            while part := self.source.stderr.read(1 << 16):
+                self.log += part[: LOG_BYTES - len(self.log)]
+                self.printed += len(part)
 
     def _ending(self) -> str:
-        try:
-            status = self.popen.wait(5)
-        except subprocess.TimeoutExpired:
+        status = self.source.ended()
+        if status is None:
             return "the process closed its connection"
         code = -status if status < 0 else status - 128  # bubblewrap reports the second way
         with contextlib.suppress(ValueError):
@@ -128,94 +174,435 @@ class Process:
         return f"the process exited with status {status}"
 
 
+class _Started:
+    """A worker that was started for one submission."""
+
+    def __init__(self, sandbox: Sandbox, config: dict[str, Any], folder: str) -> None:
+        self.container = [sandbox.prefix[0], "kill", f"pgcourse-{secrets.token_hex(8)}"] if sandbox.container else []
+        self.popen = subprocess.Popen(
+            sandbox.command(sandbox.worker, json.dumps(config), name=self.container[-1] if self.container else ""),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            env=dict(os.environ) if self.container else environment("/" if sandbox.prefix else folder),
+            start_new_session=True,
+            bufsize=0,
+        )
+        assert self.popen.stdin
+        assert self.popen.stdout
+        assert self.popen.stderr
+        self.pid = self.popen.pid
+        self.stdin, self.stdout, self.stderr = self.popen.stdin, self.popen.stdout, self.popen.stderr
+
+    def ended(self) -> int | None:
+        """Its exit status; None if it lives still."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.popen.wait(5)
+        return None
+
+    def end(self) -> None:
+        if self.container:
+            subprocess.run(self.container, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _kill(self.popen)
+
+
+class _Forked:
+    """A worker that a `Nursery` forked for one submission."""
+
+    def __init__(self, nursery: Nursery, config: dict[str, Any]) -> None:
+        self.nursery = nursery
+        self.pid = nursery.popen.pid
+        self.over = False
+        self.status: int | None = None
+        (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
+        self.stdin = cast(BinaryIO, os.fdopen(ours_in, "wb", buffering=0))
+        self.stdout = cast(BinaryIO, os.fdopen(ours_out, "rb", buffering=0))
+        self.stderr = cast(BinaryIO, os.fdopen(ours_err, "rb", buffering=0))
+        theirs = [theirs_in, theirs_out, theirs_err]
+        try:
+            socket.send_fds(nursery.control, [json.dumps(config).encode()], theirs)
+        except OSError:
+            raise CannotGrade(f"the process that starts the others is gone. {nursery.last_words()}") from None
+        finally:
+            for pipe in theirs:
+                os.close(pipe)
+
+    def ended(self) -> int | None:
+        """Its exit status; None if it lived still, and was ended by this."""
+        self.end()
+        return self.status
+
+    def end(self) -> None:
+        if not self.over:
+            self.over = True
+            self.status = self.nursery.end()
+
+
+class Nursery:
+    """A process in the sandbox that has imported torch and forks a worker for one submission after the other.
+
+    What one submission could leave to the next: memory (each has its own), files (it can write none), other processes
+    (the filter of system calls lets it start none). Where one of these does not hold, there is no nursery.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.folder = tempfile.mkdtemp(prefix="pgcourse-grade-")
+        self.control, theirs = socket.socketpair()
+        self.errors = os.fdopen(os.open(Path(self.folder) / "errors", os.O_RDWR | os.O_CREAT), "w+b")
+        with theirs:
+            self.popen = subprocess.Popen(
+                sandbox.command(sandbox.worker, "serve"),
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=self.errors,
+                cwd=self.folder,
+                env=environment("/" if sandbox.prefix else self.folder),
+                start_new_session=True,
+            )
+        self.control.settimeout(START_SECONDS)
+        try:
+            ready = self.control.recv(16)
+        except OSError:
+            ready = b""
+        if ready != b"ready":
+            words = self.last_words()
+            self.close()
+            raise CannotGrade(f"the grading process does not start. {words}")
+
+    @staticmethod
+    def possible() -> bool:
+        return worker.syscalls.known()
+
+    def end(self) -> int | None:
+        """End the worker; its exit status if it had ended by itself."""
+        try:
+            self.control.send(b"!")
+            status = json.loads(self.control.recv(4096))["status"]
+        except (OSError, ValueError, KeyError):
+            self.close()  # gone itself: whoever is next starts another
+            return -signal.SIGKILL
+        return status if isinstance(status, int) else None
+
+    def lives(self) -> bool:
+        return self.popen.poll() is None
+
+    def last_words(self) -> str:
+        self.errors.seek(0)
+        return plain(self.errors.read()[-500:].decode(errors="replace"))
+
+    def close(self) -> None:
+        _kill(self.popen)
+        self.control.close()
+        if not self.errors.closed:
+            self.errors.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _kill(popen: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(popen.pid, signal.SIGKILL)
+        else:
+            popen.kill()
+    popen.wait()
+
+
+class _Meter:
+    """What a process and all below it use."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.tree: list[psutil.Process] = []
+        self._find()
+
+    def _find(self) -> None:
+        with contextlib.suppress(psutil.Error):
+            root = psutil.Process(self.pid)
+            self.tree = [root, *root.children(recursive=True)]
+
+    def seconds(self) -> float:
+        """CPU seconds of those processes that were there at the last look."""
+        total = 0.0
+        for process in self.tree:
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
+    def look(self) -> float:
+        self._find()
+        return self.seconds()
+
+    def busy(self) -> bool:
+        """Whether one of them computes, or would if it were its turn, or waits for a disk."""
+        for process in self.tree:
+            with contextlib.suppress(psutil.Error):
+                if process.status() in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP):
+                    return True
+        return False
+
+
 def _thread(function: Callable[..., None], *args: Any) -> threading.Thread:
     thread = threading.Thread(target=function, args=args, daemon=True)
     thread.start()
     return thread
 
 
-class Session:
-    """A submission as an answer to one exercise after another: a process, and a new one when that dies."""
+class Host:
+    """Where submissions' processes come from, one after the other."""
 
-    def __init__(self, submission: Submission, sandbox: Sandbox) -> None:
-        self.submission = submission
+    def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self.nursery: Nursery | None = None
+
+    def process(self, limits: Limits) -> Process:
+        """Raises `CannotGrade` where it does not start."""
+        if self.sandbox.container or not Nursery.possible():
+            return Process(self.sandbox, limits)
+        if self.nursery is None or not self.nursery.lives():
+            if self.nursery:
+                self.nursery.close()
+            self.nursery = Nursery(self.sandbox)
+        return Process(self.sandbox, limits, self.nursery)
+
+    def close(self) -> None:
+        if self.nursery:
+            self.nursery.close()
+            self.nursery = None
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Session:
+    """A notebook as an answer to one exercise after another: a process, and a new one when that dies.
+
+    The notebook is read, and its process started, when they are first needed.
+    """
+
+    def __init__(self, host: Host, content: bytes, entries: Sequence[str]) -> None:
+        self.host = host
         self.process: Process | None = None
         self.failed: dict[str, str] = {}
+        self.fatal: dict[tuple[str, int], str] = {}  # statements that ended the process: left out from then on
+        self.defined: set[str] = set()
+        self.loaded = False
+        self.loading = LOADS_SECONDS
+        self.used = 0.0  # seconds of the answers' calls
+        self.seconds = 0.0  # and of all that its processes did
         self.broken = ""
         self.log = ""
+        self.content = content
+        self.entries = tuple(entries)
 
-    def answer(self, entry: str, limits: Limits) -> SessionAnswer:
-        return SessionAnswer(self, entry, limits)
+    @cached_property
+    def submission(self) -> Submission:
+        """What the notebook defines.
+
+        Raises:
+            Unreadable: it is no notebook, or reading it goes over the limits.
+            CannotGrade: the process does not start.
+        """
+        process = self._start(Limits())
+        try:
+            request = {"do": "read", "entries": list(self.entries)}
+            reply = process.ask(request, READ_SECONDS, f"{READ_SECONDS:g} s for reading it", self.content)
+            if "error" in reply:
+                raise Unreadable(plain(str(reply["error"]["message"])))
+            return Submission(
+                tuple(
+                    Cell(
+                        str(cell["name"]),
+                        str(cell["source"]),
+                        tuple((int(index), tuple(map(str, names))) for index, names in cell["keep"]),
+                    )
+                    for cell in reply["cells"]
+                ),
+                {str(name): plain(str(reason)) for name, reason in reply["missing"].items()},
+                tuple(plain(str(note)) for note in reply["notes"]),
+                tuple(plain(str(line)) for line in reply["left_out"]),
+            )
+        except AnswerStopped as error:
+            self.stop()
+            raise Unreadable(str(error)) from None
+        except Unreadable:
+            self.stop()
+            raise
+
+    def answer(self, entry: str, limits: Limits, replies: dict[str, Any] | None = None) -> SessionAnswer:
+        return SessionAnswer(self, entry, limits, replies)
 
     def start(self, limits: Limits) -> Process:
         """The process, with the submission's definitions in it. Raises `AnswerStopped`, from then on always."""
-        if self.broken:
-            raise AnswerStopped(self.broken)
+        submission = self.submission
         if self.process and self.process.memory != limits.memory:
             self.stop()
-        if self.process is None:
-            process = self.process = Process(self.sandbox, limits)
-            try:
-                self._boot(process)
-                request = {"do": "load", "cells": [asdict(cell) for cell in self.submission.cells]}
-                reply = process.ask(request, time.monotonic() + LOAD_SECONDS, f"{LOAD_SECONDS:g} s")
-                if "error" in reply:
-                    raise AnswerStopped(f"{answer_error(reply['error'])}")
-                self.failed = {str(name): plain(str(reason)) for name, reason in reply["failed"].items()}
-            except (AttributeError, KeyError, TypeError):
-                self.broken = "while loading: protocol violation"
-            except AnswerStopped as error:
-                self.broken = f"while loading: {error}"
+        while self.process is None or not self.loaded:
             if self.broken:
-                self.stop()
                 raise AnswerStopped(self.broken)
+            self._load(submission, self.process or self._start(limits))
         return self.process
 
-    def _boot(self, process: Process) -> None:
+    def _start(self, limits: Limits) -> Process:
+        self.loaded = False
+        process = self.process = self.host.process(limits)
         try:
-            process.ask({"do": "ping"}, time.monotonic() + START_SECONDS, f"{START_SECONDS:g} s")
+            words = f"{START_SECONDS / CLOCK:g} s for its start"
+            process.ask({"do": "ping"}, START_SECONDS / CLOCK, words)
         except AnswerStopped as error:
+            self.stop()
             log = plain(process.log.decode(errors="replace")[-500:])
             raise CannotGrade(f"the grading process does not start: {error}. {log}") from None
+        process.meter.look()
+        return process
+
+    def _load(self, submission: Submission, process: Process) -> None:
+        """Execute the statements. One that ends the process is left out when the next process gets them."""
+        place, names = ("", 0), tuple[str, ...]()
+        try:
+            for cell in submission.cells:
+                for index, names in cell.keep:
+                    place = (cell.name, index)
+                    if place in self.fatal:
+                        self._note(names, self.fatal[place])
+                        continue
+                    request = {"do": "execute", "name": cell.name, "source": cell.source, "index": index}
+                    seconds = min(LOAD_SECONDS, self.loading)
+                    limit = f"{LOAD_SECONDS:g} s for a statement, {LOADS_SECONDS:g} s for all"
+                    before = process.spent
+                    reply = process.ask(request, seconds, limit)
+                    self.loading -= process.spent - before
+                    problem = ""
+                    if "error" in reply:
+                        problem = f"{cell.name}: {answer_error(reply['error'])}"
+                    self._note(names, problem)
+            place = ("", 0)
+            reply = process.ask({"do": "defined", "names": list(self.entries)}, LOAD_SECONDS, "the list of names")
+            self.defined = {name for name in reply["defined"] if name in self.entries}
+            self.loaded = True
+        except (AttributeError, KeyError, TypeError):
+            self.broken = "while loading: protocol violation"
+            self.stop()
+        except AnswerStopped as error:
+            self.stop()
+            self.fatal[place] = f"{place[0]}: {error}"
+            self.loading -= LOAD_SECONDS
+            if place == ("", 0) or self.loading <= 0:
+                self.broken = f"while loading: {error}"
+
+    def _note(self, names: Sequence[str], problem: str) -> None:
+        for name in names:
+            if problem:
+                self.failed[name] = plain(problem)
+            else:
+                self.failed.pop(name, None)
+
+    def missing(self, name: str) -> str:
+        """Why a name that the notebook seems to define is not there; "" if that is not known."""
+        return self.failed.get(name) or self.submission.missing.get(name, "")
 
     def stop(self) -> None:
         if self.process:
             self.process.close()
+            self.seconds += self.process.seconds
             self.log += self.process.log.decode(errors="replace")
+            self.log = self.log[:LOG_BYTES]
             self.process = None
 
 
 class SessionAnswer:
-    """One function of a submission, as the checks see it."""
+    """One function of a submission, as the checks see it.
 
-    def __init__(self, session: Session, entry: str, limits: Limits) -> None:
+    `replies` are those that were kept when the same notebook was graded before: what was asked then is not asked
+    again. Those to come are added.
+    """
+
+    def __init__(self, session: Session, entry: str, limits: Limits, replies: dict[str, Any] | None = None) -> None:
         self.session = session
         self.entry = entry
         self.limits = limits
+        self.replies = {} if replies is None else replies
+        self.known = frozenset(self.replies)
+        self.chain = ""  # of calls that depend on those before them
+        self.behind: list[Call] = []  # calls of the chain that this process has not seen
+        self.times: Counter[str] = Counter()
 
     def prepare(self) -> None:
-        self.session.start(self.limits)
-        if self.entry in self.session.failed:
-            raise AnswerStopped(f"not defined: {self.session.failed[self.entry]}")
+        self.chain, self.behind = "", []
+        if PREPARED not in self.known:
+            self.replies.pop(PREPARED, None)
+            try:
+                self.session.start(self.limits)
+                if self.entry not in self.session.defined:
+                    reason = self.session.missing(self.entry) or f"there is no function {self.entry}"
+                    raise AnswerStopped(f"not defined: {reason}")
+            except AnswerStopped as error:
+                self.replies[PREPARED] = {"stopped": str(error)}
+                raise
+            self.replies[PREPARED] = {}
+        elif "stopped" in self.replies[PREPARED]:
+            raise AnswerStopped(self.replies[PREPARED]["stopped"])
+
+    def clock(self) -> float:
+        return self.session.used
 
     def ask(self, call: Call, deadline: float) -> Reply:
-        process = self.session.start(self.limits)
+        request = call.request(self.entry)
+        key = hashlib.sha256((self.chain + json.dumps(request, sort_keys=True)).encode()).hexdigest()
+        self.times[key] += 1
+        if request.get("keep") or request.get("on"):
+            self.chain = key
+        key = f"{key}-{self.times[key]}"
+        if key not in self.known:
+            self.replies[key] = self._asked([*self.behind, call], deadline)
+            self.behind = []
+        elif self.chain:
+            self.behind.append(call)
+        content = self.replies[key]
+        if "stopped" in content:
+            raise AnswerStopped(content["stopped"])
         try:
-            limit = f"{self.limits.check_seconds:g} s a check, {self.limits.exercise_seconds:g} s an exercise"
-            content = process.ask(call.request(self.entry), deadline, limit)
             if "error" not in content:
                 return Reply.parse(call, content)
-            raise self._error(content["error"])
+            raise self._error(content["error"], content.get("missing", ""))
         except AnswerStopped:
             self.session.stop()
             raise
 
-    def _error(self, info: object) -> AnswerError | AnswerStopped:
+    def _asked(self, calls: list[Call], deadline: float) -> dict[str, Any]:
+        """The reply to the last of these calls, as it is kept."""
+        try:
+            process = self.session.start(self.limits)
+        except AnswerStopped as error:
+            return {"stopped": str(error)}
+        before = process.spent
+        limit = f"{self.limits.check_seconds:g} s a check, {self.limits.exercise_seconds:g} s an exercise"
+        content: dict[str, Any] = {}
+        try:
+            for call in calls:
+                left = deadline - self.session.used - (process.spent - before)
+                if left <= 0:
+                    raise AnswerStopped(f"over the limit of CPU time ({limit})")
+                content = process.ask(call.request(self.entry), left, limit)
+        except AnswerStopped as error:
+            self.session.stop()
+            return {"stopped": str(error)}
+        finally:
+            self.session.used += process.spent - before
+        content.pop("id")
+        if isinstance(info := content.get("error"), dict):
+            content["missing"] = self.session.missing(str(info.get("name")))
+        return content
+
+    def _error(self, info: object, missing: str) -> AnswerError | AnswerStopped:
         fields = ("type", "message", "where", "name")
         if not isinstance(info, dict) or not all(isinstance(info.get(field), str) for field in fields):
             return AnswerStopped("protocol violation: an error without words")
         if info["type"] == "MemoryError" or "can't allocate memory" in info["message"]:
             return AnswerStopped(f"over the memory limit of {self.limits.memory / 2**30:g} GiB")
-        reason = self.session.failed.get(info["name"]) or self.session.submission.missing.get(info["name"], "")
-        return answer_error(info, f": {reason}" if reason else "")
+        return answer_error(info, f": {missing}" if missing else "")

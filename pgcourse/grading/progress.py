@@ -80,11 +80,10 @@ class Overview:
     @property
     def total(self) -> str:
         solved = [state for state in self.states if state.words == "solved"]
-        left = sum(state.exercise.minutes for state in self.states if state not in solved)
+        hours, minutes = divmod(sum(s.exercise.minutes for s in self.states if s not in solved), 60)
+        left = f"{hours} h {minutes} min" if hours else f"{minutes} min"
         points, every = sum(s.best or 0 for s in self.states), sum(s.exercise.points for s in self.states)
-        return (
-            f"{len(solved)} of {len(self.states)} exercises solved, {points} of {every} points; {left} minutes to go."
-        )
+        return f"{len(solved)} of {len(self.states)} exercises solved, {points} of {every} points; {left} to go."
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Name, title, state, points, minutes."""
@@ -103,13 +102,23 @@ class Overview:
 
         marks = {"solved": "✓", "begun": "…", "to do": ""}
         rows = "".join(
-            f"<tr><td>{marks[state]}</td><td>{escape(name)}</td><td style='text-align:left'>{escape(title)}</td>"
+            f"<tr><td>{marks[state]}</td><td style='text-align:left'>{escape(name)}</td>"
+            f"<td style='text-align:left'>{escape(title)}</td>"
             f"<td>{points}</td><td>{minutes} min</td></tr>"
             for name, title, state, points, minutes in self.rows()
         )
-        return f"<table>{rows}</table><p>{escape(self.total)}</p>"
+        return f"<p>{escape(self.total)}</p><table>{rows}</table>"
 
 
-def progress() -> Overview:
-    """How far you are in the course's exercises: a table of what `check` has found."""
-    return Overview(states())
+def progress(chapter: str | None = None) -> Overview:
+    """How far you are in the course's exercises, or in those of one chapter: a table of what `check` has found.
+
+        progress("03")
+
+    Raises:
+        ValueError: the chapter has no exercises.
+    """
+    some = states()
+    if chapter is not None:
+        some = [state for state in some if state.exercise.chapter == EXERCISES.chapter(chapter)]
+    return Overview(some)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import types
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import torch
 
 import pgcourse
 from pgcourse.grading import worker
-from pgcourse.grading.collect import Submission, collect
+from pgcourse.grading.collect import Submission, read
 from pgcourse.grading.exercise import START, Change, Edit, Exercise
 
 SOLUTIONS = Path(pgcourse.__file__).resolve().parents[1] / "solutions"
@@ -92,13 +90,17 @@ def mutant(exercise: Exercise, change: Change) -> Callable[..., Any]:
         BadEdit: it does not fit the solution.
     """
     submission = _collected(exercise.chapter, exercise.entry)
-    module = types.ModuleType("solution")
-    cells = [asdict(cell) for cell in submission.cells]
-    for cell in cells:
-        if defines(cell["source"], exercise.entry):
-            cell["source"] = edited(exercise, MARKER.sub("", cell["source"]), change)
-    if failed := worker.load(cells, module):
-        raise BadEdit(f"{exercise.name}: {change}: {failed}")
+    solution = worker.Notebook()
+    module = solution.module
+    for cell in submission.cells:
+        source = cell.source
+        if defines(source, exercise.entry):
+            source = edited(exercise, MARKER.sub("", source), change)
+        for index, _ in cell.keep:
+            try:
+                solution.execute(cell.name, source, index)
+            except Exception as error:
+                raise BadEdit(f"{exercise.name}: {change}: {type(error).__name__}: {error}") from error
     answer: Callable[..., Any] = getattr(module, exercise.entry)
     return _around(exercise, answer, change, vars(module)) if isinstance(change, str) else answer
 
@@ -120,7 +122,7 @@ def _collected(chapter: str, entry: str) -> Submission:
     path = notebook(chapter)
     if path is None:
         raise BadEdit(f"no solution notebook of chapter {chapter} in {SOLUTIONS}")
-    return collect(path, [entry])
+    return read(path.read_bytes(), [entry])
 
 
 def explanation(exercise: Exercise) -> str:

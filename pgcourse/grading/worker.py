@@ -1,11 +1,15 @@
 """The process that runs a submission. It answers with values, never with verdicts.
 
 Run as a program (`python -I worker.py LIMITS`) it imports nothing of pgcourse and reads requests from standard input
-until that closes. A frame is its length (4 bytes, big endian) and a JSON object; a reply carries the request's `id`.
+until that closes; run as `python -I worker.py serve` it forks such a process for one submission after the other. A
+frame is its length (4 bytes, big endian) and a JSON object; a reply carries the request's `id`, and "error" if it went
+wrong.
 
     {"do": "ping"}                                                  -> {}
-    {"do": "load", "cells": [{"name", "source", "keep"}]}           -> {"failed": {name: reason}}
-    {"do": "call", "entry", "names", "args", ...}                   -> {"values", "gradients"} or {"error"}
+    {"do": "read", "entries", "bytes"} and the notebook's bytes     -> `collect.Submission`
+    {"do": "execute", "name", "source", "index"}                    -> {}
+    {"do": "defined", "names"}                                      -> {"defined"}
+    {"do": "call", "entry", "names", "args", ...}                   -> {"values", "gradients"}
 
 A call's "through" is an expression of the answer `f` and the arguments by name; without it the answer is called. With
 "keep" the result stays here under that name, and a later call's "on" and "method" call a method of it.
@@ -15,23 +19,49 @@ same bytes.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
+import asyncio
 import base64
 import contextlib
+import importlib.util
+import inspect
+import io
 import json
+import linecache
 import math
 import os
 import queue
+import signal
+import socket
 import struct
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from pgcourse.grading import collect, syscalls
+else:
+
+    def _beside(name: str) -> types.ModuleType:
+        """A file in this one's folder; in the process of a submission there is no pgcourse to import it from."""
+        if __name__ != "__main__":
+            return importlib.import_module(f"pgcourse.grading.{name}")
+        place = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+        spec = importlib.util.spec_from_file_location(f"grader_{name}", place)
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    collect, syscalls = _beside("collect"), _beside("syscalls")
 
 REPLY_BYTES = 8 << 20  # of one frame
 DTYPES = {"<f4": 4, "<f8": 8, "<f2": 2, "<i8": 8, "<i4": 4, "<i2": 2, "|i1": 1, "|u1": 1, "|b1": 1}
@@ -44,6 +74,8 @@ class Refused(Exception):
 
 def encode(array: np.ndarray) -> dict[str, Any]:
     """An array as JSON. Raises `Refused` for a dtype or size that cannot be sent."""
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
     if array.dtype.str not in DTYPES:
         raise Refused(f"dtype {array.dtype} is not one of real numbers or booleans")
     if array.nbytes > REPLY_BYTES // 2:
@@ -80,15 +112,17 @@ def pack(value: Any, depth: int = 0) -> Any:
     if type(value) is str and len(value) <= 10_000:
         return value
     if type(value) in (torch.Tensor, torch.nn.Parameter):
-        return encode(value.detach().resolve_conj().numpy())
-    if type(value) is np.ndarray or (isinstance(value, np.generic) and type(value).__module__ == "numpy"):
+        return encode(value.detach().cpu().resolve_conj().resolve_neg().numpy())
+    if type(value) in (np.ndarray, np.ma.MaskedArray) or (
+        isinstance(value, np.generic) and type(value).__module__ == "numpy"
+    ):
         return encode(np.asarray(value))
+    if type(value) is Code:
+        return {"code": value.source, "scope": pack(dict(value.scope), depth + 1)}
     if type(value) in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):  # or a namedtuple
         return [pack(item, depth + 1) for item in value]
     if type(value) is dict and all(type(key) in (str, int) for key in value):
         return {"items": [[key, pack(item, depth + 1)] for key, item in value.items()]}
-    if type(value) is Code:
-        return {"code": value.source, "scope": pack(dict(value.scope), depth + 1)}
     raise Refused(f"returned {_kind(value)}")
 
 
@@ -127,6 +161,7 @@ def run(source: str, scope: Mapping[str, Any]) -> Any:
     return eval(source, {"torch": torch, "np": np, "math": math, **scope})
 
 
+@torch.enable_grad()  # whatever the notebook's last cell left it at
 def perform(function: Any, request: dict[str, Any], objects: dict[str, Any] | None = None) -> dict[str, Any]:
     """Call the answer, `times` times on the same arguments; the results, and gradients of the last one.
 
@@ -152,7 +187,7 @@ def perform(function: Any, request: dict[str, Any], objects: dict[str, Any] | No
     if leaves and (total := weighted_sum(values[-1])) is not None and total.requires_grad:
         gradients = list(torch.autograd.grad(total, list(leaves.values()), allow_unused=True))
     return {
-        "values": [_result(value) for value in values],
+        "values": [pack(value) if request["on"] else _result(value) for value in values],  # a method may only act
         "gradients": [None if gradient is None else encode(gradient.numpy()) for gradient in gradients],
     }
 
@@ -207,21 +242,52 @@ def _missing_name(error: BaseException) -> str:
     return name if isinstance(name, str) else ""
 
 
-def load(cells: list[dict[str, Any]], module: types.ModuleType) -> dict[str, str]:
-    """Execute the statements to keep, one by one; for those that fail, the names they would have bound and why."""
-    failed = {}
-    for cell in cells:
-        body = ast.parse(cell["source"]).body
-        for index, names in cell["keep"]:
-            try:  # compile inherits this file's `annotations` future: annotations are not evaluated
-                exec(compile(ast.Module([body[index]], []), cell["name"], "exec"), module.__dict__)
-            except Exception as error:
-                info = describe(error)
-                failed.update(dict.fromkeys(names, f"{cell['name']}: {info['type']}: {info['message']}"))
-            else:
-                for name in names:
-                    failed.pop(name, None)
-    return failed
+class Notebook:
+    """A namespace in which the statements that are kept are executed, as a notebook's kernel would."""
+
+    def __init__(self) -> None:
+        self.module = types.ModuleType("__main__")  # `if __name__ == "__main__"` holds in a notebook
+        shell = _Shell()
+        self.module.__dict__.update(get_ipython=lambda: shell, display=lambda *args, **kwargs: None)
+        self.flags = 0
+        self.cells: dict[str, list[ast.stmt]] = {}
+
+    def execute(self, name: str, source: str, index: int) -> None:
+        """Execute one statement of a cell. Raises whatever it raises."""
+        if name not in self.cells:
+            self.cells[name] = collect.statements_of(source)
+            # What reads source code (`inspect`, `torch.jit.script`) finds the cell's under its name.
+            linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        node = self.cells[name][index]
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            for alias in node.names:
+                self.flags |= getattr(__future__, alias.name).compiler_flag
+        try:
+            self._run(node, name, self.flags)
+        except NameError:
+            # An annotation may name what is not here, such as a type of the course's. It decides nothing.
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.AnnAssign):
+                raise
+            self._run(node, name, self.flags | __future__.annotations.compiler_flag)
+
+    def _run(self, node: ast.stmt, name: str, flags: int) -> None:
+        flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile(ast.Module([node], []), name, "exec", flags, dont_inherit=True)
+        result = eval(code, self.module.__dict__)
+        if code.co_flags & inspect.CO_COROUTINE:
+            asyncio.run(result)
+
+
+class _Shell:
+    """What `get_ipython()` gives while grading: commands and magics do nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+
+def _uncompiled(model: Any = None, **_: Any) -> Any:
+    """`torch.compile` where there is no compiler: the function as it is."""
+    return (lambda one: one) if model is None else model
 
 
 class _Absent:
@@ -237,54 +303,114 @@ def _limit_resources(limits: dict[str, Any]) -> None:
         import resource
     except ImportError:  # Windows
         return
-    wanted = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 16 << 20, "RLIMIT_CPU": limits["cpu_seconds"]}
-    if limits["alone"]:
-        wanted["RLIMIT_NPROC"] = 0  # no further process or thread: the limit of memory is one of each process
+    wanted = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 16 << 20, "RLIMIT_CPU": limits["cpu_seconds"], "RLIMIT_NOFILE": 128}
     # What importing torch maps is not the submission's doing, and differs by gigabytes between torch's builds.
     with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
         wanted["RLIMIT_AS"] = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") + limits["memory"]
+    if not syscalls.restrict() and limits["alone"]:
+        wanted["RLIMIT_NPROC"] = 0  # no further process or thread: the limit of memory is one of each process
     for name, value in wanted.items():
         _, hard = resource.getrlimit(getattr(resource, name))
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def main() -> None:
-    limits = json.loads(sys.argv[1])
+def work(limits: dict[str, Any]) -> None:
+    """Answer requests from standard input until it closes."""
     inbox, outbox = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what the submission prints goes to the log
-    torch.set_num_threads(1)
+    os.dup2(2, 1)  # what the submission prints goes to the log, before the process is ended
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(inbox, requests), daemon=True).start()
     _limit_resources(limits)
     sys.meta_path.insert(0, _Absent())  # type: ignore[arg-type]
-    module = types.ModuleType("submission")
-    sys.modules["submission"] = module
+    torch.compile = _uncompiled
+    notebook, write = Notebook(), os.write
     objects: dict[str, Any] = {}
+    sys.modules["__worker__"] = sys.modules["__main__"]  # kept alive
+    sys.modules["__main__"] = notebook.module
     while True:
         request = requests.get()
         reply: dict[str, Any] = {}
         try:
-            if request["do"] == "load":
-                reply = {"failed": load(request["cells"], module)}
-            elif request["do"] == "call":
-                reply = perform(getattr(module, request["entry"]), request, objects)
+            match request["do"]:
+                case "read":
+                    reply = asdict(collect.read(request.pop("content"), request["entries"]))
+                case "execute":
+                    notebook.execute(request["name"], request["source"], request["index"])
+                case "defined":
+                    reply = {"defined": [name for name in request["names"] if hasattr(notebook.module, name)]}
+                case "call":
+                    reply = perform(getattr(notebook.module, request["entry"]), request, objects)
         except Exception as error:
             reply = {"error": describe(error)}
         frame = json.dumps({"id": request["id"], **reply}).encode()
         frame = struct.pack(">I", len(frame)) + frame
         while frame:
-            frame = frame[os.write(outbox, frame) :]
+            frame = frame[write(outbox, frame) :]
 
 
 def _receive(inbox: int, requests: queue.SimpleQueue[dict[str, Any]]) -> None:
     """Read requests as they come; when the grader is gone, so is this process, even out of an endless loop."""
     with open(inbox, "rb") as pipe:
         while len(header := pipe.read(4)) == 4:
-            requests.put(json.loads(pipe.read(struct.unpack(">I", header)[0])))
+            request = json.loads(pipe.read(struct.unpack(">I", header)[0]))
+            if "bytes" in request:
+                request["content"] = pipe.read(request["bytes"])
+            requests.put(request)
     os._exit(0)
 
 
+def serve() -> None:
+    """Fork a process for each submission that the grader announces: torch is imported once for all of them.
+
+    Standard input is a socket. The grader sends a process's limits and its three pipes, then anything to have it
+    ended, and receives how it ended. One process at a time; that it leaves none behind is what `syscalls` is for.
+    """
+    syscalls.hide_memory()
+    control = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    control.send(b"ready")
+    while True:
+        message, pipes, _, _ = socket.recv_fds(control, 4096, 3)
+        if len(pipes) != 3:
+            return
+        child = os.fork()
+        if child == 0:
+            control.close()
+            for number, pipe in enumerate(pipes):
+                os.dup2(pipe, number)
+                os.close(pipe)
+            limits = json.loads(message)
+            os.environ["HOME"] = limits["folder"]
+            os.chdir(limits["folder"])
+            work(limits)
+        for pipe in pipes:
+            os.close(pipe)
+        control.recv(1)
+        ended, status = _ended(child)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        control.send(json.dumps({"status": code if ended else None}).encode())
+
+
+def _ended(child: int) -> tuple[bool, int]:
+    """Whether a child has ended by itself, and its status. One that closed its pipes may take a moment to."""
+    for _ in range(20):
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return True, status
+        time.sleep(0.005)
+    return False, 0
+
+
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    if sys.argv[1] == "serve":
+        serve()
+    else:
+        work(json.loads(sys.argv[1]))

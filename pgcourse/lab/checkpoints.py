@@ -58,6 +58,7 @@ class Saved:
     wall_seconds: float
     cpu_seconds: float
     resumed: int  # how often the run has been taken up again
+    stages: dict[str, Tensor] = dataclasses.field(default_factory=dict)  # θ as it was earlier, to be kept
 
 
 class Checkpoints:

@@ -131,8 +131,10 @@ def results(study: Study) -> Results:
         raise RunError(str(error)) from None
 
 
-def policies(name: str) -> dict[str, TrainedPolicy]:
-    """The final policies that a name means, each by its name: RUN, or STUDY/VARIANT[/ENV]; STUDY stands for all of it.
+def policies(name: str, at: float = 1.0) -> dict[str, TrainedPolicy]:
+    """The policies that a name means, each by its name: RUN, or STUDY/VARIANT[/ENV]; STUDY stands for all of it.
+
+    Those after the part `at` of the training: see `pgcourse.lab.Results.policy`.
 
     Raises:
         RunError: no such run, study, variant or environment, with the nearest names; a run that is not finished.
@@ -140,7 +142,7 @@ def policies(name: str) -> dict[str, TrainedPolicy]:
     """
     if name in run_names():
         study = find(name)
-        return {name: results(study).policy(next(iter(study.variants)))}
+        return {name: results(study).policy(next(iter(study.variants)), at=at)}
     study_name, _, rest = name.partition("/")
     if study_name not in _studies():
         raise RunError(f"no run and no study {name!r}; {_near(name, [*run_names(), *_studies()])}")
@@ -154,22 +156,23 @@ def policies(name: str) -> dict[str, TrainedPolicy]:
     chosen = {each: pair for each, pair in of.items() if rest in ("", each, pair[0])}
     if not chosen:
         raise RunError(f"{study_name} has no variant {rest!r}; it has {', '.join(of)}")
-    return {f"{study_name}/{each}": kept.policy(*pair) for each, pair in chosen.items()}
+    return {f"{study_name}/{each}": kept.policy(*pair, at) for each, pair in chosen.items()}
 
 
-def policy(name: str) -> TrainedPolicy:
-    """The one final policy, of all its seeds, that a name means. Raises as `policies`, and where it means several."""
-    found = policies(name)
+def policy(name: str, at: float = 1.0) -> TrainedPolicy:
+    """The one policy, of all its seeds, that a name means. Raises as `policies`, and where it means several."""
+    found = policies(name, at)
     if len(found) > 1:
         raise RunError(f"{name} has several variants: choose one of {', '.join(map(repr, found))}")
     return next(iter(found.values()))
 
 
-def picture(name: str, seed: int) -> Path:
+def picture(name: str, seed: int, at: float = 1.0) -> Path:
     """Where a film of a policy goes: into the run's folder; one of a study into the working directory."""
+    which = f"seed-{seed}" if at == 1 else f"seed-{seed}-at-{at:g}"
     if name in run_names():
-        return runs_folder() / name / f"seed-{seed}.gif"
-    return Path(f"{re.sub('[^A-Za-z0-9._-]+', '-', name)}-seed-{seed}.gif")
+        return runs_folder() / name / f"{which}.gif"
+    return Path(f"{re.sub('[^A-Za-z0-9._-]+', '-', name)}-{which}.gif")
 
 
 def _options(options: Any) -> dict[str, Any]:

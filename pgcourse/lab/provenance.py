@@ -27,6 +27,7 @@ SUSPECTS = (*ARITHMETIC, "cpu_model", "box2d", "mujoco")
 SIMULATORS = {"box2d": ("box2d", "box2d-py"), "mujoco": ("mujoco",)}
 
 PACKAGE = __name__.partition(".")[0]
+MINE = "my"  # the folder, beside chapters/, of a learner's own copies of the notebooks: see pgcourse.course.copies
 SWITCHBOARDS = ("__init__", "registry")  # modules that import every alternative, and compute nothing
 
 
@@ -37,7 +38,8 @@ class OtherClone(Exception):
 def repository(start: Path | None = None) -> Path | None:
     """The clone of the course that is worked in: around `start` (the working folder), else around this package.
 
-    Chapters, results and runs are this one's. A folder with chapters counts as well as a whole clone.
+    Chapters, results and runs are this one's. A folder with chapters counts as well as a whole clone, but not the
+    folder my/ of a clone, which has copies of its chapters.
 
     Raises:
         OtherClone: it is a clone with a package of its own, and the one that was imported is another clone's.
@@ -45,7 +47,7 @@ def repository(start: Path | None = None) -> Path | None:
     start = (start or Path.cwd()).resolve()
     package = Path(__file__).resolve().parents[1]
     for folder in (start, *start.parents):
-        if _is_clone(folder) or any((folder / "chapters").glob("[0-9][0-9]_*.ipynb")):
+        if _holds_the_course(folder) and not is_copies_folder(folder):
             own = folder / package.name
             if _is_clone(package.parent) and (own / "lab").is_dir() and not own.samefile(package):
                 raise OtherClone(
@@ -54,6 +56,11 @@ def repository(start: Path | None = None) -> Path | None:
                 )
             return folder
     return package.parent if _is_clone(package.parent) else None
+
+
+def is_copies_folder(folder: Path) -> bool:
+    """Whether this is the folder my/ of a clone: its chapters are a learner's copies."""
+    return folder.name == MINE and _holds_the_course(folder.parent)
 
 
 def code_repository() -> Path | None:
@@ -145,6 +152,10 @@ def package_digest() -> str:
     for file in sorted(root.rglob("*.py")):
         digest.update(f"{file.relative_to(root).as_posix()}\n{file.read_text('utf-8')}\n".encode())
     return digest.hexdigest()
+
+
+def _holds_the_course(folder: Path) -> bool:
+    return _is_clone(folder) or any((folder / "chapters").glob("[0-9][0-9]_*.ipynb"))
 
 
 def _is_clone(folder: Path) -> bool:

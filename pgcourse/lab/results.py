@@ -15,10 +15,11 @@ import pandas as pd
 import torch
 
 from pgcourse.algorithms import Run, TrainedPolicy
+from pgcourse.core import Streams
 from pgcourse.lab.configurations import canonical, world_changes, world_source
 from pgcourse.lab.records import MissingRecord, Record
 from pgcourse.lab.runs import single
-from pgcourse.lab.studies import Block, Study, results_folder, study_names
+from pgcourse.lab.studies import Block, Study, results_folder, stage_name, study_names
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,17 @@ class Results:
         kept = {name: [each for each in self.records[name] if each.config["env"] == env] for name in study.variants}
         return Results(study, kept)
 
-    def policy(self, variant: str, env: str | None = None) -> TrainedPolicy:
-        """The final policies of a variant, a row of θ for each seed, as `evaluate` takes them.
+    def policy(self, variant: str, env: str | None = None, at: float = 1.0) -> TrainedPolicy:
+        """The policies of a variant, a row of θ for each seed, as `evaluate` takes them; the final ones by default.
 
         Args:
             env: in which environment, where the study has several.
+            at: after which part of the training: 0 is before it began, others are the study's `stages`.
 
         Raises:
             KeyError: the study has no such variant.
             StudyError: it has no such environment, or several and none is named.
-            MissingRecord: its policies were not kept.
+            MissingRecord: its policies were not kept, or not those of that stage.
             ChangedWorld: the world is not the one any more in which they were trained; the message says what differs.
         """
         if variant not in self.records:
@@ -84,8 +86,18 @@ class Results:
         block = next(block for block in results.study.blocks() if block.variant == variant)
         for record in records:
             block.check_world(record)
-        theta = torch.cat([record.tensors["theta"] for record in records])
         seeds = tuple(seed for record in records for seed in record.config["seeds"])
+        name = "theta" if at == 1 else stage_name(at)
+        if at == 0:
+            theta = block.algorithm.init(*block.networks(), Streams(seeds).child("init")).theta
+        elif all(name in record.tensors for record in records):
+            theta = torch.cat([record.tensors[name] for record in records])
+        else:
+            stages = [each.removeprefix(stage_name("")) for each in records[0].tensors if each != "theta"]
+            raise MissingRecord(
+                f"{self.study.name} keeps no policies after {at:g} of the steps, but after {', '.join(['0', *stages])} "
+                "and 1; others are kept where its study.toml lists them among stages when it is computed"
+            )
         return TrainedPolicy(block.policy(), theta, seeds, block.environment.make)
 
     def describe(self) -> str:
@@ -157,14 +169,16 @@ def published(env: str | None = None, algorithm: str | None = None) -> pd.DataFr
     """What others report: environment, algorithm, env_steps, score, spread, spread_kind, seeds, metric, source.
 
     `metric` says what the score is a mean of; scores of different metrics are not alike. `env` selects all versions of
-    an environment: "Reacher-v5" finds the rows of Reacher-v2. `algorithm` is that of the table, such as "PPO".
+    an environment: "Reacher-v5" and "envpool:Reacher-v5" find the rows of Reacher-v2. `algorithm` is that of the table,
+    such as "PPO".
 
     Raises:
         StudyError: the folder of studies is not there.
     """
     table = pd.read_csv(results_folder() / "published.csv")
     if env is not None:
-        table = table[table["environment"].str.partition("-v")[0] == env.partition("-v")[0]]
+        name = env.rpartition(":")[2].partition("-v")[0]
+        table = table[table["environment"].str.partition("-v")[0] == name]
     if algorithm is not None:
         table = table[table["algorithm"] == algorithm]
     return table.reset_index(drop=True)

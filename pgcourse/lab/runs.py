@@ -32,7 +32,7 @@ from pgcourse.lab.checkpoints import Checkpoints, Saved, UnusableCheckpoint
 from pgcourse.lab.engines import Report
 from pgcourse.lab.provenance import commit, constraints_hash, machine
 from pgcourse.lab.records import Record
-from pgcourse.lab.studies import Block
+from pgcourse.lab.studies import Block, stage_name
 
 PREFIX = 16  # iterations of which a record holds every number
 # A repetition ends before that where every seed has seen so many steps, but not before so many iterations: large
@@ -76,11 +76,16 @@ def compute(
     clock = _Clock(saved)
     curves = Curves(block.environment.steps, saved.iterations if saved else None)
     returns = LatestReturn(curves.width)
+    stages = dict(saved.stages) if saved else {}
     for iteration in train(block, resume=saved.checkpoint if saved else None):
         curves.add(iteration)
+        done = min(1.0, int(iteration.steps.min()) / block.environment.steps)
+        for stage in study.stages:
+            if done >= stage:
+                stages.setdefault(stage_name(stage), iteration.policy.theta)
         if checkpoints and iteration.checkpoint:
-            checkpoints.save(block, Saved(iteration.checkpoint, curves.iterations(), *clock.read()))
-        report(min(1.0, int(iteration.steps.min()) / block.environment.steps), returns.follow(iteration))
+            checkpoints.save(block, Saved(iteration.checkpoint, curves.iterations(), *clock.read(), stages))
+        report(done, returns.follow(iteration))
     tables = {
         "curves": single(curves.frame(block.seeds)),
         "evaluations": single(evaluate(iteration.policy, study.evaluation_episodes)),
@@ -99,7 +104,7 @@ def compute(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "iterations": iteration.number + 1,
     }
-    return Computed(tables, manifest, {"theta": iteration.policy.theta} if study.keep_policies else {})
+    return Computed(tables, manifest, {"theta": iteration.policy.theta, **stages} if study.keep_policies else {})
 
 
 def store(block: Block, computed: Computed, checkpoints: Checkpoints | None = None, *, replace: bool = False) -> Record:

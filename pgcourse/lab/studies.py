@@ -9,6 +9,7 @@ checkpoint_steps = 100_000      # steps of each seed after which a run keeps its
 network = { hidden = [64, 64] } # fields of `pgcourse.algorithms.Architecture`, of policy and critic
 evaluation_episodes = 100       # of each seed's final policy
 keep_policies = false           # store θ beside the curves
+stages = [0.02, 0.1, 0.5]       # and θ as it was after these parts of the steps
 
 [defaults]                      # written like a variant: what the variants do not say themselves
 algorithm = "reinforce"         # one of `pgcourse.algorithms.ALGORITHMS`, or module:Class
@@ -58,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "environments": {},
     "evaluation_episodes": 100,
     "keep_policies": False,
+    "stages": [],
 }
 KINDS = {
     "title": str, "network": dict, "defaults": dict, "environments": dict, "keep_policies": bool, "variants": dict,
@@ -110,6 +112,7 @@ class Study:
     evaluation_episodes: int
     keep_policies: bool
     variants: Mapping[str, Mapping[str, Variant]]
+    stages: tuple[float, ...] = ()
 
     @classmethod
     def read(cls, name: str) -> Study:
@@ -184,10 +187,12 @@ class Study:
             StudyError: as `Block.networks`; or policies too large to keep.
         """
         for block in self.blocks():
-            size = len(block.seeds) * block.policy().size * torch.float32.itemsize
+            kept = 1 + len(self.stages)
+            size = kept * len(block.seeds) * block.policy().size * torch.float32.itemsize
             if self.keep_policies and size > POLICY_LIMIT:
                 raise StudyError(
                     f"{self.name}: keep_policies: θ takes {size:,} bytes a block, {POLICY_LIMIT:,} at most"
+                    + f": that is {kept} times, with stages; take smaller blocks of seeds" * bool(self.stages)
                 )
 
 
@@ -287,6 +292,11 @@ class Block:
             )
 
 
+def stage_name(stage: float | str) -> str:
+    """Under which name a record keeps θ as it was after this part of the steps."""
+    return f"theta at {stage}"
+
+
 def slug(name: str) -> str:
     """A name as a part of a folder's: letters, digits and `._+=-`; Greek letters written out."""
     spelt = "".join(_spelt(letter) for letter in re.sub(r"\s*=\s*", "=", name))
@@ -338,7 +348,9 @@ def parse(folder: Path, declared: dict[str, Any]) -> Study:
     environments = {name: _environment(name, values) for name in values["envs"]}
     variants = {name: _variants(name, options, values) for name, options in values["variants"].items()}
     names = ("title", "seeds", "seeds_per_block", "evaluation_episodes", "keep_policies")
-    study = Study(folder, environments=environments, variants=variants, **{name: values[name] for name in names})
+    stages = tuple(map(float, values["stages"]))
+    given = {name: values[name] for name in names}
+    study = Study(folder, environments=environments, variants=variants, stages=stages, **given)
     _check_names(study)
     return study
 
@@ -370,6 +382,7 @@ def _check_values(values: dict[str, Any]) -> None:
         raise StudyError(f"seeds_per_block = {values['seeds_per_block']} does not divide seeds = {values['seeds']}")
     if not values["variants"]:
         raise StudyError("no variants")
+    _check_stages(values)
     if strange := sorted(set(values["environments"]) - set(envs)):
         raise StudyError(f"environments.{strange[0]!r} is not among envs: {', '.join(envs)}")
     _options("network", Architecture, values["network"])
@@ -379,6 +392,15 @@ def _check_numbers(where: str, values: Mapping[str, Any]) -> None:
     for name, low in LEAST.items():
         if values.get(name) is not None and (type(values[name]) is not int or values[name] < low):
             raise StudyError(f"{where}{name} must be an integer, {low} or more, got {values[name]!r}")
+
+
+def _check_stages(values: dict[str, Any]) -> None:
+    stages = values["stages"]
+    parts = isinstance(stages, list) and all(type(each) is float and 0 < each < 1 for each in stages)
+    if not parts or sorted({*stages}) != stages:
+        raise StudyError(f"stages must list parts of the steps between 0 and 1, from small to large, got {stages!r}")
+    if stages and not values["keep_policies"]:
+        raise StudyError("stages are of policies that are kept: add keep_policies = true")
 
 
 def _check_names(study: Study) -> None:

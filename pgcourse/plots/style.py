@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.rcsetup import cycler
 
+from pgcourse.plots import words
+
 # Okabe & Ito's colours, which every common form of colour blindness tells apart; without yellow, too pale on white.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#888888",
@@ -69,8 +71,9 @@ RC = {
 
 
 def use() -> None:
-    """Set the course's look for every figure that follows."""
+    """Set the course's look for every figure that follows; in a notebook, keep what it shows in words, too."""
     plt.style.use(RC)
+    words.keep_in_notebooks()
 
 
 def colors(names: Iterable[str]) -> dict[str, str]:

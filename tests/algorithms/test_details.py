@@ -189,3 +189,36 @@ def test_rescaled_actions_are_what_the_world_is_given():
     batch, _ = rollout(policy, policy.init(streams), world, world.reset(streams), 50, streams.child("act"))
     assert batch.action.mean() == pytest.approx(500, abs=150)
     assert batch.action.std() == pytest.approx(500, rel=0.2)
+
+
+def test_a_bound_on_sigma_falls_geometrically_and_touches_nothing_else():
+    """With steps of size 0 for σ to fall by, it is the bound itself: σ₀^(1-p) σ_end^p after an update at progress p."""
+    algorithm = pg.PPO(**SMALL, final_std=0.1, lr=1e-9)
+    world, streams = pg.make("Pendulum-v1", 4), Streams(2)
+    network = Architecture((8,), log_std=-0.5)
+    state = algorithm.init(network.policy(world), network.critic(world), streams.child("init"))
+    batch, _ = rollout(state.policy, state.theta, world, world.reset(streams), 16, streams)
+    for progress in (0.0, 0.25, 1.0):
+        after, _ = algorithm.update(state, batch, progress, streams)
+        expected = math.exp(-0.5) ** (1 - progress) * 0.1**progress
+        torch.testing.assert_close(after.theta[:, -1].exp(), torch.full((2,), expected), rtol=1e-5, atol=0)
+        torch.testing.assert_close(after.theta[:, :-1], state.theta[:, :-1], rtol=0, atol=1e-5)
+    low = state._replace(theta=state.theta.clone())
+    low.theta[:, -1] = -9.0  # a σ below the bound stays
+    after, _ = algorithm.update(low, batch, 0.5, streams)
+    torch.testing.assert_close(after.theta[:, -1], low.theta[:, -1], rtol=0, atol=1e-5)
+
+
+def test_without_a_bound_every_bit_is_as_it_was():
+    def trained(final_std):
+        return train(pg.PPO(**SMALL, final_std=final_std), "Pendulum-v1", seeds=2, steps=640).policy.theta
+
+    assert torch.equal(trained(math.inf), trained(1e9))  # a bound that is never reached computes the same
+    assert not torch.equal(trained(math.inf), trained(0.5))
+
+
+@pytest.mark.parametrize(("env", "network"), [("CartPole-v1", {}), ("Pendulum-v1", {"std": "state"})])
+def test_a_bound_on_what_has_no_sigma_is_refused(env, network):
+    world = pg.make(env)
+    with pytest.raises(ValueError, match=r"final_std is for Gaussians whose σ is the same in all states, got 0\.1 "):
+        pg.PPO(final_std=0.1).init(Architecture(**network).policy(world), Architecture().critic(world), Streams(1))

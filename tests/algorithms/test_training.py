@@ -1,12 +1,15 @@
 """Training: seeds that do not know of each other, curves that add up, errors before wrong numbers."""
 
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from pgcourse.algorithms import A2C, PPO, REINFORCE, evaluate, train, training
-from pgcourse.envs import CartPole
+from pgcourse.algorithms import A2C, PPO, REINFORCE, Architecture, TrainedPolicy, evaluate, train, training
+from pgcourse.core import Streams
+from pgcourse.envs import CartPole, GymnasiumEnv, make
 
 ALGORITHMS = [
     REINFORCE(envs=4),
@@ -82,6 +85,34 @@ def test_evaluation_repeats_and_is_tidy():
     assert table.groupby("seed")["episode"].count().tolist() == [20, 20]
     assert (table["return"] == table["length"]).all()
     assert evaluate(run.policy, 20, deterministic=True)["return"].mean() > table["return"].mean()
+
+
+def test_simulators_are_evaluated_in_batches_of_bounded_size(monkeypatch):
+    """The same numbers whichever seeds play together; never more copies than allowed at once."""
+    policy = Architecture((8,)).policy(make("CartPole-v1"))
+    trained = TrainedPolicy(policy, 30 * policy.init(Streams(3)), (0, 1, 2), "gymnasium:CartPole-v1")
+    running = []
+    start = GymnasiumEnv._start
+
+    def counted(world, copies):
+        running.append(copies)
+        return start(world, copies)
+
+    monkeypatch.setattr(GymnasiumEnv, "_start", counted)
+    whole = evaluate(trained, 6)
+    assert running == [18]
+    for most, expected in ((6, [6, 6, 6]), (13, [12, 6]), (4, [4, 2] * 3)):
+        running.clear()
+        monkeypatch.setattr(import_module("pgcourse.algorithms.evaluate"), "COPIES", most)
+        table = evaluate(trained, 6)
+        assert running == expected
+        assert table[["seed", "episode"]].equals(whole[["seed", "episode"]])
+        if most >= 6:
+            pd.testing.assert_frame_equal(table, whole)
+    first = table[table["episode"] < 4].reset_index(drop=True)  # where one seed's do not fit, parts follow one another
+    pd.testing.assert_frame_equal(first, evaluate(trained, 4))
+    again = table["return"].to_numpy().reshape(3, 6)
+    assert (again[:, 4:] != again[:, :2]).any()  # and do not repeat the first
 
 
 def test_reinforce_and_a2c_learn_cartpole():

@@ -11,14 +11,22 @@ import time
 import psutil
 import pytest
 from click.testing import CliRunner
-from submissions import EXERCISE, SOLUTION, function, write
+from submissions import EXERCISE, SOLUTION, function, host_of, write
 
 from pgcourse.app.console import main
+from pgcourse.course import copies
+from pgcourse.grading import batch
 from pgcourse.grading.catalogue import EXERCISES
+from pgcourse.grading.process import Process
+
+
+@pytest.fixture(autouse=True)
+def lasting_hosts(monkeypatch):
+    monkeypatch.setattr(batch, "Host", lambda where: host_of(where.name))
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, ["grade", *map(str, arguments)])
+    return CliRunner().invoke(main, ["grade", "--jobs", "1", *map(str, arguments)])
 
 
 def copy(source, target):
@@ -40,7 +48,7 @@ def test_the_document_and_the_honest_guarantee():
     assert (submission["points"], submission["max_points"]) == (0, 21)
     assert [exercise["exercise"] for exercise in submission["exercises"]] == list(EXERCISES)
     one = submission["exercises"][0]["checks"][0]
-    assert one == {"check": "values", "points": 0, "max_points": 2, "message": "not attempted"}
+    assert one == {"check": "values", "points": 0, "max_points": 3, "message": "not attempted", "diagnosis": ""}
     shown = words(done.stderr)
     assert "No sandbox: ordinary Python tampering cannot change the score, but the submission runs with your" in shown
     assert "Nothing here proves who wrote it." in shown
@@ -74,20 +82,157 @@ def test_a_folder_of_submissions(tmp_path):
     assert done.exit_code == 0, done.output
     assert "not a valid notebook (nbformat 4)" in words(done.output)
     with (out / "gradebook.csv").open(encoding="utf-8", newline="") as file:
-        rows = [[*row.values()][1:] for row in csv.DictReader(file)]
-    assert sorted(rows, reverse=True) == [
-        ["6", "8", "7", "21", "21", "100.0"],
-        ["0", "0", "0", "0", "21", "0.0"],
-        ["0", "0", "0", "0", "21", "0.0"],
-    ]
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert {student: (row["state"], row["points"], row["percent"]) for student, row in rows.items()} == {
+        "ann": ("solved", "21", "100.0"),
+        "bob": ("not attempted", "0", "0.0"),
+        "03_cara": (rows["03_cara"]["state"], "0", "0.0"),
+    }
+    assert "not a valid notebook" in rows["03_cara"]["state"]
+    assert rows["ann"]["03.loss: broken padding"] == "2"
     assert len(json.loads((out / "grades.json").read_text(encoding="utf-8"))["submissions"]) == 3
+    assert "3 graded: 1 with all points, median 0 %" in words(done.output)
+    page = (out / "feedback" / "03_cara_03_cara.html").read_text(encoding="utf-8")
+    assert "not a valid notebook" in page
+
+
+def odd(folder):
+    """Files that look like submissions and are none, and a good one among them."""
+    copy(SOLUTION, folder / "ann" / "03_reinforce.ipynb")
+    copy(SOLUTION, folder / "__MACOSX" / "._03_reinforce.ipynb")
+    copy(SOLUTION, folder / "mine.ipynb")
+    (folder / "03_folder.ipynb").mkdir()
+    with (folder / "03_large.ipynb").open("wb") as file:
+        file.truncate(100 << 20)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "03_fifo.ipynb")
+        (folder / "03_link.ipynb").symlink_to(SOLUTION)
+        (folder / "03_dead.ipynb").symlink_to("nowhere")
+        (folder / "03_device.ipynb").symlink_to("/dev/zero")
+        (folder / "linked").symlink_to(SOLUTION.parent)
+
+
+def test_what_is_no_submission_is_a_row_and_costs_nobody_a_grade(tmp_path):
+    odd(tmp_path)
+    done = run(tmp_path, "--sandbox", "none", "--i-trust-these-submissions", "--json")
+    assert done.exit_code == 3, done.output
+    document = json.loads(done.stdout)
+    states = {row["path"].removeprefix(f"{tmp_path}{os.sep}"): row["state"] for row in document["submissions"]}
+    assert states.pop(os.path.join("ann", "03_reinforce.ipynb")) == "graded"
+    assert all(state.startswith("not graded: ") for state in states.values())
+    assert "a folder" in states["03_folder.ipynb"]
+    assert "100 MB, more than 50 MB" in states["03_large.ipynb"]
+    assert "which chapter is it?" in states["mine.ipynb"]
+    if hasattr(os, "mkfifo"):
+        assert "a FIFO" in states["03_fifo.ipynb"]
+        assert {states[name].split(":")[1] for name in ("03_link.ipynb", "03_dead.ipynb", "linked")} == {" a link"}
+        assert len(states) == 9
+
+
+def test_several_have_a_seed_that_nobody_knew(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}_03_x.ipynb", "x = 1")
+    options = (tmp_path, "--sandbox", "none", "--i-trust-these-submissions", "--json")
+    seeds = {json.loads(run(*options).stdout)["seed"] for _ in range(2)}
+    assert len(seeds) == 2
+
+
+def test_grades_are_gone_on_with(tmp_path, monkeypatch):
+    """What was graded is not run again; what it answered is judged again when a check is added."""
+    handed_in = tmp_path / "handed_in"
+    copy_to = handed_in / "ann" / "03_reinforce.ipynb"
+    copy_to.parent.mkdir(parents=True)
+    copy(SOLUTION, copy_to)
+    out = tmp_path / "grades"
+    options = (handed_in, "--sandbox", "none", "--i-trust-these-submissions", "--out", out)
+    assert run(*options, "--seed", 5).exit_code == 0
+    assert "go on with it by --resume" in run(*options).output
+    assert "were drawn with --seed 5, not 6" in run(*options, "--resume", "--seed", 6).output
+
+    private = tmp_path / "mine.py"
+    private.write_text(PRIVATE, encoding="utf-8")
+    write(handed_in / "bob_03_x.ipynb", "x = 1")
+    asked = []
+    ask = Process.ask
+    monkeypatch.setattr(Process, "ask", lambda self, request, *rest: asked.append(request) or ask(self, request, *rest))
+    done = run(*options, "--resume", "--private-checks", private, "--json")
+    assert done.exit_code == 0, done.output
+    ann, bob = json.loads(done.stdout)["submissions"][::-1]
+    assert (ann["student"], ann["points"], ann["max_points"]) == ("ann", 22, 22)
+    assert (bob["student"], bob["points"]) == ("bob", 0)
+    (to_go,) = (one["checks"] for one in ann["exercises"] if one["exercise"] == "03.reward_to_go")
+    assert (to_go[-1]["check"], to_go[-1]["points"]) == ("mine", 1)
+    calls = [request for request in asked if request["do"] == "call"]
+    assert len(calls) == 1  # the one that had not been asked: the others' replies were kept
+
+    asked.clear()
+    again = run(*options, "--resume", "--private-checks", private, "--json")
+    assert not asked
+    assert json.loads(again.stdout)["submissions"] == json.loads(done.stdout)["submissions"]
+
+
+PRIVATE = """
+from pgcourse.grading.kinds import Check
+CHECKS = {"03.reward_to_go": {"mine": Check(1, "", [{"reward": [[7, 7]], "gamma": 0.25}])}}
+"""
+
+
+def test_of_several_versions_one_counts(tmp_path):
+    copy(SOLUTION, tmp_path / "ann" / "03_x.ipynb")
+    copy(EXERCISE, tmp_path / "ann" / "03_x (1).ipynb")
+    copy(EXERCISE, tmp_path / "lee_03_x-2.ipynb")
+    options = (tmp_path, "--sandbox", "none", "--i-trust-these-submissions", "--json")
+    for which, points in (("latest", [0, 0]), ("best", [0, 21])):
+        rows = json.loads(run(*options, "--resubmissions", which).stdout)["submissions"]
+        assert sorted(row["points"] for row in rows if row["counts"]) == points
+        assert {row["student"] for row in rows} == {"ann", "lee"}
+
+
+def test_results_for_gradescope(tmp_path):
+    answer = function("reward_to_go", "return reward.flip(-1).cumsum(-1).flip(-1)")
+    file = tmp_path / "results.json"
+    run(write(tmp_path / "03_x.ipynb", answer), "--sandbox", "none", "--gradescope", file)
+    results = json.loads(file.read_text(encoding="utf-8"))
+    assert results["score"] == sum(test["score"] for test in results["tests"])
+    assert sum(test["max_score"] for test in results["tests"]) == 21
+    (values,) = (test for test in results["tests"] if test["name"] == "03.reward_to_go: values")
+    assert "γ is missing" in values["output"]
+
+
+def test_a_page_shows_what_strangers_wrote_and_executes_none_of_it(tmp_path):
+    answer = function("reward_to_go", "raise ValueError('<script>alert(1)</script>' + 'x' * 10**6)")
+    noise = "def setup():\n    print('<img src=x onerror=alert(2)>')\n    global X\n    X = 1\nsetup()\n"
+    body = function("reinforce_loss", "return X")
+    run(write(tmp_path / "03_<b>.ipynb", noise + answer, body), "--sandbox", "none", "--out", tmp_path / "grades")
+    (page,) = (tmp_path / "grades" / "feedback").iterdir()
+    text = page.read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "&lt;img src=x" in text
+    assert not any(tag in text for tag in ("<script", "<img", "03_<b>"))
+    assert len(text) < 20_000
 
 
 def test_the_gradebook_holds_no_formula(tmp_path, monkeypatch):
     copy(EXERCISE, tmp_path / "=cmd_03_x.ipynb")
     monkeypatch.chdir(tmp_path)
     assert run("=cmd_03_x.ipynb", "--sandbox", "none", "--out", "grades").exit_code == 0
-    assert "\n'=cmd_03_x.ipynb,0" in (tmp_path / "grades" / "gradebook.csv").read_text(encoding="utf-8")
+    assert "\n'=cmd,'=cmd_03_x.ipynb,03," in (tmp_path / "grades" / "gradebook.csv").read_text(encoding="utf-8")
+
+
+def test_without_a_path_one_s_own_answers_are_graded(tmp_path, monkeypatch, write_chapter):
+    write_chapter(tmp_path, "03_x", [])
+    copy(EXERCISE, tmp_path / "exercises" / "03_x.ipynb")
+    copy(EXERCISE, tmp_path / "exercises" / "03_y.ipynb")
+    copies.update(tmp_path)
+    monkeypatch.chdir(tmp_path / "my")
+    done = run("--sandbox", "none")
+    assert done.exit_code == 1
+    assert "no answer has been written in " in done.output
+    assert "`pgcourse lab exercises/03_x.ipynb` opens an exercise" in done.output
+    copy(SOLUTION, tmp_path / "my" / "exercises" / "03_x.ipynb")
+    write(tmp_path / "my" / "exercises" / "03_notes_of_mine.ipynb", "x")
+    (submission,) = json.loads(run("--sandbox", "none", "--json").stdout)["submissions"]
+    assert (submission["path"], submission["points"]) == ("exercises/03_x.ipynb", 21)
 
 
 @pytest.mark.parametrize(
@@ -96,17 +241,20 @@ def test_the_gradebook_holds_no_formula(tmp_path, monkeypatch):
         (["nowhere.ipynb"], "no such file or folder: nowhere.ipynb"),
         (["empty"], "no notebook (*.ipynb) in the folder empty"),
         (["mine.ipynb"], "mine.ipynb: which chapter is it?"),
+        (["mine.ipynb", "--resume"], "say which, with --out"),
+        (["mine.ipynb", "empty", "--gradescope", "x"], "no notebook (*.ipynb) in the folder empty"),
+        (["mine.ipynb", "--private-checks", "bad.py"], "bad.py: NameError"),
         (["mine.ipynb", "--chapter", "99"], "say --chapter with one of: 03"),
-        ([], "Missing argument 'PATH...'"),
     ],
 )
 def test_what_cannot_be_graded_is_named(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.py").write_text("CHECKS = x", encoding="utf-8")
     copy(EXERCISE, tmp_path / "mine.ipynb")
     done = run(*arguments)
     assert done.exit_code != 0
-    assert message in done.output
+    assert message in words(done.output)
 
 
 def test_bubblewrap_is_not_replaced_by_less(monkeypatch):
@@ -130,8 +278,9 @@ def test_ctrl_c_keeps_what_was_graded_and_leaves_no_process(tmp_path):
     copy(SOLUTION, tmp_path / "03_a.ipynb")
     write(tmp_path / "03_b.ipynb", function("reward_to_go", "import time; time.sleep(99)"))
     command = [sys.executable, "-m", "pgcourse.app.console", "grade", str(tmp_path), "--json", "--sandbox", "none"]
+    out = tmp_path / "grades"
     process = subprocess.Popen(
-        [*command, "--i-trust-these-submissions"],
+        [*command, "--i-trust-these-submissions", "--jobs", "1", "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -139,15 +288,15 @@ def test_ctrl_c_keeps_what_was_graded_and_leaves_no_process(tmp_path):
         start_new_session=True,
     )
     watched = psutil.Process(process.pid)
-    workers = set()
-    deadline = time.monotonic() + 100
-    while len(workers) < 2 and time.monotonic() < deadline:  # the second submission's has started
-        workers |= set(watched.children())
+    rows, deadline = out / "grades.jsonl", time.monotonic() + 100
+    while not (rows.exists() and rows.read_text("utf-8").count("\n") == 2) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert len(workers) == 2
+    time.sleep(0.5)  # into the second submission
+    workers = watched.children(recursive=True)
+    assert workers
     os.kill(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert [one["points"] for one in json.loads(stdout)["submissions"]] == [21]
     assert "Interrupted: 1 of 2 notebooks were graded." in words(stderr)
-    assert not any(worker.is_running() for worker in workers)
+    assert not psutil.wait_procs(workers, timeout=10)[1]

@@ -226,7 +226,8 @@ def test_every_option_arrives(declared, name):
         text, value = other(field.default)
         flag = field.name.replace("_", "-")
         given = [f"--{flag}" if value is True else f"--no-{flag}"] if text is None else [f"--{flag}", text]
-        run = ["train", name, "--env", "CartPole-v1", "--seeds", "2", "--name", f"run{number}", *given]
+        env = "Pendulum-v1" if field.name == "final_std" else "CartPole-v1"  # where there is a σ
+        run = ["train", name, "--env", env, "--seeds", "2", "--name", f"run{number}", *given]
         status, output = pgcourse(*run)
         assert status == 0, output
         ((variant,),) = (envs.values() for envs in declared[-1].variants.values())
@@ -511,13 +512,29 @@ def test_resume_takes_a_run_as_it_was_begun(kept):
 # Evaluation
 
 
+def test_a_run_before_it_has_learned(kept):
+    (before,) = document("evaluate", NAME, "--episodes", "4", "--checkpoint", "0")["evaluations"]
+    assert before["checkpoint"] == 0
+    untrained = personal.policy(NAME, 0)
+    assert (untrained.theta != personal.policy(NAME).theta).any(1).all()
+    played = pg.evaluate(untrained, 4).groupby("seed")["return"].mean()
+    assert [row["mean_return"] for row in before["seeds"]] == played.tolist()
+    status, output = pgcourse("evaluate", NAME, "--episodes", "2", "--checkpoint", "0")
+    assert (status, "policies as they were after 0 of their training" in output) == (0, True)
+    status, output = pgcourse("watch", NAME, "--checkpoint", "0.5")
+    assert (status, "keeps no policies after 0.5 of the steps, but after 0 and 1" in output) == (1, True)
+    status, output = pgcourse("watch", NAME, "--checkpoint", "0", "--seed", "1")
+    assert (status, "seed-1-at-0.gif" in output.replace("\n", "")) == (0, True)
+
+
 def test_evaluation_plays_the_kept_policies(kept):
     """Sampled, in as many episodes, it is the evaluation in the record; otherwise what `pg.evaluate` gives."""
     (sampled,) = document("evaluate", NAME, "--episodes", "4")["evaluations"]
     recorded = personal.results(kept).evaluations
     assert [row["mean_return"] for row in sampled["seeds"]] == recorded["mean_return"].tolist()
     assert [row["sd"] for row in sampled["seeds"]] == pytest.approx(recorded["sd"].tolist())
-    assert list(sampled) == ["study", "variant", "env", "episodes", "deterministic", "seed", "seeds"]
+    assert sampled["checkpoint"] == 1
+    assert list(sampled) == ["study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint", "seeds"]
     assert (sampled["study"], sampled["episodes"], sampled["deterministic"], sampled["seed"]) == (NAME, 4, False, 0)
     (others,) = document("evaluate", NAME, "--episodes", "4", "--seed", "7")["evaluations"]
     assert others["seed"] == 7

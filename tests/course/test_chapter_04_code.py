@@ -1,15 +1,15 @@
 """The regression on chapter 04's page is the library's, bit for bit."""
 
 import json
-from pathlib import Path
 
 import torch
+from tracked import notebook
 
 import pgcourse as pg
 from pgcourse.core import Streams
 from pgcourse.core.adam import Adam
 
-CHAPTER = Path(__file__).parents[2] / "chapters" / "04_variance_and_baselines.ipynb"
+CHAPTER = notebook("chapters/04_variance_and_baselines.ipynb")
 
 
 def test_the_value_baseline_is_trained_as_on_the_page():

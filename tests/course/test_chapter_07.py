@@ -1,15 +1,15 @@
 """Functions that chapter 07 defines on its page are the library's."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
+from tracked import notebook
 
 from pgcourse.core import MLP, SoftmaxPolicy, Streams, trust_region
 from pgcourse.exact import bounds, random_mdp
 
-CHAPTER = Path(__file__).resolve().parents[2] / "chapters" / "07_trust_regions.ipynb"
+CHAPTER = notebook("chapters/07_trust_regions.ipynb")
 F64 = torch.float64
 
 

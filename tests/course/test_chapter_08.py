@@ -2,11 +2,11 @@
 
 import json
 import re
-from pathlib import Path
 
 import torch
+from tracked import notebook
 
-CHAPTER = Path(__file__).resolve().parents[2] / "chapters" / "08_ppo.ipynb"
+CHAPTER = notebook("chapters/08_ppo.ipynb")
 
 
 def test_the_whole_file_learns_cartpole(capsys):

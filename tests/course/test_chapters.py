@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
+from tracked import ROOT, notebooks
 
-from pgcourse.course import expected, runner
+from pgcourse.course import expected
 from pgcourse.course.claims import Claim
 from pgcourse.course.expected import Close, Exact, Order, OverSeeds
 from pgcourse.lab import study_names
 
-ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = runner.find_chapters(ROOT)
+CHAPTERS = list(notebooks("chapters").values())
 ENTRIES = [
     pytest.param(path, profile, name, id=f"{path.stem}-{profile}-{name}")
     for path in sorted((ROOT / "chapters" / "expected").glob("*.toml"))
     for profile in expected.PROFILES
     for name in expected.load(path, profile) or {}
 ]
-
-
-@pytest.fixture(scope="session")
-def results(tmp_path_factory):
-    """All chapters, in one run that shares the cores."""
-    return {result.notebook: result for result in runner.run(CHAPTERS, tmp_path_factory.mktemp("build"))}
 
 
 @pytest.mark.chapters

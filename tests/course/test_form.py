@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from tracked import notebooks
 
 from pgcourse.course import expected
 
-ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]*_*.ipynb"))
+CHAPTERS = [path for path in notebooks("chapters").values() if re.match(r"[0-9][0-9]\w*_", path.name)]
 MOST_CLAIMS = 20
 
 

@@ -3,18 +3,13 @@
 import os
 import socket
 import sys
-import time
 
-import psutil
 import pytest
-from submissions import EXERCISE, RIGHT, ROOT, SOLUTION, TO_GO, function, reasons, submit, write
+from submissions import EXERCISE, RIGHT, SOLUTION, TO_GO, function, grade_file, reasons, submit, write
+from tracked import ROOT
 
 from pgcourse.grading import sandbox
 from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.collect import collect
-from pgcourse.grading.exercise import judge
-from pgcourse.grading.grade import grade
-from pgcourse.grading.process import Session
 
 MARK = f"pgcourse-test-daemon-{os.getpid()}"
 
@@ -25,6 +20,14 @@ def bubblewrap():
         return sandbox.find("bwrap")
     except sandbox.CannotGrade as error:
         pytest.skip(f"these need bubblewrap: {error}")
+
+
+@pytest.fixture(scope="module")
+def docker():
+    try:
+        return sandbox.find("docker")
+    except sandbox.CannotGrade as error:
+        pytest.skip(f"this needs docker: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +56,29 @@ ATTEMPTS = {
         "import os; assert len([pid for pid in os.listdir('/proc') if pid.isdigit()]) > 3, 'alone'",
         "AssertionError: alone",
     ),
-    "signals_the_grader": (f"import os; os.kill({os.getpid()}, 0)", "ProcessLookupError"),
+    "signals_the_grader": (f"import os; os.kill({os.getpid()}, 0)", "PermissionError"),
     "connects": ("import socket; socket.create_connection(('127.0.0.1', PORT), timeout=5)", "ConnectionRefusedError"),
     "connects_far_away": ("import socket; socket.create_connection(('192.0.2.1', 9), timeout=5)", "OSError"),
+    "starts_a_daemon": ("import subprocess; subprocess.Popen(['/bin/sleep', '99'])", "PermissionError"),
+    "becomes_another": ("import os; os.execv('/bin/true', ['true'])", "PermissionError"),
+    "hides_memory": ("import os; os.memfd_create('x')", "PermissionError"),
+    "kills_all": ("import os; os.kill(-1, 9)", "PermissionError"),
+    "kills_the_first": ("import os; os.kill(1, 9)", "PermissionError"),
+    "kills_its_parent": ("import os; os.kill(os.getppid(), 9)", "PermissionError"),
+    "limits_its_parent": ("import os, resource as r; r.prlimit(os.getppid(), r.RLIMIT_CPU, (0, 0))", "PermissionError"),
+    "writes_its_parent_s_memory": ("import os; open(f'/proc/{os.getppid()}/mem', 'rb+')", "PermissionError"),
+    "writes_the_first_one_s_memory": ("open('/proc/1/mem', 'rb+')", "PermissionError"),
+    "reads_the_first_one_s_memory": ("open('/proc/1/mem', 'rb')", "PermissionError"),
+    "writes_to_the_first_one_s_files": ("open('/proc/1/fd/2', 'r+')", "PermissionError"),
+    "asks_the_hypervisor": ("import socket; socket.socket(socket.AF_VSOCK)", "PermissionError"),
+    "maps_shared_memory": (
+        "import ctypes; assert ctypes.CDLL(None).shmget(0, 1 << 20, 0o1600) >= 0, 'refused'",
+        "AssertionError: refused",
+    ),
+    "takes_a_namespace": (
+        "import ctypes; assert ctypes.CDLL(None).unshare(0x10020000) == 0, 'refused'",
+        "AssertionError: refused",
+    ),
     "writes_here": (f"open({MARK!r}, 'w')", "Read-only file system"),
     "writes_to_tmp": (f"open('/tmp/{MARK}', 'w')", "Error: [Errno"),  # there may be none
     "writes_to_memory": (f"open('/dev/shm/{MARK}', 'w')", "Read-only file system"),
@@ -102,36 +125,32 @@ def test_a_right_answer_among_them_gets_all_points(attempts):
 
 def test_it_grades_as_no_sandbox_does(bubblewrap):
     exercises = list(EXERCISES.values())
-    assert grade(SOLUTION, exercises, bubblewrap, seed=5).percent == 100
-    assert grade(EXERCISE, exercises, bubblewrap, seed=5).percent == 0
+    assert grade_file(SOLUTION, exercises, bubblewrap, seed=5).percent == 100
+    assert grade_file(EXERCISE, exercises, bubblewrap, seed=5).percent == 0
 
 
-def daemons():
-    return [one for one in psutil.process_iter(["cmdline"]) if MARK in (one.info["cmdline"] or [])]
+def test_docker_grades_as_no_sandbox_does(docker, tmp_path):
+    exercises = list(EXERCISES.values())
+    assert grade_file(SOLUTION, exercises, docker, seed=5).percent == 100
+    body = "import os; raise RuntimeError(sorted(os.listdir('/')))"
+    reason = reasons(submit(tmp_path, function("looks", body), entries=["looks"], where=docker)[1]["looks"])["values"]
+    assert "'grader'" in reason
+    assert "'home'" not in reason
 
 
-def test_a_daemon_does_not_outlive_the_sandbox(tmp_path, bubblewrap):
-    """For root alone it starts at all: anybody else is not allowed another process."""
-    body = f"""
-        import subprocess, sys
-        command = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)", {MARK!r}]
-        subprocess.Popen(command, start_new_session=True)
-        raise RuntimeError("started")"""
-    submission = collect(write(tmp_path / "03_x.ipynb", function("reward_to_go", body)), ["reward_to_go"])
-    session = Session(submission, bubblewrap)
-    try:
-        found = reasons(judge(TO_GO, session.answer("reward_to_go", TO_GO.limits), seed=0))
-        if os.getuid() == 0:
-            assert "RuntimeError: started" in found["values"]
-            assert daemons()
-        else:
-            assert "BlockingIOError" in found["values"]
-    finally:
-        session.stop()
-    deadline = time.monotonic() + 10
-    while daemons() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not daemons()
+def test_docker_that_cannot_isolate_is_never_used(tmp_path, monkeypatch):
+    """A program called docker that runs what it is given after its options, and isolates from nothing."""
+    fake = tmp_path / "docker"
+    fake.write_text(
+        f"#!/bin/sh\ncase $1 in import) exit 0;; esac\nexec {sys.executable} -I -S -c 'print(1)'\n", encoding="utf-8"
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(sandbox.CannotGrade, match="docker is installed but does not isolate on this computer"):
+        sandbox.find("docker")
+    fake.write_text("#!/bin/sh\necho Cannot connect >&2\nexit 1\n", encoding="utf-8")
+    with pytest.raises(sandbox.CannotGrade, match="docker is installed but does not run on this computer: Cannot conn"):
+        sandbox.find("docker")
 
 
 def test_a_sandbox_that_cannot_isolate_is_never_used(tmp_path, monkeypatch):

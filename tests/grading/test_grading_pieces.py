@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from submissions import TO_GO, write
+from submissions import TO_GO
 
-from pgcourse.grading.collect import collect
 from pgcourse.grading.exercise import Check, Reply, difference, draws, plain
-from pgcourse.grading.worker import DTYPES, Refused, decode, encode
+from pgcourse.grading.kinds import code
+from pgcourse.grading.worker import DTYPES, Refused, decode, encode, pack, perform
 
 # ------------------------------------------------------------------------------------------ arrays on the wire
 
@@ -68,39 +68,11 @@ def test_what_is_no_array_is_not_decoded(value):
         decode(value)
 
 
-# ------------------------------------------------------------------------------------------ code from notebooks
-
-
-def kept(tmp_path, *cells, entries=("answer",)):
-    """The names that are executed, in order, and the submission."""
-    submission = collect(write(tmp_path / "03_x.ipynb", *cells), entries)
-    return [name for cell in submission.cells for _, names in cell.keep for name in names], submission
-
-
-def test_only_what_an_answer_needs_is_kept(tmp_path):
-    names, submission = kept(
-        tmp_path,
-        "import torch, os\nimport subprocess\nfrom math import *",
-        "SCALE = -1.5e3\nUNUSED = 3\nRUN = train()",
-        "def helper(x): return SCALE * x\ndef other(): pass",
-        "for _ in range(10**9): pass\nprint('hello')",
-        "def answer(x): return helper(torch.sqrt(x)) + RUN",
-    )
-    assert names == ["torch", "os", "*", "SCALE", "helper", "answer"]
-    assert submission.missing["RUN"] == "cell 2: only imports, definitions and literal constants are kept"
-
-
-def test_a_name_defined_twice_is_kept_twice_and_in_order(tmp_path):
-    _, submission = kept(tmp_path, "def answer(x): return 1", "def answer(x): return 2")
-    assert [cell.name for cell in submission.cells] == ["cell 1", "cell 2"]
-
-
-def test_decorators_defaults_and_bases_are_needed_too(tmp_path):
-    cell = (
-        "import torch\nGAMMA = 0.9\nclass A: pass\nclass B(A): pass\n@torch.no_grad()\ndef answer(x, g=GAMMA, b=B): 0"
-    )
-    names, _ = kept(tmp_path, cell)
-    assert names == ["torch", "GAMMA", "A", "B", "answer"]
+def test_an_argument_that_is_code_arrives_as_what_it_makes():
+    args = [pack(code("lambda v: A @ v", A=np.eye(2) * 3)), pack(np.array([1.0, 2.0]))]
+    request = {"args": args, "arrays": "torch", "gradient": [], "on": "", "through": "", "times": 1, "keep": ""}
+    (value,) = perform(lambda product, v: product(v), request)["values"]
+    np.testing.assert_array_equal(decode(value), [3, 6])
 
 
 # --------------------------------------------------------------------------------- one number against another
@@ -133,6 +105,8 @@ def test_rounding_is_forgiven_and_no_more_than_that(dtype):
         ([True], [1.0], "dtype bool, expected float64"),
         ([np.nan, np.inf, 5.0], [np.nan, np.nan, 5.0], ""),  # NaN is wanted where anything will do
         (1 + 1e-7, 1.0, "1.0000001 instead of 1"),
+        ([np.inf, 5.0], [np.inf, np.inf], "5 instead of inf at [1]"),
+        (-np.inf, -np.inf, ""),
     ],
 )
 def test_a_difference_is_put_into_words(value, wanted, reason):

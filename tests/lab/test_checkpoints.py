@@ -61,6 +61,20 @@ def test_a_run_stopped_twice_is_the_run_that_was_not(block):
     assert again.manifest["cpu_seconds"] > second.cpu_seconds
 
 
+def test_stages_of_a_stopped_run_are_those_of_one_that_was_not(declare):
+    declare(text=RESTARTING.replace("keep_policies = true", "keep_policies = true\nstages = [0.2, 0.9]"))
+    block = next(block for block in Study.read("small").blocks() if block.variant == "critic")
+    reference = compute(block)
+    assert set(reference.tensors) == {"theta", "theta at 0.2", "theta at 0.9"}
+    assert len({each.norm().item() for each in reference.tensors.values()}) == 3
+    kept = stopped(block, 0.6)
+    assert set(kept.load(block).stages) == {"theta at 0.2"}
+    again = compute(block, checkpoints=kept)
+    assert_same(again, reference)
+    for name, theta in reference.tensors.items():
+        assert torch.equal(again.tensors[name], theta)
+
+
 def test_what_is_resumed_is_not_computed_again(block):
     kept = stopped(block)
     seen = []

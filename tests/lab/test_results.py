@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +61,24 @@ def test_a_kept_policy_plays_as_it_was_evaluated(computed):
         again = pg.evaluate(results.policy(variant), 3)
         stored = results.episodes.query("variant == @variant").reset_index(drop=True)
         pd.testing.assert_frame_equal(again, stored[again.columns], check_exact=True)
+
+
+def test_policies_of_earlier_stages_are_those_of_that_training(declare):
+    declare(text=SMALL.replace("keep_policies = true", "keep_policies = true\nstages = [0.2, 0.5]"))
+    for block in Study.read("small").blocks():
+        store(block, compute(block))
+    results = load("small")
+    seen = {0.0: pg.A2C(envs=4).init(*NETWORKS, pg.Streams([2, 3]).child("init")).theta}
+    for it in pg.training(pg.A2C(envs=4), "CartPole-v1", [2, 3], 600, *NETWORKS):
+        for stage in (0.2, 0.5, 1.0):
+            if it.steps.min() >= 600 * stage:
+                seen.setdefault(stage, it.policy.theta)
+    for stage, theta in seen.items():
+        policy = results.policy("critic", at=stage)
+        assert policy.seeds == (0, 1, 2, 3)
+        assert torch.equal(policy.theta[2:], theta)
+    with pytest.raises(MissingRecord, match=r"no policies after 0\.3 of the steps, but after 0, 0\.2, 0\.5 and 1"):
+        results.policy("critic", at=0.3)
 
 
 def test_a_run_computed_again_has_the_same_digests(computed):
@@ -251,6 +272,17 @@ def test_what_others_report_is_found_by_environment_and_algorithm():
     assert whole[["environment", "algorithm", "score", "metric", "source"]].notna().all(axis=None)
     assert set(published("CartPole-v1")["algorithm"]) == {"PPO", "TRPO", "A2C", "REINFORCE"}
     assert published("Nothing-v0").empty
+    walker = published("envpool:BipedalWalker-v3")
+    assert set(walker["environment"]) == {"BipedalWalker-v3"}  # and not the hardcore one
+    (rpo,) = walker[walker["algorithm"] == "RPO"].itertuples()
+    assert (rpo.score, rpo.spread, rpo.spread_kind, rpo.seeds) == (227.1, 18.2, "sd", 10)
+
+
+def test_every_metric_of_what_others_report_is_explained():
+    page = (Path(__file__).parents[2] / "results" / "README.md").read_text("utf-8")
+    explained = set(re.findall(r"^\| ([^|`]+?) \| [A-Z]", page.partition("## published.csv")[2], re.MULTILINE))
+    assert explained == set(published()["metric"])
+    assert set(published()["spread_kind"].dropna()) <= set(re.findall(r"`(sd[^`]*)`", page))
 
 
 def test_ours_stand_beside_what_others_report():

@@ -127,6 +127,9 @@ def test_whole_numbers_are_numbers(declare):
             r"network: Architecture: hidden must list sizes of 1 or more, got \[8, 0\]",
         ),
         ("keep_policies = true", 'keep_policies = "yes"', "keep_policies must be of type bool, got 'yes'"),
+        ("keep_policies = true", "stages = [0.1]", "stages are of policies that are kept: add keep_policies = true"),
+        ("seeds = 4", "seeds = 4\nstages = [0.5, 0.1]", "stages must list parts of the steps between 0 and 1, from"),
+        ("seeds = 4", "seeds = 4\nstages = [1.0]", r"stages must list parts .* from small to large, got \[1.0\]"),
         ("steps = 600", "steps = = 600", "Invalid value"),
         (
             '"reinforce"\nenvs = 4\nbaseline = "none"',

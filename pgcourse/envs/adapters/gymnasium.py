@@ -109,6 +109,13 @@ class GymnasiumEnv:
             raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before render")
         return list(self._copies.render())
 
+    @property
+    def simulators(self) -> list[gymnasium.Env]:
+        """The running environments themselves, seed by seed, for what observations leave out."""
+        if self._copies is None:
+            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before simulators")
+        return [copy.unwrapped for copy in self._copies.envs]
+
     def close(self) -> None:
         """Close every copy; `reset` makes new ones."""
         if self._copies is not None:

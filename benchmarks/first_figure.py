@@ -1,0 +1,105 @@
+"""How long a reader waits after "Restart kernel and run all": for a chapter's first figure, and for its first training.
+
+    python -m benchmarks.first_figure            every chapter
+    python -m benchmarks.first_figure 00 03      two of them, three times each: --repeat 3
+
+A fresh kernel is started as Jupyter starts it, with one thread; all cells are sent to it at once; the clock runs from
+the start of the kernel. Taken are the first picture that arrives, and the first line that a training shows (one that
+takes longer than half a second shows one). Then the kernel is killed. Beside the seconds of the wall clock stand those
+of the processor, of the kernel and what it starts: where other programs are at work, they say what a quiet machine
+would need, or less where two processes can run side by side. Of several repetitions the fastest counts.
+
+Asked for on two cores: a figure within 6 s, a training's line within 8 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from queue import Empty
+
+import psutil
+from jupyter_client.manager import start_new_kernel
+from rich.console import Console
+from rich.table import Table
+
+from pgcourse.course.runner import find_chapters, find_root
+
+TRAINING = re.compile(r"[\d,]+ (?:of [\d,]+ )?steps(?: in|,|$)")
+POLL = 0.05  # seconds
+
+
+def seconds(process: psutil.Process, ended: dict[int, float]) -> float:
+    """Processor seconds of a process and of all that it has started so far."""
+    for child in [process, *process.children(recursive=True)]:
+        try:
+            times = child.cpu_times()
+            ended[child.pid] = times.user + times.system
+        except psutil.Error:
+            continue
+    return sum(ended.values())
+
+
+def measure(chapter: Path, patience: float) -> dict[str, tuple[float, float]]:
+    """{"figure", "training": (wall, processor) seconds}, as far as they came within `patience` seconds."""
+    cells = json.loads(chapter.read_text("utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    began, found, ended = time.monotonic(), {}, {}
+    manager, client = start_new_kernel(120, "python3", cwd=str(chapter.parent), stderr=subprocess.DEVNULL)
+    try:
+        process = psutil.Process(manager.provisioner.pid)
+        last = [client.execute(source, stop_on_error=True) for source in sources][-1]
+        while len(found) < 2 and time.monotonic() - began < patience:
+            used = seconds(process, ended)
+            try:
+                message = client.get_iopub_msg(timeout=POLL)
+            except Empty:
+                continue
+            content, kind = message["content"], message["msg_type"]
+            now = (time.monotonic() - began, used)
+            data = content.get("data", {})
+            if "image/png" in data:
+                found.setdefault("figure", now)
+            if TRAINING.search(data.get("text/plain", "")):
+                found.setdefault("training", now)
+            if kind == "error":
+                raise RuntimeError(f"{chapter.name}: {content['ename']}: {content['evalue']}")
+            if kind == "status" and content["execution_state"] == "idle" and message["parent_header"]["msg_id"] == last:
+                break
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="number, name or notebook; without one, all")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N")
+    parser.add_argument("--patience", type=float, default=120, metavar="SECONDS", help="for one chapter")
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    root = find_root()
+    table = Table("chapter", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in ("figure, s", "of processor", "training, s", "of processor"):
+        table.add_column(column, justify="right")
+    for chapter in find_chapters(root, options.chapters):
+        runs = [measure(chapter, options.patience) for _ in range(options.repeat)]
+        row = []
+        for what in ("figure", "training"):
+            times = [run[what] for run in runs if what in run]
+            row += [f"{min(each):.1f}" for each in zip(*times, strict=True)] or ["", ""]
+        table.add_row(chapter.stem, *row)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    console = Console()
+    console.print(table)
+    console.print(f"{len(psutil.Process().cpu_affinity())} cores; the load of the last minute was {load:.1f}")
+
+
+if __name__ == "__main__":
+    main()

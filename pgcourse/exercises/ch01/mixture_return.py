@@ -1,0 +1,83 @@
+"""A coin for each episode, or a coin for each step."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, predict
+
+TIMID, BOLD = 0.05, 0.95
+
+
+def walk(p):
+    """The chapter's corridor: v of its first cell, by a linear solve."""
+    return np.linalg.solve([[p, -p, 0], [-p, 1, p - 1], [0, p - 1, 1]], [-1, -1, -1])[0]
+
+
+def dive(p):
+    """Two dives, graded 8 and 3."""
+    return 8 * p + 3 * (1 - p)
+
+
+def truth():
+    exact = {}
+    for name, value in {"dive": dive, "corridor": walk}.items():
+        exact[f"{name}: a coin each episode"] = (value(TIMID) + value(BOLD)) / 2
+        exact[f"{name}: a coin each step"] = value((TIMID + BOLD) / 2)
+    return exact
+
+
+EXERCISE = predict(
+    "mixture_return",
+    truth,
+    within={
+        "dive: a coin each episode": 0.05,
+        "dive: a coin each step": 0.05,
+        "corridor: a coin each episode": 2.0,
+        "corridor: a coin each step": 0.2,
+    },
+    title="Which coin is thrown when?",
+    goal="Tell a mixture of policies from a policy that mixes, and say when the two earn the same.",
+    minutes=10,
+    difficulty=2,
+    importance=3,
+    hints=[
+        "With a coin each episode, one policy plays half of the episodes from beginning to end. With a coin each step, "
+        "what is the probability of the action in any one step?",
+        "Each episode: the mean of the two returns, J(0.05) and J(0.95). Each step: the return of the policy with the "
+        "mean probability, J(0.5). The chapter has the formula of J and its table.",
+    ],
+    checks={
+        "one decision": Check(
+            1,
+            "A dive is one step, so an episode and a step are the same.",
+            items=("dive: a coin each episode", "dive: a coin each step"),
+        ),
+        "a coin each step": Check(
+            2, "In every step, right has the probability ½ · 0.05 + ½ · 0.95.", items=("corridor: a coin each step",)
+        ),
+        "a coin each episode": Check(
+            2, "Half of all episodes return J(0.05), half return J(0.95).", items=("corridor: a coin each episode",)
+        ),
+    },
+    mistakes={
+        "The corridor with a coin each episode is no walk at p = ½: whoever has drawn 0.05 keeps it to the end.": (
+            "{**f(), 'corridor: a coin each episode': f()['corridor: a coin each step']}"
+        ),
+        "The corridor with a coin each step does not average two returns: every step is taken with p = ½.": (
+            "{**f(), 'corridor: a coin each step': f()['corridor: a coin each episode']}"
+        ),
+        "The corridor's two are exchanged.": (
+            "{**f(), 'corridor: a coin each step': f()['corridor: a coin each episode'], "
+            "'corridor: a coin each episode': f()['corridor: a coin each step']}"
+        ),
+        "A return is minus the number of steps.": ("{key: abs(value) for key, value in f().items()}"),
+        "The best random policy earns -11.7, at p = 0.59. A fair coin has p = ½.": (
+            "{**f(), 'corridor: a coin each step': -(6 + 4 * 2**0.5)}"
+        ),
+        "This counts steps from the best policy that sees its cell, which ends after three.": (
+            "{**f(), 'corridor: a coin each step': -3.0, 'corridor: a coin each episode': -3.0}"
+        ),
+        "A dive is one step: the coin decides between the same two dives, whenever it is thrown.": (
+            "{**f(), 'dive: a coin each episode': 8.0}"
+        ),
+    },
+)

@@ -1,0 +1,246 @@
+"""REINFORCE from an empty file.
+
+The parent plays, so that no return can be forged. `python -m pgcourse.exercises.ch03._calibration` measures on seeds
+from 1000 on, by which no threshold was set. On 30 of them the solution failed 0 times. Three of the mistakes passed 0
+times: `zero_grad` after `backward`, the flipped sign, `[N]` against `[N, 1]`. (They were measured with `AGENTS` = 3.)
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from pgcourse.grading.exercise import AnswerError, Player
+from pgcourse.grading.kinds import Check, Limits, learn
+
+EPISODES, UPDATES = 16, 80  # on CartPole, at most
+RETURN = 100.0  # of a batch: an untrained policy gets about 20
+HOPELESS = 35.0  # after 30 updates
+SIGNALS, STEPS = 64, 40  # episodes and updates in the two tiny worlds
+SKILL = 0.9  # the share of right actions
+ROWS = 512
+AGENTS = 5  # that must learn there one after the other: one may be lucky
+
+GREEDY = "The action is not drawn: the likeliest one is taken, and no other is ever tried. Sample it from π."
+NOTHING = (
+    "Nothing is learned, and no error says so: the policy that acts is the same after `learn`. Is `step` called, are "
+    "the gradients still there when it is (`zero_grad` stands before `backward`), and does the optimiser hold the "
+    "parameters of the very network that acts?"
+)
+SIGN = "Sign flipped? What is good becomes less likely. An optimiser goes downhill, so the loss needs a minus."
+NOW = (
+    "It learns what an action brings at once, but not what it brings a step later. Weight each action with all that "
+    "follows it: G_t, from the end backwards, next to the state in which the action was taken."
+)
+LATE = (
+    "It learns what an action brings a step later, but not what it brings at once: the action's own reward belongs to "
+    "G_t."
+)
+NOISE = (
+    "It changes, but not for the better. Is every action weighted with its own return? `[N]` against `[N, 1]` pairs "
+    "it with everybody's. And is it one network from call to call?"
+)
+
+
+def action_of(player: Player, obs: np.ndarray) -> np.ndarray:
+    """What the agent does, [n] of 0 and 1. Raises `AnswerError` for anything else."""
+    given = player.call("agent", "act", obs.astype(np.float32))
+    try:
+        action = np.asarray(given)
+    except ValueError:
+        raise AnswerError("act returned lists of unequal lengths") from None
+    if action.dtype.kind not in "fiub" or action.size != len(obs):
+        raise AnswerError(f"act was given {len(obs)} observations and returned shape {list(action.shape)}")
+    if not np.isin(action, (0, 1)).all():
+        raise AnswerError(f"act returned {action.ravel()[~np.isin(action, (0, 1)).ravel()][0]:.4g}, expected 0 or 1")
+    return action.reshape(-1).astype(np.int64)
+
+
+Finding = str | tuple[str, str]
+
+
+def greedy(player: Player, rng: np.random.Generator) -> Finding:
+    """Whether an untrained agent does the same in all of many equal states."""
+    action = action_of(player, np.broadcast_to(rng.uniform(-0.05, 0.05, 4), (ROWS, 4)))
+    return (f"in {ROWS} equal states it always took action {action[0]}", GREEDY) if np.ptp(action) == 0 else ""
+
+
+def acts(player: Player, rng: np.random.Generator) -> Finding:
+    """Whether there is an action a row, and it is drawn."""
+    player.make("agent")
+    for n in (1, 5):
+        action_of(player, rng.uniform(-0.05, 0.05, (n, 4)))
+    return greedy(player, rng)
+
+
+class Signals:
+    """A world for finding bugs: the sign of the first number says which action costs nothing; the other costs 1.
+
+    Costs, because a learner that weights all actions alike with a reward above 0 soon always does what it did first,
+    and that is right in one case of four. With a cost it commits itself to nothing.
+    """
+
+    def __init__(self, delay: int) -> None:
+        self.delay = delay
+
+    def draw(self, right: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        obs = rng.uniform(-0.05, 0.05, (len(right), 4))
+        obs[:, 0] = np.where(right, 1.0, -1.0)
+        return obs
+
+    def shares(self, player: Player, rng: np.random.Generator) -> np.ndarray:
+        """How often action 1 is taken, [2]: where it is wrong, and where it is right."""
+        return action_of(player, self.draw(np.repeat([0, 1], ROWS), rng)).reshape(2, ROWS).mean(1)
+
+    def batch(self, player: Player, rng: np.random.Generator) -> list[tuple[np.ndarray, ...]]:
+        right = rng.integers(0, 2, SIGNALS)
+        obs = self.draw(right, rng)
+        action = action_of(player, obs)
+        steps, cost = [(obs, action)], action != right
+        for _ in range(self.delay):
+            obs = rng.uniform(-0.05, 0.05, obs.shape)
+            steps.append((obs, action_of(player, obs)))
+        states, actions = (np.stack(column, 1) for column in zip(*steps, strict=True))
+        rewards = np.zeros(actions.shape, np.float32)
+        rewards[:, -1] = -1.0 * cost
+        return [*zip(states.astype(np.float32), actions, rewards, strict=True)]
+
+
+def trained(player: Player, delay: int, rng: np.random.Generator) -> tuple[list[float], bool]:
+    """A new agent's share of right actions before each update and after the last, until it is `SKILL`.
+
+    And whether its policy ever changed: whether its actions vary more than those of one and the same policy do,
+    by five standard deviations of Pearson's chi².
+    """
+    world = Signals(delay)
+    player.make("agent")
+    shares = [world.shares(player, rng)]
+    while len(shares) <= STEPS and _skill(shares[-1]) < SKILL:
+        player.tell("agent", "learn", world.batch(player, rng))
+        shares.append(world.shares(player, rng))
+    p, freedom = np.mean(shares, 0), 2 * (len(shares) - 1)
+    chi2 = ROWS * len(shares) * (np.var(shares, 0) / (p * (1 - p) + 1e-12)).sum()
+    return [_skill(share) for share in shares], bool(chi2 > freedom + 5 * np.sqrt(2 * freedom))
+
+
+def _skill(shares: np.ndarray) -> float:
+    return float((1 - shares[0] + shares[1]) / 2)
+
+
+def in_a_row(player: Player, delay: int, rng: np.random.Generator) -> tuple[list[float], bool]:
+    """The first of `AGENTS` agents that does not learn, or the last."""
+    for _ in range(AGENTS):
+        skill, changed = trained(player, delay, rng)
+        if skill[-1] < SKILL:
+            break
+    return skill, changed
+
+
+def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Finding]:
+    """A judge of what is learned from a cost `delay` steps later; `other` is who learns only in the other case."""
+
+    def judge(player: Player, rng: np.random.Generator) -> Finding:
+        player.make("agent")
+        if found := greedy(player, rng):
+            return found
+        skill, changed = in_a_row(player, delay, rng)
+        if skill[-1] >= SKILL:
+            return ""
+        problem = f"after {STEPS} updates the right action is taken in {skill[-1]:.0%} of states, {skill[0]:.0%} before"
+        elsewhere = in_a_row(player, 1 - delay, rng)[0][-1]
+        if elsewhere >= SKILL:
+            return problem, other
+        if max(skill[-1], elsewhere) < 0.1:
+            return problem, SIGN
+        return problem, NOISE if changed else NOTHING
+
+    return judge
+
+
+def returns(player: Player, rng: np.random.Generator) -> list[float]:
+    """The mean return of each batch on CartPole, until one reaches `RETURN`."""
+    from pgcourse.core import Streams
+    from pgcourse.envs import make
+
+    streams, world = Streams([int(rng.integers(2**32))]), make("CartPole-v1", EPISODES)
+    player.make("agent")
+    means: list[float] = []
+    while len(means) < UPDATES and max(means, default=0.0) < RETURN:
+        if len(means) == 30 and max(means) < HOPELESS:
+            break
+        obs, running = world.reset(streams)[0].numpy(), np.ones(EPISODES, bool)
+        steps = []
+        while running.any():
+            action = np.zeros(EPISODES, np.int64)
+            action[running] = action_of(player, obs[running])
+            step = world.step(torch.from_numpy(action)[None], world.noise(streams, 1)[:, 0])
+            steps.append((obs, action, step.reward[0].numpy(), running))
+            running = running & ~(step.terminated | step.truncated)[0].numpy()
+            obs = step.obs[0].numpy()
+        *columns, mask = (np.stack(column, 1) for column in zip(*steps, strict=True))
+        means.append(float(mask.sum(1).mean()))
+        player.tell("agent", "learn", [tuple(x[i, real] for x in columns) for i, real in enumerate(mask)])
+    return means
+
+
+def cartpole(player: Player, rng: np.random.Generator) -> Finding:
+    """Whether a batch is good enough, before the updates are used up."""
+    means = returns(player, rng)
+    if max(means) >= RETURN:
+        return ""
+    return f"the best of {len(means)} batches had a mean return of {max(means):.0f}, less than {RETURN:g}"
+
+
+EXERCISE = learn(
+    "Agent",
+    title="REINFORCE from an empty file",
+    goal="Write a whole learner, and find the bugs that stop it without a word.",
+    minutes=40,
+    difficulty=3,
+    importance=5,
+    limits=Limits(check_seconds=120, exercise_seconds=240),
+    hints=[
+        "Three things last between calls: the network, and the optimiser that holds its parameters. What does one call "
+        "of `learn` have to do to them, in which order?",
+        "`act`: `Categorical(logits=self.network(obs)).sample()`. `learn`: G_t of each episode backwards, log π of its "
+        "actions, minus the sum of their products over the number of episodes; then `zero_grad`, `backward`, `step`.",
+    ],
+    checks={
+        "acts": Check(
+            2,
+            "`Categorical(logits=...)` takes rows as they are, and `.sample()` draws one action for each.",
+            play=acts,
+            requires="`act` is given any number of rows",
+        ),
+        "learns at once": Check(
+            2,
+            "An episode of one step: the sign of the first number says which action costs 1. Print the loss, and a "
+            "parameter before and after `learn`.",
+            play=learns(0, LATE),
+        ),
+        "learns later": Check(
+            2,
+            "An episode of two steps: what is done in the first costs 1 in the second. What is G_0?",
+            play=learns(1, NOW),
+        ),
+        "learns CartPole": Check(
+            4,
+            "If the checks above pass, the step size or the network is at fault: the chapter's do.",
+            play=cartpole,
+            requires=f"in two tiny worlds it takes the right action in {SKILL:.0%} of states after {STEPS} updates of "
+            f"{SIGNALS} episodes at most, and on CartPole a batch has a mean return of {RETURN:g} after at most "
+            f"{UPDATES} updates of {EPISODES} (the chapter's settings need about a third of that)",
+        ),
+    },
+    mistakes={
+        GREEDY: (".sample()", ".probs.argmax(-1)"),
+        NOTHING: (
+            "self.optimizer.zero_grad()\n        loss.backward()",
+            "loss.backward()\n        self.optimizer.zero_grad()",
+        ),
+        SIGN: ("loss = -", "loss = "),
+        NOW: ("0.99 * after", "0.0"),
+        LATE: ("ret[t] = after", "ret[t] = after - rewards[t]"),
+        NOISE: ("torch.cat(returns) * log_prob", "torch.cat(returns)[:, None] * log_prob"),
+    },
+)

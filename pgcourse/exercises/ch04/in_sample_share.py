@@ -1,0 +1,59 @@
+"""How much of ∇J is left by a baseline that contains the episode itself."""
+
+from itertools import product
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, derive
+
+
+def remaining_share(n, own):
+    """E[ĝ] / ∇J, over all 2^n batches of a bandit with two arms, π(right) = 0.3, that pay 1 and 3. No formula."""
+    pi, pay, score = np.array([0.7, 0.3]), np.array([1.0, 3.0]), np.array([-0.3, 0.7])
+    mean = 0.0
+    for batch in map(list, product((0, 1), repeat=n)):
+        r = pay[batch]
+        others = (r.sum() - r) / max(n - 1, 1)
+        mean += pi[batch].prod() * ((r - own * r - (1 - own) * others) * score[batch]).mean()
+    return float(mean / (pi @ (pay * score)))
+
+
+CASES = [{"n": 4, "own": 0.25}, {"n": 2, "own": 0.5}, {"n": 3, "own": 1 / 3}, {"n": 10, "own": 0.1}]
+
+EXERCISE = derive(
+    remaining_share,
+    title="The share that is left",
+    goal="Say by how much a baseline shrinks the gradient if it contains the episode that it is subtracted from.",
+    minutes=15,
+    difficulty=3,
+    importance=3,
+    hints=[
+        "E[G_j ∇log π_i] is zero for every other episode j: the lemma. What does that leave of the baseline?",
+        "G_i - b_i = (1 - own) G_i - (1 - own) (mean of the others). The second part has mean zero under the score.",
+    ],
+    checks={
+        "the batch's mean": Check(2, "With own = 1/n the baseline is the mean of the batch.", CASES),
+        "any weight": Check(
+            2,
+            "Leave one out has own = 0. With own = 1 nothing is left.",
+            [
+                {"n": 4, "own": 0.0},
+                {"n": 4, "own": 1.0},
+                {"n": 3, "own": -0.5},
+                {"n": 5, "own": 2.0},
+                lambda rng: {"n": 5, "own": float(rng.uniform(0.3, 0.9))},
+            ],
+        ),
+        "a batch of one": Check(1, "One episode is its own mean: what is left?", [{"n": 1, "own": 1.0}]),
+    },
+    mistakes={
+        "That is 1 - 1/n, whatever the weight: right for the batch's mean, but `own` decides.": "1 - 1 / n",
+        "That is the share that is lost. What is left?": "own",
+        "The weight is taken twice: b_i contains own · G_i, no more.": "(1 - own) ** 2",
+        "n comes in once too often: `own` says already how much of G_i stands in b_i.": "1 - own / n",
+        "A baseline keeps the mean only if it does not depend on the episode's own actions; this one does.": "1.0",
+        "This is the factor that would repair it: the share is its inverse.": "1 / (1 - own) if own != 1 else np.inf",
+        "n - 1 over n on top: own = 1/n has it already.": "(1 - own) * (n - 1) / n if n > 1 else 0.5",
+        "Too much is left: G_i enters with +1 and with -own, not with +own.": "1 + own",
+    },
+)

@@ -1,0 +1,116 @@
+"""Advantages with mean 0 and standard deviation 1, over the real steps."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, implement
+
+
+def normalised_advantage(advantage, mask):
+    """Â = (A - mean) / std over the real steps, std with n - 1; 0 on padding, and where all are equal."""
+    real = advantage[mask]
+    result = np.zeros(advantage.shape)
+    if len(real) > 1 and np.ptp(real) > 0:
+        result[mask] = (real - real.mean()) / real.std(ddof=1)
+    return result
+
+
+def batch(advantage, mask=True, padding=0.0):
+    """A case: `padding` stands where the mask is False."""
+    mask = np.broadcast_to(mask, np.shape(advantage))
+    return {"advantage": np.where(mask, advantage, padding), "mask": mask.copy()}
+
+
+def drawn(n, steps, padding=None, scale=2.0):
+    def case(rng):
+        lengths = rng.permutation([steps, *rng.integers(1, steps, n - 1)]) if padding is not None else np.full(n, steps)
+        mask = np.arange(steps) < lengths[:, None]
+        return batch(rng.normal(1.5 * scale, scale, mask.shape), mask, padding or 0.0)
+
+    return case
+
+
+EXERCISE = implement(
+    normalised_advantage,
+    title="Normalised advantages",
+    goal="Take the scale out of the advantages without letting padding in, or dividing by zero.",
+    minutes=15,
+    difficulty=2,
+    importance=4,
+    hints=[
+        "Which steps make the mean and the standard deviation? And when is the standard deviation 0?",
+        "`real = advantage[mask]`; start with zeros; if there are at least two and `real.std() > 0`, set "
+        "`result[mask] = (real - real.mean()) / real.std()`.",
+    ],
+    checks={
+        "values": Check(
+            2,
+            "One mean and one standard deviation for the whole batch; torch's `std` divides by n - 1.",
+            [batch([[1, 3]]), batch([[6, 6], [6, 4]]), drawn(3, 3), drawn(4, 6)],
+        ),
+        "padding": Check(
+            2,
+            "Mean, standard deviation and n are those of the real steps; on padding the result is 0.",
+            [
+                batch([[1, 9], [3, 5]], [[True, False], [True, True]], 9.0),
+                drawn(4, 6, 7.0),
+                drawn(4, 6, np.nan),
+            ],
+            requires="padding may be NaN; the result is 0 there",
+        ),
+        "scale": Check(
+            1,
+            "Rewards 1000 times as large give the same result: add nothing to the divisor that is not tiny.",
+            [drawn(3, 5, scale=1000.0), drawn(3, 5, scale=1.0), drawn(3, 5, scale=0.5)],
+        ),
+        "nothing to tell apart": Check(
+            2,
+            "Where all returns are equal, every advantage is 0, not 0/0. That is when a task is solved.",
+            [
+                batch([[3, 3], [3, 3]]),
+                batch([[5]]),
+                batch([[2, 0], [2, 2]], [[True, False], [True, True]], -7.0),
+            ],
+            requires="where all real steps are equal, or there is one only, it is 0 everywhere",
+        ),
+    },
+    mistakes={
+        "The standard deviation divides by n: torch's default, here and elsewhere in code, is n - 1.": (
+            "real.std()\n",
+            "real.std(unbiased=False)\n",
+        ),
+        "Divided by the variance: that leaves 1/scale behind. Take the standard deviation.": (
+            "real.std()\n",
+            "real.var()\n",
+        ),
+        "The mean is not subtracted.": ("(real - real.mean()) / ", "real / "),
+        "Only the mean is subtracted: divide by the standard deviation, too.": (" / real.std()\n", "\n"),
+        "Each episode is normalised by itself: then a good and a bad episode look the same. Use one mean for all.": (
+            "torch.stack([f(x[None], m[None])[0] for x, m in zip(advantage, mask)])"
+        ),
+        "Each time step is normalised by itself: use one mean and one standard deviation for the batch.": (
+            "torch.stack([f(x[None], m[None])[0] for x, m in zip(advantage.T, mask.T)]).T"
+        ),
+        "Padding enters the mean and the standard deviation: it is no advantage of anything.": (
+            "real = advantage[mask]",
+            "real = advantage.flatten()",
+        ),
+        "Padding counts as advantages of 0, in the mean and in the standard deviation.": (
+            "f(advantage.where(mask, 0.0), torch.ones_like(mask)).where(mask, 0.0)"
+        ),
+        "On padding stands (0 - mean) / std: set it to 0 after all else.": (
+            "torch.where(mask, f(*a), -advantage[mask].mean() / advantage[mask].std())"
+        ),
+        "The mask is inverted: it is True on real steps.": "f(advantage, ~mask)",
+        "A 1 in the divisor is not tiny: small advantages stay small, and the scale is not gone.": (
+            "real.std()\n",
+            "(real.std() + 1)\n",
+        ),
+        "0/0 where all are equal, or where there is one step: ask for that before you divide.": (
+            "if len(real) > 1 and real.std() > 0:",
+            "if True:",
+        ),
+        "All equal, and still divided by a tiny number's worth of rounding: they should be 0, not the mean.": (
+            "f(*a) if mask.sum() > 1 and advantage[mask].std() > 0 else advantage.where(mask, 0.0)"
+        ),
+    },
+)

@@ -1,0 +1,119 @@
+"""Six runs of A2C."""
+
+from pgcourse.exercises.ch05._runs import PATH
+from pgcourse.grading.kinds import Check, diagnose
+
+FAULTS = {
+    "A": "the critic does not learn",
+    "B": "gamma is 0.5",
+    "C": "nothing",
+    "D": "theta is never changed",
+    "E": "the sign of the policy's loss",
+    "F": "lambda is 0",
+}
+PANELS = {
+    "return": "return of an episode",
+    "entropy": "entropy of $\\pi$, nats",
+    "mean_u": "mean of $u(s)$",
+    "explained_variance": "explained variance (from -1)",
+}
+
+
+def runs():
+    """Draw the six runs: thin seeds and their mean, a row a run."""
+    import matplotlib.pyplot as plt
+    import pandas as pd
+
+    table = pd.read_csv(PATH)
+    names = list(table["run"].unique())
+    figure, grid = plt.subplots(len(names), len(PANELS), figsize=(10, 1.5 * len(names)), sharex=True, sharey="col")
+    for ax, title in zip(grid[0], PANELS.values(), strict=True):
+        ax.set_title(title, fontsize=10)
+    for row, name in zip(grid, names, strict=True):
+        for ax, column in zip(row, PANELS, strict=True):
+            one = table[table["run"] == name].pivot_table(index="step", columns="seed", values=column)
+            ax.plot(one.index / 1000, one, color="C0", lw=0.8, alpha=0.6)
+            if column == "mean_u":
+                ax.text(0.05, 0.8, f"ends at {one.iloc[-1].mean():.1f}", transform=ax.transAxes, fontsize=9)
+        row[0].set_ylabel(name, rotation=0, fontsize=14, labelpad=14)
+        row[0].set_yscale("log")
+    for ax in grid[-1]:
+        ax.set_xlabel("thousand steps")
+    grid[0, -1].set_ylim(-1, 1)
+    figure.tight_layout()
+
+
+EXERCISE = diagnose(
+    "diagnosis",
+    FAULTS,
+    choices=[
+        "nothing",
+        "lambda is 0",
+        "gamma is 0.5",
+        "gamma is 0",
+        "theta is never changed",
+        "the critic does not learn",
+        "the sign of the policy's loss",
+    ],
+    evidence=runs,
+    title="Six runs of A2C",
+    goal="Read from return, entropy and the critic's words what is wrong with an actor-critic that runs without an "
+    "error.",
+    minutes=20,
+    difficulty=3,
+    importance=5,
+    hints=[
+        "Four questions. Does the entropy fall, stay, or collapse? Is the return below that of random actions, "
+        "which is about "
+        "22? Does the critic's word grow with the episodes? And what is the largest value that a discount allows?",
+        "With a reward of 1 in every step no value is above 1/(1-γ): 100, 2, or 1. An entropy that stays at log 2 "
+        "to the last "
+        "digit: nobody changes θ. A mean of u that stays at 0: nobody changes φ. TD alone believes its critic from "
+        "the first "
+        "update on.",
+    ],
+    checks={
+        "the healthy one": Check(
+            1, "One run learns best, and its critic's word grows with the episodes.", items=("C",)
+        ),
+        "trains nothing, silently": Check(
+            2, "In which run does the entropy never move, and in which one the critic's word?", items=("A", "D")
+        ),
+        "the wrong way": Check(1, "Which run gets worse than random actions, and stays there?", items=("E",)),
+        "what the critic believes": Check(
+            2,
+            "No value is above 1/(1-γ) where every step pays 1. And whose return first falls, while it believes a "
+            "critic "
+            "that knows nothing yet?",
+            items=("B", "F"),
+        ),
+    },
+    mistakes={
+        "A and D are confused: with a critic that does not learn the policy still learns from the rewards.": (
+            "{**f(), 'A': 'theta is never changed', 'D': 'the critic does not learn'}"
+        ),
+        "B and F are confused: with γ = 0.5 no value can be above 2.": (
+            "{**f(), 'B': 'lambda is 0', 'F': 'gamma is 0.5'}"
+        ),
+        "A is not healthy: its policy learns, but what does its critic say?": (
+            "{**f(), 'A': 'nothing', 'C': 'the critic does not learn'}"
+        ),
+        "D does not learn the wrong way: it learns nothing. E gets worse.": (
+            "{**f(), 'D': \"the sign of the policy's loss\", 'E': 'theta is never changed'}"
+        ),
+        "A and B are confused: one critic never leaves 0, the other soon stands at the largest value that γ = 0.5 "
+        "allows.": ("{**f(), 'A': 'gamma is 0.5', 'B': 'the critic does not learn'}"),
+        "B's values settle near 2, not 1, so γ is not 0; and with γ = 0 all actions look alike, and nothing is "
+        "learned.": ("{**f(), 'B': 'gamma is 0'}"),
+        "A's values are 0, not 1: with γ = 0 the critic learns the next reward.": "{**f(), 'A': 'gamma is 0'}",
+        "E does not suffer from λ: with λ = 0 it would learn slowly, but not the opposite.": (
+            "{**f(), 'E': 'lambda is 0', 'F': \"the sign of the policy's loss\"}"
+        ),
+        "D's entropy never moves: even with λ = 0 it "
+        "would.": "{**f(), 'D': 'lambda is 0', 'F': 'theta is never changed'}",
+        "C and F are confused: F's return falls at first, and ends well below C's.": (
+            "{**f(), 'C': 'lambda is 0', 'F': 'nothing'}"
+        ),
+        "You call every run healthy.": "dict.fromkeys(f(), 'nothing')",
+    },
+)

@@ -1,0 +1,130 @@
+"""A time limit that is taken for the end of the world."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, repair
+
+
+def settled_value(reward, state, next_state, terminated, truncated, gamma):
+    """u(s) = mean of r + γ u(s') over the steps from s, u(s') = 0 where terminated: as linear equations.
+
+    Where TD settles on a batch (Sutton & Barto, 2018, section 6.3: batch TD finds the value of the likeliest MDP).
+    """
+    system, right = np.zeros((state.max() + 1,) * 2), np.zeros(state.max() + 1)
+    for r, s, after, ended in zip(reward, state, next_state, terminated, strict=True):
+        right[s] += r
+        system[s, s] += 1.0
+        system[s, after] -= 0.0 if ended else gamma
+    return np.linalg.solve(system, right)
+
+
+def steps(reward, state, next_state, gamma, terminated=(), truncated=()):
+    """A case; the ends are given by their numbers."""
+    flags = {name: np.isin(np.arange(len(reward)), x) for name, x in (("t", terminated), ("c", truncated))}
+    return {
+        "reward": np.array(reward, float),
+        "state": np.array(state),
+        "next_state": np.array(next_state),
+        "terminated": flags["t"],
+        "truncated": flags["c"],
+        "gamma": gamma,
+    }
+
+
+def walk(limit, terminates):
+    """A case: 60 steps of a random walk over four states, cut after `limit` steps; state 3 may end it."""
+
+    def case(rng):
+        state, after, ended = [], [], []
+        here = 0
+        for t in range(60):
+            there = int(rng.integers(4))
+            state.append(here)
+            after.append(there)
+            ended.append(bool(terminates and here == 3 and rng.uniform() < 0.5))
+            here = t % 4 if ended[-1] or (t + 1) % limit == 0 else there  # a new episode begins anywhere
+        cut = [t for t in range(60) if (t + 1) % limit == 0 and not ended[t]]
+        # every state is left at least once, and once at a time limit
+        state, after = [*state, 0, 1, 2, 3], [*after, 3, 2, 1, 0]
+        return steps(
+            rng.normal(1.0, 1.0, 64),
+            state,
+            after,
+            rng.uniform(0.5, 0.85),
+            np.flatnonzero(ended),
+            [*cut, 60, 61, 62, 63],
+        )
+
+    return case
+
+
+EXERCISE = repair(
+    settled_value,
+    start=("ended = terminated", "ended = terminated | truncated"),
+    title="The limit that ended the world",
+    goal="Tell the end of the world from the end of the recording, in code that runs without complaint.",
+    minutes=10,
+    difficulty=2,
+    importance=5,
+    hints=[
+        "The world of the chapter pays 1 for ever, and γ = 0.9. What does the function say its value is, and why "
+        "does that "
+        "depend on how long you watch?",
+        "A step that was only cut off still has a successor: its target is r + γ u(s'). `ended` must not contain "
+        "`truncated`.",
+    ],
+    checks={
+        "a reward for ever": Check(
+            2,
+            "One state, reward 1 for ever: u = 1/(1 - γ), however long it is watched.",
+            [
+                steps([1, 1], [0, 0], [0, 0], 0.5, truncated=[1]),
+                steps([1] * 10, [0] * 10, [0] * 10, 0.8, truncated=[9]),
+                steps([1] * 10, [0] * 10, [0] * 10, 0.8, truncated=[1, 3, 5, 7, 9]),
+            ],
+        ),
+        "the world ends": Check(
+            1,
+            "Where `terminated`, nothing follows: the target is r alone.",
+            [
+                steps([1, 2], [0, 1], [1, 0], 0.5, terminated=[1]),
+                steps([1, 2], [0, 1], [1, 0], 0.5, terminated=[1], truncated=[1]),
+            ],
+        ),
+        "both": Check(
+            2,
+            "One flag for each ending: only `terminated` sets what follows to 0, and every step counts in the mean.",
+            [steps([1, 2, 4], [0, 1, 1], [1, 0, 1], 0.5, [1], [2]), walk(7, True), walk(11, False)],
+        ),
+    },
+    mistakes={
+        "Now nothing ends the world: where `terminated`, the target is the reward alone.": (
+            "ended = terminated",
+            "ended = torch.zeros_like(terminated)",
+        ),
+        "The flags are swapped: `terminated` is the end of the world, `truncated` that of the recording.": (
+            "ended = terminated",
+            "ended = truncated",
+        ),
+        "Only steps with both flags end the world: `terminated` is enough.": (
+            "ended = terminated",
+            "ended = terminated & truncated",
+        ),
+        "A step with both flags goes on here: if the world has terminated, it does not matter who stopped watching.": (
+            "ended = terminated",
+            "ended = terminated & ~truncated",
+        ),
+        "Steps that were cut off are thrown away: their reward and their successor are real, and count.": (
+            "f(*(x[~truncated] for x in a[:5]), gamma)"
+        ),
+        "After a time limit the value of the state itself is put in place of its successor's.": (
+            "f(reward, state, torch.where(truncated, state, next_state), terminated, truncated, gamma)"
+        ),
+        "The successor is read from the next row: after a cut that is another episode's first state.": (
+            "f(reward, state, torch.cat([state[1:], next_state[-1:]]), terminated, truncated, gamma)"
+        ),
+        "A cut step's reward is dropped: only what follows it is unseen.": (
+            "f(reward.masked_fill(truncated, 0.0), *a[1:])"
+        ),
+    },
+)

@@ -1,0 +1,101 @@
+"""Five runs and their σ."""
+
+from pgcourse.exercises.ch06._runs import PATH
+from pgcourse.grading.kinds import Check, diagnose
+
+SETTINGS = {
+    "A": "an entropy bonus",
+    "B": "sigma starts small",
+    "C": "sigma is not trained",
+    "D": "nothing",
+    "E": "an entropy bonus with the wrong sign",
+}
+PANELS = {
+    "sigma": r"$\sigma$",
+    "entropy": r"entropy of $\pi$, nats",
+    "gradient": "norm of the gradient",
+    "distance": r"distance of the gain to $K^*$",
+}
+
+
+def runs():
+    """Draw the five runs: three seeds a panel, a row a run."""
+    import matplotlib.pyplot as plt
+    import pandas as pd
+
+    table = pd.read_csv(PATH)
+    names = list(table["run"].unique())
+    figure, grid = plt.subplots(len(names), len(PANELS), figsize=(10, 1.5 * len(names)), sharex=True, sharey="col")
+    for ax, (column, title) in zip(grid[0], PANELS.items(), strict=True):
+        ax.set_title(title, fontsize=10)
+        ax.set_yscale("log" if column in ("sigma", "gradient") else "linear")
+    for row, name in zip(grid, names, strict=True):
+        for ax, column in zip(row, PANELS, strict=True):
+            one = table[table["run"] == name].pivot(index="update", columns="seed", values=column)
+            ax.plot(one.index, one, color="C0", lw=0.9, alpha=0.7)
+        row[0].set_ylabel(name, rotation=0, fontsize=14, labelpad=14)
+    for ax in grid[-1]:
+        ax.set_xlabel("update")
+    figure.tight_layout()
+
+
+WRONG = "an entropy bonus with the wrong sign"
+
+EXERCISE = diagnose(
+    "settings",
+    SETTINGS,
+    choices=[
+        "nothing",
+        "sigma starts small",
+        "sigma starts large",
+        "sigma is not trained",
+        "an entropy bonus",
+        "an entropy bonus with the wrong sign",
+    ],
+    evidence=runs,
+    title="Whose σ collapsed, and why?",
+    goal="Tell from σ, entropy and the gradient's norm which setting is behind them.",
+    minutes=15,
+    difficulty=2,
+    importance=4,
+    hints=[
+        "Look at the left ends first: where does σ start? Then at its way: does it move at all, and does it move in "
+        "step with "
+        "the gain's arrival?",
+        "σ flat: it is not trained. σ from 1 up to five, long before the gain arrives: something pays for width. σ "
+        "from 1 down "
+        "to a hundredth while the gain stands still: something pays for certainty, and the gradient grows like 1/σ.",
+    ],
+    checks={
+        "the healthy one": Check(
+            1, "Its σ starts at 1 and shrinks when the gain has come near K*, not before.", items=("D",)
+        ),
+        "trains nothing, silently": Check(1, "One line is flat to the last digit.", items=("C",)),
+        "too narrow": Check(
+            2,
+            "Two runs have large gradients, of the order 1/σ. One began narrow, the other became so.",
+            items=("B", "E"),
+        ),
+        "too wide": Check(1, "Where does σ start, and where does it stand at the tenth update?", items=("A",)),
+    },
+    mistakes={
+        "B and E are confused: which one is narrow from the first update on?": (
+            f"{{**f(), 'B': '{WRONG}', 'E': 'sigma starts small'}}"
+        ),
+        "A does not start wide: its σ begins near 1 and is driven up.": "{**f(), 'A': 'sigma starts large'}",
+        "C and D are confused: a healthy σ shrinks by itself once the gain is near.": (
+            "{**f(), 'C': 'nothing', 'D': 'sigma is not trained'}"
+        ),
+        "A and E are confused: a bonus for entropy widens, a price for it narrows.": (
+            f"{{**f(), 'A': '{WRONG}', 'E': 'an entropy bonus'}}"
+        ),
+        "E is not healthy: its σ falls to a hundredth while the gain stands still.": (
+            "{**f(), 'E': 'nothing', 'D': '" + WRONG + "'}"
+        ),
+        "B is not healthy: its gain hardly moves.": "{**f(), 'B': 'nothing', 'D': 'sigma starts small'}",
+        "A is not the healthy one: the return only ever pays for less noise on this world, so what drove σ up to "
+        "five?": ("{**f(), 'A': 'nothing', 'D': 'an entropy bonus'}"),
+        "B's σ does move, slowly: it started small.": "{**f(), 'B': 'sigma is not trained', 'C': 'sigma starts small'}",
+        "You call every run healthy.": "dict.fromkeys(f(), 'nothing')",
+    },
+)

@@ -1,0 +1,98 @@
+"""The longest step that a KL divergence allows."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, derive
+
+
+def natural_step(g, fisher, delta):
+    """argmax gᵀs with ½ sᵀFs ≤ δ: in the coordinates y = Lᵀs, F = LLᵀ, that is the point of a ball along L⁻¹g.
+
+    Schulman et al. (2015), appendix C, has the same length for conjugate gradients' x.
+    """
+    root = np.linalg.cholesky(fisher)
+    uphill = np.linalg.solve(root, g)
+    if not uphill.any():
+        return np.zeros_like(g)
+    return np.linalg.solve(root.T, np.sqrt(2 * delta) * uphill / np.linalg.norm(uphill))
+
+
+def drawn(size, low=0.3, high=2.0):
+    """A case of a random Fisher matrix with eigenvalues from `low` to `high`."""
+
+    def case(rng):
+        turn, _ = np.linalg.qr(rng.normal(size=(size, size)))
+        fisher = (turn * np.linspace(low, high, size)) @ turn.T
+        return {"g": rng.normal(size=size), "fisher": fisher, "delta": float(rng.uniform(0.01, 0.3))}
+
+    return case
+
+
+ONE = {"g": [0.25], "fisher": [[0.25]], "delta": 0.01}
+
+EXERCISE = derive(
+    natural_step,
+    title="How long is a step?",
+    goal="Find the step that gains most at a given cost in KL divergence, direction and length.",
+    minutes=20,
+    difficulty=3,
+    importance=5,
+    hints=[
+        "Maximise gᵀs where ½ sᵀFs = δ. Lagrange: g = λ F s. So which direction? Then put it into the cost to find "
+        "its length.",
+        "x = F⁻¹g and s = √(2δ / xᵀFx) x, where xᵀFx = gᵀx.",
+    ],
+    checks={
+        "one parameter": Check(
+            2,
+            "½ F s² = δ: the step is √(2δ/F) in the direction of g.",
+            [ONE, {"g": [-3], "fisher": [[2]], "delta": 0.04}, drawn(1)],
+        ),
+        "more parameters": Check(
+            3,
+            "s = √(2δ / gᵀF⁻¹g) F⁻¹g.",
+            [{"g": [1, 1], "fisher": [[2, 0], [0, 1]], "delta": 0.03}, drawn(2), drawn(4)],
+        ),
+        "steep and flat": Check(
+            1,
+            "The length of g does not matter: F alone says what a step costs.",
+            [
+                {"g": [1000, 0], "fisher": [[1, 0], [0, 4]], "delta": 0.02},
+                {"g": [0.001, 0], "fisher": [[1, 0], [0, 4]], "delta": 0.02},
+                drawn(3, 0.05, 5.0),
+            ],
+            tolerance=(1e-3, 1e-4),
+        ),
+        "no signal": Check(
+            1,
+            "Where g is 0 the formula is 0/0: stay where you are. NaN in θ would be the end of the training.",
+            [{"g": [0, 0], "fisher": [[2, 0], [0, 1]], "delta": 0.03}],
+            requires="where `g` is 0, so is the step",
+        ),
+    },
+    mistakes={
+        "The ½ of ½ sᵀFs is missing: with √(δ/xᵀFx) a step costs half of δ.": ("2 * delta", "delta"),
+        "The ½ is on the wrong side: √(δ/2 / xᵀFx) costs a quarter of δ.": ("2 * delta", "0.5 * delta"),
+        "The square root is missing: the cost grows with the square of the length.": (".sqrt()", ""),
+        "The length is upside down.": ("2 * delta / (x @ fisher @ x)", "(x @ fisher @ x) / (2 * delta)"),
+        "The length is measured by x·x: a step costs ½ xᵀFx.": ("x @ fisher @ x", "x @ x"),
+        "The length is measured by gᵀFg: it belongs to x = F⁻¹g.": ("x @ fisher @ x", "g @ fisher @ g"),
+        "This is the plain gradient, of the right cost: the natural one is F⁻¹g.": (
+            "x = torch.linalg.solve(fisher, g)",
+            "x = g",
+        ),
+        "The gradient is multiplied by F: it is divided, F⁻¹g.": ("torch.linalg.solve(fisher, g)", "fisher @ g"),
+        "Only the diagonal of F is used.": ("torch.linalg.solve(fisher, g)", "g / fisher.diagonal()"),
+        "Downhill: J is to rise, so s has the direction of +F⁻¹g.": "-f(*a)",
+        "The natural gradient itself, without its length: the cost would grow with the gradient.": (
+            "return (2 * delta / (x @ fisher @ x)).sqrt() * x",
+            "return x",
+        ),
+        "A natural gradient with step size δ: its cost is not δ.": (
+            "return (2 * delta / (x @ fisher @ x)).sqrt() * x",
+            "return delta * x",
+        ),
+        "This is the length alone: multiply it with x.": (".sqrt() * x", ".sqrt()"),
+        "Where g is 0 you divide 0 by 0.": ("if not g.any():\n        return torch.zeros_like(g)\n    ", ""),
+    },
+)

@@ -1,0 +1,134 @@
+"""A policy with invalid actions."""
+
+import numpy as np
+import torch
+
+from pgcourse.grading.kinds import Check, gradient
+
+
+def masked_policy(logits, valid):
+    """π(a|s) ∝ m_a e^{z_a}, state by state over the valid actions alone. Huang & Ontañón (2022), section 3."""
+    log_prob, entropy = torch.full_like(logits, -torch.inf), torch.zeros_like(logits[..., 0])
+    for at in np.ndindex(*logits.shape[:-1]):
+        some = logits[at][valid[at]]
+        each = some - some.logsumexp(0)
+        row = log_prob[at].clone()
+        row[valid[at]] = each
+        log_prob = _put(log_prob, at, row)
+        entropy = _put(entropy, at, -(each.exp() * each).sum())
+    return log_prob, entropy
+
+
+def _put(into, at, value):
+    into = into.clone()
+    into[at] = value
+    return into
+
+
+def case(logits, valid, action=None):
+    valid = np.asarray(valid, bool)
+    return {"logits": logits, "valid": valid} | ({} if action is None else {"action": np.asarray(action)})
+
+
+def drawn(*shape, action=False, scale=1.0):
+    """Random logits and masks with at least one valid action; and a valid action."""
+
+    def draw(rng):
+        valid, first = rng.random(shape) < 0.5, rng.integers(shape[-1], size=(*shape[:-1], 1))
+        np.put_along_axis(valid, first, True, -1)
+        if shape[:-1]:
+            np.put_along_axis(valid[0], (first[0] + 1) % shape[-1], False, -1)
+        return case(rng.normal(0.0, 2.0, shape) * scale, valid, first if action else None)
+
+    return draw
+
+
+HAND = case([[1, 2, 0]], [[True, True, False]])
+ONE = case([[1, 2, 0], [3, 1, 2]], [[False, True, False], [True, True, True]])
+TAKEN = "f(logits, valid)[0].gather(-1, action)"
+
+EXERCISE = gradient(
+    masked_policy,
+    title="A policy that knows what is not allowed",
+    goal="Make invalid actions impossible, without a NaN and without a gradient.",
+    minutes=15,
+    difficulty=3,
+    importance=3,
+    hints=[
+        "Which logit gives the probability 0? And what is 0 · log 0 to a computer?",
+        "`logits.masked_fill(~valid, -torch.inf).log_softmax(-1)`. For the entropy replace the log-probabilities of "
+        "invalid actions with 0 first, and multiply the probabilities with the mask.",
+    ],
+    checks={
+        "probabilities": Check(
+            2,
+            "The softmax runs over the valid actions alone: an invalid one has probability 0, the others sum to 1.",
+            [HAND, drawn(3, 4), drawn(2, 3, 5), drawn(4)],
+            through="f(logits, valid)[0].exp()",
+        ),
+        "score": Check(
+            2,
+            "The gradient of a valid action's log-probability is e - π: at invalid logits it is 0, and nowhere NaN.",
+            [HAND | {"action": np.array([[1]])}, drawn(3, 4, action=True), drawn(2, 3, 5, action=True)],
+            through=TAKEN,
+            gradient=("logits",),
+        ),
+        "entropy": Check(
+            2,
+            "0 · (-∞) is NaN, in the value and again in the gradient: replace before you multiply.",
+            [HAND, drawn(3, 4), drawn(2, 3, 5)],
+            through="f(logits, valid)[1]",
+            gradient=("logits",),
+        ),
+        "one action left": Check(
+            1,
+            "Where a single action is valid, its probability is 1 and the entropy 0.",
+            [ONE],
+            through="f(logits, valid)[1]",
+            gradient=("logits",),
+        ),
+        "large logits": Check(
+            1,
+            "`exp` of a large logit overflows: `log_softmax` takes the greatest away first.",
+            [case([[300, 298, 500]], [[True, True, False]]), drawn(3, 4, scale=100.0)],
+            through="f(logits, valid)[0].exp()",
+        ),
+    },
+    mistakes={
+        "The mask is not used: invalid actions keep their probability.": ("f(logits, torch.ones_like(valid))"),
+        "The mask is inverted: it is True on valid actions.": ("logits.masked_fill(~valid", "logits.masked_fill(valid"),
+        "An invalid logit of 0 is a logit like others, e⁰ = 1: it takes -∞ to get the probability 0.": (
+            "masked_fill(~valid, -torch.inf)",
+            "masked_fill(~valid, 0.0)",
+        ),
+        "A penalty on the logit leaves a small probability: invalid actions are taken, seldom. Use -∞.": (
+            "logits.masked_fill(~valid, -torch.inf)",
+            "(logits - 10.0 * ~valid)",
+        ),
+        "The probabilities of invalid actions are set to 0 after the softmax: the others no longer sum to 1.": (
+            "logits.masked_fill(~valid, -torch.inf).log_softmax(-1)",
+            "logits.log_softmax(-1).masked_fill(~valid, -torch.inf)",
+        ),
+        "The softmax runs over the wrong axis: actions are the last one.": ("log_softmax(-1)", "log_softmax(0)"),
+        "The entropy is NaN: an invalid action's 0 · (-∞). Replace its log-probability with 0 before you multiply.": (
+            "log_prob.masked_fill(~valid, 0.0)",
+            "log_prob",
+        ),
+        "The entropy's value is right and its gradient NaN: masked after the product, 0 · ∞ is still met on the way "
+        "back. Replace the log-probabilities before multiplying.": (
+            "-(safe.exp() * valid * safe).sum(-1)",
+            "-(log_prob.exp() * log_prob).masked_fill(~valid, 0.0).sum(-1)",
+        ),
+        "Sign flipped? The entropy is -Σ π log π, never negative.": "(f(*a)[0], -f(*a)[1])",
+        "The entropy is that of the policy without its mask: it can never fall where most actions are invalid.": (
+            "(f(*a)[0], f(logits, torch.ones_like(valid))[1])"
+        ),
+        "This is a mean over actions: the entropy is a sum.": ("(f(*a)[0], f(*a)[1] / logits.shape[-1])"),
+        "exp before taking the maximum away: it overflows for large logits. Use `log_softmax`.": (
+            "logits.masked_fill(~valid, -torch.inf).log_softmax(-1)",
+            "(logits.exp() * valid / (logits.exp() * valid).sum(-1, keepdim=True)).masked_fill(~valid, 1.0).log()"
+            ".masked_fill(~valid, -torch.inf)",
+        ),
+        "No gradient is left: the log-probabilities were detached.": "tuple(x.detach() for x in f(*a))",
+    },
+)

@@ -1,0 +1,75 @@
+"""Passes and the clip, predicted."""
+
+from functools import cache
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, predict
+
+
+@cache
+def measured():
+    """Means over seeds and training of the record `ppo-passes`, CartPole."""
+    import pgcourse as pg
+
+    curves = pg.lab.load("ppo-passes").on("CartPole-v1").curves
+    kl, outside = (curves.groupby("variant")[column].mean() for column in ("kl", "clip_fraction"))
+    return {
+        "outside, 1 pass": float(outside["1 pass, clip"]),
+        "outside, 30 passes": float(outside["30 passes, clip"]),
+        "growth": float(kl["30 passes, clip"] / kl["1 pass, clip"]),
+        "powers of ten": float(np.log10(kl["10 passes, no clip"] / kl["10 passes, clip"])),
+    }
+
+
+EXERCISE = predict(
+    "prediction",
+    measured,
+    within={"outside, 1 pass": 0.03, "outside, 30 passes": 0.08, "growth": 4.0, "powers of ten": 0.8},
+    title="What passes do, with the clip and without",
+    goal="Know in numbers how far the clip lets an update go, and how far it would go without.",
+    minutes=10,
+    difficulty=2,
+    importance=3,
+    hints=[
+        "The clip takes away a sample's reason to go on; it does not bring it back, and all samples share one θ. So is "
+        "the part outside 0? And where most samples have lost their gradient, how much do more passes add?",
+        "Read the table of details in chapter 08: the clip fraction at 1, 3, 10 and 20 passes, the KL divergence of "
+        "these rows, and that of the row without a clip.",
+    ],
+    checks={
+        "outside": Check(
+            2,
+            "A clip fraction of 0 would be a fence, and one that grows with the passes would be no clip at all.",
+            items=("outside, 1 pass", "outside, 30 passes"),
+        ),
+        "growth": Check(
+            2,
+            "Samples that have gone far enough stop pushing: the distance grows more slowly than the passes.",
+            items=("growth",),
+        ),
+        "without": Check(
+            1,
+            "Ratios are exponentials: without a clip a policy that has moved moves on faster.",
+            items=("powers of ten",),
+        ),
+    },
+    mistakes={
+        "The clip is no fence: no sample outside 1 ± ε would be one. It takes away the reason to go further, and all "
+        "samples share one θ.": ('"outside, 30 passes": 0.2', '"outside, 30 passes": 0.0'),
+        "Thirty times the passes do not put thirty times as many samples outside: who is outside pushes no further.": (
+            '"outside, 30 passes": 0.2',
+            '"outside, 30 passes": 0.9',
+        ),
+        "An update of thirty passes does not go thirty times as far as one of one pass: most of its last passes find "
+        "samples without a gradient.": ('"growth": 10.0', '"growth": 30.0'),
+        "More passes do go further, even with the clip: it bounds the incentive, not the distance.": (
+            '"growth": 10.0',
+            '"growth": 1.0',
+        ),
+        "Without the clip an update does not go twice as far, but several powers of ten.": (
+            '"powers of ten": 2.2',
+            '"powers of ten": 0.3',
+        ),
+    },
+)

@@ -1,0 +1,44 @@
+"""How robots walk: recorded episodes, and what their footfalls, joints and torques tell. Nothing here learns."""
+
+from pgcourse.gait.drawing import live, picture, strip
+from pgcourse.gait.footfalls import asymmetry, at_phases, bridged, limb_phase, mean_phase, stances, strides, touchdowns
+from pgcourse.gait.measures import (
+    cost_of_transport,
+    dimensionless_speed,
+    dominant_frequency,
+    measure,
+    phase_portrait,
+)
+from pgcourse.gait.recording import ENDS, Recording, record
+from pgcourse.gait.robots import LEGS, ROBOTS, Body, NotARobot, Robot
+from pgcourse.gait.taxonomy import KINDS, counts, kind
+
+__all__ = [
+    "ENDS",
+    "KINDS",
+    "LEGS",
+    "ROBOTS",
+    "Body",
+    "NotARobot",
+    "Recording",
+    "Robot",
+    "asymmetry",
+    "at_phases",
+    "bridged",
+    "cost_of_transport",
+    "counts",
+    "dimensionless_speed",
+    "dominant_frequency",
+    "kind",
+    "limb_phase",
+    "live",
+    "mean_phase",
+    "measure",
+    "phase_portrait",
+    "picture",
+    "record",
+    "stances",
+    "strides",
+    "strip",
+    "touchdowns",
+]

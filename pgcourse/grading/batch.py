@@ -1,0 +1,327 @@
+"""Many submissions: which there are, several graded at a time, each a line of JSON as it ends, and going on later.
+
+A folder of grades holds `grades.jsonl`, first what was graded how, then a row for each submission as it was finished;
+and `replies/`, what each answered, so that a check which is added later is judged without running them again.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import json
+import os
+import queue
+import re
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pgcourse.grading import report
+from pgcourse.grading.catalogue import EXERCISES
+from pgcourse.grading.exercise import Check, Examination, Exercise, plain
+from pgcourse.grading.grade import NOTEBOOK_BYTES, exercises_for, grade, read_file
+from pgcourse.grading.process import Host
+from pgcourse.grading.sandbox import CannotGrade, Sandbox
+
+Row = dict[str, Any]
+
+ROWS = "grades.jsonl"
+REPLIES = "replies"
+COPY = re.compile(r"(?: ?\((\d+)\)|-(\d+))$")  # what browsers and learning platforms add to a name that is taken
+CHAPTER = re.compile(r"(?<!\d)\d\d_")
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """A file that looks like a submission; `refused` says why it is none."""
+
+    path: Path
+    student: str
+    copy: int = 0  # the number that a platform gave a later version
+    refused: str = ""
+
+    @property
+    def name(self) -> str:
+        return plain(str(self.path))
+
+
+def find(paths: Sequence[Path]) -> list[HandedIn]:
+    """The notebooks named, and all those in the folders named, with whose they are.
+
+    The student is the folder below the one named; for a notebook that lies in it directly, its name before the
+    chapter's number. Links are not followed.
+
+    Raises:
+        CannotGrade: a path that does not exist, or nothing to grade.
+    """
+    found: dict[Path, HandedIn] = {}
+    for path in paths:
+        if path.is_dir() and path.suffix != ".ipynb":
+            inside = {one.path: one for one in _inside(path)}
+            if not inside:
+                raise CannotGrade(f"no notebook (*.ipynb) in the folder {path}")
+            found |= inside
+        elif os.path.lexists(path):
+            found[path] = _found(path, path.parent)
+        else:
+            raise CannotGrade(f"no such file or folder: {path}")
+    return list(found.values())
+
+
+def _inside(folder: Path) -> Iterator[HandedIn]:
+    for root, folders, files in os.walk(folder):
+        here = Path(root)
+        folders[:] = sorted(name for name in folders if name != ".ipynb_checkpoints")
+        for name in [name for name in folders if (here / name).is_symlink() or name.endswith(".ipynb")]:
+            folders.remove(name)
+            yield _found(here / name, folder)
+        for name in sorted(files):
+            if name.endswith(".ipynb"):
+                yield _found(here / name, folder)
+
+
+def _found(path: Path, folder: Path) -> HandedIn:
+    inside = path.relative_to(folder)
+    stem = inside.name.removesuffix(".ipynb")
+    copy = 0
+    if match := COPY.search(stem):
+        copy, stem = int(match[1] or match[2]), stem[: match.start()]
+    before = CHAPTER.split(stem)[0].strip(" _-")
+    student = inside.parts[0] if len(inside.parts) > 1 else before or stem
+    refused = ""
+    if path.is_symlink():
+        refused = "a link: hand in the file itself"
+    elif path.is_dir():
+        refused = "a folder, not a notebook's file"
+    elif not path.is_file():
+        refused = "no ordinary file (a FIFO, a socket or a device)"
+    elif "__MACOSX" in inside.parts or inside.name.startswith("._"):
+        refused = "made by macOS beside the notebook itself; there is no code in it"
+    elif (size := path.stat().st_size) > NOTEBOOK_BYTES:
+        limit = f"{NOTEBOOK_BYTES >> 20} MB"
+        refused = f"the notebook has {size >> 20} MB, more than {limit}: clear its outputs and try again"
+    return HandedIn(path, plain(student), copy, refused)
+
+
+def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
+    """The checks that an instructor keeps to himself: `CHECKS` in a Python file, checks by name for each exercise.
+
+    Raises:
+        CannotGrade: no such file, or none that defines them.
+    """
+    spec = importlib.util.spec_from_file_location("private_checks", path)
+    try:
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        checks = {
+            exercise: tuple(replace(check, name=name) for name, check in some.items())
+            for exercise, some in module.CHECKS.items()
+        }
+    except Exception as error:  # it is the instructor's own code
+        raise CannotGrade(f"{path}: {type(error).__name__}: {error}") from error
+    if unknown := [name for name in checks if name not in EXERCISES]:
+        raise CannotGrade(f"{path}: no exercise is called {', '.join(map(repr, unknown))}")
+    return checks
+
+
+class Batch:
+    """Submissions to grade, and what became of them.
+
+    Args:
+        submissions: as `find` gives them.
+        chapter: that of all of them; None to read it off each one's name.
+        seed: draws the inputs of the checks; None draws the seed itself, or takes that of the grades to go on with.
+        private: checks added to the exercises'.
+        folder: where rows and replies are kept; None keeps none.
+        resume: go on with the grades in the folder: what was graded with these checks is not graded again.
+
+    Raises:
+        CannotGrade: grades are in the folder already, or were drawn with another seed.
+    """
+
+    def __init__(
+        self,
+        submissions: Sequence[HandedIn],
+        sandbox: Sandbox,
+        chapter: str | None = None,
+        seed: int | None = None,
+        private: Mapping[str, Sequence[Check]] | None = None,
+        folder: Path | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.submissions = submissions
+        self.sandbox = sandbox
+        self.chapter = chapter
+        self.private = private or {}
+        self.folder = folder
+        self.rows: dict[str, Row] = {}
+        self.examinations: dict[str, Examination] = {}
+        earlier = self._earlier(resume) if folder else None
+        if earlier and seed is not None and seed != earlier["seed"]:
+            raise CannotGrade(f"the grades in {folder} were drawn with --seed {earlier['seed']}, not {seed}")
+        drawn = secrets.randbelow(2**31) if len(submissions) > 1 else 1
+        self.seed: int = seed if seed is not None else earlier["seed"] if earlier else drawn
+        if folder:
+            (folder / REPLIES).mkdir(parents=True, exist_ok=True)
+            self._write(self.header, "a" if earlier else "w")
+
+    @property
+    def header(self) -> Row:
+        return report.header(self.sandbox, self.seed)
+
+    def _earlier(self, resume: bool) -> Row | None:
+        """The header of the grades to go on with, after their rows were read."""
+        assert self.folder
+        path = self.folder / ROWS
+        if not path.exists():
+            return None
+        if not resume:
+            raise CannotGrade(f"{path} exists: go on with it by --resume, or choose another folder with --out")
+        header = None
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:  # cut off when the computer went down
+                continue
+            if "seed" in row:
+                header = row
+            else:
+                self.rows[row["path"]] = row
+        if header is None:
+            raise CannotGrade(f"{path} holds no grades: choose another folder with --out")
+        return header
+
+    def _write(self, row: Row, mode: str = "a") -> None:
+        assert self.folder
+        with (self.folder / ROWS).open(mode, encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def exercises(self, path: Path) -> list[Exercise]:
+        """A notebook's exercises, with the private checks. Raises `CannotGrade` where the chapter is not known."""
+        return [
+            replace(exercise, checks=(*exercise.checks, *self.private.get(exercise.name, ())))
+            for exercise in exercises_for(path, self.chapter)
+        ]
+
+    def run(self, jobs: int = 1) -> Iterator[Row]:
+        """Grade what is not graded yet, and yield each row as it is done; the first ones are those that were.
+
+        A submission that cannot be graded is a row with the reason and costs no other one anything.
+        """
+        done = {found.name: row for found in self.submissions if (row := self._done(found))}
+        yield from done.values()
+        waiting: queue.SimpleQueue[HandedIn] = queue.SimpleQueue()
+        rows: queue.SimpleQueue[Row] = queue.SimpleQueue()
+        left = [found for found in self.submissions if found.name not in done]
+        for found in left:
+            waiting.put(found)
+        over = threading.Event()
+        hosts = [Host(self.sandbox) for _ in range(min(jobs, len(left)))]
+        threads = [threading.Thread(target=self._work, args=(host, waiting, rows, over)) for host in hosts]
+        try:
+            for thread in threads:
+                thread.start()
+            for _ in left:
+                row = rows.get()
+                self.rows[row["path"]] = row
+                if self.folder:
+                    self._write(row)
+                yield row
+        finally:
+            over.set()
+            for host in hosts:
+                host.close()  # ends what is still running
+            for thread in threads:
+                thread.join()
+
+    def _work(
+        self,
+        host: Host,
+        waiting: queue.SimpleQueue[HandedIn],
+        rows: queue.SimpleQueue[Row],
+        over: threading.Event,
+    ) -> None:
+        with host:
+            while not over.is_set():
+                try:
+                    found = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                row = self._row(found, host)
+                if not over.is_set():  # otherwise its process was taken away from it
+                    rows.put(row)
+
+    def _row(self, found: HandedIn, host: Host) -> Row:
+        about = {"path": found.name, "student": found.student, "copy": found.copy}
+        try:
+            if found.refused:
+                raise CannotGrade(found.refused)
+            exercises = self.exercises(found.path)
+            content = read_file(found.path)
+            digest = hashlib.sha256(content).hexdigest()
+            kept = self._kept(digest)
+            graded = grade(content, exercises, host, self.seed, kept, self.examinations)
+            self._keep(digest, kept)
+        except CannotGrade as error:
+            return {**about, "state": f"not graded: {plain(str(error))}"}
+        except Exception as error:  # a fault of the grader's, or of the computer's: the others go on
+            host.close()
+            return {**about, "state": f"not graded: {type(error).__name__} in the grader: {plain(str(error))}"}
+        modified = found.path.stat().st_mtime
+        return {**about, "chapter": exercises[0].chapter, "sha256": digest, "modified": modified, **report.row(graded)}
+
+    def _done(self, found: HandedIn) -> Row | None:
+        """The row of a submission that was graded before, with the same checks and the same content."""
+        row = self.rows.get(found.name)
+        if row is None or "sha256" not in row or found.refused:
+            return None
+        try:
+            same = row["sha256"] == hashlib.sha256(read_file(found.path)).hexdigest() and report.checks(row) == [
+                (exercise.name, check.name, check.points)
+                for exercise in self.exercises(found.path)
+                for check in exercise.checks
+            ]
+        except CannotGrade:
+            return None
+        return row if same else None
+
+    def _kept(self, digest: str) -> dict[str, Any]:
+        if self.folder and (path := self.folder / REPLIES / f"{digest}.json.gz").exists():
+            try:
+                kept = json.loads(gzip.decompress(path.read_bytes()))
+                if kept["seed"] == self.seed:
+                    return dict(kept)
+            except (OSError, EOFError, ValueError, KeyError, gzip.BadGzipFile):
+                pass  # damaged: it is asked again
+        return {}
+
+    def _keep(self, digest: str, kept: dict[str, Any]) -> None:
+        if self.folder and kept:
+            path = self.folder / REPLIES / f"{digest}.json.gz"
+            partial = path.with_suffix(f".{threading.get_ident()}")
+            partial.write_bytes(gzip.compress(json.dumps({**kept, "seed": self.seed}).encode(), compresslevel=3))
+            partial.replace(path)
+
+
+def mark_resubmissions(rows: Sequence[Row], which: str) -> None:
+    """Where a student handed in a chapter more than once, `counts` is true for one of them: the latest or the best."""
+    versions: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        row["counts"] = True
+        if "chapter" in row:
+            versions.setdefault((row["student"], row["chapter"]), []).append(row)
+    for several in versions.values():
+        latest = sorted(several, key=lambda row: (row["copy"], row["modified"], row["path"]))
+        best = sorted(latest, key=lambda row: row["points"])
+        chosen = (best if which == "best" else latest)[-1]
+        for row in several:
+            row["counts"] = row is chosen
+            row["versions"] = len(several)

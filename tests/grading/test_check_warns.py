@@ -1,0 +1,49 @@
+"""The check in the notebook warns where the grader would find another answer; in a real kernel."""
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from submissions import RIGHT
+
+START = f"{RIGHT}\nimport pgcourse as pg\nfrom pgcourse.grading import check"
+CHECK = "check('03.reward_to_go', {})"
+# (cells, what the warning says; nothing where the grade is the same)
+NOTEBOOKS = {
+    "same": (["SCALE = 0.0\nSCALE += 1.0", "def reward_to_go(r, g): return right(r, g) * SCALE"], ""),
+    "deleted_cell_is_known": (["%%time\nreward_to_go = right"], ""),
+    "from_the_course": (
+        ["SCALE = pg.PPO().clip / pg.PPO().clip", "def reward_to_go(r, g): return right(r, g) * SCALE"],
+        "would give 0 of 6 points: it starts from what the cells define as reward_to_go, without what else this kernel "
+        "knows. There, values: NameError: name 'SCALE' is not defined (cell [3], line 1) (cell [2]: NameError: name "
+        "'pg' is not defined)",
+    ),
+    "by_another_way": (
+        ["get_ipython().push({'SCALE': 1.0})", "def reward_to_go(r, g): return right(r, g) * SCALE"],
+        "no cell defines SCALE",
+    ),
+    "not_what_is_checked": (["def reward_to_go(r, g): return r", "reward = right"], "There, values: 0 instead of 0.5"),
+    "not_defined": ([], "it takes what the cells define as reward_to_go, and no cell defines reward_to_go."),
+}
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """What each of them showed, from one kernel; what a notebook leaves in it, the next one deletes."""
+    nb = nbformat.v4.new_notebook()
+    for name, (cells, _) in NOTEBOOKS.items():
+        answer = {"not_what_is_checked": "reward", "not_defined": "right"}.get(name, "reward_to_go")
+        reset = "get_ipython().reset()\nget_ipython().history_manager.reset()\nget_ipython().execution_count = 1"
+        for source in (reset, START, *cells, CHECK.format(answer)):
+            nb.cells.append(nbformat.v4.new_code_cell(source))
+        nb.cells[-1].metadata.name = name
+    NotebookClient(nb, kernel_name="python3").execute()
+    return {cell.metadata.name: cell.outputs[0]["data"]["text/plain"] for cell in nb.cells if "name" in cell.metadata}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_it_warns_where_the_grade_would_be_another(shown, name):
+    assert "solved, 6 of 6 points" in shown[name]
+    warning = next((line for line in shown[name].splitlines() if line.startswith("⚠")), "")
+    expected = NOTEBOOKS[name][1]
+    assert expected in warning
+    assert bool(warning) == bool(expected)
