@@ -9,7 +9,8 @@ import itertools
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,8 +105,26 @@ def shoot(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, de
         if next(t) % every == 0:
             frames.append(_drawn(scene, obs))
 
-    returns = _returns(play(scene.world, trained, seed, episodes, deterministic, look))
+    with _off_screen():
+        try:
+            returns = _returns(play(scene.world, trained, seed, episodes, deterministic, look))
+        finally:
+            getattr(scene.world, "close", lambda: None)()  # a window that is opened later needs another driver
     return Film(frames, scene.fps / every, returns)
+
+
+@contextmanager
+def _off_screen() -> Iterator[None]:
+    """Pygame draws into memory: it needs no display, and does not complain on stderr where there is none."""
+    name = "SDL_VIDEODRIVER"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "dummy"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
 
 
 def replay(recording: gait.Recording, width: int = 360) -> Film:

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import os
 import re
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_a_film_has_its_worlds_pace(env):
     if "CartPole" in env:  # whose return is its length
         assert len(shot.frames) == math.ceil(sum(shot.returns) / every)
     assert film.shoot(trained, seed=1, episodes=2).returns == shot.returns
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+def test_a_film_is_quiet_without_a_display_and_leaves_the_environment_as_it_was(env, monkeypatch, capfd):
+    for name in ("SDL_VIDEODRIVER", "XDG_RUNTIME_DIR", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    film.shoot(untrained(env))
+    assert capfd.readouterr().err == ""
+    assert dict(os.environ) == before
 
 
 def test_a_film_shows_the_seed_that_was_asked_for():

@@ -19,6 +19,7 @@ from pgcourse.core import (
     MaskedSoftmaxPolicy,
     MultiDiscretePolicy,
     Network,
+    Outputs,
     Policy,
     SoftmaxPolicy,
     SquashedGaussianPolicy,
@@ -39,7 +40,7 @@ class Architecture:
     `action_bins`, for a one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional
     `Box`, a convolutional network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small
     ones (Young & Tian 2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share
-    nothing.
+    nothing unless `shared` says so.
 
     Raises:
         ValueError: an option that is not among these; another observation or action space.
@@ -79,6 +80,12 @@ class Architecture:
         "probability 0",
         neutral=False,
     )
+    shared: bool = option(
+        False,
+        "policy and critic are one network with one more output, v(s), and are trained by one step along both "
+        "gradients: for PPO, see its `value_weight`",
+        neutral=False,
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
@@ -102,24 +109,28 @@ class Architecture:
             self._require_mask(env)
         if isinstance(space, spaces.Discrete):
             softmax = MaskedSoftmaxPolicy if self.mask_actions else SoftmaxPolicy
-            return softmax(self._network(env, int(space.n), 0.01))
+            return softmax(self._of_policy(env, int(space.n)))
         if isinstance(space, spaces.Box) and len(space.shape) == 1:
             return self._in_bins(env, space) if self.action_bins else self._gaussian(env, space)
         if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
             sizes = tuple(space.nvec.tolist())
-            return MultiDiscretePolicy(self._network(env, sum(sizes), 0.01), sizes)
+            return MultiDiscretePolicy(self._of_policy(env, sum(sizes)), sizes)
         if isinstance(space, spaces.MultiBinary) and len(space.shape) == 1:
-            return BernoulliPolicy(self._network(env, space.shape[0], 0.01))
+            return BernoulliPolicy(self._of_policy(env, space.shape[0]))
         raise ValueError(f"{env.name}: no default policy for actions in {space}; pass `policy=`")
 
     def critic(self, env: Env) -> Critic:
-        """One value per observation, by the same kind of network."""
-        return Critic(self._network(env, 1, 1.0))
+        """One value per observation, by the same kind of network, or by the last output of the policy's own."""
+        if not self.shared:
+            return Critic(self._network(env, 1, 1.0))
+        policy: Any = self.policy(env)
+        whole = policy.network.network
+        return Critic(Outputs(whole, whole.outputs - 1, whole.outputs))
 
     def _gaussian(self, env: Env, space: spaces.Box) -> Policy:
         (actions,) = space.shape
         of_state = self.std == "state"
-        network = self._network(env, 2 * actions if of_state else actions, 0.01)
+        network = self._of_policy(env, 2 * actions if of_state else actions)
         gaussian = GaussianPolicy(network, self.log_std, of_state, **self._bounds(env, space))
         if self.std == "squashed":
             return SquashedGaussianPolicy(gaussian, tuple(space.low.tolist()), tuple(space.high.tolist()))
@@ -127,9 +138,7 @@ class Architecture:
 
     def _in_bins(self, env: Env, space: spaces.Box) -> Policy:
         low, high = space.low.tolist(), space.high.tolist()
-        return BinsPolicy(
-            self._network(env, self.action_bins * len(low), 0.01), self.action_bins, tuple(low), tuple(high)
-        )
+        return BinsPolicy(self._of_policy(env, self.action_bins * len(low)), self.action_bins, tuple(low), tuple(high))
 
     def _bounds(self, env: Env, space: spaces.Box) -> dict[str, Any]:
         """The middle and half the width of the action bounds, where actions are rescaled."""
@@ -148,7 +157,12 @@ class Architecture:
                 f"them stands last, got {actions} and {env.observation_space}"
             )
 
-    def _network(self, env: Env, outputs: int, last_gain: float) -> Network:
+    def _of_policy(self, env: Env, outputs: int) -> Network:
+        if not self.shared:
+            return self._network(env, outputs, 0.01)
+        return Outputs(self._network(env, outputs + 1, (*(0.01,) * outputs, 1.0)), 0, outputs)
+
+    def _network(self, env: Env, outputs: int, last_gain: float | tuple[float, ...]) -> Network:
         space: Any = env.observation_space
         if isinstance(space, spaces.Discrete):
             return Table(int(space.n), outputs)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pgcourse.algorithms.acting import episodes, rollout
 from pgcourse.algorithms.architecture import Architecture
-from pgcourse.core import Critic, Policy, Streams
+from pgcourse.core import Critic, Policy, Streams, shared
 from pgcourse.envs import Env, make
 from pgcourse.rl import Trajectory
 
@@ -87,6 +87,11 @@ def iterate(
     if after is None:
         architecture = Architecture()
         policy, critic = policy or architecture.policy(world), critic or architecture.critic(world)
+        if shared(policy, critic) and not getattr(algorithm, "shares", False):
+            raise ValueError(
+                f"{type(algorithm).__name__} trains a policy and a critic of their own: leave the architecture's "
+                "shared at False, or train with PPO"
+            )
         state = algorithm.init(policy, critic, streams.child("init"))
         done = torch.zeros(len(streams), dtype=torch.int64, device=streams.device)
         first, obs = 0, world.reset(streams.child("reset"))

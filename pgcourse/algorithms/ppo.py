@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pgcourse.algorithms.options import check, option
-from pgcourse.core import Critic, GaussianPolicy, Policy, Streams, normalized
+from pgcourse.core import Critic, GaussianPolicy, Policy, Streams, normalized, shared
 from pgcourse.core.adam import Adam, AdamState, clipped, gradient
 from pgcourse.rl import RewardScale, Samples, Trajectory, explained_variance, judged, standardized
 from pgcourse.rl.objectives import (
@@ -30,9 +30,9 @@ class State(NamedTuple):
     policy: Policy
     critic: Critic
     theta: Tensor  # [seed, parameter]
-    phi: Tensor  # [seed, parameter]
+    phi: Tensor  # [seed, parameter]; where policy and critic share their network, the beginning of θ
     theta_adam: AdamState
-    phi_adam: AdamState
+    phi_adam: AdamState  # never used there
     beta: Tensor  # [seed], β of the KL penalty
     rewards: RewardScale | None  # where rewards are normalised
 
@@ -44,7 +44,7 @@ class Metrics(NamedTuple):
     clip_fraction: Tensor  # the part of the samples with |r - 1| > ε
     entropy: Tensor  # of π_θ, in nats
     grad_norm: Tensor  # of θ, before clipping
-    critic_grad_norm: Tensor  # of φ, before clipping
+    critic_grad_norm: Tensor  # of φ, before clipping; that of θ where they share a network
     value_loss: Tensor
     stopped: Tensor  # the part of the minibatches that `max_kl` left out
     explained_variance: Tensor  # of the critic before the update, 1 - Var(target - v) / Var(target)
@@ -87,7 +87,9 @@ class PPO:
 
         max_θ E[ min(r_θ Â, clip(r_θ, 1-ε, 1+ε) Â) ] + entropy · E[H(π_θ)],    r_θ = π_θ(a|s) / π_old(a|s).
 
-    Every detail is an option; chapter 08 takes them away one by one. docs/ppo.md explains each, and every metric.
+    φ has a step of its own; where policy and critic are one network (`Architecture.shared`), one step follows the
+    sum of both gradients. Every detail is an option; chapter 08 takes them away one by one. docs/ppo.md explains each,
+    and every metric.
     """
 
     envs: int = option(8, "N, copies of the world that run side by side", low=1)
@@ -161,7 +163,6 @@ class PPO:
         infinite=True,
         neutral=math.inf,
     )
-
     final_std: float = option(
         math.inf,
         "a Gaussian's σ, where it is the same in all states, may not be above a bound that falls geometrically from "
@@ -170,6 +171,14 @@ class PPO:
         infinite=True,
         neutral=math.inf,
     )
+    value_weight: float = option(
+        1.0,
+        "w: the critic's loss is w ½ E[ (v - target)² ]; in a network that policy and critic share, w decides what "
+        "part of the step is the critic's",
+        above=0,
+        neutral=1.0,
+    )
+    shares: ClassVar[bool] = True  # learns with one network for policy and critic, too
 
     def __post_init__(self) -> None:
         check(self)
@@ -181,9 +190,13 @@ class PPO:
 
     def init(self, policy: Policy, critic: Critic, streams: Streams) -> State:
         if self.normalize_observation:
+            if shared(policy, critic):
+                raise ValueError("PPO: normalize_observation must be False where policy and critic share a network")
             policy, critic = normalized(policy), normalized(critic)
         self._bound(policy, 0.0)
         theta, phi = policy.init(streams.child("theta")), critic.init(streams.child("phi"))
+        if shared(policy, critic):
+            phi = theta[:, : critic.size]
         adam = Adam(self.lr, self.adam_eps)
         rewards = RewardScale.init(theta.new_zeros(len(theta), self.envs)) if self.normalize_reward else None
         return State(policy, critic, theta, phi, adam.init(theta), adam.init(phi), theta.new_ones(len(theta)), rewards)
@@ -194,7 +207,7 @@ class PPO:
             state = observed(state, batch)
         samples, state = self.samples(state, batch)
         policy, critic, old, _, theta_adam, phi_adam, beta, _ = state
-        theta, phi = old, state.phi
+        theta, phi, one_network = old, state.phi, shared(policy, critic)
         adam, critic_adam = Adam(self.lr, self.adam_eps), Adam(self.critic_lr, self.adam_eps)
         rate = 1 - progress if self.anneal else 1.0
         clip = self.clip * (1 - progress) if self.anneal_clip else self.clip
@@ -202,19 +215,23 @@ class PPO:
         seen = []
         for _ in range(self.epochs):
             for part in samples.shuffled(self.order(streams), self.minibatches):
-                theta, phi = theta.detach().requires_grad_(), phi.detach().requires_grad_()
+                theta = theta.detach().requires_grad_()
+                phi = theta[:, : critic.size] if one_network else phi.detach().requires_grad_()
                 loss, (log_ratio, entropy) = self.loss(policy, theta, part, old, beta, clip)
                 error = self.critic_loss(critic(phi, part.obs), part)
-                gradients = gradient(loss + error, theta, phi)
-                (g_theta, g_phi), norms = clipped(gradients, self.max_grad_norm, self.clip_jointly)
+                learned = (theta,) if one_network else (theta, phi)
+                gradients = gradient(loss + self.value_weight * error, *learned)
+                (g_theta, *g_phi), norms = clipped(gradients, self.max_grad_norm, self.clip_jointly)
                 if going is not None:
                     going = going & (_kl(log_ratio).mean(1) <= self.max_kl)
                 theta, theta_adam = adam.step(theta, g_theta, theta_adam, rate, going)
-                phi, phi_adam = critic_adam.step(phi, g_phi, phi_adam, rate, going)
-                seen.append((log_ratio, entropy, error.detach(), *norms, going))
-        theta, phi = theta.detach(), phi.detach()
+                if not one_network:
+                    phi, phi_adam = critic_adam.step(phi, g_phi[0], phi_adam, rate, going)
+                seen.append((log_ratio, entropy, error.detach(), norms[0], norms[-1], going))
+        theta = theta.detach()
         if (bound := self._bound(policy, progress)) < math.inf:
             theta = policy.narrowed(theta, bound)  # type: ignore[attr-defined]
+        phi = theta[:, : critic.size] if one_network else phi.detach()
         metrics = self.metrics(seen, samples, clip, beta)
         if self.objective == "penalty":
             with torch.no_grad():
@@ -273,7 +290,7 @@ class PPO:
         return -gain.mean(1), (log_ratio.detach(), entropy.detach())
 
     def critic_loss(self, value: Tensor, samples: Samples) -> Tensor:
-        """½ E[ (v_φ(s) - target)² ], [seed]; with `value_clip` the larger of two errors."""
+        """½ E[ (v_φ(s) - target)² ] without its weight, [seed]; with `value_clip` the larger of two errors."""
         if self.value_clip < math.inf:
             return clipped_value_loss(value, samples.value, samples.target, self.value_clip).mean(1)
         return value_loss(value, samples.target).mean(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ class RecurrentPPO(PPO):
     """
 
     units: int = option(32, "numbers in the memory", low=1)
+    shares: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

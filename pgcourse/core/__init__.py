@@ -11,7 +11,7 @@ from pgcourse.core.distributions import (
 )
 from pgcourse.core.modules import Module
 from pgcourse.core.moments import RunningMoments
-from pgcourse.core.networks import GRU, MLP, Conv, Network, Normalized, Table
+from pgcourse.core.networks import GRU, MLP, Conv, Network, Normalized, Outputs, Table
 from pgcourse.core.policies import (
     BernoulliPolicy,
     BinsPolicy,
@@ -26,6 +26,7 @@ from pgcourse.core.policies import (
     normalized,
     recurrent,
     replayed,
+    shared,
 )
 from pgcourse.core.streams import Streams
 
@@ -48,6 +49,7 @@ __all__ = [
     "MultiDiscretePolicy",
     "Network",
     "Normalized",
+    "Outputs",
     "Policy",
     "RunningMoments",
     "SoftmaxPolicy",
@@ -59,4 +61,5 @@ __all__ = [
     "normalized",
     "recurrent",
     "replayed",
+    "shared",
 ]

@@ -119,23 +119,28 @@ class MLP:
 
     `MLP((4, 64, 64, 2))` has 4 inputs, two hidden layers of 64 units and 2 outputs. Its row of θ is W_1, b_1, W_2, b_2,
     ... flattened, each W of shape [out, in] as in `torch.nn.Linear`. By default weights start orthogonal with gain √2
-    in hidden layers and `last_gain` in the last, and biases at 0; a small `last_gain` makes the first policy nearly
-    uniform. With `start` "uniform" all weights and biases of a layer start uniform in ±1/√in, as those of
-    `torch.nn.Linear`, and `last_gain` does not matter.
+    in hidden layers and `last_gain` in the last, one number or one for each output, and biases at 0; a small
+    `last_gain` makes the first policy nearly uniform. With `start` "uniform" all weights and biases of a layer start
+    uniform in ±1/√in, as those of `torch.nn.Linear`, and `last_gain` does not matter.
 
     Raises:
-        ValueError: fewer than two sizes, a size below 1, an unknown activation or start.
+        ValueError: fewer than two sizes, a size below 1, gains that are not one for each output, an unknown
+            activation or start.
     """
 
     sizes: tuple[int, ...]
     activation: str = "tanh"
-    last_gain: float = 1.0
+    last_gain: float | tuple[float, ...] = 1.0
     start: str = "orthogonal"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(self.sizes))
         if len(self.sizes) < 2 or min(self.sizes) < 1:
             raise ValueError(f"sizes must name at least inputs and outputs, each 1 or more; got {self.sizes}")
+        if isinstance(self.last_gain, tuple) and len(self.last_gain) != self.outputs:
+            raise ValueError(
+                f"last_gain must be one number or one for each of {self.outputs} outputs, got {self.last_gain}"
+            )
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {self.activation!r}")
         if self.start not in ("orthogonal", "uniform"):
@@ -168,10 +173,11 @@ class MLP:
                 piece.copy_((2 * streams.uniform(*piece.shape[1:]) - 1) * each)
             return theta.to(streams.device)
         *hidden, last = parameters[::2]
+        gain = torch.tensor(self.last_gain, dtype=streams.dtype).view(-1, 1)
         for row, generator in enumerate(streams.generators()):
             for weight in hidden:
                 torch.nn.init.orthogonal_(weight[row], math.sqrt(2), generator=generator)
-            torch.nn.init.orthogonal_(last[row], self.last_gain, generator=generator)
+            torch.nn.init.orthogonal_(last[row], generator=generator).mul_(gain)
         return theta.to(streams.device)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
@@ -289,7 +295,7 @@ class Conv:
     filters: tuple[tuple[int, int, int], ...] = ((16, 3, 1),)
     hidden: tuple[int, ...] = (128,)
     activation: str = "relu"
-    last_gain: float = 1.0
+    last_gain: float | tuple[float, ...] = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))
@@ -369,6 +375,48 @@ class Conv:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """Some outputs of a network, from `first` up to `last`: policy and critic that share their network are two such.
+
+    A row of θ is the whole network's.
+
+    Raises:
+        ValueError: no outputs, or some that the network does not have.
+    """
+
+    network: Network
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first < self.last <= self.network.outputs:
+            raise ValueError(
+                f"first and last must be 0 ≤ first < last ≤ {self.network.outputs}, the network's outputs; got "
+                f"{self.first} and {self.last}"
+            )
+
+    @property
+    def size(self) -> int:
+        return self.network.size
+
+    @property
+    def outputs(self) -> int:
+        return self.last - self.first
+
+    def init(self, streams: Streams) -> Tensor:
+        """θ of shape [seed, size], of the whole network."""
+        return self.network.init(streams)
+
+    def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
+        return self.network(theta, x)[..., self.first : self.last]
+
+    def at(self, theta: Tensor) -> Callable[[Tensor], Tensor]:
+        """x ↦ these outputs of network(θ, x), for many x and one θ."""
+        network = self.network.at(theta)
+        return lambda x: network(x)[..., self.first : self.last]
+
+
+@dataclass(frozen=True)
 class GRU:
     """Gated recurrent unit with a linear last layer: its output y depends on an input x and a memory h of earlier ones.
 
@@ -387,7 +435,7 @@ class GRU:
     inputs: int
     units: int
     outputs: int
-    last_gain: float = 1.0
+    last_gain: float | tuple[float, ...] = 1.0
 
     def __post_init__(self) -> None:
         if min(self.inputs, self.units, self.outputs) < 1:
@@ -408,8 +456,9 @@ class GRU:
         """θ of shape [seed, size]: the cell uniform in ±1/√units as torch's, W orthogonal, b at 0."""
         theta = (2 * streams.uniform(self.size) - 1) / math.sqrt(self.units)
         *_, last, bias = pieces(theta, self.layout)
+        gain = torch.tensor(self.last_gain, dtype=streams.dtype).view(-1, 1)
         for row, generator in zip(last, streams.generators(), strict=True):
-            torch.nn.init.orthogonal_(row, self.last_gain, generator=generator)
+            torch.nn.init.orthogonal_(row, generator=generator).mul_(gain)
         bias.zero_()
         return theta.to(streams.device)
 

@@ -22,7 +22,7 @@ from pgcourse.core.distributions import (
     MultiDiscrete,
     SquashedGaussian,
 )
-from pgcourse.core.networks import GRU, MLP, Linearized, Network, Normalized, Replayed, linearized
+from pgcourse.core.networks import GRU, MLP, Linearized, Network, Normalized, Outputs, Replayed, linearized
 from pgcourse.core.streams import Streams
 
 
@@ -394,6 +394,12 @@ class Critic(OneNetwork):
         """s ↦ v_φ(s), for many observations and one φ."""
         network = self.network.at(phi)
         return lambda obs: network(obs).squeeze(-1)
+
+
+def shared(policy: Any, critic: Any) -> bool:
+    """Whether policy and critic are outputs of one network: φ is then the beginning of θ."""
+    one, other = getattr(policy, "network", None), getattr(critic, "network", None)
+    return isinstance(one, Outputs) and isinstance(other, Outputs) and one.network == other.network
 
 
 PolicyOrCritic = TypeVar("PolicyOrCritic")

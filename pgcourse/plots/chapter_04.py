@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -25,56 +24,40 @@ FAMILY = {
     "γ^t dropped": style.PURPLE,
     "baseline of the action": style.ORANGE,
 }
-NONE = 1e-9  # a relative bias below this is rounding
 BINS = 50  # of a histogram of ratios
 SOURCE = {"start": style.BLACK, "actions": style.BLUE, "dynamics": style.ORANGE}
-SYMBOL = re.compile(r"γ\^t|b\*(\(s\))?|[vqA]\(s(,a)?\)|\bv(?= known)|λ")
 
 
-def mathtext(name: str) -> str:
-    """The name of an estimator with its symbols set as mathematics: 'reward-to-go, γ^t dropped'."""
-    return SYMBOL.sub(
-        lambda found: "$" + found[0].replace("b*", "b^*").replace("γ", r"\gamma").replace("λ", r"\lambda") + "$", name
-    )
-
-
-def ledger(found: Ledger, ax: Axes | None = None) -> Axes:
-    """Every estimator in the plane of exact bias (across) and measured variance (up), for the first seed.
+def ledger(found: Ledger) -> list[Axes]:
+    """A row for every estimator, noisiest first: measured variance on the left, exact bias on the right; first seed.
 
     Both are relative to ∇J, so that a variance of 50 says: fifty episodes until the noise is as long as the gradient.
     """
-    table = _first_seed(found.table).sort_values("trace")
-    table = table.assign(variance=table["trace"] / table["gradient_norm"] ** 2)
-    ax = style.axes(ax, figsize=(9.0, 5.0))
-    ax.set(
-        yscale="log", xlim=(-1.3, 2.0), xlabel=r"bias of the mean, $\|\mathbb{E}[g]-\nabla J\|\,/\,\|\nabla J\|$, exact"
-    )
-    ax.set_ylim(table["variance"].min() / 1.5, table["variance"].max() * 1.5)
-    ax.set_ylabel(r"variance of one episode, $\mathrm{tr\,Cov}(g)\,/\,\|\nabla J\|^2$")
-    ax.axvline(0, color=style.GREEN, lw=1)
-    ax.scatter(table["exact_bias"], table["variance"], s=34, color=[FAMILY[name] for name in table["family"]], zorder=3)
-    unbiased = table["exact_bias"] < NONE
-    _name_points(ax, table[unbiased], -0.12, "right")
-    _name_points(ax, table[~unbiased], 1.2, "left")
-    for at, side, text in ((-0.03, "right", "no bias"), (0.03, "left", "biased")):
-        ax.annotate(text, (at, 1), (0, 5), ("data", "axes fraction"), "offset points", ha=side, color=style.GREEN)
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
-    ax.grid(False)
-    ax.grid(axis="x", alpha=0.25)
-    style.note(
-        ax, f"variance: {table['episodes'].iloc[0]:,} episodes of one policy, the same for all; bias: no sampling"
-    )
-    return ax
-
-
-def _name_points(ax: Axes, table: pd.DataFrame, at: float, side: str) -> None:
-    """Names in a column at the abscissa `at`, on the left or right of it, with a thin line to each point."""
-    low, high = np.log(ax.get_ylim())
-    heights = np.exp(low + (high - low) * spread((np.log(table["variance"]) - low) / (high - low), 0.058))
-    for (_, row), y in zip(table.iterrows(), heights, strict=True):
-        color = FAMILY[row["family"]]
-        ax.plot([at, row["exact_bias"]], [y, row["variance"]], color=color, lw=0.5, alpha=0.6)
-        ax.text(at, y, f" {mathtext(row['estimator'])} ", ha=side, va="center", fontsize=9, color=color)
+    table = _first_seed(found.table).sort_values("trace", kind="stable")
+    variance, rows = table["trace"] / table["gradient_norm"] ** 2, np.arange(len(table))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 1.1 + 0.27 * len(table)), sharey=True, width_ratios=(5, 3))
+    colors = [FAMILY[name] for name in table["family"]]
+    left.scatter(variance, rows, s=40, color=colors, zorder=3)
+    for row, value, color in zip(rows, variance, colors, strict=True):
+        left.annotate(
+            f"{value:.1f}", (value, row), (7, 0), textcoords="offset points", va="center", fontsize=8, color=color
+        )
+    left.set(xscale="log", xlim=(variance.min() / 1.4, variance.max() * 2), ylim=(-0.7, len(table) - 0.3))
+    left.set_yticks(rows, [style.mathtext(name) for name in table["estimator"]])
+    for label, color in zip(left.get_yticklabels(), colors, strict=True):
+        label.set_color(color)
+    left.set_xlabel(r"variance of one episode, $\mathrm{tr\,Cov}(g)\,/\,\|\nabla J\|^2$")
+    right.axvline(0, color=style.GREEN, lw=1)
+    right.scatter(table["exact_bias"], rows, s=40, color=colors, zorder=3)
+    right.set_xlabel(r"exact bias, $\|\mathbb{E}[g]-\nabla J\|\,/\,\|\nabla J\|$")
+    right.set_xlim(-0.08, max(1.1, 1.1 * table["exact_bias"].max()))
+    right.annotate("no bias", (0, 1), (-6, 4), ("data", "axes fraction"), "offset points", color=style.GREEN)
+    for ax in (left, right):
+        ax.grid(axis="y", alpha=0.25)
+        ax.tick_params(axis="y", length=0)
+    said = f"variance: {table['episodes'].iloc[0]:,} episodes of one policy, the same for all; bias: no sampling"
+    figure.supxlabel(said, x=0.99, ha="right", fontsize=8, color=style.GREY)
+    return [left, right]
 
 
 def spread(values: ArrayLike, gap: float) -> NDArray:
@@ -127,7 +110,7 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping
     heights = spread([(np.log(y) - low) / (high - low) for _, (_, y) in ordered], 0.07)
     for (name, (x, _)), height in zip(ordered, heights, strict=True):
         where = (x, np.exp(low + height * (high - low)))
-        text = ax.annotate(mathtext(name), where, (5, 0), textcoords="offset points", va="center", fontsize=8.5)
+        text = ax.annotate(style.mathtext(name), where, (5, 0), textcoords="offset points", va="center", fontsize=8.5)
         text.set_color(color[name])
 
 
@@ -153,7 +136,7 @@ def variance_sources(parts: Mapping[str, GradientMoments], ax: Axes | None = Non
             va="center",
             fontsize=9,
         )
-    ax.set_yticks(rows, [mathtext(name) for name in parts])
+    ax.set_yticks(rows, [style.mathtext(name) for name in parts])
     ax.set(xscale="log", xlabel=r"variance of one episode's estimate, $\mathrm{tr\,Cov}(g)$, exact")
     ax.set(xlim=(least.min() / 2, total.max() * 3), ylim=(-0.6, len(parts) - 0.2))
     ax.grid(axis="y", visible=False)
@@ -187,7 +170,7 @@ def variance_ratios(ratios: Mapping[str, ArrayLike]) -> list[Axes]:
     for ax, (name, ratio) in zip(grid[:, 0], values.items(), strict=True):
         ax.hist(ratio, bins.tolist(), color=style.BLUE)
         ax.axvline(1, color=style.VERMILION, lw=1.2)
-        ax.set_title(f"{mathtext(name)}: less in {(ratio < 1).sum()} of {len(ratio)}", fontsize=9.5)
+        ax.set_title(f"{style.mathtext(name)}: less in {(ratio < 1).sum()} of {len(ratio)}", fontsize=9.5)
         ax.set(xscale="log", yticks=[])
         ax.spines["left"].set_visible(False)
         ax.grid(axis="y", visible=False)
@@ -260,7 +243,7 @@ def paired_differences(differences: Mapping[str, ArrayLike], xlabel: str, ax: Ax
         ax.plot([low, high], [row, row], color=color, lw=2)
         ax.plot(mean, row, "o", color=color)
     ax.axvline(0, color=style.BLACK, lw=0.8, ls="--")
-    ax.set_yticks(rows, [mathtext(name) for name in differences])
+    ax.set_yticks(rows, [style.mathtext(name) for name in differences])
     ax.set(xlabel=xlabel, ylim=(-0.6, len(differences) - 0.4))
     ax.grid(axis="y", visible=False)
     seeds = sorted({len(np.asarray(values)) for values in differences.values()})

@@ -147,7 +147,7 @@ def details(
         ax.axvline(0, color=style.BLACK, lw=0.8, ls="--")
         ax.grid(axis="y", visible=False)
         ax.set(title=title, ylim=(-0.6, len(rows) - 0.4))
-    ticks = grid[0, 0].set_yticks(list(rows.values()), [label for label, _ in rows])
+    ticks = grid[0, 0].set_yticks(list(rows.values()), [style.mathtext(label) for label, _ in rows])
     for tick, (_, is_family) in zip(ticks, rows, strict=True):
         tick.label1.set(fontweight="bold" if is_family else "normal", fontsize=9)
         tick.tick1line.set_visible(not is_family)
@@ -250,13 +250,16 @@ def symptoms(
 def film_strips(
     films: Mapping[str, Sequence[ArrayLike]], pictures: int = 8, legend: Mapping[str, str] | None = None
 ) -> list[Axes]:
-    """A row for each film [height, width, 3]: pictures from its first to its last, with their numbers.
+    """A row for each film [height, width, 3]: pictures from its first to its last, with their numbers, none twice.
 
     `legend` says what the colours mean: {what: colour}.
     """
     figure, panels = plt.subplots(len(films), pictures, figsize=(8.4, 1.25 * len(films) + 0.5), squeeze=False)
     for row, (name, frames) in zip(panels, films.items(), strict=True):
-        for ax, t in zip(row, np.linspace(0, len(frames) - 1, pictures).round().astype(int), strict=True):
+        shown = np.unique(np.linspace(0, len(frames) - 1, pictures).round().astype(int))
+        for ax in row[len(shown) :]:
+            ax.set_axis_off()
+        for ax, t in zip(row, shown, strict=False):
             ax.imshow(frames[t], interpolation="nearest")
             ax.set(xticks=[], yticks=[])
             ax.grid(False)

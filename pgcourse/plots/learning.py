@@ -47,7 +47,7 @@ def learning_curves(
         ax.plot(steps, mean, color=color[variant], lw=2)
         ax.fill_between(steps, low, high, color=color[variant], alpha=0.2, lw=0)
         ends[variant] = (steps[-1], mean[-1])
-    _label_ends(ax, ends, color)
+    _label_ends(ax, ends, color, target)
     if target is not None:
         ax.axhline(target, color=style.BLACK, lw=0.8, ls="--", zorder=0)
     ax.set(xlabel="environment steps of one seed", ylabel=_NAMES.get(y, y), title=title)
@@ -61,7 +61,7 @@ def learning_curve_grid(
 ) -> list[Axes]:
     """Small multiples on common axes, one a variant in the table's order, filled row by row; otherwise as above.
 
-    A variant that has a colour of its own in the course keeps it.
+    A variant that has a colour of its own in the course, or begins with an algorithm's name, has that colour.
     """
     variants = list(dict.fromkeys(curves["variant"]))
     rows = -(-len(variants) // columns)
@@ -71,7 +71,7 @@ def learning_curve_grid(
     for ax, variant in zip(grid.flat, variants, strict=False):
         table = curves[curves["variant"] == variant]
         steps, values = on_common_steps(table, y)
-        color = style.COLORS.get(variant, style.BLUE)
+        color = style.color_of(variant, style.BLUE)
         ax.plot(steps, values.T, color=color, lw=0.5, alpha=0.35)
         mean, low, high = band(values)
         ax.plot(steps, mean, color=color, lw=1.8)
@@ -117,8 +117,8 @@ _NAMES = {"return": "return of an episode", "length": "length of an episode (ste
 
 
 def thousands(x: float, _: float) -> str:
-    """A tick label: 25k for 25,000."""
-    return f"{x / 1000:g}k" if x else "0"
+    """A tick label: 25k for 25,000; 200 as it is."""
+    return f"{x / 1000:g}k" if abs(x) >= 1000 else f"{x:g}"
 
 
 def _seed_count(curves: pd.DataFrame) -> str:
@@ -126,11 +126,17 @@ def _seed_count(curves: pd.DataFrame) -> str:
     return f"{seeds.min()} seeds" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()} seeds"
 
 
-def _label_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping[str, str]) -> None:
-    """Names at the lines' ends, moved apart where they would touch."""
+def _label_ends(
+    ax: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping[str, str], target: float | None = None
+) -> None:
+    """Names at the lines' ends, moved apart where they would touch one another or the line of the target."""
     low, high = ax.get_ylim()
     gap = 0.055 * (high - low)
     y = -np.inf
     for name, (x, value) in sorted(ends.items(), key=lambda item: item[1][1]):
         y = max(value, y + gap)
-        ax.annotate(name, (x, y), (6, 0), textcoords="offset points", va="center", color=color[name], clip_on=False)
+        if target is not None and abs(y - target) < 0.8 * gap:
+            y = target + 0.8 * gap
+        ax.annotate(
+            name, (x, y), (6, 0), textcoords="offset points", va="center", color=color[name], annotation_clip=False
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
@@ -81,6 +82,28 @@ def colors(names: Iterable[str]) -> dict[str, str]:
     known = {name: COLORS[name] for name in names if name in COLORS}
     free = iter([c for c in CYCLE if c not in known.values()] * (1 + len(names)))
     return {name: known.get(name) or next(free) for name in names}
+
+
+def color_of(name: str, otherwise: str) -> str:
+    """The colour of a name, or of the algorithm that it begins with: 'PPO with a GRU, velocities hidden' is PPO."""
+    known = [each for each in COLORS if re.match(rf"{re.escape(each)}($|,| with )", name)]
+    return COLORS[max(known, key=len)] if known else otherwise
+
+
+_SYMBOL = re.compile(r"γ\^t|b\*(\(s\))?|[vqA]\(s(,a)?\)|\bv(?= known)|[λσ]")
+_LETTERS = {"b*": "b^*", "γ": r"\gamma", "λ": r"\lambda", "σ": r"\sigma"}
+
+
+def mathtext(name: str) -> str:
+    """A name with its symbols set as mathematics: 'reward-to-go, γ^t dropped', 'λ = 1'."""
+
+    def formula(found: re.Match[str]) -> str:
+        symbol = found[0]
+        for plain, tex in _LETTERS.items():
+            symbol = symbol.replace(plain, tex)
+        return f"${symbol}$"
+
+    return _SYMBOL.sub(formula, name)
 
 
 def axes(ax: Axes | None = None, **kwargs) -> Axes:

@@ -13,8 +13,7 @@ from torch import nn
 from torch.distributions import Categorical, Normal, kl_divergence
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from pgcourse.algorithms import PPO, iterate, rollout, training
-from pgcourse.algorithms.architecture import default_critic, default_policy
+from pgcourse.algorithms import A2C, PPO, TRPO, Architecture, RecurrentPPO, iterate, rollout, training
 from pgcourse.core import Streams
 from pgcourse.core.adam import Adam, clipped, gradient
 from pgcourse.envs import make
@@ -23,12 +22,14 @@ from pgcourse.rl.objectives import adapted_penalty, clipped_surrogate, clipped_v
 WORLDS = ["CartPole-v1", "Pendulum-v1"]
 
 
-def setting(algorithm, world, seeds=3, hidden=(16, 16)):
+def setting(algorithm, world, seeds=3, hidden=(16, 16), one_network=False):
     """A state whose θ and φ are not where they began, and a rollout of it."""
-    env, streams = make(world, algorithm.envs), Streams(seeds)
-    state = algorithm.init(default_policy(env, hidden), default_critic(env, hidden), streams.child("init"))
+    env, streams, networks = make(world, algorithm.envs), Streams(seeds), Architecture(hidden, shared=one_network)
+    state = algorithm.init(networks.policy(env), networks.critic(env), streams.child("init"))
     theta = state.theta + 0.3 * streams.child("θ").normal(state.policy.size)
     phi = state.phi + 0.3 * streams.child("φ").normal(state.critic.size)
+    if one_network:
+        phi = theta[:, : state.critic.size]
     batch, _ = rollout(state.policy, theta, env, env.reset(streams), algorithm.horizon, streams.child("play"))
     return state._replace(theta=theta, phi=phi), batch, streams.child("update")
 
@@ -152,6 +153,44 @@ def test_update_for_update_the_numbers_of_another_implementation(world, options)
     assert (metrics.grad_norm > 1e-4).all()
 
 
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("options", [{"value_weight": 0.5, "entropy": 0.01}, {"max_grad_norm": math.inf}])
+def test_with_one_network_the_numbers_of_one_loss_and_one_optimiser(world, options):
+    """One `torch.nn` module with an output more, loss = policy's + w · critic's, one clip, one `torch.optim.Adam`."""
+    algorithm = PPO(envs=4, horizon=16, epochs=3, critic_lr=7.0, **options)
+    state, batch, streams = setting(algorithm, world, one_network=True)
+    others = [OtherWithOneNetwork(algorithm, state, row) for row in range(3)]
+    for number in range(2):
+        progress, noise = number / 4, streams.child(number)
+        drawn = Streams(noise.seeds, noise.path)
+        orders = [drawn.uniform(64).argsort(1) for _ in range(3)]
+        state, metrics = algorithm.update(state, batch, progress, noise)
+        for row, other in enumerate(others):
+            other.update(row, batch, progress, [order[row] for order in orders])
+            assert (state.theta[row] - parameters_to_vector(other.parameters[0])).abs().max() < 1e-5
+    assert torch.equal(state.phi, state.theta[:, : state.critic.size])
+    assert torch.equal(metrics.grad_norm, metrics.critic_grad_norm)
+
+
+def test_one_network_starts_as_two_do_and_goes_on_from_a_checkpoint():
+    networks, env = Architecture((8,), shared=True), make("CartPole-v1", 4)
+    policy, critic = networks.policy(env), networks.critic(env)
+    last = policy.init(Streams(2))[:, -27:-3].view(2, 3, 8)
+    torch.testing.assert_close(last @ last.mT, torch.diag(torch.tensor([1e-4, 1e-4, 1.0])).expand(2, 3, 3))
+    given = (PPO(envs=4, horizon=16), "CartPole-v1", 2, 640, policy, critic, 128)
+    *_, whole = training(*given)
+    resume = next(each.checkpoint for each in training(*given) if each.checkpoint)
+    *_, resumed = training(*given, resume=resume)
+    assert torch.equal(whole.policy.theta, resumed.policy.theta)
+
+
+@pytest.mark.parametrize("algorithm", [A2C(), TRPO(), RecurrentPPO(), PPO(normalize_observation=True)])
+def test_one_network_is_refused_by_what_cannot_train_it(algorithm):
+    networks, env = Architecture(shared=True), make("CartPole-v1", algorithm.envs)
+    with pytest.raises(ValueError, match=r"shared at False|normalize_observation must be False"):
+        next(iterate(algorithm, env, Streams(1), 100, networks.policy(env), networks.critic(env)))
+
+
 class Other:
     """One seed of PPO, as people write it."""
 
@@ -168,10 +207,14 @@ class Other:
         vector_to_parameters(phi.clone(), self.critic.parameters())
         parameters = [*self.actor.parameters(), *([] if self.log_std is None else [self.log_std])]
         self.parameters = parameters, list(self.critic.parameters())
-        self.adams = [
-            torch.optim.Adam(each, lr=lr, eps=options.adam_eps)
-            for each, lr in zip(self.parameters, (options.lr, options.critic_lr), strict=True)
-        ]
+        self.rates = options.lr, options.critic_lr
+        self.start()
+
+    def start(self):
+        self.adams = [torch.optim.Adam(each, eps=self.options.adam_eps) for each in self.parameters]
+
+    def losses(self, of_policy, of_critic):
+        return of_policy, of_critic
 
     def flat(self, module):
         return parameters_to_vector([*module.parameters(), *([self.log_std] if self._spread(module) else [])])
@@ -230,15 +273,14 @@ class Other:
                 if o.value_clip < math.inf:
                     near = value[index] + torch.clamp(new - value[index], -o.value_clip, o.value_clip)
                     error = torch.max(error, (near - target[index]) ** 2)
-                for adam, loss in zip(
-                    self.adams, (policy_loss - o.entropy * entropy.mean(), 0.5 * error.mean()), strict=True
-                ):
+                losses = self.losses(policy_loss - o.entropy * entropy.mean(), 0.5 * error.mean())
+                for adam, loss in zip(self.adams, losses, strict=True):
                     adam.zero_grad()
                     loss.backward()
-                both = [[*self.parameters[0], *self.parameters[1]]]
-                for parameters in both if o.clip_jointly else self.parameters:
+                both = [each for parameters in self.parameters for each in parameters]
+                for parameters in [both] if o.clip_jointly else self.parameters:
                     nn.utils.clip_grad_norm_(parameters, o.max_grad_norm)
-                for adam, lr in zip(self.adams, (o.lr, o.critic_lr), strict=True):
+                for adam, lr in zip(self.adams, self.rates, strict=True):
                     adam.param_groups[0]["lr"] = rate * lr
                     adam.step()
         moved = self.divergence(obs).mean().item()
@@ -250,6 +292,26 @@ class Other:
     def divergence(self, obs):
         kl = kl_divergence(self.before, self.distribution(obs))
         return kl if self.log_std is None else kl.sum(-1)
+
+
+class OtherWithOneNetwork(Other):
+    """One seed of PPO as people write it whose policy and critic are one module."""
+
+    def __init__(self, options, state, row):
+        self.options, self.beta, self.log_std = options, 1.0, None
+        inputs, *hidden, outputs = state.policy.network.network.sizes
+        whole, theta = net(inputs, *hidden, outputs), state.theta[row]
+        vector_to_parameters(theta[: count(whole)].clone(), whole.parameters())
+        if len(theta) > count(whole):
+            self.log_std = nn.Parameter(theta[count(whole) :].clone())
+        self.actor = lambda obs: whole(obs)[..., :-1]
+        self.critic = lambda obs: whole(obs)[..., -1:]
+        self.parameters = ([*whole.parameters(), *([] if self.log_std is None else [self.log_std])],)
+        self.rates = (options.lr,)
+        self.start()
+
+    def losses(self, of_policy, of_critic):
+        return (of_policy + self.options.value_weight * of_critic,)
 
 
 def net(*sizes):

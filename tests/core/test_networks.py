@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pgcourse.core import GRU, MLP, Conv, Module, Normalized, Streams, Table
+from pgcourse.core import GRU, MLP, Conv, Module, Normalized, Outputs, Streams, Table
 from pgcourse.core.networks import ACTIVATIONS, FEW, linearized, pieces
 
 F64 = torch.float64
@@ -55,6 +55,29 @@ def test_gradients_against_torch_modules():
         module = sequential(mlp, theta[i].detach())
         module(x[i]).square().sum().backward()
         torch.testing.assert_close(gradient[i], flat_gradient(module))
+
+
+def test_outputs_are_a_part_of_a_network_and_its_gradient():
+    mlp = MLP((3, 8, 5))
+    theta, x = random_theta(mlp).requires_grad_(), Streams(3, dtype=F64).normal(6, 3)
+    part = Outputs(mlp, 1, 3)
+    assert (part.size, part.outputs) == (mlp.size, 2)
+    torch.testing.assert_close(part.at(theta.detach())(x), mlp(theta, x)[..., 1:3])
+    (gradient,) = torch.autograd.grad(part(theta, x).square().sum(), theta)
+    for i in range(3):
+        module = sequential(mlp, theta[i].detach())
+        module(x[i])[:, 1:3].square().sum().backward()
+        torch.testing.assert_close(gradient[i], flat_gradient(module))
+    with pytest.raises(ValueError, match="0 ≤ first < last ≤ 5"):
+        Outputs(mlp, 3, 6)
+
+
+def test_each_output_may_start_with_a_gain_of_its_own():
+    mlp = MLP((3, 8, 2), last_gain=(0.5, 2.0))
+    last = mlp.init(Streams(4, dtype=F64))[:, -18:-2].view(4, 2, 8)
+    torch.testing.assert_close(last @ last.mT, torch.diag(torch.tensor([0.25, 4.0], dtype=F64)).expand(4, 2, 2))
+    with pytest.raises(ValueError, match="one for each of 2 outputs"):
+        MLP((3, 8, 2), last_gain=(0.5, 2.0, 1.0))
 
 
 def test_the_gradient_and_its_gradient_by_finite_differences():

@@ -11,7 +11,8 @@ from scipy import stats
 from pgcourse import plots
 from pgcourse.core import Streams
 from pgcourse.exact import gae_moments, ledger, random_mdp, total_return_moments
-from pgcourse.plots.chapter_04 import FAMILY, mathtext, spread
+from pgcourse.plots.chapter_04 import FAMILY, spread
+from pgcourse.plots.style import mathtext
 
 MDP = random_mdp(seed=12)
 THETA = Streams(1, dtype=torch.float64).child("theta").normal(MDP.policy.size)
@@ -38,27 +39,26 @@ def points(ax):
 
 
 class TestLedger:
-    def test_a_point_for_every_estimator_at_its_exact_bias(self, found):
-        ax = plots.ledger(found)
+    def test_a_row_for_every_estimator_with_its_variance_and_exact_bias(self, found):
+        left, right = plots.ledger(found)
         table = found.table.sort_values("trace")
-        relative = table.trace / table.gradient_norm**2
-        np.testing.assert_allclose(ax.collections[0].get_offsets(), np.stack([table.exact_bias, relative], 1))
-        assert {mathtext(name) for name in table.estimator} < set(texts(ax))
-        assert "2,000 episodes" in " ".join(texts(ax))
-        assert "exact" in ax.get_xlabel()
+        relative, rows = table.trace / table.gradient_norm**2, np.arange(len(table))
+        np.testing.assert_allclose(left.collections[0].get_offsets(), np.stack([relative, rows], 1))
+        np.testing.assert_allclose(right.collections[0].get_offsets(), np.stack([table.exact_bias, rows], 1))
+        assert [label.get_text() for label in left.get_yticklabels()] == [mathtext(name) for name in table.estimator]
+        assert texts(left) == [f"{each:.1f}" for each in relative]
+        assert "2,000 episodes" in left.figure.get_supxlabel()
+        assert "exact" in right.get_xlabel()
 
-    def test_names_stand_on_the_side_of_the_verdict_and_do_not_touch(self, found):
-        ax = plots.ledger(found)
-        ax.figure.canvas.draw()
-        side = {text.get_text().strip(): text.get_ha() for text in ax.texts}
-        for row in found.table.itertuples():
-            assert side[mathtext(row.estimator)] == ("right" if row.unbiased_in_theory else "left")
-        shown = {mathtext(name) for name in found.table.estimator}
-        names = [text for text in ax.texts if text.get_text().strip() in shown]
-        boxes = [text.get_window_extent() for text in names]
-        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-        frame = ax.get_window_extent()
-        assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+    def test_nothing_touches_or_leaves_the_figure(self, found):
+        left, right = plots.ledger(found)
+        left.figure.canvas.draw()
+        names = [each.get_window_extent() for each in (*left.get_yticklabels(), *left.texts)]
+        assert not any(a.overlaps(b) for i, a in enumerate(names) for b in names[:i])
+        whole = left.figure.bbox
+        inside = [*names, left.xaxis.label.get_window_extent(), right.xaxis.label.get_window_extent()]
+        assert all(whole.x0 <= box.x0 and box.x1 <= whole.x1 for box in inside)
+        assert all(box.x1 <= right.get_window_extent().x0 for box in names)
 
     def test_every_family_has_a_colour(self, found):
         assert set(found.table.family) == set(FAMILY)
@@ -69,6 +69,8 @@ def test_symbols_are_set_as_mathematics():
     assert mathtext("reward-to-go - b*(s)") == "reward-to-go - $b^*(s)$"
     assert mathtext("total return - b* per component") == "total return - $b^*$ per component"
     assert mathtext("A(s,a) known") == "$A(s,a)$ known"
+    assert mathtext("λ = 1") == r"$\lambda$ = 1"
+    assert mathtext("σ depends on the state") == r"$\sigma$ depends on the state"
 
 
 class TestErrorAgainstBatchSize:

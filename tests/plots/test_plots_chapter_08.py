@@ -104,8 +104,8 @@ def test_symptoms_show_the_range_of_the_healthy_run_behind_every_seed():
 def test_film_strips_show_the_first_and_the_last_picture_and_some_between():
     film = [np.full((2, 3, 3), t, np.uint8) for t in range(30)]
     panels = plots.film_strips({"long": film, "short": film[:2]}, pictures=4, legend={"ball": style.BLUE})
-    shown = [ax.images[0].get_array()[0, 0, 0] for ax in panels]
-    assert shown == [0, 10, 19, 29, 0, 0, 1, 1]
+    shown = [ax.images[0].get_array()[0, 0, 0] for ax in panels if ax.axison]
+    assert shown == [0, 10, 19, 29, 0, 1]
     assert [ax.get_title("left") for ax in panels[:4]] == ["step 0", "step 10", "step 19", "step 29"]
     assert [panels[0].get_ylabel(), panels[4].get_ylabel()] == ["long", "short"]
     assert [text.get_text() for text in panels[0].figure.legends[0].get_texts()] == ["ball"]

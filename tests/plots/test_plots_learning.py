@@ -68,6 +68,28 @@ def test_an_algorithm_keeps_its_colour():
     assert alone == together == plots.style.COLORS["A2C"]
 
 
+def test_what_begins_with_an_algorithms_name_has_its_colour():
+    for name in ("PPO", "PPO, velocities hidden", "PPO with a GRU, velocities hidden"):
+        assert style.color_of(name, style.BLACK) == style.COLORS["PPO"]
+    assert style.color_of("PPO, KL penalty", style.BLACK) == style.COLORS["PPO, KL penalty"]
+    assert style.color_of("PPOX", style.BLACK) == style.BLACK
+    (ax,) = plots.learning_curve_grid(table(variant="PPO, all seen"), columns=1)
+    assert ax.get_lines()[-1].get_color() == style.COLORS["PPO"]
+
+
+@pytest.mark.parametrize("target", [1850, 1900, 1901.5, 1950, None])
+def test_names_at_the_ends_touch_neither_one_another_nor_the_target(target):
+    curves = pd.concat([table(variant=name, slope=2 + k / 500) for k, name in enumerate("abc")])
+    ax = plots.learning_curves(curves, target=target)
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text() in "abc"]
+    assert len(boxes) == 3
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    if target is not None:
+        height = ax.transData.transform((0, target))[1]
+        assert not any(box.y0 < height < box.y1 for box in boxes)
+
+
 def test_strangers_get_colours_of_their_own():
     colors = plots.style.colors(["REINFORCE", "one", "two", "three"])
     assert len(set(colors.values())) == 4
