@@ -61,8 +61,8 @@ def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
     """
     known = chapters()
     if chapter is None:
-        chapter = next((digits for digits in re.findall(r"(?<!\d)\d\d(?=_)", path.name) if digits in known), "")
-    chapter = chapter.zfill(2)
+        chapter = next((digits for digits in re.findall(r"(?<!\d)\d\d(?=[a-z]?_)", path.name) if digits in known), "?")
+    chapter = chapter.zfill(2) if chapter.isdigit() else chapter
     if chapter not in known:
         raise CannotGrade(
             f"{path}: which chapter is it? Its name should have the chapter's number as in the course, such as "

@@ -19,6 +19,8 @@ from pgcourse.grading import batch
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.process import Process
 
+FULL = sum(one.points for one in EXERCISES.of("03"))
+
 
 @pytest.fixture(autouse=True)
 def lasting_hosts(monkeypatch):
@@ -45,10 +47,17 @@ def test_the_document_and_the_honest_guarantee():
     document = json.loads(done.stdout)
     assert (document["seed"], document["sandbox"]) == (4, "none")
     (submission,) = document["submissions"]
-    assert (submission["points"], submission["max_points"]) == (0, 21)
-    assert [exercise["exercise"] for exercise in submission["exercises"]] == list(EXERCISES)
+    assert (submission["points"], submission["max_points"]) == (0, FULL)
+    assert [exercise["exercise"] for exercise in submission["exercises"]] == [one.name for one in EXERCISES.of("03")]
     one = submission["exercises"][0]["checks"][0]
-    assert one == {"check": "values", "points": 0, "max_points": 3, "message": "not attempted", "diagnosis": ""}
+    first = EXERCISES.of("03")[0].checks[0]
+    assert one == {
+        "check": first.name,
+        "points": 0,
+        "max_points": first.points,
+        "message": "not attempted",
+        "diagnosis": "",
+    }
     shown = words(done.stderr)
     assert "No sandbox: ordinary Python tampering cannot change the score, but the submission runs with your" in shown
     assert "Nothing here proves who wrote it." in shown
@@ -63,7 +72,7 @@ def test_a_table_for_one_notebook(tmp_path):
     assert shown.count("γ is missing") == 1
     assert "not defined: there is no function reinforce_loss" in shown
     assert "as above" in shown
-    assert "0/21" in shown
+    assert f"0/{FULL}" in shown
     assert "Below 50 %: 1 of 1." in shown
 
 
@@ -84,7 +93,7 @@ def test_a_folder_of_submissions(tmp_path):
     with (out / "gradebook.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     assert {student: (row["state"], row["points"], row["percent"]) for student, row in rows.items()} == {
-        "ann": ("solved", "21", "100.0"),
+        "ann": ("solved", f"{FULL}", "100.0"),
         "bob": ("not attempted", "0", "0.0"),
         "03_cara": (rows["03_cara"]["state"], "0", "0.0"),
     }
@@ -158,7 +167,7 @@ def test_grades_are_gone_on_with(tmp_path, monkeypatch):
     done = run(*options, "--resume", "--private-checks", private, "--json")
     assert done.exit_code == 0, done.output
     ann, bob = json.loads(done.stdout)["submissions"][::-1]
-    assert (ann["student"], ann["points"], ann["max_points"]) == ("ann", 22, 22)
+    assert (ann["student"], ann["points"], ann["max_points"]) == ("ann", FULL + 1, FULL + 1)
     assert (bob["student"], bob["points"]) == ("bob", 0)
     (to_go,) = (one["checks"] for one in ann["exercises"] if one["exercise"] == "03.reward_to_go")
     assert (to_go[-1]["check"], to_go[-1]["points"]) == ("mine", 1)
@@ -182,7 +191,7 @@ def test_of_several_versions_one_counts(tmp_path):
     copy(EXERCISE, tmp_path / "ann" / "03_x (1).ipynb")
     copy(EXERCISE, tmp_path / "lee_03_x-2.ipynb")
     options = (tmp_path, "--sandbox", "none", "--i-trust-these-submissions", "--json")
-    for which, points in (("latest", [0, 0]), ("best", [0, 21])):
+    for which, points in (("latest", [0, 0]), ("best", [0, FULL])):
         rows = json.loads(run(*options, "--resubmissions", which).stdout)["submissions"]
         assert sorted(row["points"] for row in rows if row["counts"]) == points
         assert {row["student"] for row in rows} == {"ann", "lee"}
@@ -194,7 +203,7 @@ def test_results_for_gradescope(tmp_path):
     run(write(tmp_path / "03_x.ipynb", answer), "--sandbox", "none", "--gradescope", file)
     results = json.loads(file.read_text(encoding="utf-8"))
     assert results["score"] == sum(test["score"] for test in results["tests"])
-    assert sum(test["max_score"] for test in results["tests"]) == 21
+    assert sum(test["max_score"] for test in results["tests"]) == FULL
     (values,) = (test for test in results["tests"] if test["name"] == "03.reward_to_go: values")
     assert "γ is missing" in values["output"]
 
@@ -232,7 +241,7 @@ def test_without_a_path_one_s_own_answers_are_graded(tmp_path, monkeypatch, writ
     copy(SOLUTION, tmp_path / "my" / "exercises" / "03_x.ipynb")
     write(tmp_path / "my" / "exercises" / "03_notes_of_mine.ipynb", "x")
     (submission,) = json.loads(run("--sandbox", "none", "--json").stdout)["submissions"]
-    assert (submission["path"], submission["points"]) == ("exercises/03_x.ipynb", 21)
+    assert (submission["path"], submission["points"]) == ("exercises/03_x.ipynb", FULL)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +253,7 @@ def test_without_a_path_one_s_own_answers_are_graded(tmp_path, monkeypatch, writ
         (["mine.ipynb", "--resume"], "say which, with --out"),
         (["mine.ipynb", "empty", "--gradescope", "x"], "no notebook (*.ipynb) in the folder empty"),
         (["mine.ipynb", "--private-checks", "bad.py"], "bad.py: NameError"),
-        (["mine.ipynb", "--chapter", "99"], "say --chapter with one of: 03"),
+        (["mine.ipynb", "--chapter", "99"], "say --chapter with one of: 00"),
     ],
 )
 def test_what_cannot_be_graded_is_named(tmp_path, monkeypatch, arguments, message):
@@ -297,6 +306,6 @@ def test_ctrl_c_keeps_what_was_graded_and_leaves_no_process(tmp_path):
     os.kill(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert [one["points"] for one in json.loads(stdout)["submissions"]] == [21]
+    assert [one["points"] for one in json.loads(stdout)["submissions"]] == [FULL]
     assert "Interrupted: 1 of 2 notebooks were graded." in words(stderr)
     assert not psutil.wait_procs(workers, timeout=10)[1]

@@ -124,13 +124,13 @@ def test_a_right_answer_among_them_gets_all_points(attempts):
 
 
 def test_it_grades_as_no_sandbox_does(bubblewrap):
-    exercises = list(EXERCISES.values())
+    exercises = EXERCISES.of("03")
     assert grade_file(SOLUTION, exercises, bubblewrap, seed=5).percent == 100
     assert grade_file(EXERCISE, exercises, bubblewrap, seed=5).percent == 0
 
 
 def test_docker_grades_as_no_sandbox_does(docker, tmp_path):
-    exercises = list(EXERCISES.values())
+    exercises = EXERCISES.of("03")
     assert grade_file(SOLUTION, exercises, docker, seed=5).percent == 100
     body = "import os; raise RuntimeError(sorted(os.listdir('/')))"
     reason = reasons(submit(tmp_path, function("looks", body), entries=["looks"], where=docker)[1]["looks"])["values"]
