@@ -25,6 +25,7 @@ import ast
 import asyncio
 import base64
 import contextlib
+import importlib
 import importlib.util
 import inspect
 import io
@@ -370,6 +371,7 @@ def serve() -> None:
     ended, and receives how it ended. One process at a time; that it leaves none behind is what `syscalls` is for.
     """
     syscalls.hide_memory()
+    _import_what_optimizers_need()
     control = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     control.send(b"ready")
@@ -396,6 +398,13 @@ def serve() -> None:
             _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
         control.send(json.dumps({"status": code if ended else None}).encode())
+
+
+def _import_what_optimizers_need() -> None:
+    """torch.optim imports torch._dynamo when it is first used: seconds of an answer's time, and only where it may make
+    a folder for its cache. Nothing is compiled here, so any folder that exists will do."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.sep
+    importlib.import_module("torch._dynamo")
 
 
 def _ended(child: int) -> tuple[bool, int]:

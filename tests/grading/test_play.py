@@ -4,11 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from submissions import reasons, write
+from submissions import grade_file, reasons, write
 
-from pgcourse.grading import sandbox
 from pgcourse.grading.exercise import Examination, InProcess, Limits, Player, judge
-from pgcourse.grading.grade import grade
 from pgcourse.grading.kinds import Check, learn
 
 TWICE = "It counts everything twice."
@@ -80,7 +78,7 @@ def graded(tmp_path_factory):
         cells.append(edited(old, new).replace("Counter", f"Counter{i}"))
         exercises.append(replace(COUNTER, name="03.counter", entry=f"Counter{i}"))
     path = write(tmp_path_factory.mktemp("play") / "03_x.ipynb", *cells)
-    return dict(zip(ANSWERS, grade(path, exercises, sandbox.NONE, seed=1).exercises, strict=True))
+    return dict(zip(ANSWERS, grade_file(path, exercises, seed=1).exercises, strict=True))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -130,7 +128,7 @@ def test_a_game_that_never_ends_is_over_at_the_limit(tmp_path):
 
     checks = (Check(1, "Count.", play=endless, name="endless"), replace(COUNTER.checks[0]))
     exercise = replace(COUNTER, name="03.counter", checks=checks, limits=Limits(check_seconds=1, exercise_seconds=60))
-    (result,) = grade(write(tmp_path / "03_x.ipynb", SOURCE), [exercise], sandbox.NONE, seed=1).exercises
+    (result,) = grade_file(write(tmp_path / "03_x.ipynb", SOURCE), [exercise], seed=1).exercises
     assert "over the time limit of 1 s a check" in reasons(result)["endless"]
 
 
