@@ -2,14 +2,14 @@
 
 The rules are asked in this order, and the first that holds decides:
 
-    falls forward, falls back   the episode ended in a fall; the trunk leant forward, or back, before it
-    stands still                dimensionless speed below `STILL`
-    hops                        the feet come down together (phase within `TOGETHER` of 0), or one carries it alone:
-                                the other is on the ground in less than `CARRIES` of the time
-    drags a leg                 one foot is on the ground in more than `DRAGGED` of the time, and the other is not
-    shuffles                    both are, or strides are shorter than `SHORT` leg lengths
-    limps                       duty factors or step lengths differ by an asymmetry above `UNEVEN`
-    walks, runs                 the mean duty factor is at least ½, or below (Alexander 2003, ch. 7)
+* falls forward, falls back: the episode ended in a fall; the trunk leant forward, or back, before it
+* stands still: dimensionless speed below `STILL`
+* hops: the feet come down together (phase within `TOGETHER` of 0), or one carries it alone: the other is on the ground
+  in less than `CARRIES` of the time
+* drags a leg: one foot is on the ground in more than `DRAGGED` of the time, and the other is not
+* shuffles: both are, or strides are shorter than `SHORT` leg lengths
+* limps: duty factors or step lengths differ by an asymmetry above `UNEVEN`
+* walks, runs: the mean duty factor is at least ½, or below (Alexander 2003, ch. 7)
 
 A dimensionless speed is v / √(g l), the root of the Froude number (Alexander 1989). Which words clinicians use for what
 is in Perry & Burnfield (2010); the thresholds are ours.

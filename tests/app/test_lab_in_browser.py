@@ -116,7 +116,7 @@ def answer_an_exercise(page, address, exercise):
     page.keyboard.insert_text(ANSWER)
     run_all(page)
     shown(page, "03.reward_to_go: solved, 6 of 6 points.")
-    shown(page, "Not yet: first solve the three exercises above.")  # of the last code cell
+    shown(page, "Not yet: first solve reward-to-go, the loss and the baseline.")  # of the last code cell
     saved(page)
     assert ANSWER.strip() in [text(cell).strip() for cell in cells(exercise).values()]
 

@@ -212,7 +212,7 @@ def other(default):
 
 REFUSED = {
     "dqn": ("mask_actions",),
-    "recurrent-ppo": ("envs", "normalize_observation", "mask_actions"),
+    "recurrent-ppo": ("envs", "normalize_observation", "mask_actions", "shared"),
 }  # the values below, not the options
 
 

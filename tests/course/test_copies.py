@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -229,7 +230,8 @@ def saved(folder, name, kernel):
         await manager.save({key: model[key] for key in ("type", "format", "content")}, name)
 
     before = (folder / name).read_bytes()
-    asyncio.run(go())
+    with ThreadPoolExecutor(1) as thread:  # of its own: another test's browser may leave a loop that runs in this one
+        thread.submit(asyncio.run, go()).result()
     return before, (folder / name).read_bytes()
 
 

@@ -336,6 +336,6 @@ def test_results_are_found_in_the_repository_or_not_at_all(monkeypatch, tmp_path
 def test_committed_declarations_are_valid(monkeypatch):
     monkeypatch.delenv("PGCOURSE_RESULTS", raising=False)
     names = study_names()
-    assert {"a2c-cartpole", "cartpole-gymnasium", "reinforce-cartpole"} <= set(names)
+    assert {"a2c-cartpole", "pendulum", "reinforce-cartpole"} <= set(names)
     for name in names:
         Study.read(name).check()
