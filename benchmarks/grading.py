@@ -23,18 +23,15 @@ from pathlib import Path
 import nbformat
 import psutil
 
-from pgcourse.grading import report, sandbox
+from pgcourse.grading import report, sandbox, solutions
 from pgcourse.grading.batch import Batch, find
+from pgcourse.grading.catalogue import EXERCISES
 
-SOLUTION = Path(__file__).resolve().parents[1] / "solutions" / "03_reinforce.ipynb"
-FIRST = "import torch\nimport pgcourse as pg\nfrom pgcourse.grading import check, solved"
-
-
-def answers() -> dict[str, str]:
-    """The solution's three functions."""
-    cells = nbformat.read(SOLUTION, as_version=4).cells
-    sources = [cell.source for cell in cells if "BEGIN SOLUTION" in cell.source]
-    return {source.partition("def ")[2].partition("(")[0]: source for source in sources}
+SOLUTION = nbformat.read(Path(__file__).resolve().parents[1] / "solutions" / "03_reinforce.ipynb", as_version=4)
+FIRST = next(cell.source for cell in SOLUTION.cells if cell.cell_type == "code")  # the imports
+CHAPTER = EXERCISES.of("03")
+SPOILT = EXERCISES["03.reward_to_go"]  # the exercise to which some give wrong or hostile answers
+POINTS = sum(exercise.points for exercise in CHAPTER)
 
 
 STYLES = [
@@ -62,7 +59,7 @@ HOSTILE = [
 
 def write(folder: Path, number: int) -> int | None:
     """One submission; the points that it should get, None where it is to be refused."""
-    name, right = f"s{number:03d}_03_reinforce.ipynb", answers()
+    name = f"s{number:03d}_03_reinforce.ipynb"
     if number % 50 == 49:
         (folder / name).symlink_to("/etc/passwd")
         return None
@@ -70,13 +67,13 @@ def write(folder: Path, number: int) -> int | None:
         (folder / name).write_text("{" * 1000, encoding="utf-8")
         return 0
     cells = [FIRST]
-    points = 21
-    kind = number % 10
-    for position, (entry, source) in enumerate(right.items()):
-        if kind in (7, 8) and position == 0:
-            source, points = f"def {entry}(reward, gamma):\n    {WRONG[number // 10 % len(WRONG)]}", 15
-        elif kind == 9 and position == 0:
-            source, points = f"def {entry}(reward, gamma):\n    {HOSTILE[number // 10 % len(HOSTILE)]}", 15
+    points, kind = POINTS, number % 10
+    for exercise in CHAPTER:
+        source = solutions.source(exercise)
+        if kind >= 7 and exercise is SPOILT:
+            bodies = HOSTILE if kind == 9 else WRONG
+            source = f"def {exercise.entry}(reward, gamma):\n    {bodies[number // 10 % len(bodies)]}"
+            points -= exercise.points
         cells += STYLES[number % len(STYLES)](source)
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), folder / name)
     return points
@@ -116,7 +113,7 @@ def main() -> None:
         memory.over.set()
     got = {row["student"]: row["points"] if row["state"] == "graded" else None for row in rows}
     unexpected = {student: (got[student], points) for student, points in wanted.items() if got[student] != points}
-    typical = [row["seconds"] for row in rows if row.get("points") == 21]
+    typical = [row["seconds"] for row in rows if row.get("points") == POINTS]
     figures = {
         "submissions": len(rows),
         "points": {str(points): count for points, count in Counter(got.values()).items()},
