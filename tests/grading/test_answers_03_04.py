@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Categorical
 from torch.nn import functional as F
 
-from pgcourse.exercises.ch03 import _calibration as calibration
+from pgcourse.exercises.ch03 import _agents as agents
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Examination, InProcess
 from pgcourse.grading.solutions import mutant
@@ -329,6 +329,6 @@ def test_an_agent_in_another_style_learns():
 
 @pytest.mark.parametrize("name", ["optimiser over a copy", "detached loss", "no step"])
 def test_who_trains_nothing_without_a_word_is_told_so(name):
-    result = judged(mutant(EXERCISES["03.agent"], calibration.WRONG[name]), 3)
+    result = judged(mutant(EXERCISES["03.agent"], agents.WRONG[name]), 3)
     assert result.checks[0].passed
     assert {one.diagnosis[:19] for one in result.checks[1:]} == {"Nothing is learned,"}

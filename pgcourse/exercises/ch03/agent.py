@@ -1,6 +1,6 @@
 """REINFORCE from an empty file.
 
-The parent plays, so that no return can be forged. `python -m pgcourse.exercises.ch03._calibration` measures on seeds
+The parent plays, so that no return can be forged. `python -m pgcourse.exercises.ch03._agents` measures on seeds
 from 1000 on, by which no threshold was set. On 30 of them the solution failed 0 times. Three of the mistakes passed 0
 times: `zero_grad` after `backward`, the flipped sign, `[N]` against `[N, 1]`. (They were measured with `AGENTS` = 3.)
 """

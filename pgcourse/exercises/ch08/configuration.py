@@ -2,7 +2,7 @@
 
 Calibration on seeds of no test (three each): the course's own settings reached 323 or more on 34 of 34 draws, so 250
 failed none; with a step size of 0.1 it was 138 or less on 8 draws. The others were measured on two draws only, 81 or
-less. `python -m pgcourse.exercises.ch08._calibration 08.configuration` measures all of them.
+less. `python -m pgcourse.grading.calibration 08.configuration` measures all of them.
 """
 
 from functools import lru_cache

@@ -1,18 +1,13 @@
-"""How often 03.agent is unfair, or fooled: `python -m pgcourse.exercises.ch03._calibration [seeds [name ...]]`.
+"""More answers to 03.agent: `python -m pgcourse.exercises.ch03._agents [SEEDS [NAME ...]]` says how often each passes.
 
-Right agents that differ in taste, and wrong ones that raise no error; each on seeds that no threshold was set by.
+Right agents that differ in taste, and wrong ones that raise no error.
 """
 
 import sys
-from collections import Counter
-from collections.abc import Sequence
 
-import numpy as np
-import torch
-
+from pgcourse.grading.calibration import calibrate
 from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.exercise import Change, Examination, InProcess
-from pgcourse.grading.solutions import mutant
+from pgcourse.grading.exercise import Change
 
 NETWORK = "nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2)"
 RIGHT: dict[str, Change] = {
@@ -49,23 +44,8 @@ WRONG: dict[str, Change] = {
     "probability instead of its logarithm": (".log_prob(actions)", ".log_prob(actions).exp()"),
 }
 
-
-def main(seeds: int, names: Sequence[str]) -> None:
-    """Print, for each agent, on how many seeds each check and all of them were passed, and what was said how often."""
-    exercise = EXERCISES["03.agent"]
-    torch.set_num_threads(1)
-    for name in names:
-        answer = mutant(exercise, {**RIGHT, **WRONG}[name])
-        passed, whole, said = np.zeros(len(exercise.checks), int), 0, Counter[str]()
-        for seed in range(1000, 1000 + seeds):
-            torch.manual_seed(seed)
-            result = Examination(exercise, seed, {}).judge(InProcess(answer))
-            passed += [one.passed for one in result.checks]
-            whole += result.state == "solved"
-            said[" | ".join(sorted({one.diagnosis[:12] for one in result.checks if one.diagnosis}))] += 1
-        kind = "right" if name in RIGHT else "wrong"
-        print(f"{kind}: {name}: solved on {whole} of {seeds} seeds, checks {passed.tolist()}; {dict(said)}", flush=True)
-
+EVERY = RIGHT | WRONG
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30, sys.argv[2:] or [*RIGHT, *WRONG])
+    chosen = {name: EVERY[name] for name in sys.argv[2:] or EVERY}
+    calibrate("03.agent", chosen, int(sys.argv[1]) if len(sys.argv) > 1 else 30)
