@@ -1,5 +1,8 @@
 """Six runs of A2C."""
 
+import pandas as pd
+
+from pgcourse.exercises import _drawing as drawing
 from pgcourse.exercises.ch05._runs import PATH
 from pgcourse.grading.kinds import Check, diagnose
 
@@ -20,27 +23,15 @@ PANELS = {
 
 
 def runs():
-    """Draw the six runs: thin seeds and their mean, a row a run."""
-    import matplotlib.pyplot as plt
-    import pandas as pd
-
+    """Draw the six runs: three seeds a panel, a row a run."""
     table = pd.read_csv(PATH)
-    names = list(table["run"].unique())
-    figure, grid = plt.subplots(len(names), len(PANELS), figsize=(10, 1.5 * len(names)), sharex=True, sharey="col")
-    for ax, title in zip(grid[0], PANELS.values(), strict=True):
-        ax.set_title(title, fontsize=10)
-    for row, name in zip(grid, names, strict=True):
-        for ax, column in zip(row, PANELS, strict=True):
-            one = table[table["run"] == name].pivot_table(index="step", columns="seed", values=column)
-            ax.plot(one.index / 1000, one, color="C0", lw=0.8, alpha=0.6)
-            if column == "mean_u":
-                ax.text(0.05, 0.8, f"ends at {one.iloc[-1].mean():.1f}", transform=ax.transAxes, fontsize=9)
-        row[0].set_ylabel(name, rotation=0, fontsize=14, labelpad=14)
-        row[0].set_yscale("log")
-    for ax in grid[-1]:
-        ax.set_xlabel("thousand steps")
+    table["thousands"] = table["step"] / 1000
+    grid = drawing.runs(table, "thousands", PANELS, "thousand steps")
+    for row, (_, run) in zip(grid, table.groupby("run", sort=False), strict=True):
+        last = run.groupby("seed")["mean_u"].last().mean()
+        row[list(PANELS).index("mean_u")].text(0, 30, f" ends at {last:.1f}", fontsize=9)
+    grid[0, 0].set_yscale("log")
     grid[0, -1].set_ylim(-1, 1)
-    figure.tight_layout()
 
 
 EXERCISE = diagnose(

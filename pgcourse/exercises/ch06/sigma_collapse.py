@@ -1,5 +1,8 @@
 """Five runs and their σ."""
 
+import pandas as pd
+
+from pgcourse.exercises import _drawing as drawing
 from pgcourse.exercises.ch06._runs import PATH
 from pgcourse.grading.kinds import Check, diagnose
 
@@ -20,23 +23,9 @@ PANELS = {
 
 def runs():
     """Draw the five runs: three seeds a panel, a row a run."""
-    import matplotlib.pyplot as plt
-    import pandas as pd
-
-    table = pd.read_csv(PATH)
-    names = list(table["run"].unique())
-    figure, grid = plt.subplots(len(names), len(PANELS), figsize=(10, 1.5 * len(names)), sharex=True, sharey="col")
-    for ax, (column, title) in zip(grid[0], PANELS.items(), strict=True):
-        ax.set_title(title, fontsize=10)
-        ax.set_yscale("log" if column in ("sigma", "gradient") else "linear")
-    for row, name in zip(grid, names, strict=True):
-        for ax, column in zip(row, PANELS, strict=True):
-            one = table[table["run"] == name].pivot(index="update", columns="seed", values=column)
-            ax.plot(one.index, one, color="C0", lw=0.9, alpha=0.7)
-        row[0].set_ylabel(name, rotation=0, fontsize=14, labelpad=14)
-    for ax in grid[-1]:
-        ax.set_xlabel("update")
-    figure.tight_layout()
+    grid = drawing.runs(pd.read_csv(PATH), "update", PANELS, "update")
+    for column in ("sigma", "gradient"):
+        grid[0, list(PANELS).index(column)].set_yscale("log")
 
 
 WRONG = "an entropy bonus with the wrong sign"
