@@ -1,8 +1,9 @@
 """REINFORCE from an empty file.
 
 The parent plays, so that no return can be forged. `python -m pgcourse.exercises.ch03._agents` measures on seeds
-from 1000 on, by which no threshold was set. On 30 of them the solution failed 0 times. Three of the mistakes passed 0
-times: `zero_grad` after `backward`, the flipped sign, `[N]` against `[N, 1]`. (They were measured with `AGENTS` = 3.)
+from 1000 on, by which no threshold was set. On 30 of them the solution, also with step sizes of 0.002 and 0.01, failed
+0 times. Three of the mistakes passed 0 times: `zero_grad` after `backward`, the flipped sign, `[N]` against `[N, 1]`.
+(These three were measured with `AGENTS` = 3, which is easier to pass.)
 """
 
 from collections.abc import Callable
