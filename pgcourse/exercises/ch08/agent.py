@@ -1,9 +1,9 @@
 """PPO from an empty file.
 
 `python -m pgcourse.grading.calibration 08.agent` plays 32 draws that no threshold was set by. The course's own answer
-passed every check on all of them. In CartPole two mistakes passed, too: "every end a time limit" twice, which the mirage
-catches 32 times of 32, and γ = 0 once, which no other check catches: 1 of its 32 draws is forgiven. No other mistake
-passed all checks on any draw.
+passed every check on all of them. In CartPole two mistakes passed, too: "every end a time limit" twice, which the
+mirage catches 32 times of 32, and γ = 0 once, which no other check catches: 1 of its 32 draws is forgiven. No other
+mistake passed all checks on any draw.
 """
 
 import numpy as np
