@@ -57,3 +57,17 @@ def declare(tmp_path, monkeypatch):
         return folder
 
     return declare
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser; the test is skipped where there is none. No longer than a module: while it is open, its event loop is
+    that of this thread, and neither another browser nor `asyncio.run` would start."""
+    from browsing import CHROMIUM, FLAGS, playwright
+
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

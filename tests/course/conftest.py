@@ -1,22 +1,9 @@
-"""What several tests of the course share: its chapters as they ran, and a browser without a network."""
-
-import shutil
+"""What several tests of the course share: its chapters as they ran, and a tab without a network."""
 
 import pytest
 from tracked import ROOT, notebooks
 
 from pgcourse.course import runner
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -30,18 +17,6 @@ def results(build):
     """What came of each chapter."""
     chapters = list(notebooks("chapters").values())
     return {result.notebook: result for result in runner.run(chapters, build, results=ROOT / "results")}
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A browser; the test is skipped where there is none."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

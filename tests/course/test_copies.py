@@ -7,7 +7,6 @@ import platform
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -230,8 +229,7 @@ def saved(folder, name, kernel):
         await manager.save({key: model[key] for key in ("type", "format", "content")}, name)
 
     before = (folder / name).read_bytes()
-    with ThreadPoolExecutor(1) as thread:  # of its own: another test's browser may leave a loop that runs in this one
-        thread.submit(asyncio.run, go()).result()
+    asyncio.run(go())
     return before, (folder / name).read_bytes()
 
 

@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 import re
-import shutil
 from xml.etree import ElementTree
 
 import numpy as np
@@ -239,25 +238,10 @@ def test_the_largest_figure_is_small_enough_for_a_notebook():
 # In a browser
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("needs Chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def tab(browser):
+def tab(chromium):
     """A tab of a phone's width without network, in which no script may fail."""
-    tab = browser.new_context(offline=True, viewport={"width": 360, "height": 700}).new_page()
+    tab = chromium.new_context(offline=True, viewport={"width": 360, "height": 700}).new_page()
     errors = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.set_content('<!DOCTYPE html><meta name="viewport" content="width=device-width"><body></body>')
@@ -318,8 +302,8 @@ def test_on_a_phone_nothing_is_wider_than_the_page(tab):
     assert slider["width"] > 300
 
 
-def test_where_scripts_do_not_run_a_picture_stays(browser):
-    context = browser.new_context(java_script_enabled=False, offline=True)
+def test_where_scripts_do_not_run_a_picture_stays(chromium):
+    context = chromium.new_context(java_script_enabled=False, offline=True)
     tab = context.new_page()
     tab.set_content(small()._repr_html_())
     picture = tab.get_by_alt_text("Half of k, with a sign.")
