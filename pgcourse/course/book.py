@@ -359,14 +359,15 @@ def _reference(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _read_as_markdown(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are plain text with `code`: what reStructuredText would take for marks is escaped."""
+    """Docstrings are plain text with `code` and lists: what else reStructuredText would take for marks is escaped."""
     for number, line in enumerate(lines):
-        parts = re.split(r"(`+[^`]+`+)", line)
+        bullet, text = re.fullmatch(r"(\s*\* )?(.*)", line).groups("")  # type: ignore[union-attr]  # which always matches
+        parts = re.split(r"(`+[^`]+`+)", text)
         parts[::2] = [re.sub(r"([*|\\]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
         for place in range(1, len(parts), 2):
             glued = re.match(r"\w", parts[place + 1])  # `nudge`d
             parts[place] = f"``{parts[place].strip('`')}``" + (r"\ " if glued else "")
-        lines[number] = "".join(parts)
+        lines[number] = bullet + "".join(parts)
 
 
 def _skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:

@@ -41,7 +41,8 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -276,7 +277,18 @@ class Notebook:
         code = compile(ast.Module([node], []), name, "exec", flags, dont_inherit=True)
         result = eval(code, self.module.__dict__)
         if code.co_flags & inspect.CO_COROUTINE:
-            asyncio.run(result)
+            _finish(result)
+
+
+def _finish(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Run it to its end: in a thread of its own where a loop runs in this one, as in a notebook's kernel."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+    else:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, coroutine).result()
 
 
 class _Shell:

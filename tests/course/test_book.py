@@ -225,6 +225,12 @@ def test_every_link_of_the_real_pages_holds(tmp_path):
     assert (tmp_path / "reference" / "pgcourse.rl.md").is_file()
 
 
+def test_docstrings_keep_their_lists_and_code_and_lose_other_marks():
+    lines = ["* a `b` *c*", "  d", "2 * 3 = |x|", "", "  * `nudge`d"]
+    book._read_as_markdown(None, "module", "", None, None, lines)
+    assert lines == ["* a ``b`` \\*c\\*", "  d", "2 \\* 3 = \\|x\\|", "", "  * ``nudge``\\ d"]
+
+
 def test_the_command_has_help_with_examples():
     done = CliRunner().invoke(main, ["book", "--help"])
     assert "pgcourse book --run --open" in done.output

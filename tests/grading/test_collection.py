@@ -1,5 +1,6 @@
 """Which statements of a notebook are executed: those that an answer needs, all of them, and no other."""
 
+import asyncio
 import contextlib
 import inspect
 import json
@@ -107,6 +108,14 @@ def test_what_an_answer_needs_is_executed(name):
     before, body, value = NEEDED[name]
     module, _ = executed(before, f"def answer():\n    return {body}")
     assert module.answer() == value
+
+
+@pytest.mark.parametrize("name", ["await", "awaited"])
+def test_what_awaits_is_executed_in_a_kernel_whose_loop_runs(name):
+    async def kernel():
+        test_what_an_answer_needs_is_executed(name)
+
+    asyncio.run(kernel())
 
 
 NOT_NEEDED = {
