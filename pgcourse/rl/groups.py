@@ -39,7 +39,7 @@ def group_advantage(score: Tensor, baseline: str = "leave_one_out", scale: str =
     compared = score[0].numel() if baseline == "batch" and scale != "group" else responses
     if compared < 2:
         raise ValueError(f"two responses to a prompt or more are needed to compare, got {responses}")
-    # Equal scores must give exactly 0. Their mean has a rounding error that σ + eps would blow up; differences have none.
+    # Equal scores give exactly 0. Their mean has a rounding error that σ + eps blows up; their differences have none.
     in_batch, in_group = score - score[:, :1, :1], score - score[..., :1]
     if baseline == "batch":
         advantage = in_batch - in_batch.mean((1, 2), keepdim=True)

@@ -16,8 +16,8 @@ def bradley_terry_loss(chosen: Tensor, rejected: Tensor, margin: float = 0.0, ce
     """-log σ(r_chosen - r_rejected - margin) + centering · (r_chosen + r_rejected)².
 
     The first term is minus the log-likelihood where P(chosen ≻ rejected) = σ(r_chosen - r_rejected): Bradley & Terry
-    (1952), and Ouyang et al. (2022), eq. 1. It sees differences alone. The second keeps the level near 0, which the first
-    leaves free (Eisenstein et al., 2024).
+    (1952), and Ouyang et al. (2022), eq. 1. It sees differences alone. The second keeps the level near 0, which the
+    first leaves free (Eisenstein et al., 2024).
     """
     _same(chosen=chosen, rejected=rejected)
     loss = -logsigmoid(chosen - rejected - margin)
