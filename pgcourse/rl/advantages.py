@@ -132,10 +132,20 @@ def judged(
     return Samples(*(x.flatten(1, 2) for x in parts))
 
 
-def standardized(advantage: Tensor) -> Tensor:
-    """Each seed's advantages [seed, sample] shifted and scaled to mean 0 and standard deviation 1."""
-    std, mean = torch.std_mean(advantage, 1, keepdim=True)
-    return (advantage - mean) / (std + 1e-8)
+def standardized(advantage: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Each seed's advantages shifted and scaled to mean 0 and standard deviation 1: "whitened".
+
+    [seed, ...], steps or tokens. With a mask the padding counts for nothing, may hold anything, and is given back as 0.
+    """
+    axes = tuple(range(1, advantage.ndim))
+    if mask is None:
+        std, mean = torch.std_mean(advantage, axes, keepdim=True)
+        return (advantage - mean) / (std + 1e-8)
+    count = mask.sum(axes, keepdim=True)
+    mean = advantage.where(mask, 0.0).sum(axes, keepdim=True) / count
+    centred = (advantage - mean).where(mask, 0.0)
+    std = (centred.square().sum(axes, keepdim=True) / (count - 1)).sqrt()
+    return centred / (std + 1e-8)
 
 
 def explained_variance(target: Tensor, value: Tensor) -> Tensor:

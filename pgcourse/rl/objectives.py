@@ -21,9 +21,30 @@ def surrogate(ratio: Tensor, advantage: Tensor) -> Tensor:
     return ratio * advantage
 
 
-def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
-    """min(r A, clip(r, 1-ε, 1+ε) A). Schulman et al. (2017), eq. 7."""
-    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+def clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float, clip_high: float | None = None) -> Tensor:
+    """min(r A, clip(r, 1-ε_low, 1+ε_high) A). Schulman et al. (2017), eq. 7; ε_high apart: Yu et al. (2025), eq. 8.
+
+    Steps of CartPole or tokens of a response; without `clip_high` both sides have the same ε.
+    """
+    high = clip if clip_high is None else clip_high
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + high) * advantage)
+
+
+def clip_binds(ratio: Tensor, advantage: Tensor, clip: float, clip_high: float | None = None) -> Tensor:
+    """Where the clipped surrogate has no gradient: r > 1+ε_high with A > 0, or r < 1-ε_low with A < 0.
+
+    A ratio that has left the interval on the other side still learns: the minimum takes the unclipped term there.
+    """
+    high = clip if clip_high is None else clip_high
+    return ((ratio > 1 + high) & (advantage > 0)) | ((ratio < 1 - clip) & (advantage < 0))
+
+
+def truncated_score_function(log_prob: Tensor, ratio: Tensor, advantage: Tensor, bound: float) -> Tensor:
+    """sg(min(r, c)) A log π_θ(a|s), sg without gradient. CISPO: MiniMax (2025), eq. 4, with its upper bound only.
+
+    The weight is bounded and not the objective, so that no token loses its gradient.
+    """
+    return score_function(log_prob, ratio.clamp(max=bound) * advantage)
 
 
 def dual_clipped_surrogate(ratio: Tensor, advantage: Tensor, clip: float, bound: float) -> Tensor:
