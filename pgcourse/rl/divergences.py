@@ -8,7 +8,7 @@ With d = log π_θ(a|s) - log π_ref(a|s) of a sampled action or token, Schulman
 
 An estimate of a value is not yet an estimate of its gradient. Differentiated with the samples held fixed, on-policy and
 in the mean, k1 gives 0, k2 the gradient of KL(π_θ ‖ π_ref), and k3 that of KL(π_ref ‖ π_θ). Everything is elementwise,
-except `full_kl`, which sums over the last axis.
+except `full_kl` and `kl_optimum`, which sum over the last axis.
 """
 
 from __future__ import annotations
@@ -64,6 +64,22 @@ def full_kl(log_probs: Tensor, ref_log_probs: Tensor) -> Tensor:
     """
     prob = log_probs.exp()
     return (prob * (log_probs - ref_log_probs).where(prob > 0, 0.0)).sum(-1)
+
+
+def kl_optimum(ref_log_probs: Tensor, reward: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """What maximises E_π[r] - β KL(π ‖ π_ref), and its value: log π* [..., answer] and β log Z [...].
+
+    π*(y) = π_ref(y) exp(r(y) / β) / Z, in closed form over answers that can be enumerated. Rafailov et al. (2023), eq.
+    4. Solved for r it is β log π*(y) / π_ref(y) + β log Z, whose differences DPO compares.
+
+    Raises:
+        ValueError: β not above 0, where all weight would go to the best answer.
+    """
+    if not beta > 0:
+        raise ValueError(f"beta must be above 0, got {beta}")
+    tilted = ref_log_probs + reward / beta
+    log_z = tilted.logsumexp(-1)
+    return tilted - log_z.unsqueeze(-1), beta * log_z
 
 
 def _inverted(log_prob: Tensor, ref_log_prob: Tensor) -> Tensor:

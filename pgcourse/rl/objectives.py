@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+CORRECTIONS = ("none", "truncated", "masked")
+
 
 def score_function(log_prob: Tensor, weight: Tensor) -> Tensor:
     """Ψ log π_θ(a|s). Its gradient is Ψ ∇log π_θ(a|s): summed over an episode, the policy gradient. Williams (1992).
@@ -82,6 +84,29 @@ def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: f
     """
     near = old_value + (value - old_value).clamp(-clip, clip)
     return torch.maximum(value_loss(value, target), value_loss(near, target))
+
+
+def mismatch_weight(log_ratio: Tensor, correction: str, high: float, low: float = 0.0) -> Tensor:
+    """w of what a sampler drew that is not quite the learner: stale, rounded, another program. It is data, no gradient.
+
+    * `none`: 1, as if they were the same; the gradient is biased.
+    * `truncated`: min(r, high), r = π_learner / π_sampler. Ionides (2008); Yao et al. (2025). Some bias, little
+      variance.
+    * `masked`: r where low ≤ r ≤ high, else 0. Ling Team (2025), "IcePop".
+
+    Args:
+        log_ratio: log r of a token, or of its response: `pgcourse.rl.policy_log_ratio` of the learner as it was when
+        the
+            batch came, to the sampler.
+    """
+    if correction == "none":
+        return torch.ones_like(log_ratio)
+    ratio = log_ratio.detach().exp()
+    if correction == "truncated":
+        return ratio.clamp(low, high)
+    if correction != "masked":
+        raise ValueError(f"correction must be one of {', '.join(CORRECTIONS)}, got {correction!r}")
+    return ratio.where((ratio >= low) & (ratio <= high), 0.0)
 
 
 def masked_sum(x: Tensor, mask: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgcourse.rl.divergences import ESTIMATORS, WRONG_FORMS, full_kl, k1, k2, k3, kl_loss
+from pgcourse.rl.divergences import ESTIMATORS, WRONG_FORMS, full_kl, k1, k2, k3, kl_loss, kl_optimum
 
 F64 = torch.float64
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -116,3 +116,24 @@ def test_which_of_k1_and_k3_spreads_less_depends_on_how_far_the_policy_is():
 def test_another_estimator_is_refused():
     with pytest.raises(ValueError, match="estimator must be one of k1, k2, k3, got 'k4'"):
         kl_loss(torch.zeros(1), torch.zeros(1), "k4")
+
+
+@given(seeds, st.floats(0.05, 5))
+def test_the_optimum_in_closed_form_is_the_best_of_all(seed, beta):
+    """Gibbs' inequality: any other policy falls short of its value by β KL to it."""
+    generator = torch.Generator().manual_seed(seed)
+    reward, ref, other = torch.randn(3, 2, 6, generator=generator, dtype=F64)
+    ref, other = ref.log_softmax(1), other.log_softmax(1)
+
+    def objective(log_probs):
+        return (log_probs.exp() * reward).sum(1) - beta * full_kl(log_probs, ref)
+
+    best, value = kl_optimum(ref, reward, beta)
+    torch.testing.assert_close(best.logsumexp(1), torch.zeros(2, dtype=F64), rtol=0, atol=1e-12)
+    torch.testing.assert_close(objective(best), value, rtol=0, atol=1e-11)
+    torch.testing.assert_close(value - objective(other), beta * full_kl(other, best), rtol=0, atol=1e-10)
+
+
+def test_no_price_has_no_optimum():
+    with pytest.raises(ValueError, match=r"beta must be above 0, got 0\.0"):
+        kl_optimum(torch.zeros(3), torch.zeros(3), 0.0)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgcourse.rl.divergences import kl_optimum
 from pgcourse.rl.preference_losses import bradley_terry_loss, dpo_loss, ipo_loss, kto_loss, kto_reference
 
 F64 = torch.float64
@@ -129,3 +130,17 @@ def test_what_is_wrong_is_named():
         dpo_loss(a, a, a, b, 0.1)
     with pytest.raises(ValueError, match="desirable must have the shape of log_prob"):
         kto_loss(a, a, b > 0, torch.zeros(()), 0.1)
+
+
+@given(seeds, st.floats(0.1, 2))
+def test_dpo_on_all_comparisons_is_smallest_at_the_closed_form_optimum(seed, beta):
+    """Every pair of four answers with its Bradley-Terry probability under r: DPO's slope is 0 at π* of r and β."""
+    reward, ref = torch.randn(2, 4, generator=torch.Generator().manual_seed(seed), dtype=F64)
+    ref = ref.log_softmax(0)
+    logits = kl_optimum(ref, reward, beta)[0].requires_grad_()
+    log_prob = logits.log_softmax(0)
+    i, j = (~torch.eye(4, dtype=torch.bool)).nonzero().T
+    probability = (reward[i] - reward[j]).sigmoid()
+    loss = (probability * dpo_loss(log_prob[i], log_prob[j], ref[i], ref[j], beta)).sum()
+    (slope,) = torch.autograd.grad(loss, logits)
+    torch.testing.assert_close(slope, torch.zeros_like(slope), rtol=0, atol=1e-12)

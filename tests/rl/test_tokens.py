@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from responses import F64, lengths_to_mask, random_mask, random_tokens, rows
 
 from pgcourse.rl import reward_to_go, standardized
-from pgcourse.rl.objectives import clip_binds, clipped_surrogate, masked_mean, truncated_score_function
+from pgcourse.rl.objectives import (
+    clip_binds,
+    clipped_surrogate,
+    masked_mean,
+    mismatch_weight,
+    truncated_score_function,
+)
 from pgcourse.rl.tokens import aggregated, last_token, policy_log_ratio, token_gae, token_reward
 
 seeds = st.integers(0, 10_000)
@@ -232,3 +238,30 @@ def test_what_is_wrong_is_named():
         aggregated(x, mask, "mean")
     with pytest.raises(ValueError, match=r"longest must be the limit of a response's length, \d or more; got None"):
         aggregated(x, mask, "constant")
+
+
+@pytest.mark.parametrize("correction", ["none", "truncated", "masked"])
+def test_weights_of_a_mismatch_make_the_mean_right_or_err_in_a_known_way(correction):
+    """Σ π_sampler w f is Σ π_learner f with the full weight; what is cut off is what the bound says."""
+    learner, sampler, f = torch.randn(3, 8, generator=torch.Generator().manual_seed(1), dtype=F64)
+    p, q = learner.softmax(0), sampler.softmax(0)
+    ratio = p / q
+    found = (q * mismatch_weight(ratio.log(), correction, high=2.0) * f).sum()
+    expected = {
+        "none": (q * f).sum(),
+        "truncated": (p * f).sum() - ((p - 2 * q) * f)[ratio > 2].sum(),
+        "masked": (p * f)[ratio <= 2].sum(),
+    }[correction]
+    assert (ratio > 2).any()
+    torch.testing.assert_close(found, expected, **EXACT)
+    full = (q * mismatch_weight(ratio.log(), "truncated", high=math.inf) * f).sum()
+    torch.testing.assert_close(full, (p * f).sum(), **EXACT)
+
+
+def test_a_mismatch_weight_is_data_and_has_two_sides():
+    log_ratio = torch.tensor([0.1, 0.5, 1.0, 4.0], dtype=F64).log().requires_grad_()
+    assert mismatch_weight(log_ratio, "masked", 2.0, 0.4).tolist() == pytest.approx([0.0, 0.5, 1.0, 0.0])
+    assert mismatch_weight(log_ratio, "truncated", 2.0, 0.4).tolist() == pytest.approx([0.4, 0.5, 1.0, 2.0])
+    assert not mismatch_weight(log_ratio, "masked", 2.0).requires_grad
+    with pytest.raises(ValueError, match="correction must be one of none, truncated, masked, got 'clip'"):
+        mismatch_weight(log_ratio, "clip", 2.0)
