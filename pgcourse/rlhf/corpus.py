@@ -1,6 +1,6 @@
 """Short reviews from a grammar: the language that the course's small models speak.
 
-A review is "<topic> :" and one to four sentences about things of that topic, in a mood that decides about its adjectives.
+A review is "<topic> :" and one to four sentences about things of that topic, in a mood that decides about adjectives.
 Nothing is downloaded, everybody may use it, and what is a well-formed sentence is known.
 """
 
@@ -125,4 +125,9 @@ def _one(draw: Draw, words: Sequence[str]) -> str:
 
 
 def _weighted(draw: Draw, weights: Sequence[float]) -> int:
-    return int(np.searchsorted(np.cumsum(weights)[:-1], draw(), side="right"))
+    left = draw()
+    for number, weight in enumerate(weights):
+        left -= weight
+        if left < 0:
+            return number
+    return len(weights) - 1

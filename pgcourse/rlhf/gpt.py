@@ -85,7 +85,9 @@ class GPT:
             if start in std:
                 parts.append(streams.normal(size) * std[start])
             else:
-                row = torch.full((len(streams), size), float(start == "one"), dtype=streams.dtype, device=streams.device)
+                row = torch.full(
+                    (len(streams), size), float(start == "one"), dtype=streams.dtype, device=streams.device
+                )
                 parts.append(row)
         return torch.cat(parts, 1)
 

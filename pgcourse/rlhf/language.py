@@ -1,6 +1,6 @@
 """A language model as a policy: what it sees is a prompt, its action is a whole response.
 
-So a response is one step of a world, and everything that acts, iterates, trains and keeps records works as for CartPole.
+So a response is one step of a world, and what acts, iterates, trains and keeps records does so as for CartPole.
 An update that looks at single tokens asks for them with `tokens`.
 """
 
@@ -62,7 +62,7 @@ class LanguagePolicy(Policy):
         """`start` in every row: nothing is random."""
         return self.start.to(streams.device, streams.dtype).expand(len(streams), -1).clone()
 
-    def __call__(self, theta: Tensor, obs: Tensor) -> Responses:
+    def __call__(self, theta: Tensor, obs: Tensor) -> Responses:  # type: ignore[override]
         return Responses(self, theta, obs)
 
     def noise(self, streams: Streams, *shape: int) -> Tensor:

@@ -65,7 +65,9 @@ class RewardModelling:
     def steps(self) -> int:
         return self.epochs * (self.pairs // self.batch)
 
-    def training(self, trunk: Tensor, pairs: Comparisons, streams: Streams, model: GPT = REVIEWERS) -> Iterator[Learned]:
+    def training(
+        self, trunk: Tensor, pairs: Comparisons, streams: Streams, model: GPT = REVIEWERS
+    ) -> Iterator[Learned]:
         """Every step; `trunk` is θ of the language model, [seed, parameter]."""
         network = ScalarHead(model)
         head = streams.child("head").normal(model.width) / (model.width + 1) ** 0.5
@@ -81,7 +83,7 @@ class RewardModelling:
                 chosen, rejected = (x.gather(1, at.expand(-1, -1, x.shape[2])) for x in both)
                 psi = psi.detach().requires_grad_()
                 score = RewardModel(network, psi)(torch.cat([prompt, prompt], 1), torch.cat([chosen, rejected], 1))
-                loss = bradley_terry_loss(*score.chunk(2, 1)).mean(1)
+                loss = bradley_terry_loss(score[:, : rows.shape[1]], score[:, rows.shape[1] :]).mean(1)
                 (step,), _ = clipped(gradient(loss, psi), self.max_grad_norm)
                 psi, learning = adam.step(psi, step, learning, 1 - number / self.steps)
                 number += 1

@@ -34,6 +34,7 @@ class Writing(TensorWorld):
 
     name = "Writing"
     time_limit = 1
+    work = LONGEST  # a step here is as many tokens at most
     initial_noise = 1
     observation_space = spaces.MultiDiscrete([len(WORDS)] * PROMPT)
     action_space = spaces.MultiDiscrete([len(WORDS)] * LONGEST)
