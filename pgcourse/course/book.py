@@ -485,7 +485,7 @@ CSS = """\
 .bd-article { overflow-wrap: break-word; }
 .bd-article .pst-scrollable-table-container, .cell_output .text_html { overflow-x: auto; }
 :is(.bd-article, .bd-toc) :is(code, .sig) span.pre { white-space: pre-wrap; }
-.bd-article :is(code, .sig, h1, h2, h3, .field-list dd), .bd-toc code, .indextable a { overflow-wrap: anywhere; }
+.bd-article :is(code, .sig, h1, h2, h3, .field-list dd), .bd-toc code, .indextable, .indextable a { overflow-wrap: anywhere; }
 .bd-article thead:not(:has(th:not(:empty))) { display: none; } /* Markdown has no table without a head */
 @media (max-width: 600px) { .indextable td { display: block; width: auto !important; } }
 .bd-main .bd-content .bd-article-container { max-width: 70em; }

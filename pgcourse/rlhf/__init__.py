@@ -1,0 +1,1 @@
+"""Learning from human preferences with a language model small enough for one processor core."""
