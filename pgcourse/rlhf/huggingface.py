@@ -11,6 +11,7 @@ docs/your_own_model.md is the guide. Nothing is downloaded unless `local_files_o
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
@@ -82,16 +83,15 @@ class HFCausalLM:
                 self.tokenizer = None
         self.model: Any = model.to(device).eval()
         self.temperature = temperature
-        self.eos = _only(eos, self._own("eos_token_id"))
-        if self.eos is None:
+        end, padding = _only(eos, self._own("eos_token_id")), _only(pad, self._own("pad_token_id"))
+        if end is None:
             raise ValueError("this checkpoint names no token that ends a response: give it as eos")
-        found = _only(pad, self._own("pad_token_id"))
-        if found is None or found == self.eos:
+        if padding is None or padding == end:
             raise ValueError(
-                f"padding needs a token apart from {self.eos}, which ends a response: give as pad one that your "
+                f"padding needs a token apart from {end}, which ends a response: give as pad one that your "
                 f"prompts and responses can do without, 0 to {self.vocabulary - 1}"
             )
-        self.pad = found
+        self.eos, self.pad = end, padding
         self._parameters = [(name, tuple(p.shape)) for name, p in self.model.named_parameters()]
 
     def _own(self, name: str) -> int | list[int] | None:
@@ -128,6 +128,8 @@ class HFCausalLM:
         It remembers keys and values of what it has read.
         """
         reading = [(weights, _transformers().DynamicCache()) for weights in self._weights(theta)]
+        accepted = inspect.signature(self.model.forward).parameters
+        memory = "cache" if "cache" in accepted else "past_key_values"  # its name before transformers 5.40
         mask: Tensor | None = None
 
         def read_on(ids: Tensor) -> Tensor:
@@ -138,7 +140,7 @@ class HFCausalLM:
             logits = [
                 self._logits(
                     weights, input_ids=one, attention_mask=seen, position_ids=_positions(seen)[:, -new:],
-                    past_key_values=cache, use_cache=True,
+                    use_cache=True, **{memory: cache},
                 )[:, -1]
                 for (weights, cache), one, seen in zip(reading, ids, mask.long(), strict=True)
             ]  # fmt: skip
