@@ -17,6 +17,7 @@ from pgcourse.core import Categorical, Policy, Streams
 from pgcourse.rlhf.corpus import EOS, LONGEST, PAD
 from pgcourse.rlhf.gpt import ScalarHead
 
+NEVER = -1e9  # a logit whose probability is 0, and whose logarithm is a number all the same
 Gold = Callable[[Tensor, Tensor], Tensor]  # prompt and response to what the response is really worth
 
 
@@ -44,7 +45,8 @@ class Tokens(NamedTuple):
 class LanguagePolicy(Policy):
     """π_θ(y|x) = Π_t π_θ(y_t | x, y_<t), over responses of at most `longest` tokens that end with `eos`.
 
-    What stands behind the end is `pad`. Prompts are [seed, ..., token], all of one length.
+    What stands behind the end is `pad`, which the policy itself never writes: its logit counts as `NEVER`. Prompts are
+    [seed, ..., token], all of one length.
     """
 
     network: LanguageModel
@@ -69,11 +71,16 @@ class LanguagePolicy(Policy):
         """A uniform number for each token of a response."""
         return streams.uniform(*shape, self.longest)
 
+    def allowed(self, logits: Tensor) -> Tensor:
+        """The logits [..., word], that of the padding aside."""
+        padding = torch.arange(logits.shape[-1], device=logits.device) == self.pad
+        return logits.masked_fill(padding, NEVER)
+
     def tokens(self, theta: Tensor, prompt: Tensor, response: Tensor) -> Tokens:
         """log-probabilities of the responses' tokens: [seed, row, token] each."""
         ids = torch.cat([prompt, response], 2)
         logits = self.network(theta, ids[:, :, :-1])[:, :, prompt.shape[2] - 1 :]
-        log_probs = logits.log_softmax(-1)
+        log_probs = self.allowed(logits).log_softmax(-1)
         return Tokens(log_probs.gather(-1, response.unsqueeze(-1)).squeeze(-1), log_probs)
 
 
@@ -117,7 +124,7 @@ class Responses:
         read = self.policy.network.reader(self.theta)
         unread = prompt
         for place in range(self.policy.longest):
-            token = choose(read(unread))
+            token = choose(self.policy.allowed(read(unread)))
             response[:, :, place] = token.where(running, pad)
             running = running & (token != eos)
             if not running.any():
