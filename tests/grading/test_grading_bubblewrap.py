@@ -1,5 +1,6 @@
 """Inside bubblewrap a submission reaches nothing of this computer."""
 
+import itertools
 import os
 import socket
 import sys
@@ -152,7 +153,7 @@ def test_what_docker_is_asked_for(tmp_path, monkeypatch):
     assert command[image + 1 :] == [sys.executable, "-I", "/grader/worker.py", "{}"]
     options = command[2:image]
     assert options.count("--rm") == options.count("--read-only") == options.count("--interactive") == 1
-    pairs = list(zip(options, options[1:], strict=False))
+    pairs = list(itertools.pairwise(options))
     for name, value in {
         "--name": "pgcourse-x",
         "--network": "none",
