@@ -132,7 +132,7 @@ EXERCISE = gradient(
             "(value - old_value).clamp",
             "(old_value - value).clamp",
         ),
-        "The clipped value lies around the target: it lies around the old value.": (
+        "The clip alone is squared, as if old value and target were one: v_old + clip(v - v_old) is compared with y.": (
             "near = old_value + (value",
             "near = target + (value",
         ),
