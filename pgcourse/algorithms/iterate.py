@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
@@ -18,7 +17,6 @@ from pgcourse.core import Critic, Policy, Streams, shared
 from pgcourse.core.adam import NotFinite
 from pgcourse.envs import Env, make
 from pgcourse.rl import Trajectory
-
 
 LARGE = 1e6  # numbers of this size are no longer harmless: an update squares and sums them
 REMEDIES = {
@@ -96,7 +94,7 @@ def iterate(
     if isinstance(env, str) or callable(env):
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
-        begin = partial(make, env, **placed(streams))
+        begin = beginning(env, streams)
         world = begin(algorithm.envs)
         trial(algorithm, begin, streams, policy, critic)
     obs: Any
@@ -131,6 +129,11 @@ def iterate(
             raise _diverged(error, where, batch, state.theta, streams.seeds) from error
         done = done + batch.mask.sum((1, 2))
         yield Iteration(number, batch, state, metrics, done, obs)
+
+
+def beginning(env: str | Callable[..., Env], streams: Streams) -> Callable[[int], Env]:
+    """What makes a world with so many copies for each seed, on its streams' device and in their dtype."""
+    return lambda envs: make(env, envs, **placed(streams))
 
 
 def placed(streams: Streams) -> dict[str, Any]:

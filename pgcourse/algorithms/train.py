@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,11 +11,11 @@ from torch import Tensor
 
 from pgcourse.algorithms.architecture import parts
 from pgcourse.algorithms.curves import Curves, Episodes
-from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed
+from pgcourse.algorithms.iterate import Algorithm, Iteration, beginning, iterate
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trial import trial
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.envs import Env, make
+from pgcourse.envs import Env
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +110,7 @@ def training(
     if checkpoint_steps is not None and checkpoint_steps < 1:
         raise ValueError(f"checkpoint_steps must be 1 or more, got {checkpoint_steps}")
     streams = Streams(seeds, device=device, dtype=dtype)
-    begin = partial(make, env, **placed(streams))
+    begin = beginning(env, streams)
     world = begin(algorithm.envs)
     trial(algorithm, begin, streams, policy, critic)
     after, final, ends = None, None, None

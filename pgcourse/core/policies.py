@@ -222,7 +222,8 @@ class GaussianPolicy(OneNetwork):
 
     Raises:
         ValueError: a `log_std` beyond ±20; an odd number of outputs where σ depends on the state; a range that does not
-            contain `log_std`; center and scale that are not finite, not one for each action, or a scale that is not positive.
+            contain `log_std`; center and scale that are not finite, not one for each action, or a scale that is not
+            positive.
     """
 
     network: Network

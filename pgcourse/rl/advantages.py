@@ -17,6 +17,7 @@ from pgcourse.rl.trajectory import Trajectory, require
 
 ROUNDINGS = 4  # that a target may have gone through on its way
 
+
 def td_residual(reward: Tensor, value: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
     """δ_t = r_t + γ v(s_{t+1}) - v(s_t), with v = 0 after termination. Sutton & Barto (2018), eq. 6.5."""
     require(reward, value=value, next_value=next_value, terminated=terminated, gamma=gamma)

@@ -57,11 +57,15 @@ def test_explained_variance_is_numpys(seed, samples):
     np.testing.assert_allclose(explained_variance(torch.tensor(target), torch.tensor(value)), expected, rtol=1e-9)
 
 
-@given(st.integers(0, 10_000), st.sampled_from([1, 2, 9, 640]), st.floats(-1e6, 1e6), st.sampled_from([0.0, 1e-2, 30.0]))
+@given(
+    st.integers(0, 10_000), st.sampled_from([1, 2, 9, 640]), st.floats(-1e6, 1e6), st.sampled_from([0.0, 1e-2, 30.0])
+)
 def test_a_target_that_varies_by_rounding_alone_explains_nothing(seed, samples, reward, spread):
     """γ = 0 and one reward: Â + v is the reward up to rounding, whatever the critic says."""
     random = np.random.default_rng(seed)
-    reward, value = (torch.tensor(x).expand(1, samples, 1).float() for x in (reward, random.normal(size=(1, samples, 1))))
+    reward, value = (
+        torch.tensor(x).expand(1, samples, 1).float() for x in (reward, random.normal(size=(1, samples, 1)))
+    )
     value = reward + spread * value
     over = torch.zeros_like(reward, dtype=torch.bool)
     batch = Trajectory(value, value, reward, value, over, over, ~over)
