@@ -6,13 +6,15 @@ from pgcourse.algorithms.architecture import Architecture, default_critic, defau
 from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate, play
+from pgcourse.algorithms.files import load
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
 from pgcourse.algorithms.options import check, option
 from pgcourse.algorithms.ppo import PPO
 from pgcourse.algorithms.recurrent_ppo import RecurrentPPO
 from pgcourse.algorithms.registry import ALGORITHMS, find
 from pgcourse.algorithms.reinforce import REINFORCE
-from pgcourse.algorithms.train import Checkpoint, Progress, Run, TrainedPolicy, train, training
+from pgcourse.algorithms.train import Checkpoint, Progress, Run, train, training
+from pgcourse.algorithms.trained import Agent, TrainedPolicy
 from pgcourse.algorithms.trpo import TRPO, NaturalGradient
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "PPO",
     "REINFORCE",
     "TRPO",
+    "Agent",
     "Algorithm",
     "Architecture",
     "Checkpoint",
@@ -42,6 +45,7 @@ __all__ = [
     "evaluate",
     "find",
     "iterate",
+    "load",
     "option",
     "play",
     "rollout",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,21 +13,12 @@ from pgcourse.algorithms.architecture import default_critic, default_policy
 from pgcourse.algorithms.curves import Curves, Episodes
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed
 from pgcourse.algorithms.state import plain, rebuilt
+from pgcourse.algorithms.trained import TrainedPolicy
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.envs import Env, make
+from pgcourse.envs import make, spaces_of, versioned
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class TrainedPolicy:
-    """A policy with its parameters: one row of θ for each seed."""
-
-    policy: Policy
-    theta: Tensor
-    seeds: tuple[int, ...]
-    env: str | Callable[..., Env]
 
 
 @dataclass(frozen=True)
@@ -72,7 +63,7 @@ class Run:
 
 def training(
     algorithm: Algorithm,
-    env: str | Callable[..., Env],
+    env: str | Callable[..., Any],
     seeds: int | Iterable[int] = 10,
     steps: int = 100_000,
     policy: Policy | None = None,
@@ -81,6 +72,7 @@ def training(
     resume: Checkpoint | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    env_args: Mapping[str, Any] | None = None,
 ) -> Iterator[Progress]:
     """Train all seeds side by side, yielding after every update until each seed has seen `steps` environment steps.
 
@@ -106,7 +98,10 @@ def training(
     if checkpoint_steps is not None and checkpoint_steps < 1:
         raise ValueError(f"checkpoint_steps must be 1 or more, got {checkpoint_steps}")
     streams = Streams(seeds, device=device, dtype=dtype)
-    world = make(env, algorithm.envs, **placed(streams))
+    arguments = dict(env_args or {})
+    env = versioned(env) if isinstance(env, str) else env
+    world = make(env, algorithm.envs, **arguments, **placed(streams))
+    spaces = spaces_of(world)
     after, final, ends = None, None, None
     if resume is not None:
         policy, critic = policy or default_policy(world), critic or default_critic(world)
@@ -132,10 +127,10 @@ def training(
                 ends = ends.restarted() if saved is None else ends
                 checkpoint = Checkpoint(it.number, it.steps, final, plain(it.state), it.obs, ends, saved)
             metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
-            trained = TrainedPolicy(it.state.policy, final, streams.seeds, env)
+            trained = TrainedPolicy(it.state.policy, final, streams.seeds, env, arguments, spaces)
             yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
             if checkpoint and checkpoint.world is None:
-                world = make(env, algorithm.envs, **placed(streams))
+                world = make(env, algorithm.envs, **arguments, **placed(streams))
                 after = it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
                 break
         else:
@@ -149,13 +144,14 @@ def _passed(every: int, before: Tensor, now: Tensor) -> bool:
 
 def train(
     algorithm: Algorithm,
-    env: str | Callable[..., Env],
+    env: str | Callable[..., Any],
     seeds: int | Iterable[int] = 10,
     steps: int = 100_000,
     policy: Policy | None = None,
     critic: Critic | None = None,
     device: str | torch.device = "cpu",
     watch: Callable[[Progress], bool] = lambda progress: True,
+    env_args: Mapping[str, Any] | None = None,
 ) -> Run:
     """Drain `training` and keep about 100 rows of curves for each seed. Arguments and errors as `training`.
 
@@ -164,7 +160,7 @@ def train(
     """
     curves = Curves(steps)
     progress = None
-    for progress in training(algorithm, env, seeds, steps, policy, critic, device=device):
+    for progress in training(algorithm, env, seeds, steps, policy, critic, device=device, env_args=env_args):
         curves.add(progress)
         if not watch(progress):
             break

@@ -24,12 +24,13 @@ def show(screen: Console, results: Results) -> None:
         screen.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         figure = draw(results, study.folder / "curves.png")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         screen.print(f"no figure: {error}", markup=False, highlight=False, soft_wrap=True)
     else:
         screen.print(f"figure: {figure}", markup=False, highlight=False, soft_wrap=True)
     with suppress(film.CannotDraw):
-        film.stage(study.env)
+        scene = film.stage(study.env, study.environments[study.env].arguments)
+        getattr(scene.world, "close", lambda: None)()
         screen.print(f"see it act: pgcourse watch {study.name}", markup=False, highlight=False)
 
 
