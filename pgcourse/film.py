@@ -24,7 +24,7 @@ from torch import Tensor
 
 from pgcourse import gait
 from pgcourse.algorithms import TrainedPolicy, Transition, play
-from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, make, name_of, own
+from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, close, make, name_of, own
 
 FPS = 20.0  # pictures a second, at most
 WIDTH = 480  # pixels of a GIF, at most
@@ -110,7 +110,7 @@ def shoot(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, de
         try:
             returns = _returns(play(scene.world, trained, seed, episodes, deterministic, look))
         finally:
-            getattr(scene.world, "close", lambda: None)()  # a window that is opened later needs another driver
+            close(scene.world)  # a window that is opened later needs another driver
     return Film(frames, scene.fps / every, returns)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from pgcourse.algorithms.acting import Transition, act, step_by_step
 from pgcourse.algorithms.trained import TrainedPolicy
 from pgcourse.core import Streams
-from pgcourse.envs import Env, GymnasiumEnv
+from pgcourse.envs import Env, GymnasiumEnv, close
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,9 +56,10 @@ def _evaluated(trained: TrainedPolicy, episodes: int, deterministic: bool, path:
     """Returns and lengths, [seed, episode] each."""
     world = trained.world(episodes)
     steps = step_by_step(trained.policy, trained.theta, world, Streams(trained.seeds, path), deterministic)
-    rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
-    if isinstance(world, GymnasiumEnv):
-        world.close()
+    try:
+        rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
+    finally:
+        close(world)
     reward, mask = torch.stack(rewards, 1), torch.stack(masks, 1)
     return [reward.where(mask, 0.0).sum(1), mask.sum(1)]
 

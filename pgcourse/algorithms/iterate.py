@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms.acting import episodes, rollout
-from pgcourse.algorithms.architecture import Architecture
+from pgcourse.algorithms.architecture import parts
 from pgcourse.core import Critic, Policy, Streams, shared
 from pgcourse.envs import Env, make
 from pgcourse.rl import Trajectory
@@ -85,8 +85,7 @@ def iterate(
         world = make(env, algorithm.envs, **placed(streams))
     obs: Any
     if after is None:
-        architecture = Architecture()
-        policy, critic = policy or architecture.policy(world), critic or architecture.critic(world)
+        policy, critic = parts(world, policy, critic)
         if shared(policy, critic) and not getattr(algorithm, "shares", False):
             raise ValueError(
                 f"{type(algorithm).__name__} trains a policy and a critic of their own: leave the architecture's "

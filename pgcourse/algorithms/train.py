@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms.architecture import default_critic, default_policy
+from pgcourse.algorithms.architecture import parts
 from pgcourse.algorithms.curves import Curves, Episodes
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.envs import make, spaces_of, versioned
+from pgcourse.envs import close, make, spaces_of, versioned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,37 +104,40 @@ def training(
     spaces = spaces_of(world)
     after, final, ends = None, None, None
     if resume is not None:
-        policy, critic = policy or default_policy(world), critic or default_critic(world)
-        state = rebuilt(algorithm.init(policy, critic, streams.child("init")), resume.state)
+        state = rebuilt(algorithm.init(*parts(world, policy, critic), streams.child("init")), resume.state)
         after = Iteration(resume.number, None, state, None, resume.steps, resume.obs)
         final, ends = resume.final, resume.episodes
         if resume.world is None:
             after = after._replace(obs=world.reset(streams.child(f"reset {resume.number}")))
         else:
             world.load(resume.world)
-    while True:
-        for it in iterate(algorithm, world, streams, steps, policy, critic, after):
-            before = it.steps - it.batch.mask.sum((1, 2))
-            active = before < steps
-            if ends is None or algorithm.horizon is None:
-                ends = Episodes.start(it.batch.reward[:, 0])
-            ends, ended = ends.follow(it.batch)
-            theta = it.state.theta.detach()
-            final = theta if final is None else theta.where(active.unsqueeze(1), final)
-            checkpoint, unfinished = None, bool((it.steps < steps).any())
-            if checkpoint_steps and _passed(checkpoint_steps, before, it.steps) and unfinished:
-                saved = world.state() if getattr(world, "restorable", False) else None
-                ends = ends.restarted() if saved is None else ends
-                checkpoint = Checkpoint(it.number, it.steps, final, plain(it.state), it.obs, ends, saved)
-            metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
-            trained = TrainedPolicy(it.state.policy, final, streams.seeds, env, arguments, spaces)
-            yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
-            if checkpoint and checkpoint.world is None:
-                world = make(env, algorithm.envs, **arguments, **placed(streams))
-                after = it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
-                break
-        else:
-            return
+    try:
+        while True:
+            for it in iterate(algorithm, world, streams, steps, policy, critic, after):
+                before = it.steps - it.batch.mask.sum((1, 2))
+                active = before < steps
+                if ends is None or algorithm.horizon is None:
+                    ends = Episodes.start(it.batch.reward[:, 0])
+                ends, ended = ends.follow(it.batch)
+                theta = it.state.theta.detach()
+                final = theta if final is None else theta.where(active.unsqueeze(1), final)
+                checkpoint, unfinished = None, bool((it.steps < steps).any())
+                if checkpoint_steps and _passed(checkpoint_steps, before, it.steps) and unfinished:
+                    saved = world.state() if getattr(world, "restorable", False) else None
+                    ends = ends.restarted() if saved is None else ends
+                    checkpoint = Checkpoint(it.number, it.steps, final, plain(it.state), it.obs, ends, saved)
+                metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
+                trained = TrainedPolicy(it.state.policy, final, streams.seeds, env, arguments, spaces)
+                yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
+                if checkpoint and checkpoint.world is None:
+                    close(world)
+                    world = make(env, algorithm.envs, **arguments, **placed(streams))
+                    after = it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
+                    break
+            else:
+                return
+    finally:
+        close(world)
 
 
 def _passed(every: int, before: Tensor, now: Tensor) -> bool:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from pgcourse import film, plots
+from pgcourse.envs import close
 from pgcourse.lab import Results
 from pgcourse.lab.results import late_returns
 from pgcourse.stats import mean_interval
@@ -29,8 +30,7 @@ def show(screen: Console, results: Results) -> None:
     else:
         screen.print(f"figure: {figure}", markup=False, highlight=False, soft_wrap=True)
     with suppress(film.CannotDraw):
-        scene = film.stage(study.env, study.environments[study.env].arguments)
-        getattr(scene.world, "close", lambda: None)()
+        close(film.stage(study.env, study.environments[study.env].arguments).world)
         screen.print(f"see it act: pgcourse watch {study.name}", markup=False, highlight=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module, metadata
 from inspect import Parameter, signature
@@ -131,6 +131,11 @@ def name_of(env: Any) -> str:
     return str(getattr(env, "__name__", type(env).__name__))
 
 
+def close(world: Any) -> None:
+    """Let go of what a world holds beside memory: simulators may hold windows, files and processes."""
+    getattr(world, "close", lambda: None)()
+
+
 def spaces_of(world: Env) -> tuple[gymnasium.Space, gymnasium.Space]:
     """Of observations and actions, as the environment behind a world gives and takes them."""
     return getattr(world, "spaces", (world.observation_space, world.action_space))
@@ -157,11 +162,13 @@ def _own_world(env: Any, envs: int, options: dict[str, Any]) -> Env:
         return GymnasiumEnv(env, envs, **options)
     if not _takes_envs(env):
         return GymnasiumEnv(env, envs, **options)
-    world = env(envs, **options)
+    for_adapter = {name for name in ("dtype", "max_episode_steps") if name in options} - set(_keywords(env))
+    world = env(envs, **{name: value for name, value in options.items() if name not in for_adapter})
     if isinstance(world, gymnasium.Env):
         world.close()
-        of_own = {name: options.pop(name) for name in ("dtype", "device") if name in options}
-        return GymnasiumEnv(_named(partial(env, envs), name_of(env)), envs, **of_own, **options)
+        return GymnasiumEnv(_named(partial(env, envs), name_of(env)), envs, **options)
+    if for_adapter:
+        raise ValueError(f"{name_of(env)} must take {' and '.join(sorted(for_adapter))} and hand it on to its world")
     if not hasattr(world, "noise"):
         raise TypeError(f"{name_of(env)} made {world!r}, which is neither an environment of Gymnasium's nor a world")
     return world
@@ -178,6 +185,13 @@ def _takes_envs(make: Callable[..., Any]) -> bool:
     if first is None:
         return any(each.kind is Parameter.VAR_POSITIONAL for each in parameters)
     return first.name == "envs" or first.default is Parameter.empty
+
+
+def _keywords(make: Callable[..., Any]) -> Iterable[str]:
+    """The arguments that a function takes by name; of all that may be asked for, where it takes any."""
+    parameters = signature(make).parameters
+    any_name = any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values())
+    return ("dtype", "max_episode_steps") if any_name else parameters
 
 
 def _like(env: gymnasium.Env, envs: int, options: dict[str, Any]) -> Env:
