@@ -3,6 +3,7 @@
 from pgcourse.algorithms.a2c import A2C
 from pgcourse.algorithms.acting import Transition, act, episodes, rollout
 from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
+from pgcourse.algorithms.bounds import FarBounds
 from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate, play
@@ -29,6 +30,7 @@ __all__ = [
     "Architecture",
     "Checkpoint",
     "Curves",
+    "FarBounds",
     "Iteration",
     "LatestReturn",
     "NaturalGradient",

@@ -76,6 +76,11 @@ def iterate(
         ValueError: unknown environment, unsupported space, steps below 1; `after` with a world that is yet to be made.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
+    if isinstance(algorithm, type):
+        name = algorithm.__name__
+        raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, got {steps}")
     world: Any = env
@@ -108,7 +113,8 @@ def iterate(
             batch, obs = rollout(state.policy, state.theta, world, obs, algorithm.horizon, noise)
         _require_finite(batch, world.name, number, streams)
         progress = min(1.0, done.min().item() / steps)
-        state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
+        with torch.enable_grad():  # somebody may train within torch.no_grad()
+            state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
         done = done + batch.mask.sum((1, 2))
         yield Iteration(number, batch, state, metrics, done, obs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms.architecture import parts
+from pgcourse.algorithms.bounds import FarBounds, bounds_of
 from pgcourse.algorithms.curves import Curves, Episodes
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed
 from pgcourse.algorithms.state import plain, rebuilt
@@ -102,6 +104,9 @@ def training(
     env = versioned(env) if isinstance(env, str) else env
     world = make(env, algorithm.envs, **arguments, **placed(streams))
     spaces = spaces_of(world)
+    limits = bounds_of(parts(world, policy, critic)[0], world)
+    if limits is not None and (said := limits.far()):
+        warnings.warn(f"{world.name}: {said}", FarBounds, stacklevel=2)
     after, final, ends = None, None, None
     if resume is not None:
         state = rebuilt(algorithm.init(*parts(world, policy, critic), streams.child("init")), resume.state)
@@ -127,6 +132,8 @@ def training(
                     ends = ends.restarted() if saved is None else ends
                     checkpoint = Checkpoint(it.number, it.steps, final, plain(it.state), it.obs, ends, saved)
                 metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
+                if limits is not None:
+                    metrics["clipped_actions"] = limits.clipped(it.batch.action, it.batch.mask)
                 trained = TrainedPolicy(it.state.policy, final, streams.seeds, env, arguments, spaces)
                 yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
                 if checkpoint and checkpoint.world is None:
