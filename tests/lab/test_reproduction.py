@@ -1,5 +1,6 @@
 """Verdicts, from tables and from comparisons alone; tests/course/test_reproduce.py asks the command."""
 
+import dataclasses
 import math
 
 import numpy as np
