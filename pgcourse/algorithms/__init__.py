@@ -16,6 +16,7 @@ from pgcourse.algorithms.registry import ALGORITHMS, find
 from pgcourse.algorithms.reinforce import REINFORCE
 from pgcourse.algorithms.train import Checkpoint, Progress, Run, train, training
 from pgcourse.algorithms.trained import Agent, TrainedPolicy
+from pgcourse.algorithms.trial import NotRepeatable, require_fit, trial
 from pgcourse.algorithms.trpo import TRPO, NaturalGradient
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Iteration",
     "LatestReturn",
     "NaturalGradient",
+    "NotRepeatable",
     "Progress",
     "RecurrentPPO",
     "Run",
@@ -50,7 +52,9 @@ __all__ = [
     "load",
     "option",
     "play",
+    "require_fit",
     "rollout",
     "train",
     "training",
+    "trial",
 ]

@@ -61,7 +61,7 @@ class Architecture:
         "while actions are squashed by tanh into the bounds (`squashed`)",
         choices=("global", "state", "squashed"),
     )
-    log_std: float = option(0.0, "where log σ starts")
+    log_std: float = option(0.0, "where log σ starts", low=-20, high=20)
     rescale_action: bool = option(
         False,
         "a Gaussian's mean and σ are in units of half the width of the action bounds, around their middle; without it "

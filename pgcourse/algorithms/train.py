@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +17,9 @@ from pgcourse.algorithms.curves import Curves, Episodes
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy
+from pgcourse.algorithms.trial import trial
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.envs import close, make, spaces_of, versioned
+from pgcourse.envs import Env, close, make, spaces_of, versioned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,9 +94,12 @@ def training(
     everything, the random numbers included, is computed in float64: another training, whose numbers are the same on
     every machine up to a rounding that takes long to grow.
 
+    Before anything is computed, `pgcourse.algorithms.trial` plays the world's first steps twice: parts that do not fit
+    are refused, and of a world that gives other numbers the second time warns `NotRepeatable`.
+
     Raises:
-        ValueError: unknown environment, unsupported space, steps or checkpoint_steps below 1, a world that knows only
-            the CPU on another device.
+        ValueError: unknown environment, unsupported space, steps or checkpoint_steps below 1, a policy or critic that
+            does not fit, a world that is not as it declares, or that knows only the CPU on another device.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
     if checkpoint_steps is not None and checkpoint_steps < 1:
@@ -102,7 +107,9 @@ def training(
     streams = Streams(seeds, device=device, dtype=dtype)
     arguments = dict(env_args or {})
     env = versioned(env) if isinstance(env, str) else env
-    world = make(env, algorithm.envs, **arguments, **placed(streams))
+    begin: Callable[[int], Env] = partial(make, env, **arguments, **placed(streams))
+    world = begin(algorithm.envs)
+    trial(algorithm, begin, streams, policy, critic)
     spaces = spaces_of(world)
     limits = bounds_of(parts(world, policy, critic)[0], world)
     if limits is not None and (said := limits.far()):
@@ -138,7 +145,7 @@ def training(
                 yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
                 if checkpoint and checkpoint.world is None:
                     close(world)
-                    world = make(env, algorithm.envs, **arguments, **placed(streams))
+                    world = begin(algorithm.envs)
                     after = it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
                     break
             else:

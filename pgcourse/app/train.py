@@ -144,6 +144,7 @@ class TrainCommand(click.Command):
 
     def train(self, name: str | None, **values: Any) -> None:
         from pgcourse.lab import personal
+        from pgcourse.lab.errors import message
 
         try:
             algorithm, network = (
@@ -153,7 +154,7 @@ class TrainCommand(click.Command):
             arguments = dict(values.pop("env_args"))
             study = personal.begin(personal.declaration(algorithm, network, **values, arguments=arguments), name)
         except ValueError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(message(error)) from None
         finish(study)
 
 

@@ -356,7 +356,9 @@ def _execution_failure(
                 return at(number, ANSI.sub("", error), _cut("\n".join(output["traceback"])))
     if "DeadKernelError" in log:
         return at(started[-1], "the kernel died in this cell") if started else Failure("the kernel died")
-    if status != 0 and (raised := [n for n in numbers if cells[n - 1]["metadata"].get("papermill", {}).get("exception")]):
+    if status != 0 and (
+        raised := [n for n in numbers if cells[n - 1]["metadata"].get("papermill", {}).get("exception")]
+    ):
         return at(raised[0], "the cell raised an error whose message could not be sent: it holds what is no text")
     if status != 0:
         return Failure(f"papermill ended with status {status}", traceback=_cut(log))

@@ -19,6 +19,7 @@ import tomlkit
 from pgcourse.algorithms import Algorithm, Architecture, TrainedPolicy
 from pgcourse.algorithms.registry import name_of
 from pgcourse.envs import versioned
+from pgcourse.lab.errors import message
 from pgcourse.lab.provenance import OtherClone, repository
 from pgcourse.lab.records import POLICY_LIMIT, CorruptRecord, MissingRecord, RecordError, write_whole
 from pgcourse.lab.results import Results, collect
@@ -262,7 +263,7 @@ def _check(study: Study) -> None:
         _check_size(study, block.networks()[0].size)  # before anything of that size is made
         policy = block.policy()
     except ValueError as error:
-        raise RunError(str(error.__cause__ or error)) from error
+        raise RunError(message(error.__cause__ or error)) from error
     if block.world["time_limit"] is None:
         raise RunError(
             f"{study.env} has no time limit, so episodes may never end, those of the final evaluation neither; "

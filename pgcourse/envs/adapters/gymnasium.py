@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers import FlattenObservation, TimeLimit, TransformObservation
+from gymnasium.wrappers import TimeLimit
 from torch import Tensor
 
 from pgcourse.core import Streams
 from pgcourse.envs.adapters import memory
+from pgcourse.envs.adapters.declared import Declared
 from pgcourse.envs.base import Step
 
 
@@ -44,7 +45,8 @@ class GymnasiumEnv:
 
     Raises:
         gymnasium.error.Error: `id` is unknown or something that it needs is not installed.
-        ValueError: unsupported spaces; NaN or infinity in an observation, a reward or an action.
+        ValueError: unsupported spaces; something else returned than declared (see `Declared`); NaN or infinity in an
+            observation, a reward or an action.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class GymnasiumEnv:
     ) -> None:
         if envs < 1:
             raise ValueError(f"envs must be 1 or more, got {envs}")
-        self.name = name = id if isinstance(id, str) else getattr(id, "__name__", type(id).__name__)
+        self.name = name = _name(id)
         self.envs = envs
         self.dtype = dtype
         self._make = partial(_make, id, kwargs)
@@ -159,25 +161,47 @@ class GymnasiumEnv:
         return torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
 
 
-class _Flattened(FlattenObservation):
-    """The flattening that is ours, not one that the environment comes with."""
+class _Flattened(gymnasium.ObservationWrapper):
+    """Observations in a Dict or Tuple as one array, as Gymnasium flattens them."""
+
+    def __init__(self, env: gymnasium.Env, name: str) -> None:
+        super().__init__(env)
+        self._name = name
+        self.observation_space: Any = spaces.flatten_space(env.observation_space)
+
+    def observation(self, observation: Any) -> np.ndarray:
+        declared = self.env.observation_space
+        try:
+            flat = np.asarray(spaces.flatten(declared, observation))
+        except Exception as error:  # what is not in the space fails in as many ways as there are
+            raise ValueError(
+                f"{self._name}: returned the observation {observation!r}, which is not as declared, observation_space "
+                f"= {declared}: {type(error).__name__}: {error}"
+            ) from error
+        if flat.shape != self.observation_space.shape:
+            raise ValueError(
+                f"{self._name}: returned the observation {observation!r}, whose parts have other shapes than declared, "
+                f"observation_space = {declared}"
+            )
+        return flat
 
 
 def _make(id: str | Callable[..., gymnasium.Env], kwargs: dict[str, Any]) -> gymnasium.Env:
-    env = gymnasium.make(id, **kwargs) if isinstance(id, str) else _called(id, **kwargs)
-    # An environment may return the very array that its reset overwrites; the final observation must outlive that.
-    if isinstance(env.observation_space, spaces.Box):
-        return TransformObservation(env, np.copy, env.observation_space)
+    env, name = (gymnasium.make(id, **kwargs), id) if isinstance(id, str) else (_called(id, **kwargs), _name(id))
+    env = Declared(env, name)
     if isinstance(env.observation_space, spaces.Dict | spaces.Tuple) and not _unflattened(env.observation_space):
-        return _Flattened(env)
+        return _Flattened(env, name)
     return env
+
+
+def _name(id: str | Callable[..., Any]) -> str:
+    return id if isinstance(id, str) else str(getattr(id, "__name__", type(id).__name__))
 
 
 def _called(make: Callable[..., gymnasium.Env], max_episode_steps: int | None = None, **kwargs: Any) -> gymnasium.Env:
     env = make(**kwargs)
     if not isinstance(env, gymnasium.Env):
-        name = getattr(make, "__name__", type(make).__name__)
-        raise ValueError(f"{name} makes {env!r}, which is no environment of Gymnasium's")
+        raise ValueError(f"{_name(make)} makes {env!r}, which is no environment of Gymnasium's")
     return env if max_episode_steps is None else TimeLimit(env, max_episode_steps)
 
 
