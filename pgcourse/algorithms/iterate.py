@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
@@ -88,13 +89,18 @@ def iterate(
             (`trial`); `after` with a world that is yet to be made.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
+    if isinstance(algorithm, type):
+        name = algorithm.__name__
+        raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, got {steps}")
     world: Any = env
     if isinstance(env, str) or callable(env):
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
-        begin = beginning(env, streams)
+        begin: Callable[[int], Env] = partial(make, env, **placed(streams))
         world = begin(algorithm.envs)
         trial(algorithm, begin, streams, policy, critic)
     obs: Any
@@ -123,17 +129,13 @@ def iterate(
         _require_finite(batch, world.name, number, streams)
         progress = min(1.0, done.min().item() / steps)
         try:
-            state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
+            with torch.enable_grad():  # somebody may train within torch.no_grad()
+                state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
         except NotFinite as error:
             where = f"{type(algorithm).__name__} on {world.name}, iteration {number}"
             raise _diverged(error, where, batch, state.theta, streams.seeds) from error
         done = done + batch.mask.sum((1, 2))
         yield Iteration(number, batch, state, metrics, done, obs)
-
-
-def beginning(env: str | Callable[..., Env], streams: Streams) -> Callable[[int], Env]:
-    """What makes a world with so many copies for each seed, on its streams' device and in their dtype."""
-    return lambda envs: make(env, envs, **placed(streams))
 
 
 def placed(streams: Streams) -> dict[str, Any]:

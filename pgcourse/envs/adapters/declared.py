@@ -31,7 +31,7 @@ class Declared(gymnasium.Wrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         with self._noted("reset"):
-            returned = self.env.reset(seed=seed, options=options)
+            returned: Any = self.env.reset(seed=seed, options=options)
         if not isinstance(returned, tuple) or len(returned) != 2:
             raise self._fault("reset", f"returned {_brief(returned)}; it must return (observation, info)")
         obs, info = returned
@@ -39,7 +39,7 @@ class Declared(gymnasium.Wrapper):
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         with self._noted("step"):
-            returned = self.env.step(action)
+            returned: Any = self.env.step(action)
         if not isinstance(returned, tuple) or len(returned) != 5:
             raise self._fault("step", f"returned {_brief(returned)}; it must return ({', '.join(STEP)})")
         obs, reward, terminated, truncated, info = returned
