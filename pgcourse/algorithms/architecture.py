@@ -41,7 +41,8 @@ class Architecture:
     `action_bins`, for a one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional
     `Box`, a convolutional network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small
     ones (Young & Tian 2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share
-    nothing unless `shared` says so.
+    nothing unless `shared` says so. A world that brings its own `policy` and `critic` gets them back: a language model
+    comes pretrained.
 
     Raises:
         ValueError: an option that is not among these; another observation or action space.
@@ -105,6 +106,8 @@ class Architecture:
             )
 
     def policy(self, env: Env) -> Policy:
+        if (given := getattr(env, "policy", None)) is not None:
+            return given
         space: Any = env.action_space
         if self.mask_actions:
             self._require_mask(env)
@@ -122,6 +125,8 @@ class Architecture:
 
     def critic(self, env: Env) -> Critic:
         """One value per observation, by the same kind of network, or by the last output of the policy's own."""
+        if (given := getattr(env, "critic", None)) is not None:
+            return given
         if not self.shared:
             return Critic(self._network(env, 1, 1.0))
         policy: Any = self.policy(env)
