@@ -30,6 +30,7 @@ from pgcourse.envs import Env
 
 # (channels, kernel size, stride) of each layer.
 MINATAR = ((16, 3, 1),)
+LARGEST = 100_000_000  # parameters of a network that is made without being asked for
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 
 
@@ -169,6 +170,17 @@ class Architecture:
         return Outputs(self._network(env, outputs + 1, (*(0.01,) * outputs, 1.0)), 0, outputs)
 
     def _network(self, env: Env, outputs: int, last_gain: float | tuple[float, ...]) -> Network:
+        network = self._fitting(env, outputs, last_gain)
+        if network.size > LARGEST:
+            raise ValueError(
+                f"{env.name}: a network from observations in {env.observation_space} to actions in {env.action_space} "
+                f"would have {network.size:,} parameters for each seed, and {LARGEST:,} are allowed: take a "
+                "`policy=` and `critic=` of your own, or give a function that makes it with a wrapper around it which "
+                "brings them down"
+            )
+        return network
+
+    def _fitting(self, env: Env, outputs: int, last_gain: float | tuple[float, ...]) -> Network:
         space: Any = env.observation_space
         if isinstance(space, spaces.Discrete):
             return Table(int(space.n), outputs)

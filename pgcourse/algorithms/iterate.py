@@ -97,7 +97,7 @@ def iterate(
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, got {steps}")
     world: Any = env
-    if isinstance(env, str) or callable(env):
+    if isinstance(env, type) or not hasattr(env, "noise"):  # one that is yet to be made
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
         begin: Callable[[int], Env] = partial(make, env, **placed(streams))

@@ -21,6 +21,9 @@ from pgcourse.envs.adapters.declared import Declared
 from pgcourse.envs.base import Step
 
 
+MOST_FLATTENED = 1_000_000  # numbers of an observation in a Dict or Tuple
+
+
 class GymnasiumEnv:
     """`gymnasium.make(id, **kwargs)`, seed × `envs` copies of it, stepped one after the other in this process.
 
@@ -157,7 +160,10 @@ class GymnasiumEnv:
 
     def _tensor(self, array: np.ndarray, what: str) -> Tensor:
         if not np.isfinite(array).all():
-            raise ValueError(f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}")
+            raise ValueError(
+                f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}; it must be a "
+                "finite number"
+            )
         return torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
 
 
@@ -215,6 +221,8 @@ def _time_limit(env: gymnasium.Env) -> int | None:
 
 def _unflattened(space: spaces.Space, name: str = "") -> str:
     """Why observations in this space are not flattened; "" where they are."""
+    if not name and space.is_np_flattenable and (numbers := spaces.flatdim(space)) > MOST_FLATTENED:
+        return f"they would be {numbers:,} numbers"
     if isinstance(space, spaces.Dict | spaces.Tuple):
         parts = space.items() if isinstance(space, spaces.Dict) else enumerate(space)
         within = f"{name}." if name else ""
