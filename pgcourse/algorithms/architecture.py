@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,9 +92,11 @@ class Architecture:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        if not all(type(units) is int and units >= 1 for units in self.hidden):
-            raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {list(self.hidden)}")
+        listed = isinstance(self.hidden, Iterable) and not isinstance(self.hidden, str)
+        hidden = [size.item() if isinstance(size, np.generic) else size for size in (self.hidden if listed else ())]
+        if not listed or not all(type(units) is int and units >= 1 for units in hidden):
+            raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {self.hidden!r}")
+        object.__setattr__(self, "hidden", tuple(hidden))
         check(self)
         if self.rescale_action and self.std == "squashed":
             raise ValueError(

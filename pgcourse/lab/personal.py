@@ -275,7 +275,7 @@ def _check(study: Study) -> None:
     if block.world["time_limit"] is None:
         raise RunError(
             f"{study.env} has no time limit, so episodes may never end, those of the final evaluation neither; "
-            "register it with Gymnasium under an id of its own, with max_episode_steps, or use `pg.training` in Python"
+            "give it one with --env-arg max_episode_steps=1000"
         )
     _check_size(study, policy.size)
 
