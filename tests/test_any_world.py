@@ -129,7 +129,9 @@ nested = st.one_of(
     st.dictionaries(st.sampled_from("abc"), simple, min_size=1).map(spaces.Dict),
     st.lists(simple, min_size=1, max_size=3).map(spaces.Tuple),
     st.dictionaries(st.sampled_from("ab"), words, min_size=1).map(spaces.Dict),
-    st.dictionaries(st.sampled_from("ab"), st.lists(discrete, min_size=1).map(spaces.Tuple), min_size=1).map(spaces.Dict),
+    st.dictionaries(st.sampled_from("ab"), st.lists(discrete, min_size=1).map(spaces.Tuple), min_size=1).map(
+        spaces.Dict
+    ),
 )
 rewards = st.sampled_from([1.0, 0, -1, True, np.float32(2), np.float64(0.5), np.array([1.0]), np.array(3)])
 bad_rewards = st.sampled_from([np.nan, np.inf, 1e30, -1e38, 1e300, None, "much", np.zeros(2), [1.0], 1j])
@@ -141,7 +143,9 @@ def plans(draw):
     actions = draw(st.one_of(discrete, boxes(most_axes=1), boxes(), several, grids, switches, nested, words))
     reward = draw(st.one_of(rewards, rewards, rewards, bad_rewards))
     fault = draw(st.one_of(st.just(""), st.just(""), st.sampled_from(FAULTS)))
-    return Plan(observations, actions, reward, draw(st.integers(0, 6)), draw(st.booleans()), fault, draw(st.integers(0, 9)))
+    return Plan(
+        observations, actions, reward, draw(st.integers(0, 6)), draw(st.booleans()), fault, draw(st.integers(0, 9))
+    )
 
 
 @st.composite
@@ -156,7 +160,11 @@ def algorithms(draw):
     elif kind is pg.DQN:
         options |= {"horizon": horizon}
     else:
-        options |= {"horizon": horizon, "lam": draw(st.sampled_from([0.0, 0.95, 1.0])), "normalize_advantage": normalize}
+        options |= {
+            "horizon": horizon,
+            "lam": draw(st.sampled_from([0.0, 0.95, 1.0])),
+            "normalize_advantage": normalize,
+        }
     if kind is pg.PPO:
         options |= {"epochs": 2, "minibatches": draw(st.integers(1, 3)), "normalize_observation": draw(st.booleans())}
         options |= {"lr": draw(st.sampled_from([1e-3, 10.0, 1e20]))}
