@@ -60,9 +60,7 @@ def test_accuracy_by_hand():
     chosen, rejected = torch.tensor([[[1], [2], [2], [4]]]), torch.tensor([[[2], [1], [3], [1]]])
     pairs = Comparisons(torch.zeros(1, 4, 1), chosen, rejected, torch.tensor([[1.0, 1.0, 1.0, 0.0]]))
     assert pair_accuracy(score, pairs).tolist() == [0.5]
-    assert pair_accuracy(score, pairs, clean=True).tolist() == pytest.approx(
-        [1 / 3]
-    )  # the pair of equal gold is left out
+    assert pair_accuracy(score, pairs, clean=True).tolist() == pytest.approx([1 / 3])
 
 
 def test_a_rater_without_gold_is_refused(policy):
