@@ -160,7 +160,7 @@ def train(
         trainer = chosen(algorithm, given)
         texts = [line for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
         lm = HFCausalLM(model, local_files_only=not download, temperature=temperature, eos=eos, pad=pad, device=device)
-        run = Run(out, lm, trainer, reward, texts, longest, seed, device)
+        run = FineTuning(out, lm, trainer, reward, texts, longest, seed, device)
         run.claim({"model": model, "prompts": texts, "trainer": dataclasses.asdict(trainer), "longest": longest,
                    "temperature": temperature, "eos": lm.eos, "pad": lm.pad, "seed": seed})  # fmt: skip
         run.train(iterations, save_every)
@@ -181,7 +181,7 @@ def chosen(name: str, given: dict[str, Any]) -> Any:
     return dataclasses.replace(VARIANTS[name], **{key: value for key, value in given.items() if value is not None})
 
 
-class Run:
+class FineTuning:
     """One training, in a folder."""
 
     def __init__(
