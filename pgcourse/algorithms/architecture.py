@@ -61,7 +61,7 @@ class Architecture:
         "while actions are squashed by tanh into the bounds (`squashed`)",
         choices=("global", "state", "squashed"),
     )
-    log_std: float = option(0.0, "where log σ starts")
+    log_std: float = option(0.0, "where log σ starts", low=-20, high=20)
     rescale_action: bool = option(
         False,
         "a Gaussian's mean and σ are in units of half the width of the action bounds, around their middle; without it "
@@ -177,6 +177,11 @@ class Architecture:
             filters = NATURE if min(space.shape[1:]) >= 36 else MINATAR
             return Conv(space.shape, outputs, filters, self.hidden, last_gain=last_gain)
         raise ValueError(f"{env.name}: no default network for observations in {space}; pass `policy=` and `critic=`")
+
+
+def parts(env: Env, policy: Policy | None, critic: Critic | None) -> tuple[Policy, Critic]:
+    """Policy and critic as they are given, else the usual ones."""
+    return policy or Architecture().policy(env), critic or Architecture().critic(env)
 
 
 def default_policy(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Policy:

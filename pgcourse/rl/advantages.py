@@ -15,6 +15,8 @@ from torch import Tensor
 
 from pgcourse.rl.trajectory import Trajectory, require
 
+ROUNDINGS = 4  # that a target may have gone through on its way
+
 
 def td_residual(reward: Tensor, value: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
     """δ_t = r_t + γ v(s_{t+1}) - v(s_t), with v = 0 after termination. Sutton & Barto (2018), eq. 6.5."""
@@ -160,6 +162,11 @@ def standardized(advantage: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def explained_variance(target: Tensor, value: Tensor) -> Tensor:
-    """1 - Var(target - v) / Var(target) of each seed, [seed, sample] to [seed]; NaN where targets do not vary."""
+    """1 - Var(target - v) / Var(target) of each seed, [seed, sample] to [seed]; NaN where targets do not vary.
+
+    A target is Â + v, so it varies a little by rounding alone, by ε of the larger of target and v: that does not count.
+    """
     unexplained, variance = ((x - x.mean(1, keepdim=True)).square().sum(1) for x in (target - value, target))
-    return torch.where(variance > 0, 1 - unexplained / variance, math.nan)
+    rounding = torch.finfo(target.dtype).eps * torch.maximum(target.abs(), value.abs()).amax(1)
+    varies = variance > target.shape[1] * (ROUNDINGS * rounding).square()
+    return torch.where(varies, 1 - unexplained / variance, math.nan)
