@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,8 @@ class Architecture:
     `action_bins`, for a one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional
     `Box`, a convolutional network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small
     ones (Young & Tian 2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share
-    nothing unless `shared` says so.
+    nothing unless `shared` says so. A world that brings its own `policy` and `critic` gets them back: a language model
+    comes pretrained.
 
     Raises:
         ValueError: an option that is not among these; another observation or action space.
@@ -90,9 +92,11 @@ class Architecture:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        if not all(type(units) is int and units >= 1 for units in self.hidden):
-            raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {list(self.hidden)}")
+        listed = isinstance(self.hidden, Iterable) and not isinstance(self.hidden, str)
+        hidden = [size.item() if isinstance(size, np.generic) else size for size in (self.hidden if listed else ())]
+        if not listed or not all(type(units) is int and units >= 1 for units in hidden):
+            raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {self.hidden!r}")
+        object.__setattr__(self, "hidden", tuple(hidden))
         check(self)
         if self.rescale_action and self.std == "squashed":
             raise ValueError(
@@ -106,6 +110,8 @@ class Architecture:
             )
 
     def policy(self, env: Env) -> Policy:
+        if (given := getattr(env, "policy", None)) is not None:
+            return given
         space: Any = env.action_space
         if self.mask_actions:
             self._require_mask(env)
@@ -123,6 +129,8 @@ class Architecture:
 
     def critic(self, env: Env) -> Critic:
         """One value per observation, by the same kind of network, or by the last output of the policy's own."""
+        if (given := getattr(env, "critic", None)) is not None:
+            return given
         if not self.shared:
             return Critic(self._network(env, 1, 1.0))
         policy: Any = self.policy(env)

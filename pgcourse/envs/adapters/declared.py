@@ -43,8 +43,12 @@ class Declared(gymnasium.Wrapper):
         if not isinstance(returned, tuple) or len(returned) != 5:
             raise self._fault("step", f"returned {_brief(returned)}; it must return ({', '.join(STEP)})")
         obs, reward, terminated, truncated, info = returned
-        for name, value, kinds in (("reward", reward, "biuf"), ("terminated", terminated, "biu"),
-                                   ("truncated", truncated, "biu")):  # fmt: skip
+        told: tuple[tuple[str, Any, str], ...] = (
+            ("reward", reward, "biuf"),
+            ("terminated", terminated, "biu"),
+            ("truncated", truncated, "biu"),
+        )
+        for name, value, kinds in told:
             if type(value) not in (float, bool) and not (np.size(value) == 1 and np.asarray(value).dtype.kind in kinds):
                 wanted = "a number" if name == "reward" else "True or False"
                 raise self._fault("step", f"returned {name} = {_brief(value)}; it must be {wanted}")
