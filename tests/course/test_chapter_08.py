@@ -1,4 +1,4 @@
-"""The PPO that chapter 08 shows as one file learns, and the one that its details start from leaves them something to do."""
+"""The PPO that chapter 08 shows as one file learns; the one that its details start from leaves them something to do."""
 
 import json
 import re
