@@ -13,12 +13,15 @@ from pgcourse.rlhf.writing import Writing
 
 
 class _Nothing:
-    """The network of no critic."""
+    """The network of no critic: without parameters, and 0 everywhere."""
 
     size = 0
 
+    def __call__(self, phi: Tensor, ids: Tensor) -> Tensor:
+        return phi.new_zeros(ids.shape)
 
-# What takes a critic's place in algorithms that compare responses with each other: it has no parameters.
+
+# What takes a critic's place in algorithms that compare responses with each other.
 NO_CRITIC = LanguageCritic(_Nothing(), torch.empty(0))  # type: ignore[arg-type]
 
 
