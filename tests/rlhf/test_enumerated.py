@@ -8,7 +8,7 @@ import torch
 import pgcourse as pg
 from pgcourse.rl import policy_log_ratio
 from pgcourse.rl.objectives import mismatch_weight
-from pgcourse.rlhf.enumerated import all_responses, gradient_error
+from pgcourse.rlhf.enumerated import Enumerated, all_responses
 from pgcourse.rlhf.gpt import GPT
 from pgcourse.rlhf.language import LanguagePolicy
 
@@ -48,17 +48,17 @@ def test_all_responses_are_there_once_and_their_probabilities_sum_to_1(policy, s
 def test_with_the_whole_ratio_the_mean_is_the_gradient_and_nothing_else_is(policy, stale):
     theta = policy.start.unsqueeze(0)
     _, sampler, score = stale
-    whole = gradient_error(policy, theta, sampler, PROMPT, score, weighted("product", "truncated"))
+    whole = Enumerated(policy, theta, PROMPT).gradient_error(sampler, score, weighted("product", "truncated"))
     assert whole.bias == pytest.approx(0, abs=1e-12)
     assert whole.cosine == pytest.approx(1)
     for weight in (weighted("token", "none"), weighted("token", "truncated"), weighted("product", "truncated", 1.2)):
-        assert gradient_error(policy, theta, sampler, PROMPT, score, weight).bias > 0.01
+        assert Enumerated(policy, theta, PROMPT).gradient_error(sampler, score, weight).bias > 0.01
 
 
 def test_a_sampler_that_is_the_learner_needs_no_weight(policy, stale):
     theta, sampler, score = stale
     for level, correction in (("token", "none"), ("token", "masked"), ("product", "truncated")):
-        error = gradient_error(policy, theta, sampler, PROMPT, score, weighted(level, correction, 1.5))
+        error = Enumerated(policy, theta, PROMPT).gradient_error(sampler, score, weighted(level, correction, 1.5))
         assert error.kl == pytest.approx(0, abs=1e-12)
         assert error.bias == pytest.approx(0, abs=1e-12)
 
@@ -68,7 +68,7 @@ def test_bias_and_spread_are_those_of_samples(policy, stale, level, correction):
     """4,000 responses of the stale policy: the mean of their gradients, and their variance, within five errors."""
     theta, sampler, score = stale
     learner = policy.start.unsqueeze(0)
-    told = gradient_error(policy, learner, sampler, PROMPT, score, weighted(level, correction))
+    told = Enumerated(policy, learner, PROMPT).gradient_error(sampler, score, weighted(level, correction))
     prompt = PROMPT.expand(1, 4_000, -1)
     drawn = policy(theta, prompt).sample(policy.noise(pg.Streams(1, dtype=F64), 4_000))
     every = all_responses(5, 3, 1, 0)
