@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -130,7 +129,8 @@ def compute_model(model: Model, report: ReportLoss = lambda step, loss: None, re
     Where the record is there already it stays, and is what is returned, unless `replace`.
     """
     source, began = commit() | {"source": model_code()}, time.process_time()
-    losses, tensors = _trained(model, report)
+    losses, theta = _trained(model, report)
+    tensors = model.tensors(theta)
     manifest = {
         **source,
         "constraints": constraints_hash(),
@@ -144,30 +144,27 @@ def compute_model(model: Model, report: ReportLoss = lambda step, loss: None, re
     return record
 
 
-def repeat_model(model: Model, report: ReportLoss = lambda step, loss: None, steps: int | None = None) -> str:
-    """Train a model anew and hold it against its record: "", or where the two differ. Raises as `read_model`.
-
-    Of so many `steps` alone the losses are compared, and no tensor.
-    """
+def repeat_model(model: Model, report: ReportLoss = lambda step, loss: None) -> str:
+    """Train a model anew and hold it against its record: "", or where the two differ. Raises as `read_model`."""
     record = read_model(model)
-    losses, tensors = _trained(model, report, steps)
-    kept = record.tables["losses"]["loss"].iloc[: len(losses)]
-    if (other := kept.ne(losses["loss"])).any():
-        step = int(other.to_numpy().argmax())
-        return f"the loss of step {step + 1} was {kept[step]:.9g}, is {losses['loss'][step]:.9g}"
-    made = {name: tensor_digest(tensor) for name, tensor in tensors.items()}
+    losses, theta = _trained(model, report)
+    kept = record.tables["losses"]["loss"].to_numpy()
+    now = losses["loss"].reindex(range(len(kept))).to_numpy()
+    if (kept != now).any():
+        step = int((kept != now).argmax())
+        return f"the loss of step {step + 1} was {kept[step]:.9g}, is {now[step]:.9g}"
+    made = {name: tensor_digest(tensor) for name, tensor in model.tensors(theta).items()}
     changed = [name for name, digest in made.items() if digest != record.manifest["tensors"][name]]
-    return f"{', '.join(changed)} not the record's" if changed else ""
+    return f"{', '.join(changed)}: not the record's" if changed else ""
 
 
-def _trained(model: Model, report: ReportLoss, steps: int | None = None) -> tuple[pd.DataFrame, dict[str, Tensor]]:
-    """The loss of every step, and the tensors that are kept; of the first `steps` alone no tensors."""
+def _trained(model: Model, report: ReportLoss) -> tuple[pd.DataFrame, Tensor]:
+    """The loss of every step, and what was learned."""
     losses: list[float] = []
-    for step in islice(model.learn(), steps):
+    for step in model.learn():
         losses.append(step.loss.item())
         report(len(losses), losses[-1])
-    table = single(pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses}))
-    return table, model.tensors(step.theta) if steps is None else {}
+    return single(pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses})), step.theta
 
 
 @cache

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from pgcourse.app.rlhf import rlhf
 from pgcourse.core import Streams
 from pgcourse.lab import CorruptRecord, MissingRecord, Study
-from pgcourse.lab.reviews import MODELS, Reviews, language_policy, models, read_model, reward_model
+from pgcourse.lab.reviews import MODELS, language_policy, models, read_model, reward_model
 from pgcourse.rlhf import Rubric, compared, pair_accuracy
 
 
@@ -72,7 +72,7 @@ def test_a_model_that_is_missing_is_named_with_the_command(elsewhere):
         reward_model()
     shutil.rmtree(elsewhere / "pretrained")
     with pytest.raises(MissingRecord, match="pretrained"):
-        Reviews()
+        language_policy()
 
 
 def test_the_command_trains_what_is_missing_and_nothing_else(elsewhere, monkeypatch):
@@ -86,7 +86,7 @@ def test_the_command_trains_what_is_missing_and_nothing_else(elsewhere, monkeypa
     assert before == (read_model(MODELS[3]).manifest["metrics"], read_model(MODELS[3]).manifest["tensors"])
 
 
-def test_a_check_says_where_a_training_is_another_one(elsewhere, monkeypatch):
+def test_a_check_says_where_a_training_is_another_one(monkeypatch):
     from pgcourse.lab import reviews
 
     def other(self):
