@@ -110,7 +110,7 @@ def test_a_time_limit_that_was_registered_anew_is_another_world(own):
 
 
 def test_what_a_world_of_ones_own_is_made_of(tmp_path, monkeypatch):
-    """All of one's own that it imports, wherever in the file and by whichever name, and the module that registers it."""
+    """All of one's own that it imports, wherever in the file, by whichever name, and the module that registers it."""
     monkeypatch.syspath_prepend(tmp_path)
     package = tmp_path / "yard"
     package.mkdir()
