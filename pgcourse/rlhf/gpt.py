@@ -121,9 +121,7 @@ class GPT:
         """What the logits are computed from, [seed, row, token, width]."""
         return self._hidden(pieces(theta, self.layout), ids)
 
-    def _hidden(
-        self, weights: list[Tensor], ids: Tensor, read: int = 0, caches: list[KVCache] | None = None
-    ) -> Tensor:
+    def _hidden(self, weights: list[Tensor], ids: Tensor, read: int = 0, caches: list[KVCache] | None = None) -> Tensor:
         seeds, rows, tokens = ids.shape
         if read + tokens > self.context:
             raise ValueError(f"a text has {self.context} tokens at most, got {read + tokens}")
