@@ -189,8 +189,8 @@ class FineTuning:
         self, folder: Path, lm: HFCausalLM, trainer: Any, reward: Reward, prompts: list[str], longest: int, seed: int,
         device: str,
     ) -> None:  # fmt: skip
-        from pgcourse.rlhf.huggingface import NO_CRITIC, Prompted
         from pgcourse.rlhf.language import LanguagePolicy
+        from pgcourse.rlhf.prompted import NO_CRITIC, Prompted
 
         self.folder, self.lm, self.trainer, self.seed, self.device = folder, lm, trainer, seed, device
         self.policy = LanguagePolicy(lm, lm.start, longest, lm.eos, lm.pad)
