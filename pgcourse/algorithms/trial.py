@@ -58,7 +58,11 @@ def trial(
         world = begin(1)
         try:
             if state is None:
-                state = algorithm.init(*parts(world, policy, critic), own.child("init"))
+                fitting = parts(world, policy, critic)
+                try:
+                    state = algorithm.init(*fitting, own.child("init"))
+                except ValueError as error:
+                    raise ValueError(f"{world.name}: {error}") from error
                 learned = (getattr(state, name, None) for name in ("critic", "phi"))  # some learn no critic
                 require_fit(world, state.policy, state.theta, *learned)
             plays.append(list(_played(world, state, own)))

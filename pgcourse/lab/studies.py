@@ -287,9 +287,8 @@ class Block:
         """Raises `ChangedWorld` where the record is of another state of the world than the one here."""
         if changes := world_changes(record.manifest["world"], self.world):
             raise ChangedWorld(
-                f"{self.study.folder / record.name}: {self.env} is not the world of this record any more: "
-                f"{'; '.join(changes)}. Have the old one again, or compute it anew: "
-                f"pgcourse study {self.study.name} --refresh"
+                self.study.folder / record.name,
+                f"{self.env} is not the world of this record any more: {'; '.join(changes)}",
             )
 
 

@@ -9,9 +9,13 @@ from click.testing import CliRunner
 
 from pgcourse.app.rlhf import rlhf
 from pgcourse.core import Streams
-from pgcourse.lab import CorruptRecord, MissingRecord, Study
+from pgcourse.lab import CorruptRecord, MissingRecord, compute, compute_prefix, store
+from pgcourse.lab.reproduction import compare
 from pgcourse.lab.reviews import MODELS, language_policy, models, read_model, reward_model
+from pgcourse.lab.runs import train
+from pgcourse.lab.studies import parse
 from pgcourse.rlhf import Rubric, compared, pair_accuracy
+from pgcourse.rlhf.trainer import Metrics
 
 
 @pytest.fixture
@@ -103,10 +107,36 @@ def test_a_check_says_where_a_training_is_another_one(monkeypatch):
     assert "not repeated: pretrained" in said.output
 
 
-@pytest.mark.parametrize("name", ["rlhf-frontier", "rlhf-clip", "rlhf-algorithms"])
-def test_the_studies_of_language_models_can_be_computed(name):
-    """Every variant's parts fit the world, and its seeds have reward models."""
-    study = Study.read(name)
+SMALL = {
+    "title": "A short one",
+    "env": "pgcourse.lab.reviews:Reviews",
+    "steps": 64,
+    "seeds": 2,
+    "checkpoint_steps": 32,
+    "evaluation_episodes": 4,
+    "defaults": {"algorithm": "pgcourse.rlhf.trainer:RLHF", "envs": 16, "minibatches": 1, "epochs": 1},
+    "variants": {"PPO": {}, "GRPO": {"baseline": "group", "scale": "group", "aggregate": "sequence", "kl": "k3"}},
+}
+
+
+def test_a_study_of_language_models_is_declared_computed_and_repeated(tmp_path):
+    """As one of CartPole is: its record holds the metrics, and its first iterations are repeated bit for bit."""
+    study = parse(tmp_path / "small", SMALL)
     study.check()
-    assert {seed for block in study.blocks() for seed in block.seeds} <= set(range(5))
-    assert study.blocks()[0].world["time_limit"] == 1
+    block = study.blocks()[1]
+    assert (block.variant, block.world["time_limit"]) == ("GRPO", 1)
+    record = store(block, compute(block))
+    assert block.find() == record.name
+    assert record.manifest["iterations"] == 4
+    assert set(Metrics._fields) - set(record.tables["curves"]) == {"value_loss", "explained_variance"}
+    again = compare(record, {"prefix": compute_prefix(block)})
+    assert again.verdict == "repeated", again.unequal
+    assert record.tables["fingerprint"]["gold"].notna().any()
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path):
+    block = parse(tmp_path / "small", SMALL).blocks()[0]
+    whole = list(train(block))
+    (saved,) = (it.checkpoint for it in whole if it.checkpoint)
+    *_, last = train(block, resume=saved)
+    assert torch.equal(last.policy.theta, whole[-1].policy.theta)
