@@ -23,6 +23,8 @@ from pgcourse.envs.base import Step
 class GymnasiumEnv:
     """`gymnasium.make(id, **kwargs)`, seed × `envs` copies of it, stepped one after the other in this process.
 
+    `wrapper`, such as one of gymnasium.wrappers, is put around each copy; what it remembers cannot be restored.
+
         with GymnasiumEnv("MountainCarContinuous-v0", envs=8) as env:
             obs = env.reset(streams)
 
@@ -43,20 +45,27 @@ class GymnasiumEnv:
         ValueError: unsupported spaces; NaN or infinity in an observation, a reward or an action.
     """
 
-    def __init__(self, id: str, envs: int = 1, dtype: torch.dtype = torch.float32, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        id: str,
+        envs: int = 1,
+        dtype: torch.dtype = torch.float32,
+        wrapper: Callable[[gymnasium.Env], gymnasium.Env] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if envs < 1:
             raise ValueError(f"envs must be 1 or more, got {envs}")
         self.name = id
         self.envs = envs
         self.dtype = dtype
-        self._make = partial(_make, id, kwargs)
+        self._make = partial(_make, id, kwargs, wrapper)
         self._copies: Any = None  # a vector environment, as `_start` makes them
         with self._make() as sample:
             self.observation_space, self._to_obs = _observations(id, sample.observation_space, dtype)
             self.action_space, self._to_action = _actions(id, sample.action_space)
             self._action_shape = sample.action_space.shape or ()
             self.time_limit = sample.spec.max_episode_steps if sample.spec else None
-            self.restorable = memory.known(sample)
+            self.restorable = wrapper is None and memory.known(sample)
             self.source: type = type(sample.unwrapped)
 
     def reset(self, streams: Streams) -> Tensor:
@@ -146,8 +155,12 @@ class GymnasiumEnv:
         return torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
 
 
-def _make(id: str, kwargs: dict[str, Any]) -> gymnasium.Env:
+def _make(
+    id: str, kwargs: dict[str, Any], wrapper: Callable[[gymnasium.Env], gymnasium.Env] | None = None
+) -> gymnasium.Env:
     env = gymnasium.make(id, **kwargs)
+    if wrapper is not None:
+        env = wrapper(env)
     # An environment may return the very array that its reset overwrites; the final observation must outlive that.
     if isinstance(env.observation_space, spaces.Box):
         return TransformObservation(env, np.copy, env.observation_space)

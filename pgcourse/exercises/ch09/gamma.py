@@ -1,6 +1,7 @@
 """A discount, chosen before anything is trained.
 
-Calibration: `python -m pgcourse.grading.calibration 09.gamma`. CALIBRATION
+`python -m pgcourse.grading.calibration 09.gamma` plays 32 draws that no threshold was set by. The course's own answer
+passed on all of them, and γ = 0.5, 0.9, 0.97 and 1 on none.
 """
 
 from functools import lru_cache
