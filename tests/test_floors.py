@@ -24,7 +24,7 @@ FLOORS = {
     "exact": 2,
     "envs": 3,
     "algorithms": 4,
-    "rlhf": 4,
+    "rlhf": 5,
     "gait": 5,
     "lab": 6,
     "plots": 7,

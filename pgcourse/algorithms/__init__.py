@@ -13,6 +13,7 @@ from pgcourse.algorithms.recurrent_ppo import RecurrentPPO
 from pgcourse.algorithms.registry import ALGORITHMS, find
 from pgcourse.algorithms.reinforce import REINFORCE
 from pgcourse.algorithms.train import Checkpoint, Progress, Run, TrainedPolicy, train, training
+from pgcourse.algorithms.trial import NotRepeatable, require_fit, trial
 from pgcourse.algorithms.trpo import TRPO, NaturalGradient
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Iteration",
     "LatestReturn",
     "NaturalGradient",
+    "NotRepeatable",
     "Progress",
     "RecurrentPPO",
     "Run",
@@ -44,7 +46,9 @@ __all__ = [
     "iterate",
     "option",
     "play",
+    "require_fit",
     "rollout",
     "train",
     "training",
+    "trial",
 ]

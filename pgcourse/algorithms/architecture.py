@@ -40,7 +40,8 @@ class Architecture:
     `action_bins`, for a one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional
     `Box`, a convolutional network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small
     ones (Young & Tian 2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share
-    nothing unless `shared` says so.
+    nothing unless `shared` says so. A world that brings its own `policy` and `critic` gets them back: a language model
+    comes pretrained.
 
     Raises:
         ValueError: an option that is not among these; another observation or action space.
@@ -60,7 +61,7 @@ class Architecture:
         "while actions are squashed by tanh into the bounds (`squashed`)",
         choices=("global", "state", "squashed"),
     )
-    log_std: float = option(0.0, "where log σ starts")
+    log_std: float = option(0.0, "where log σ starts", low=-20, high=20)
     rescale_action: bool = option(
         False,
         "a Gaussian's mean and σ are in units of half the width of the action bounds, around their middle; without it "
@@ -104,6 +105,8 @@ class Architecture:
             )
 
     def policy(self, env: Env) -> Policy:
+        if (given := getattr(env, "policy", None)) is not None:
+            return given
         space: Any = env.action_space
         if self.mask_actions:
             self._require_mask(env)
@@ -121,6 +124,8 @@ class Architecture:
 
     def critic(self, env: Env) -> Critic:
         """One value per observation, by the same kind of network, or by the last output of the policy's own."""
+        if (given := getattr(env, "critic", None)) is not None:
+            return given
         if not self.shared:
             return Critic(self._network(env, 1, 1.0))
         policy: Any = self.policy(env)
@@ -172,6 +177,11 @@ class Architecture:
             filters = NATURE if min(space.shape[1:]) >= 36 else MINATAR
             return Conv(space.shape, outputs, filters, self.hidden, last_gain=last_gain)
         raise ValueError(f"{env.name}: no default network for observations in {space}; pass `policy=` and `critic=`")
+
+
+def parts(env: Env, policy: Policy | None, critic: Critic | None) -> tuple[Policy, Critic]:
+    """Policy and critic as they are given, else the usual ones."""
+    return policy or Architecture().policy(env), critic or Architecture().critic(env)
 
 
 def default_policy(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Policy:

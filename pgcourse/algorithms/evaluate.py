@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pgcourse.algorithms.acting import Transition, act, step_by_step
 from pgcourse.algorithms.train import TrainedPolicy
+from pgcourse.algorithms.trial import require_fit
 from pgcourse.core import Streams
 from pgcourse.envs import Env, GymnasiumEnv, make
 
@@ -55,6 +56,7 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
 def _evaluated(trained: TrainedPolicy, episodes: int, deterministic: bool, path: tuple[str, ...]) -> list[Tensor]:
     """Returns and lengths, [seed, episode] each."""
     world = make(trained.env, episodes)
+    require_fit(world, trained.policy, trained.theta)
     steps = step_by_step(trained.policy, trained.theta, world, Streams(trained.seeds, path), deterministic)
     rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
     if isinstance(world, GymnasiumEnv):
@@ -85,6 +87,7 @@ def play(
         raise ValueError(f"there is no seed {seed}; there are {', '.join(map(str, trained.seeds))}")
     if episodes < 1:
         raise ValueError(f"episodes must be 1 or more, got {episodes}")
+    require_fit(world, trained.policy, trained.theta)
     row = trained.seeds.index(seed)
     streams = Streams((seed,), ("watch", str(draw)) if draw else ("watch",))
     obs = world.reset(streams)

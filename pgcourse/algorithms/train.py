@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms.architecture import default_critic, default_policy
+from pgcourse.algorithms.architecture import parts
 from pgcourse.algorithms.curves import Curves, Episodes
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed
 from pgcourse.algorithms.state import plain, rebuilt
+from pgcourse.algorithms.trial import trial
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, make
 
@@ -98,19 +100,23 @@ def training(
     everything, the random numbers included, is computed in float64: another training, whose numbers are the same on
     every machine up to a rounding that takes long to grow.
 
+    Before anything is computed, `pgcourse.algorithms.trial` plays the world's first steps twice: parts that do not fit
+    are refused, and of a world that gives other numbers the second time warns `NotRepeatable`.
+
     Raises:
-        ValueError: unknown environment, unsupported space, steps or checkpoint_steps below 1, a world that knows only
-            the CPU on another device.
+        ValueError: unknown environment, unsupported space, steps or checkpoint_steps below 1, a policy or critic that
+            does not fit, a world that is not as it declares, or that knows only the CPU on another device.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
     if checkpoint_steps is not None and checkpoint_steps < 1:
         raise ValueError(f"checkpoint_steps must be 1 or more, got {checkpoint_steps}")
     streams = Streams(seeds, device=device, dtype=dtype)
-    world = make(env, algorithm.envs, **placed(streams))
+    begin = partial(make, env, **placed(streams))
+    world = begin(algorithm.envs)
+    trial(algorithm, begin, streams, policy, critic)
     after, final, ends = None, None, None
     if resume is not None:
-        policy, critic = policy or default_policy(world), critic or default_critic(world)
-        state = rebuilt(algorithm.init(policy, critic, streams.child("init")), resume.state)
+        state = rebuilt(algorithm.init(*parts(world, policy, critic), streams.child("init")), resume.state)
         after = Iteration(resume.number, None, state, None, resume.steps, resume.obs)
         final, ends = resume.final, resume.episodes
         if resume.world is None:
@@ -135,7 +141,7 @@ def training(
             trained = TrainedPolicy(it.state.policy, final, streams.seeds, env)
             yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
             if checkpoint and checkpoint.world is None:
-                world = make(env, algorithm.envs, **placed(streams))
+                world = begin(algorithm.envs)
                 after = it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
                 break
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
@@ -22,6 +21,7 @@ from pgcourse.course.watched import A_MINUTE, Meter
 from pgcourse.lab import runs
 from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
 from pgcourse.lab.engines import Advanced, Done, Event, Failed, Report, local
+from pgcourse.lab.errors import reason
 from pgcourse.lab.records import MissingRecord, RecordError
 from pgcourse.lab.studies import Block, Study
 
@@ -47,7 +47,7 @@ def follow(
         whole = progress.add_task(names[0] if one else overall, total=sum(sizes))
         bars: dict[int, TaskID] = {}
         for event in events:
-            fraction = event.fraction if isinstance(event, Advanced) else 1.0
+            fraction = _part(event, done[event.task])
             progress.advance(whole, sizes[event.task] * (fraction - done[event.task]))
             done[event.task] = fraction
             if not one and event.task not in bars and len(bars) < BARS:
@@ -126,12 +126,19 @@ def watched(console: Console, study: Study, blocks: Sequence[Block]) -> Generato
         closing(local(compute_block, tasks, workers=max(1, len(tasks)))) as events,
     ):
         for event in events:
-            done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
+            done[event.task] = _part(event, done[event.task])
             if isinstance(event, Advanced) and event.value is not None:
                 values[event.task] = event.value
             show(round(study.steps * sum(done) / len(done)), sum(values.values()) / len(values) if values else None)
             if not isinstance(event, Advanced):
                 yield event
+
+
+def _part(event: Event, before: float) -> float:
+    """How much of a task is done; a failed one stays where it was."""
+    if isinstance(event, Failed):
+        return before
+    return event.fraction if isinstance(event, Advanced) else 1.0
 
 
 @contextmanager
@@ -163,13 +170,6 @@ def display(console: Console, study: Study) -> Iterator[Callable[[int, float | N
             progress.update(bar, completed=steps, value=text)
 
         yield update
-
-
-def reason(error: str) -> str:
-    """Of a traceback what was said, where that names the thing and the remedy; else all of it."""
-    last = error.rpartition("Traceback (most recent call last):\n")[2]
-    said = re.search(r"^(?:FloatingPointError|ValueError|pgcourse[\w.]*Error): (.*)\Z", last, re.DOTALL | re.MULTILINE)
-    return said[1] if said else error
 
 
 def state_of(block: Block) -> str | RecordError:

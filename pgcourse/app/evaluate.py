@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from pgcourse.algorithms import TrainedPolicy
 from pgcourse.algorithms import evaluate as play
 from pgcourse.lab import RecordError, StudyError, personal
+from pgcourse.lab.errors import is_ours
 from pgcourse.stats import mean_interval
 
 
@@ -61,6 +62,8 @@ def evaluate(name: str, episodes: int, deterministic: bool, seed: int, at: float
                 evaluations.append(Evaluation.of(each, policy, episodes, deterministic, seed, at))
             show(evaluations[-1], screen)
     except (StudyError, RecordError, ValueError) as error:
+        if not is_ours(error):
+            raise
         raise click.ClickException(str(error)) from None
     if as_json:
         click.echo(json.dumps({"evaluations": [each.to_json() for each in evaluations]}, indent=2))

@@ -140,6 +140,7 @@ class TrainCommand(click.Command):
 
     def train(self, name: str | None, **values: Any) -> None:
         from pgcourse.lab import personal
+        from pgcourse.lab.errors import message
 
         try:
             algorithm, network = (
@@ -148,7 +149,7 @@ class TrainCommand(click.Command):
             )
             study = personal.begin(personal.declaration(algorithm, network, **values), name)
         except ValueError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(message(error)) from None
         finish(study)
 
 

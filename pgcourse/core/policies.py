@@ -221,8 +221,8 @@ class GaussianPolicy(OneNetwork):
     measured in units of h, such as half the width of the actions' bounds, and the distribution is that of the action.
 
     Raises:
-        ValueError: an odd number of outputs where σ depends on the state; a range that does not contain `log_std`;
-            center and scale that are not finite, not one for each action, or a scale that is not positive.
+        ValueError: a `log_std` beyond ±20; an odd number of outputs where σ depends on the state; a range that does not
+            contain `log_std`; center and scale that are not finite, not one for each action, or a scale that is not positive.
     """
 
     network: Network
@@ -235,6 +235,8 @@ class GaussianPolicy(OneNetwork):
     def __post_init__(self) -> None:
         object.__setattr__(self, "center", tuple(map(float, self.center)))
         object.__setattr__(self, "scale", tuple(map(float, self.scale)))
+        if not abs(self.log_std) <= 20:  # σ² is then far from the ends of float32
+            raise ValueError(f"log_std must lie between -20 and 20, got {self.log_std}")
         if self.state_dependent_std:
             if self.network.outputs % 2:
                 raise ValueError(

@@ -16,6 +16,7 @@ import tomlkit
 
 from pgcourse.algorithms import Algorithm, Architecture, TrainedPolicy
 from pgcourse.algorithms.registry import name_of
+from pgcourse.lab.errors import message
 from pgcourse.lab.provenance import OtherClone, repository
 from pgcourse.lab.records import POLICY_LIMIT, CorruptRecord, MissingRecord, RecordError, write_whole
 from pgcourse.lab.results import Results, collect
@@ -233,7 +234,7 @@ def _check(study: Study) -> None:
     try:
         policy = block.policy()
     except ValueError as error:
-        raise RunError(str(error.__cause__ or error)) from error
+        raise RunError(message(error.__cause__ or error)) from error
     if block.world["time_limit"] is None:
         raise RunError(
             f"{study.env} has no time limit, so episodes may never end, those of the final evaluation neither; "

@@ -48,6 +48,7 @@ from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, make
 from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.configurations import Configuration, canonical, describe_world, plain, world_changes, world_kind
+from pgcourse.lab.errors import message
 from pgcourse.lab.provenance import OtherClone, code_digest, repository
 from pgcourse.lab.records import POLICY_LIMIT, ChangedWorld, MissingRecord, Record, Store
 
@@ -254,7 +255,7 @@ class Block:
             world = make(self.env, 1, **self.environment.arguments)
             return self.network.policy(world), self.network.critic(world)
         except Exception as error:  # simulators raise all sorts of errors when asked for a world they do not have
-            raise StudyError(f"{self.study.name}: env = {self.env!r}: {error}") from error
+            raise StudyError(f"{self.study.name}: env = {self.env!r}: {message(error)}") from error
 
     def policy(self) -> Policy:
         """What θ belongs to: the algorithm may have wrapped the policy that it was given. Raises as `networks`."""

@@ -468,18 +468,6 @@ def test_training_that_diverges_says_so(runs, here):
     assert "Traceback" not in output
 
 
-def test_an_error_of_another_kind_is_shown_whole():
-    def chained(*errors: str) -> str:
-        return "\n\nanother exception occurred:\n\n".join(
-            f"Traceback (most recent call last):\n  File x\n{error}" for error in errors
-        )
-
-    for errors in (["KeyError: 'x'"], ["ValueError: first", "KeyError: 'x'"]):
-        assert blocks.reason(chained(*errors)) == chained(*errors)
-    assert blocks.reason(chained("ValueError: first", "ValueError: too\nlong")) == "too\nlong"
-    assert blocks.reason("its process ended with exit code -9") == "its process ended with exit code -9"
-
-
 def test_a_damaged_record_is_not_used(kept, tmp_path, monkeypatch):
     import shutil
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers import TransformObservation
 from torch import Tensor
 
 from pgcourse.core import Streams
 from pgcourse.envs.adapters import memory
+from pgcourse.envs.adapters.declared import Declared
 from pgcourse.envs.base import Step
 
 
@@ -42,7 +42,8 @@ class GymnasiumEnv:
 
     Raises:
         gymnasium.error.Error: `id` is unknown or something that it needs is not installed.
-        ValueError: unsupported spaces; NaN or infinity in an observation, a reward or an action.
+        ValueError: unsupported spaces; something else returned than declared (see `Declared`); NaN or infinity in an
+            observation, a reward or an action.
     """
 
     def __init__(
@@ -159,12 +160,7 @@ def _make(
     id: str, kwargs: dict[str, Any], wrapper: Callable[[gymnasium.Env], gymnasium.Env] | None = None
 ) -> gymnasium.Env:
     env = gymnasium.make(id, **kwargs)
-    if wrapper is not None:
-        env = wrapper(env)
-    # An environment may return the very array that its reset overwrites; the final observation must outlive that.
-    if isinstance(env.observation_space, spaces.Box):
-        return TransformObservation(env, np.copy, env.observation_space)
-    return env
+    return Declared(env if wrapper is None else wrapper(env), id)
 
 
 Convert = Callable[[np.ndarray], np.ndarray]
