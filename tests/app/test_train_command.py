@@ -614,7 +614,8 @@ def test_evaluation_plays_the_kept_policies(kept):
     assert [row["mean_return"] for row in sampled["seeds"]] == recorded["mean_return"].tolist()
     assert [row["sd"] for row in sampled["seeds"]] == pytest.approx(recorded["sd"].tolist())
     assert sampled["checkpoint"] == 1
-    assert list(sampled) == ["study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint", "seeds"]
+    names = ["study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint"]
+    assert list(sampled) == [*names, "max_episode_steps", "seeds"]
     assert (sampled["study"], sampled["episodes"], sampled["deterministic"], sampled["seed"]) == (NAME, 4, False, 0)
     (others,) = document("evaluate", NAME, "--episodes", "4", "--seed", "7")["evaluations"]
     assert others["seed"] == 7
