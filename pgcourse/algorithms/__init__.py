@@ -2,8 +2,8 @@
 
 from pgcourse.algorithms.a2c import A2C
 from pgcourse.algorithms.acting import Transition, act, episodes, rollout
+from pgcourse.algorithms.action_bounds import FarBounds
 from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
-from pgcourse.algorithms.bounds import FarBounds
 from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate, play

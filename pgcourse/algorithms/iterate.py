@@ -8,8 +8,8 @@ from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
