@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms.action_bounds import FarBounds, bounds_of
 from pgcourse.algorithms.architecture import parts
 from pgcourse.algorithms.curves import Curves, Episodes
+from pgcourse.algorithms.far_bounds import FarBounds, bounds_of
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, require_steps
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy
