@@ -22,7 +22,7 @@ _HOME = {
     "doctor": "course.doctor",
     "make": "envs",
     "train": "course.watched",
-    **dict.fromkeys(("algorithms", "core", "envs", "exact", "film", "gait", "lab", "plots", "rl", "stats"), ""),
+    **dict.fromkeys(("algorithms", "core", "envs", "exact", "film", "gait", "lab", "plots", "rl", "rlhf", "stats"), ""),
 }
 
 __all__ = sorted(_HOME)
