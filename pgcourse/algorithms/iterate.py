@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
@@ -97,7 +98,7 @@ def iterate(
         raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
     require_steps(steps)
     world: Any = env
-    if isinstance(env, type) or not hasattr(env, "noise"):  # one that is yet to be made
+    if isinstance(env, str | gymnasium.Env) or callable(env):  # yet to be made
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
         begin: Callable[[int], Env] = partial(make, env, **placed(streams))

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms.architecture import parts
-from pgcourse.algorithms.bounds import FarBounds, bounds_of
 from pgcourse.algorithms.curves import Curves, Episodes
+from pgcourse.algorithms.far_bounds import FarBounds, bounds_of
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, require_steps
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy

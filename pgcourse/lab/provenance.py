@@ -240,9 +240,10 @@ def _defining(module: str, name: str) -> str | None:
         return module
     if (_file(module).parent / f"{name}.py").is_file() and _file(module).name == "__init__.py":
         return None if name in SWITCHBOARDS else f"{module}.{name}"
-    tree = ast.parse(_file(module).read_text("utf-8-sig"))
+    stub = _file(module).with_suffix(".pyi")  # where there is one, it lists what the module gives
+    tree = ast.parse((stub if stub.is_file() else _file(module)).read_text("utf-8-sig"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module) and node.module != module:
             for alias in node.names:
                 if name == (alias.asname or alias.name):
                     return _defining(node.module or "", alias.name)

@@ -1,5 +1,6 @@
 """Learning from human preferences, with a language model small enough for one processor core."""
 
+from pgcourse.rlhf.checkers import BalancedReview
 from pgcourse.rlhf.corpus import LONGEST, PROMPT, TOPICS, WORDS, corpus, decoded, encoded, prompts, response_mask
 from pgcourse.rlhf.diagnostics import Diagnostics, diagnosed
 from pgcourse.rlhf.direct import DirectAlignment
@@ -22,6 +23,7 @@ __all__ = [
     "TOPICS",
     "VARIANTS",
     "WORDS",
+    "BalancedReview",
     "Comparisons",
     "Diagnostics",
     "DirectAlignment",

@@ -354,6 +354,25 @@ def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch, term
     assert f"pgcourse train --resume {study.name}" in said
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_has_failed_is_not_counted_as_done(runs, monkeypatch, terminal):
+    def local(function, tasks, workers):
+        yield engines.Advanced(0, 0.25)
+        yield engines.Failed(0, "its process ended with exit code -9")
+
+    options = {"seeds": 2, "steps": 4000, "workers": 1, "checkpoint_steps": 1000, "evaluation_episodes": 2}
+    study = personal.begin(personal.declaration(pg.A2C(), Architecture(), "CartPole-v1", **options))
+    monkeypatch.setattr(blocks, "local", local)
+    monkeypatch.setattr(watched, "PATIENCE", 0)
+    monkeypatch.setattr(blocks, "A_MINUTE", 0)
+    screen = Console(file=StringIO(), width=160, force_terminal=terminal, color_system=None)
+    assert blocks.compute_run(screen, study) == 1
+    said = screen.file.getvalue()
+    assert "1,000 of 4,000 steps" in said
+    assert "4,000 of 4,000" not in said
+    assert "its process ended with exit code -9" in said
+
+
 def test_a_run_reports_its_latest_mean_return(runs):
     """Every episode of this world returns 1, of the other one at most 1 and at least 0."""
     reports = {}
