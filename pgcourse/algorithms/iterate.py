@@ -8,6 +8,8 @@ from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
+import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +20,6 @@ from pgcourse.core import Critic, Policy, Streams, shared
 from pgcourse.core.adam import NotFinite
 from pgcourse.envs import Env, make
 from pgcourse.rl import Trajectory
-
 
 LARGE = 1e6  # numbers of this size are no longer harmless: an update squares and sums them
 REMEDIES = {
@@ -90,13 +91,17 @@ def iterate(
             (`trial`); `after` with a world that is yet to be made.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be 1 or more, got {steps}")
+    if isinstance(algorithm, type):
+        name = algorithm.__name__
+        raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
+    require_steps(steps)
     world: Any = env
-    if isinstance(env, str) or callable(env):
+    if isinstance(env, str | gymnasium.Env) or callable(env):  # yet to be made
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
-        begin = partial(make, env, **placed(streams))
+        begin: Callable[[int], Env] = partial(make, env, **placed(streams))
         world = begin(algorithm.envs)
         trial(algorithm, begin, streams, policy, critic)
     obs: Any
@@ -125,12 +130,20 @@ def iterate(
         _require_finite(batch, world.name, number, streams)
         progress = min(1.0, done.min().item() / steps)
         try:
-            state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
+            with torch.enable_grad():  # somebody may train within torch.no_grad()
+                state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
         except NotFinite as error:
             where = f"{type(algorithm).__name__} on {world.name}, iteration {number}"
             raise _diverged(error, where, batch, state.theta, streams.seeds) from error
         done = done + batch.mask.sum((1, 2))
         yield Iteration(number, batch, state, metrics, done, obs)
+
+
+def require_steps(steps: Any) -> None:
+    """Raises `ValueError` for a number of steps that is not whole, or below 1; infinity is whole enough."""
+    number = isinstance(steps, int | float | np.integer) and not isinstance(steps, bool)
+    if not number or not steps >= 1 or steps % 1 > 0:
+        raise ValueError(f"steps must be 1 or more, got {steps!r}; a whole number")
 
 
 def placed(streams: Streams) -> dict[str, Any]:

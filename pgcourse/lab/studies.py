@@ -30,6 +30,7 @@ Every variant is computed in every environment. A run has a folder named by them
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import re
 import tomllib
@@ -133,7 +134,7 @@ class Study:
         """The study declared in FOLDER/study.toml. Raises as `read`, but for a missing file `FileNotFoundError`."""
         file = folder / "study.toml"
         try:
-            return parse(folder, tomllib.loads(file.read_text("utf-8")))
+            return parse(folder, tomllib.loads(file.read_text("utf-8-sig")))  # Windows' editors begin with a mark
         except ValueError as error:
             raise StudyError(f"{file}: {error}") from None
 
@@ -245,21 +246,28 @@ class Block:
             self.study.evaluation_episodes,
         )
 
-    def networks(self) -> tuple[Policy, Critic]:
-        """What the run trains.
+    def networks(self, env: str | None = None) -> tuple[Policy, Critic]:
+        """What the run trains; `env` is another world of the same spaces.
 
         Raises:
             StudyError: the environment cannot be made, or its spaces are not supported.
         """
         try:
-            world = make(self.env, 1, **self.environment.arguments)
+            world = make(env or self.env, 1, **self.environment.arguments)
             return self.network.policy(world), self.network.critic(world)
         except Exception as error:  # simulators raise all sorts of errors when asked for a world they do not have
             raise StudyError(f"{self.study.name}: env = {self.env!r}: {message(error)}") from error
 
-    def policy(self) -> Policy:
-        """What θ belongs to: the algorithm may have wrapped the policy that it was given. Raises as `networks`."""
-        return self.algorithm.init(*self.networks(), Streams(1)).policy
+    def policy(self, env: str | None = None) -> Policy:
+        """What θ belongs to: the algorithm may have wrapped the policy that it was given. As `networks`."""
+        return self.algorithm.init(*self.networks(env), Streams(1)).policy
+
+    @property
+    def played_in(self) -> Environment:
+        """Where kept policies act: where they were trained, or in Gymnasium's simulator if EnvPool is not installed."""
+        if self.env.startswith("envpool:") and importlib.util.find_spec("envpool") is None:
+            return dataclasses.replace(self.environment, name=self.env.removeprefix("envpool:"))
+        return self.environment
 
     @property
     def world(self) -> dict[str, Any]:
@@ -287,9 +295,8 @@ class Block:
         """Raises `ChangedWorld` where the record is of another state of the world than the one here."""
         if changes := world_changes(record.manifest["world"], self.world):
             raise ChangedWorld(
-                f"{self.study.folder / record.name}: {self.env} is not the world of this record any more: "
-                f"{'; '.join(changes)}. Have the old one again, or compute it anew: "
-                f"pgcourse study {self.study.name} --refresh"
+                self.study.folder / record.name,
+                f"{self.env} is not the world of this record any more: {'; '.join(changes)}",
             )
 
 

@@ -17,13 +17,12 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from gymnasium import spaces
 from torch import Tensor
 from torch.func import functional_call
 
 from pgcourse.core.networks import pieces
 from pgcourse.rlhf.language import LanguageCritic
-from pgcourse.rlhf.writing import Judge, Writing
+from pgcourse.rlhf.writing import Judge
 
 Reward = Callable[[list[str], list[str]], Sequence[float]]  # prompts and responses to what the responses are worth
 
@@ -47,6 +46,7 @@ class HFCausalLM:
 
     Raises:
         ImportError: the transformers library is missing.
+        OSError: no checkpoint there.
         ValueError: no end token; no padding token apart from it; top_k or top_p; a temperature that is not above 0.
     """
 
@@ -76,7 +76,11 @@ class HFCausalLM:
         else:
             transformers = _transformers()
             options = {"local_files_only": local_files_only}
-            model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, **options)
+            try:
+                model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, **options)
+            except OSError as error:
+                where = "on this machine" if local_files_only else "on this machine or on the Hugging Face hub"
+                raise OSError(f"there is no checkpoint {path} {where}: {error}") from None
             try:
                 self.tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
             except (OSError, ValueError):  # a checkpoint without a tokenizer: prompts are given as tokens
@@ -244,47 +248,6 @@ class _Values:
         return torch.stack(values)
 
 
-class _Nothing:
-    """The network of no critic."""
-
-    size = 0
-
-
-# What takes a critic's place in algorithms that compare responses with each other: it has no parameters.
-NO_CRITIC = LanguageCritic(_Nothing(), torch.empty(0))  # type: ignore[arg-type]
-
-
-class Prompted(Writing):
-    """The world of prompts of one's own: one is drawn for each group, a response is judged, and the episode is over.
-
-    Args:
-        prompts: tokens [prompt, token], padded on the left; `HFCausalLM.encode` makes them of texts.
-        others: as those of `Writing`.
-
-    Raises:
-        ValueError: prompts that are not [prompt, token]; prompts and responses that the model has no room for.
-    """
-
-    name = "Prompted"
-
-    def __init__(self, envs: int = 1, *, prompts: Tensor, **others: Any) -> None:
-        super().__init__(envs, **others)
-        if prompts.ndim != 2 or not len(prompts):
-            raise ValueError(f"prompts must be [prompt, token], got shape {list(prompts.shape)}")
-        network: Any = self.policy.network
-        wanted, room = prompts.shape[1] + self.policy.longest, getattr(network, "context", None)
-        if room is not None and wanted > room:
-            raise ValueError(f"the model reads {room} tokens, prompts and responses have up to {wanted}")
-        self.prompts = prompts.to(self.device)
-        self.work = self.policy.longest
-        self.observation_space = spaces.MultiDiscrete([network.vocabulary] * prompts.shape[1])
-        self.action_space = spaces.MultiDiscrete([network.vocabulary] * self.policy.longest)
-
-    def initial(self, noise: Tensor) -> Tensor:
-        drawn = noise[..., :: self.group, 0].repeat_interleave(self.group, -1)[..., : self.envs]
-        return self.prompts[(drawn * len(self.prompts)).long()]
-
-
 def _transformers() -> Any:
     try:
         import transformers
@@ -293,6 +256,15 @@ def _transformers() -> Any:
             f'models of one\'s own need the transformers library: pip install "pgcourse[hf]" ({error})'
         ) from None
     return transformers
+
+
+def quietly() -> None:
+    """No progress bars of the library's own, which reads and writes small files often.
+
+    Raises:
+        ImportError: the library is missing.
+    """
+    _transformers().utils.logging.disable_progress_bar()
 
 
 def _only(given: int | None, own: int | list[int] | None) -> int | None:

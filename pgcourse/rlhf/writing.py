@@ -64,7 +64,7 @@ class Writing(TensorWorld):
 
     def transition(self, state: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.no_grad():
-            score = self._judging(state, action)
+            score = self._judging(state, action).to(self.dtype)
         return state, score, torch.ones_like(score, dtype=torch.bool)
 
     def state(self) -> dict[str, Tensor]:
@@ -76,6 +76,6 @@ class Writing(TensorWorld):
 
     def _take(self, seeds: Tensor) -> None:
         """The judge of each of these seeds [seed, 1]."""
-        self._seeds = seeds
         of: Any = getattr(self.judge, "of", None)
         self._judging: Judge = of(seeds.flatten().tolist(), self.device, self.dtype) if of else self.judge
+        self._seeds = seeds
