@@ -4,8 +4,9 @@
     adastop/bin/python benchmarks/adastop_fixtures.py > tests/stats/fixtures/adastop.json
 
 The package compares |T| with a quantile of the *signed* T over the relabellings. Of two equal algorithms its level is
-therefore 2α: with three seeds, one look and α = 0.1 it calls a fifth of equal pairs different (`doubled`). T is symmetric,
-so the package at α/2 is the paper's test at α: that is what is kept, with few enough seeds that it takes all relabellings.
+therefore 2α: with three seeds, one look and α = 0.1 it calls a fifth of equal pairs different (`doubled`). T is
+symmetric, so the package at α/2 is the paper's test at α: that is what is kept, with few enough seeds that it takes all
+relabellings.
 """
 
 from __future__ import annotations
