@@ -58,6 +58,7 @@ def test_a_resample_is_a_row_of_weights(statistic, n):
     np.testing.assert_allclose(weights @ values, expected, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss")  # of experiments whose seeds agree
 @pytest.mark.parametrize("seeds", [2, 3])
 def test_coverage_of_students_interval_is_that_of_all_experiments(seeds):
     drawn = experiments(FEW, seeds)
@@ -80,7 +81,7 @@ def test_coverage_of_the_bootstrap_is_that_of_all_experiments_with_all_their_res
 
 
 def test_strata_are_resampled_one_by_one():
-    """Two tasks of two seeds: the 5 % and 95 % quantiles of 16 equally likely resamples are the ends, one in 16 each."""
+    """Two tasks of two seeds: the 5 % and 95 % quantiles of 16 equally likely resamples are their ends."""
     tasks = np.array([[0.0, 10.0], [1.0, 30.0], [5.0, 20.0]])
     covered = []
     for first, second in itertools.product(experiments(tasks[:, 0], 2), experiments(tasks[:, 1], 2)):
