@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Store,
         UnknownSchema,
     )
+    from pgcourse.lab.report import comparisons
     from pgcourse.lab.results import Results, beside_published, load, percentile, published
     from pgcourse.lab.runs import Computed, compute, compute_fingerprint, compute_prefix, repeat_fingerprint, store
     from pgcourse.lab.studies import Block, Study, StudyError, study_names
@@ -38,6 +39,7 @@ _HOME = {
     "Study": "studies",
     "StudyError": "studies",
     "UnknownSchema": "records",
+    "comparisons": "report",
     "compute": "runs",
     "compute_fingerprint": "runs",
     "compute_prefix": "runs",
@@ -68,6 +70,7 @@ __all__ = [
     "StudyError",
     "UnknownSchema",
     "beside_published",
+    "comparisons",
     "compute",
     "compute_fingerprint",
     "compute_prefix",

@@ -9,6 +9,9 @@ checkpoint_steps = 100_000      # steps of each seed after which a run keeps its
 network = { hidden = [64, 64] } # fields of `pgcourse.algorithms.Architecture`, of policy and critic
 evaluation_episodes = 100       # of each seed's final policy
 reports = 100                   # rows of each seed's learning curve, about
+question = "…"                  # for `pgcourse study report`: what is asked, how it will be answered (both said before
+analysis = "…"                  # the runs), and how the settings were chosen, on which seeds
+tuning = "…"
 keep_policies = false           # store θ beside the curves
 stages = [0.02, 0.1, 0.5]       # and θ as it was after these parts of the steps
 
@@ -63,10 +66,15 @@ DEFAULTS: dict[str, Any] = {
     "reports": REPORTS,
     "keep_policies": False,
     "stages": [],
+    "question": "",
+    "analysis": "",
+    "tuning": "",
 }
 KINDS = {
     "title": str, "network": dict, "defaults": dict, "environments": dict, "keep_policies": bool, "variants": dict,
+    "question": str, "analysis": str, "tuning": str,
 }  # fmt: skip
+SAID = ("question", "analysis", "tuning")  # in words, for the report
 LEAST = {
     "steps": 1, "seeds": 1, "seeds_per_block": 1, "checkpoint_steps": 1, "evaluation_episodes": 2, "reports": 1,
 }  # fmt: skip
@@ -119,6 +127,9 @@ class Study:
     variants: Mapping[str, Mapping[str, Variant]]
     stages: tuple[float, ...] = ()
     reports: int = REPORTS
+    question: str = ""
+    analysis: str = ""
+    tuning: str = ""
 
     @classmethod
     def read(cls, name: str) -> Study:
@@ -354,7 +365,7 @@ def parse(folder: Path, declared: dict[str, Any]) -> Study:
     _check_values(values)
     environments = {name: _environment(name, values) for name in values["envs"]}
     variants = {name: _variants(name, options, values) for name, options in values["variants"].items()}
-    names = ("title", "seeds", "seeds_per_block", "evaluation_episodes", "keep_policies", "reports")
+    names = ("title", "seeds", "seeds_per_block", "evaluation_episodes", "keep_policies", "reports", *SAID)
     stages = tuple(map(float, values["stages"]))
     given = {name: values[name] for name in names}
     study = Study(folder, environments=environments, variants=variants, stages=stages, **given)
