@@ -58,8 +58,8 @@ print(len(study.variants), "variants,", study.seeds, "seeds,", *study.environmen
     ),
     (
         "power",
-        """How large a difference would you care about, and how much do seeds differ? A pilot on *other* seeds tells, or a
-record like yours. The table says what ten seeds can find.""",
+        """How large a difference would you care about, and how much do seeds differ? A pilot on *other* seeds tells, or
+a record like yours. The table says what ten seeds can find.""",
     ),
     (
         "seeds",

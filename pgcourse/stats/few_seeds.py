@@ -169,6 +169,8 @@ def _check(method: str, statistic: str, tasks: NDArray, seeds: int) -> None:
 
 def _statistic(x: NDArray, statistic: str) -> NDArray:
     """Of [..., value]."""
+    if statistic == "mean":
+        return x.mean(-1)
     result: NDArray = np.sort(x, -1) @ order_weights(statistic, x.shape[-1])
     return result
 

@@ -1,4 +1,4 @@
-"""The report on a study: what stands in it is what the records hold, and what they do not hold is said to be missing."""
+"""The report on a study holds what the records hold, and says what they do not."""
 
 import dataclasses
 import subprocess
@@ -17,7 +17,7 @@ SAID = 'question = "Which?"\nanalysis = "Welch."\ntuning = "None."\n'
 
 @pytest.fixture
 def results(declare):
-    """A small study with two environments' worth of nothing: one, computed in this process."""
+    """A small study that says what it is for, computed in this process."""
     declare(text=SAID + SMALL)
     for block in Study.read("small").blocks():
         store(block, compute(block))
