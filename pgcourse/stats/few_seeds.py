@@ -129,6 +129,30 @@ def right_rankings(
     return _share(float(ordered.all(1).mean()), redraws)
 
 
+def disagreeing(
+    populations: Mapping[str, ArrayLike], seeds: int, rng: np.random.Generator, papers: int = 3, tries: int = 10_000
+) -> list[dict[str, list[int]]]:
+    """The first experiments drawn that have different winners: for each, which seeds of each population it has.
+
+    Experiments are drawn one after the other, each with so many different seeds of every population; one is kept if its
+    winner, by the mean, is that of no experiment kept before.
+
+    Raises:
+        ValueError: after so many tries there are not as many winners; populations with fewer seeds.
+    """
+    all_seeds = {name: checked(each) for name, each in populations.items()}
+    found: dict[str, dict[str, list[int]]] = {}
+    for _ in range(tries):
+        drawn = {name: rng.choice(len(each), seeds, replace=False).tolist() for name, each in all_seeds.items()}
+        winner = max(drawn, key=lambda name: all_seeds[name][drawn[name]].mean())
+        found.setdefault(winner, drawn)
+        if len(found) == papers:
+            return list(found.values())
+    raise ValueError(
+        f"{tries:,} experiments had only {len(found)} winners, {', '.join(found)}; {papers} were asked for"
+    )
+
+
 def tuning_optimism(scores: ArrayLike, tuning: int) -> Optimism:
     """What is reported where the settings with the best mean on the tuning seeds are judged by those seeds again.
 

@@ -14,6 +14,7 @@ from scipy import stats
 from pgcourse.stats import (
     adastop,
     coverage,
+    disagreeing,
     effects,
     false_winners,
     few_seeds,
@@ -147,6 +148,17 @@ def test_rankings_of_three_are_counted_over_all_experiments():
     means = [experiments(each, 2).mean(1) for each in populations.values()]
     exact = np.mean([a > b > c for a, b, c in itertools.product(*means)])
     close(right_rankings(populations, 2, np.random.default_rng(0)), exact)
+
+
+def test_papers_that_disagree_are_experiments_with_other_winners():
+    populations = {"a": np.arange(10.0), "b": np.arange(10.0) + 0.5, "c": np.arange(8.0) + 1}
+    papers = disagreeing(populations, 3, np.random.default_rng(0))
+    winners = [max(each, key=lambda name: populations[name][each[name]].mean()) for each in papers]
+    assert sorted(winners) == ["a", "b", "c"]
+    for paper in papers:
+        assert all(len(set(seeds)) == 3 for seeds in paper.values())
+    with pytest.raises(ValueError, match="only 1 winners, b; 2 were asked for"):
+        disagreeing({"a": np.arange(4.0), "b": np.arange(4.0) + 9}, 2, np.random.default_rng(0), 2, tries=50)
 
 
 def test_tuning_optimism_by_hand():
