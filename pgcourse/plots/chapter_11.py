@@ -66,7 +66,7 @@ def shares_against_seeds(
     panels: Mapping[str, pd.DataFrame], ylabel: str, promised: float | None = None, note: str = ""
 ) -> list[Axes]:
     """Shares of experiments against the number of seeds: a panel a table, whose index is the seeds, a line a column."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.2), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(2.4 + 3.2 * len(panels), 3.2), sharey=True, squeeze=False)
     for ax, (title, table) in zip(axes.flat, panels.items(), strict=True):
         for name in table:
             ax.plot(table.index, table[name], "o-", ms=4, lw=1.8, label=name)
@@ -80,18 +80,3 @@ def shares_against_seeds(
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     figure.supxlabel(f"seeds of each algorithm{note}", fontsize=9)
     return list(axes.flat)
-
-
-def cost(table: pd.DataFrame) -> Axes:
-    """Return against CPU seconds of one seed, a dot for each algorithm, with the 95 % interval of the return.
-
-    `table` is indexed by the algorithm, with the columns `seconds`, `mean`, `low`, `high`.
-    """
-    color = style.colors(table.index)
-    ax = style.axes(None, figsize=(6.4, 3.2))
-    for name, row in table.iterrows():
-        ax.plot([row["seconds"]] * 2, [row["low"], row["high"]], color=color[name], lw=2)
-        ax.plot(row["seconds"], row["mean"], "o", color=color[name], label=name)
-    ax.set(xscale="log", xlabel="CPU seconds of one seed's training", ylabel="final return")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return ax
