@@ -23,6 +23,7 @@ from typing import Any
 import gymnasium
 
 from pgcourse.algorithms import Algorithm, Architecture
+from pgcourse.algorithms.curves import REPORTS
 from pgcourse.envs import WORLDS, make
 from pgcourse.envs.registry import own
 from pgcourse.lab.provenance import PACKAGE, SIMULATORS, file_digest, package_version
@@ -48,6 +49,7 @@ class Configuration:
     steps: int
     checkpoint_steps: int
     evaluation_episodes: int
+    reports: int = dataclasses.field(default=REPORTS, metadata={"neutral": 100})  # of a curve, about
 
 
 def plain(value: Any) -> Any:

@@ -94,6 +94,11 @@ def commit() -> dict[str, Any]:
     return {"commit": head or None, "dirty": None if changes is None else changes != ""}
 
 
+def file_at(commit: str, path: Path) -> str | None:
+    """The text that a file had at a commit of the repository around it; None where git does not know."""
+    return _git(path.parent, "show", f"{commit}:./{path.name}")
+
+
 def constraints_hash() -> str | None:
     """SHA-256 of constraints.txt, None where there is none; line ends do not matter."""
     root = code_repository()
