@@ -16,7 +16,7 @@ from typing import Any
 # `pgcourse --help` do not wait for torch. __init__.pyi says the same to editors and type checkers.
 _HOME = {
     **dict.fromkeys(("A2C", "DQN", "PPO", "REINFORCE", "TRPO", "NaturalGradient"), "algorithms"),
-    **dict.fromkeys(("Run", "evaluate", "iterate", "training"), "algorithms"),
+    **dict.fromkeys(("Run", "evaluate", "iterate", "load", "training"), "algorithms"),
     "Streams": "core",
     "claim": "course.claims",
     "doctor": "course.doctor",

@@ -17,6 +17,7 @@ from pgcourse.algorithms import NaturalGradient as NaturalGradient
 from pgcourse.algorithms import Run as Run
 from pgcourse.algorithms import evaluate as evaluate
 from pgcourse.algorithms import iterate as iterate
+from pgcourse.algorithms import load as load
 from pgcourse.algorithms import training as training
 from pgcourse.core import Streams as Streams
 from pgcourse.course.claims import claim as claim

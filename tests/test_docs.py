@@ -152,6 +152,9 @@ def test_the_cell_that_gets_the_course_clones_and_installs_it_where_it_is_missin
     assert (git, cloning[0], cloning[-1]) == ("git", "clone", str(tmp_path / "pgcourse"))
     assert (python, installing[:3]) == (sys.executable, ["-m", "pip", "install"])
     assert sys.path[0] == installing[-1] == str(tmp_path / "pgcourse")
+    (tmp_path / "pgcourse").mkdir()
+    exec(cell, {})
+    assert [program for program, *_ in commands[2:]] == [sys.executable]  # a clone that is there is kept
 
 
 # Names

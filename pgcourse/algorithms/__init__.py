@@ -3,16 +3,19 @@
 from pgcourse.algorithms.a2c import A2C
 from pgcourse.algorithms.acting import Transition, act, episodes, rollout
 from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
+from pgcourse.algorithms.bounds import FarBounds
 from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate, play
+from pgcourse.algorithms.files import load
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
 from pgcourse.algorithms.options import check, option
 from pgcourse.algorithms.ppo import PPO
 from pgcourse.algorithms.recurrent_ppo import RecurrentPPO
 from pgcourse.algorithms.registry import ALGORITHMS, find
 from pgcourse.algorithms.reinforce import REINFORCE
-from pgcourse.algorithms.train import Checkpoint, Progress, Run, TrainedPolicy, train, training
+from pgcourse.algorithms.train import Checkpoint, Progress, Run, train, training
+from pgcourse.algorithms.trained import Agent, TrainedPolicy
 from pgcourse.algorithms.trial import NotRepeatable, require_fit, trial
 from pgcourse.algorithms.trpo import TRPO, NaturalGradient
 
@@ -23,10 +26,12 @@ __all__ = [
     "PPO",
     "REINFORCE",
     "TRPO",
+    "Agent",
     "Algorithm",
     "Architecture",
     "Checkpoint",
     "Curves",
+    "FarBounds",
     "Iteration",
     "LatestReturn",
     "NaturalGradient",
@@ -44,6 +49,7 @@ __all__ = [
     "evaluate",
     "find",
     "iterate",
+    "load",
     "option",
     "play",
     "require_fit",

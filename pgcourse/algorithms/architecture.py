@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from pgcourse.algorithms.options import check, option
+from pgcourse.algorithms.wrapping import as_critic, as_policy
 from pgcourse.core import (
     MLP,
     BernoulliPolicy,
@@ -179,9 +180,13 @@ class Architecture:
         raise ValueError(f"{env.name}: no default network for observations in {space}; pass `policy=` and `critic=`")
 
 
-def parts(env: Env, policy: Policy | None, critic: Critic | None) -> tuple[Policy, Critic]:
-    """Policy and critic as they are given, else the usual ones."""
-    return policy or Architecture().policy(env), critic or Architecture().critic(env)
+def parts(env: Env, policy: Any, critic: Any) -> tuple[Policy, Critic]:
+    """Policy and critic as they are given, modules of torch's made into them (`as_policy`); else the usual ones."""
+    usual = Architecture()
+    return (
+        usual.policy(env) if policy is None else as_policy(policy, env),
+        usual.critic(env) if critic is None else as_critic(critic, env),
+    )
 
 
 def default_policy(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Policy:

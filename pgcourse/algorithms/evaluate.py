@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms.acting import Transition, act, step_by_step
-from pgcourse.algorithms.train import TrainedPolicy
+from pgcourse.algorithms.trained import TrainedPolicy
 from pgcourse.algorithms.trial import require_fit
 from pgcourse.core import Streams
-from pgcourse.envs import Env, GymnasiumEnv, make
+from pgcourse.envs import Env, GymnasiumEnv, close
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
     """
     import pandas as pd
 
-    simulated = isinstance(make(trained.env, 1), GymnasiumEnv)
+    simulated = isinstance(trained.world(), GymnasiumEnv)
     sizes = [min(COPIES, episodes - first) for first in range(0, episodes, COPIES)] if simulated else [episodes]
     together = max(1, COPIES // episodes) if simulated else len(trained.seeds)
     path = ("evaluate", str(seed)) if seed else ("evaluate",)
@@ -55,12 +55,13 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
 
 def _evaluated(trained: TrainedPolicy, episodes: int, deterministic: bool, path: tuple[str, ...]) -> list[Tensor]:
     """Returns and lengths, [seed, episode] each."""
-    world = make(trained.env, episodes)
+    world = trained.world(episodes)
     require_fit(world, trained.policy, trained.theta)
     steps = step_by_step(trained.policy, trained.theta, world, Streams(trained.seeds, path), deterministic)
-    rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
-    if isinstance(world, GymnasiumEnv):
-        world.close()
+    try:
+        rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
+    finally:
+        close(world)
     reward, mask = torch.stack(rewards, 1), torch.stack(masks, 1)
     return [reward.where(mask, 0.0).sum(1), mask.sum(1)]
 

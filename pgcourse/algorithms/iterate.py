@@ -19,7 +19,6 @@ from pgcourse.core.adam import NotFinite
 from pgcourse.envs import Env, make
 from pgcourse.rl import Trajectory
 
-
 LARGE = 1e6  # numbers of this size are no longer harmless: an update squares and sums them
 REMEDIES = {
     "rewards": "scale them to about 1, as PPO's normalize_reward does or gymnasium.wrappers.TransformReward",
@@ -90,13 +89,18 @@ def iterate(
             (`trial`); `after` with a world that is yet to be made.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
+    if isinstance(algorithm, type):
+        name = algorithm.__name__
+        raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, got {steps}")
     world: Any = env
     if isinstance(env, str) or callable(env):
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
-        begin = partial(make, env, **placed(streams))
+        begin: Callable[[int], Env] = partial(make, env, **placed(streams))
         world = begin(algorithm.envs)
         trial(algorithm, begin, streams, policy, critic)
     obs: Any
@@ -125,7 +129,8 @@ def iterate(
         _require_finite(batch, world.name, number, streams)
         progress = min(1.0, done.min().item() / steps)
         try:
-            state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
+            with torch.enable_grad():  # somebody may train within torch.no_grad()
+                state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
         except NotFinite as error:
             where = f"{type(algorithm).__name__} on {world.name}, iteration {number}"
             raise _diverged(error, where, batch, state.theta, streams.seeds) from error

@@ -14,6 +14,7 @@ from pgcourse.algorithms.acting import act
 from pgcourse.algorithms.architecture import parts
 from pgcourse.algorithms.dqn import EpsilonGreedy
 from pgcourse.core import (
+    Bernoulli,
     Categorical,
     Critic,
     MultiDiscrete,
@@ -24,6 +25,11 @@ from pgcourse.core import (
 from pgcourse.envs import Env
 
 STEPS = 3  # of a trial
+TAKEN: dict[str, tuple[type[spaces.Space], ...]] = {  # as actions in these spaces
+    "numbers": (spaces.Box,),
+    "switches": (spaces.MultiBinary,),
+    "integers": (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary),
+}
 
 
 class NotRepeatable(UserWarning):
@@ -129,10 +135,9 @@ def _misfit(dist: Any, space: spaces.Space) -> str:
         fits = isinstance(space, spaces.MultiDiscrete) and tuple(space.nvec.flatten()) == tuple(dist.sizes)
         return "" if fits else f"choices of {dist.sizes}"
     action = dist.mode[0, 0]
-    numbers = action.is_floating_point()
-    if numbers == isinstance(space, spaces.Box) and action.shape == (space.shape or ()):
-        return ""
-    return f"{'numbers' if numbers else 'integers'} of shape {list(action.shape)}"
+    what = "switches" if isinstance(dist, Bernoulli) else "numbers" if action.is_floating_point() else "integers"
+    fits = isinstance(space, TAKEN[what]) and action.shape == space.shape
+    return "" if fits else f"{what} of shape {list(action.shape)}"
 
 
 def _played(world: Env, state: Any, streams: Streams) -> Iterator[tuple[str, Tensor]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
+from typing import Any
 
 import click
 
@@ -27,6 +29,12 @@ VERBS = {
 
 class Verbs(click.Group):
     """Commands that are imported when they are used; the list of them needs none."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # None without a console, or something of a notebook's
+                stream.reconfigure(errors="replace")  # a Windows code page has no θ: a ? instead of a traceback
+        return super().main(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)

@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from pgcourse.algorithms import TrainedPolicy
 from pgcourse.algorithms import evaluate as play
+from pgcourse.envs import name_of
 from pgcourse.lab import RecordError, StudyError, personal
 from pgcourse.lab.errors import is_ours
 from pgcourse.stats import mean_interval
@@ -95,7 +96,7 @@ class Evaluation:
             mean_return=("return", "mean"), sd=("return", "std"), lowest=("return", "min"), length=("length", "mean")
         )
         study, _, variant = name.partition("/")
-        env = str(trained.env)
+        env = name_of(trained.env)
         return cls(study, variant.removesuffix(f"/{env}"), env, episodes, deterministic, seed, at, seeds.reset_index())
 
     @property

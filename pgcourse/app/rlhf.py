@@ -153,13 +153,14 @@ def train(
 
     Stopped with Ctrl-C, a run keeps what it has learned; the same command goes on from there.
     """
-    from pgcourse.rlhf.huggingface import HFCausalLM
+    from pgcourse.rlhf.huggingface import HFCausalLM, quietly
 
     try:
+        quietly()
         trainer = chosen(algorithm, given)
         texts = [line for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
         lm = HFCausalLM(model, local_files_only=not download, temperature=temperature, eos=eos, pad=pad, device=device)
-        run = Run(out, lm, trainer, reward, texts, longest, seed, device)
+        run = FineTuning(out, lm, trainer, reward, texts, longest, seed, device)
         run.claim({"model": model, "prompts": texts, "trainer": dataclasses.asdict(trainer), "longest": longest,
                    "temperature": temperature, "eos": lm.eos, "pad": lm.pad, "seed": seed})  # fmt: skip
         run.train(iterations, save_every)
@@ -180,7 +181,7 @@ def chosen(name: str, given: dict[str, Any]) -> Any:
     return dataclasses.replace(VARIANTS[name], **{key: value for key, value in given.items() if value is not None})
 
 
-class Run:
+class FineTuning:
     """One training, in a folder."""
 
     def __init__(
@@ -226,7 +227,7 @@ class Run:
         kept, standing = None, None
         began = time.monotonic()
         try:
-            for it in iterate(self.trainer, self.world, streams, steps, self.policy, self.critic, after):
+            for it in iterate(self.trainer, self.world, streams, steps, self.policy, self.critic, after):  # type: ignore[arg-type]
                 standing = it, self.world.state()
                 self.report(it, iterations, time.monotonic() - began)
                 if (it.number + 1) % save_every == 0 or it.number + 1 == iterations:

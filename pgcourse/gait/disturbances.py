@@ -55,7 +55,7 @@ def disturbed(trained: TrainedPolicy, disturbance: Disturbance) -> TrainedPolicy
     id, kind = robot(trained.env)
     if kind is not BIPEDAL_WALKER:
         raise ValueError(f"{id} cannot be disturbed, only BipedalWalker-v3 and BipedalWalkerHardcore-v3")
-    return replace(trained, env=partial(GymnasiumEnv, id, wrapper=partial(_Disturbed, disturbance=disturbance)))
+    return replace(trained, env=partial(GymnasiumEnv, partial(_made, id, disturbance)))
 
 
 def robustness(
@@ -75,6 +75,10 @@ def robustness(
     ]
     columns = ["disturbance", "seed", "episode", "return", "length"]
     return pd.concat(tables, ignore_index=True)[columns]
+
+
+def _made(id: str, disturbance: Disturbance) -> gymnasium.Env[Any, Any]:
+    return _Disturbed(gymnasium.make(id), disturbance)
 
 
 class _Disturbed(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -101,7 +101,7 @@ class Results:
                 f"{self.study.name} keeps no policies after {at:g} of the steps, but after {', '.join(['0', *stages])} "
                 "and 1; others are kept where its study.toml lists them among stages when it is computed"
             )
-        return TrainedPolicy(block.policy(where.name), theta, seeds, where.make)
+        return TrainedPolicy(block.policy(where.name), theta, seeds, where.name, where.arguments)
 
     def describe(self) -> str:
         """Where the numbers come from, in one line."""

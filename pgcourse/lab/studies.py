@@ -134,7 +134,7 @@ class Study:
         """The study declared in FOLDER/study.toml. Raises as `read`, but for a missing file `FileNotFoundError`."""
         file = folder / "study.toml"
         try:
-            return parse(folder, tomllib.loads(file.read_text("utf-8")))
+            return parse(folder, tomllib.loads(file.read_text("utf-8-sig")))  # Windows' editors begin with a mark
         except ValueError as error:
             raise StudyError(f"{file}: {error}") from None
 

@@ -47,6 +47,7 @@ class HFCausalLM:
 
     Raises:
         ImportError: the transformers library is missing.
+        OSError: no checkpoint there.
         ValueError: no end token; no padding token apart from it; top_k or top_p; a temperature that is not above 0.
     """
 
@@ -76,7 +77,11 @@ class HFCausalLM:
         else:
             transformers = _transformers()
             options = {"local_files_only": local_files_only}
-            model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, **options)
+            try:
+                model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, **options)
+            except OSError as error:
+                where = "on this machine" if local_files_only else "on this machine or on the Hugging Face hub"
+                raise OSError(f"there is no checkpoint {path} {where}: {error}") from None
             try:
                 self.tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
             except (OSError, ValueError):  # a checkpoint without a tokenizer: prompts are given as tokens
@@ -293,6 +298,15 @@ def _transformers() -> Any:
             f'models of one\'s own need the transformers library: pip install "pgcourse[hf]" ({error})'
         ) from None
     return transformers
+
+
+def quietly() -> None:
+    """No progress bars of the library's own, which reads and writes small files often.
+
+    Raises:
+        ImportError: the library is missing.
+    """
+    _transformers().utils.logging.disable_progress_bar()
 
 
 def _only(given: int | None, own: int | list[int] | None) -> int | None:

@@ -76,6 +76,6 @@ class Writing(TensorWorld):
 
     def _take(self, seeds: Tensor) -> None:
         """The judge of each of these seeds [seed, 1]."""
-        self._seeds = seeds
         of: Any = getattr(self.judge, "of", None)
         self._judging: Judge = of(seeds.flatten().tolist(), self.device, self.dtype) if of else self.judge
+        self._seeds = seeds

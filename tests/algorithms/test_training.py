@@ -2,11 +2,14 @@
 
 from importlib import import_module
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gymnasium import spaces
 
+import pgcourse as pg
 from pgcourse.algorithms import A2C, PPO, REINFORCE, Architecture, TrainedPolicy, evaluate, train, training
 from pgcourse.core import Streams
 from pgcourse.envs import CartPole, GymnasiumEnv, make
@@ -172,3 +175,48 @@ def test_bad_hyper_parameters_are_named(algorithm, options, message):
 def test_bad_steps_are_named():
     with pytest.raises(ValueError, match="steps must be 1 or more, got 0"):
         train(A2C(), "CartPole-v1", seeds=1, steps=0)
+
+
+def test_training_needs_no_gradients_switched_on():
+    """Within `torch.no_grad()` the numbers are the same; inference mode is refused by name."""
+    usual = pg.train(pg.PPO(horizon=32), "CartPole-v1", seeds=2, steps=600)
+    with torch.no_grad():
+        within = pg.train(pg.PPO(horizon=32), "CartPole-v1", seeds=2, steps=600)
+    assert torch.equal(usual.policy.theta, within.policy.theta)
+    with torch.inference_mode(), pytest.raises(RuntimeError, match=r"torch.inference_mode\(\) has none: leave it"):
+        pg.train(pg.A2C(), "CartPole-v1", seeds=1, steps=100)
+
+
+def test_the_class_of_an_algorithm_is_not_one():
+    with pytest.raises(TypeError, match=r"PPO is the class of an algorithm: give one with its options, PPO\(\)"):
+        pg.train(pg.PPO, "CartPole-v1", seeds=1, steps=100)
+
+
+class Held(gymnasium.Env):
+    """Counts how many of it are open."""
+
+    observation_space, action_space = spaces.Box(-1, 1, (1,)), spaces.Discrete(2)
+    opened = 0
+
+    def __init__(self):
+        Held.opened += 1
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+    def close(self):
+        Held.opened -= 1
+
+
+def test_what_training_and_evaluation_open_they_close():
+    run = pg.train(pg.A2C(), Held, seeds=2, steps=200, env_args={"max_episode_steps": 5})
+    assert Held.opened == 0
+    pg.evaluate(run.policy, episodes=3)
+    assert Held.opened == 0
+    for _ in pg.training(pg.A2C(), Held, seeds=2, steps=200):
+        break
+    assert Held.opened == 0

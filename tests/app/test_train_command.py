@@ -403,7 +403,11 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bits(runs, here):
 
 BAD = {
     "unknown environment": ("ppo", ["--env", "Pendulm-v1"], ["unknown environment 'Pendulm-v1'", "Pendulum-v1"]),
-    "observation space": ("ppo", ["--env", "odd_worlds:DictObservation-v0"], ["Dict", "FlattenObservation"]),
+    "observation space": (
+        "ppo",
+        ["--env", "odd_worlds:DictObservation-v0"],
+        ["Dict", "camera = Box", "is an image", "FilterObservation"],
+    ),
     "no time limit": ("ppo", ["--env", "odd_worlds:Endless-v0"], ["no time limit", "max_episode_steps"]),
     "range": ("ppo", ["--env", "CartPole-v1", "--gamma", "1.5"], ["gamma must be", "at most 1", "got 1.5"]),
     "NaN": ("a2c", ["--env", "CartPole-v1", "--lr", "nan"], ["lr must be above 0", "got nan"]),

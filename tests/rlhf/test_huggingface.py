@@ -1,13 +1,12 @@
-"""A transformers model as a policy: against the library's own forward pass, and through the trainer. No download.
-
-The models are small GPT-2 and Llama configurations with random weights, the tokenizer has twenty words.
-"""
+"""A transformers model as a policy: against the library's own forward pass, and through the trainer. No download."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
+from checkpoints import EOS, PAD, WORDS, checkpoint
 
 import pgcourse as pg
 from pgcourse.rlhf.language import LanguagePolicy
@@ -16,33 +15,6 @@ from pgcourse.rlhf.trainer import VARIANTS
 transformers = pytest.importorskip("transformers")
 
 from pgcourse.rlhf.huggingface import NO_CRITIC, HFCausalLM, Prompted  # noqa: E402
-
-WORDS = ["<pad>", "<eos>", *(f"w{i}" for i in range(18))]
-PAD, EOS = 0, 1
-
-
-def checkpoint(folder, kind="gpt2", **special):
-    """A random model of this kind with its tokenizer, in a folder."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    torch.manual_seed(0)
-    special = {"eos_token_id": EOS, "pad_token_id": PAD, "bos_token_id": None} | special
-    if kind == "gpt2":
-        shape = {"n_positions": 24, "n_embd": 16, "n_layer": 2, "n_head": 2}
-        config = transformers.GPT2Config(vocab_size=len(WORDS), **shape, **special)
-    else:
-        shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-        config = transformers.LlamaConfig(
-            vocab_size=len(WORDS), max_position_embeddings=24, **shape, **special, tie_word_embeddings=False
-        )
-    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<eos>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    names = {"pad_token": "<pad>", "eos_token": "<eos>"}
-    if special["pad_token_id"] != PAD:
-        names.pop("pad_token")
-    transformers.PreTrainedTokenizerFast(tokenizer_object=words, **names).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
@@ -179,8 +151,6 @@ def world(model, policy, critic, group):
 @pytest.mark.parametrize("name", ["PPO", "GRPO"])
 def test_an_update_with_the_courses_trainer(model, name):
     """θ moves, where it came from stays; and what is reported is consistent with the responses themselves."""
-    from dataclasses import replace
-
     algorithm = replace(VARIANTS[name], envs=8, group=4, minibatches=2, epochs=2, beta=0.1)
     policy = LanguagePolicy(model, model.start, longest=5, eos=EOS, pad=PAD)
     critic = model.critic() if name == "PPO" else NO_CRITIC
@@ -203,15 +173,13 @@ def test_an_update_with_the_courses_trainer(model, name):
 
 
 def test_a_model_learns_what_it_is_rewarded_for(gpt2):
-    from dataclasses import replace
-
-    algorithm = replace(VARIANTS["GRPO"], envs=64, group=8, lr=1e-2, beta=0.0)
+    algorithm = replace(VARIANTS["GRPO"], envs=32, group=8, lr=1e-2, beta=0.0)
     policy = LanguagePolicy(gpt2, gpt2.start, longest=6, eos=EOS, pad=PAD)
     steps = pg.iterate(
-        algorithm, world(gpt2, policy, NO_CRITIC, 8), pg.Streams(1), steps=64 * 12, policy=policy, critic=NO_CRITIC
+        algorithm, world(gpt2, policy, NO_CRITIC, 8), pg.Streams(1), steps=32 * 12, policy=policy, critic=NO_CRITIC
     )
     scores = [it.metrics.proxy.item() for it in steps]
-    assert scores[-1] > scores[0] + 2
+    assert sum(scores[-3:]) > sum(scores[:3]) + 3
 
 
 def test_what_was_learned_can_be_kept_and_loaded(gpt2, tmp_path):

@@ -31,7 +31,7 @@ class Declared(gymnasium.Wrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         with self._noted("reset"):
-            returned = self.env.reset(seed=seed, options=options)
+            returned: Any = self.env.reset(seed=seed, options=options)
         if not isinstance(returned, tuple) or len(returned) != 2:
             raise self._fault("reset", f"returned {_brief(returned)}; it must return (observation, info)")
         obs, info = returned
@@ -39,12 +39,16 @@ class Declared(gymnasium.Wrapper):
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         with self._noted("step"):
-            returned = self.env.step(action)
+            returned: Any = self.env.step(action)
         if not isinstance(returned, tuple) or len(returned) != 5:
             raise self._fault("step", f"returned {_brief(returned)}; it must return ({', '.join(STEP)})")
         obs, reward, terminated, truncated, info = returned
-        for name, value, kinds in (("reward", reward, "biuf"), ("terminated", terminated, "biu"),
-                                   ("truncated", truncated, "biu")):  # fmt: skip
+        told: tuple[tuple[str, Any, str], ...] = (
+            ("reward", reward, "biuf"),
+            ("terminated", terminated, "biu"),
+            ("truncated", truncated, "biu"),
+        )
+        for name, value, kinds in told:
             if type(value) not in (float, bool) and not (np.size(value) == 1 and np.asarray(value).dtype.kind in kinds):
                 wanted = "a number" if name == "reward" else "True or False"
                 raise self._fault("step", f"returned {name} = {_brief(value)}; it must be {wanted}")
