@@ -59,7 +59,7 @@ def walking(seed: int | None = None) -> plt.Figure:
         (one,) = gait.record(walker.policy("PPO", at=part), seed)
         begin = one.trunk[0, 0]
         title = f"after {part * steps:,.0f} steps of practice: {gait.kind(one)}, return {one.reward.sum():.0f}"
-        strips[title] = gait.strip(one, range(0, min(len(one), 200), 20), left=begin - 2, right=begin + 22)
+        strips[title] = gait.strip(one, range(0, min(len(one), 200), 20), left=begin - 4, right=begin + 20)
     pg.plots.style.use()
     return pg.plots.pose_strips(strips)[0].figure
 
