@@ -68,6 +68,8 @@ def trial(
             plays.append(list(_played(world, state, own)))
         finally:
             getattr(world, "close", lambda: None)()
+    if streams.device.type != "cpu":  # where a sum's order, and with it its last digits, may change
+        return
     for (what, x), (_, y) in zip(*plays, strict=True):
         if not torch.equal(x.nan_to_num(), y.nan_to_num()):
             warnings.warn(

@@ -141,7 +141,7 @@ def gait_measures(table: pd.DataFrame, panels: Mapping[str, str]) -> list[Axes]:
             values = table[table["stage"] == stage].groupby("seed")[column].mean()
             values = values[np.isfinite(values)].to_numpy()
             _dots(ax, place, values, style.BLUE)
-        ax.set_xticks(range(len(stages)), stages, fontsize=8)
+        ax.set_xticks(range(len(stages)), stages, fontsize=8, rotation=20, ha="right")
         ax.set_title(title, fontsize=10)
         ax.set_xlim(-0.5, len(stages) - 0.5)
     figure = grid[0, 0].figure
@@ -174,7 +174,7 @@ def disturbances(table: pd.DataFrame, panels: Mapping[str, str]) -> list[Axes]:
 
 def _dots(ax: Axes, place: float, values: np.ndarray, color: str) -> None:
     """A dot a value at `place`, spread a little, and beside them their mean with its interval."""
-    aside = np.linspace(-0.18, 0.06, len(values)) if len(values) > 1 else np.array([-0.06])
+    aside = np.linspace(-0.18, 0.06, len(values)) if len(values) > 1 else np.full(len(values), -0.06)
     ax.plot(place + aside, values, "o", color=color, ms=3, alpha=0.5, mew=0)
     if len(values) >= 3:
         mean, low, high = mean_interval(values)

@@ -62,7 +62,7 @@ def test_variants_of_the_architecture():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": (8, 0)}, r"hidden must list sizes of 1 or more, got \[8, 0\]"),
+        ({"hidden": (8, 0)}, r"hidden must list sizes of 1 or more, got \(8, 0\)"),
         ({"activation": "gelu"}, "activation must be one of tanh, relu, got 'gelu'"),
         ({"start": "zero"}, "start must be one of orthogonal, uniform, got 'zero'"),
         ({"action_bins": 1}, "action_bins must be 0, for none, or 2 or more; got 1"),
