@@ -7,6 +7,7 @@ from pgcourse import gait as gait
 from pgcourse import lab as lab
 from pgcourse import plots as plots
 from pgcourse import rl as rl
+from pgcourse import rlhf as rlhf
 from pgcourse import stats as stats
 from pgcourse.algorithms import A2C as A2C
 from pgcourse.algorithms import DQN as DQN

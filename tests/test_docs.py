@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from markdown_it import MarkdownIt
 from tracked import notebook
@@ -240,9 +241,10 @@ def known_options(verb, *arguments):
     options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
     if verb == "train" and arguments and ":" in arguments[0]:
         return None
-    if verb == "train" and arguments and not arguments[0].startswith("-"):
+    if verb in ("train", "rlhf") and arguments and not arguments[0].startswith("-"):
         own = command.get_command(None, arguments[0])
-        options |= {name for option in own.params for name in (*option.opts, *option.secondary_opts)}
+        given = own.get_params(click.Context(own))
+        options |= {name for option in given for name in (*option.opts, *option.secondary_opts)}
     return {*options, "--help"}
 
 

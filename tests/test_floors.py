@@ -4,6 +4,7 @@ Both are read off the syntax trees of pgcourse/, so a rule holds as far as it ca
 """
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -222,16 +223,20 @@ def test_a_repeated_name_is_seen():
     assert repeated(iter([("Step", "a"), ("Move", "a"), ("Step", "b")])) == ["Step: a, b"]
 
 
-def test_type_checkers_are_told_where_public_names_really_stand():
-    """pgcourse/__init__.pyi against the table in pgcourse/__init__.py, and the table against what is there."""
-    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
-    told = {alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    homes = {name: f"pgcourse.{home}".rstrip(".") for name, home in pgcourse._HOME.items()}
-    assert told == homes
-    for name in pgcourse.__all__:
-        assert getattr(pgcourse, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'video'; it has A2C, DQN"):
-        pgcourse.video  # noqa: B018
+@pytest.mark.parametrize("package", [pgcourse, pgcourse.lab])
+def test_public_names_stand_where_type_checkers_are_told(package):
+    """Each is listed once, in __init__.pyi; what is had is what stands there."""
+    stub = ast.parse(Path(package.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    told = [(alias.name, node.module) for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    names = [name for name, _ in told]
+    assert len(names) == len({*names})
+    assert {*package.__all__} <= {*names}
+    for name, home in told:
+        there = importlib.import_module(home)
+        expected = importlib.import_module(f"{home}.{name}") if there is package else getattr(there, name)
+        assert getattr(package, name) is expected
+    with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'video'; it has "):
+        package.video  # noqa: B018
 
 
 def test_importing_the_package_imports_nothing_else():

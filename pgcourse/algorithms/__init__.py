@@ -3,10 +3,10 @@
 from pgcourse.algorithms.a2c import A2C
 from pgcourse.algorithms.acting import Transition, act, episodes, rollout
 from pgcourse.algorithms.architecture import Architecture, default_critic, default_policy
-from pgcourse.algorithms.bounds import FarBounds
 from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate, play
+from pgcourse.algorithms.far_bounds import FarBounds
 from pgcourse.algorithms.files import load
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
 from pgcourse.algorithms.options import check, option

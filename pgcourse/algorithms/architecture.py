@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ from pgcourse.envs import Env
 
 # (channels, kernel size, stride) of each layer.
 MINATAR = ((16, 3, 1),)
+LARGEST = 100_000_000  # parameters of a network that is made without being asked for
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 
 
@@ -90,9 +92,11 @@ class Architecture:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        if not all(type(units) is int and units >= 1 for units in self.hidden):
-            raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {list(self.hidden)}")
+        listed = isinstance(self.hidden, Iterable) and not isinstance(self.hidden, str)
+        hidden = [size.item() if isinstance(size, np.generic) else size for size in (self.hidden if listed else ())]
+        if not listed or not all(type(units) is int and units >= 1 for units in hidden):
+            raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {self.hidden!r}")
+        object.__setattr__(self, "hidden", tuple(hidden))
         check(self)
         if self.rescale_action and self.std == "squashed":
             raise ValueError(
@@ -169,6 +173,17 @@ class Architecture:
         return Outputs(self._network(env, outputs + 1, (*(0.01,) * outputs, 1.0)), 0, outputs)
 
     def _network(self, env: Env, outputs: int, last_gain: float | tuple[float, ...]) -> Network:
+        network = self._fitting(env, outputs, last_gain)
+        if network.size > LARGEST:
+            raise ValueError(
+                f"{env.name}: a network from observations in {env.observation_space} to actions in {env.action_space} "
+                f"would have {network.size:,} parameters for each seed, and {LARGEST:,} are allowed: take a "
+                "`policy=` and `critic=` of your own, or give a function that makes it with a wrapper around it which "
+                "brings them down"
+            )
+        return network
+
+    def _fitting(self, env: Env, outputs: int, last_gain: float | tuple[float, ...]) -> Network:
         space: Any = env.observation_space
         if isinstance(space, spaces.Discrete):
             return Table(int(space.n), outputs)

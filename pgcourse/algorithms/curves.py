@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pgcourse.algorithms.train import Progress
 
-REPORTS = 100  # rows of a seed's curve, at most about
+REPORTS = 100  # rows of a seed's curve, at most about, unless somebody asks for fewer or more
 
 
 class Ended(NamedTuple):
@@ -77,14 +77,14 @@ class Episodes(NamedTuple):
 
 
 class Curves:
-    """Gathers iterations into a tidy table: a row per seed and report, about `REPORTS` reports over the whole training.
+    """Gathers iterations into a tidy table: a row per seed and report, about so many `reports` over the whole training.
 
     Columns: `seed`, `step` (environment steps so far), `episodes` (that ended since the last report), `return` and
     `length` (their means, undiscounted; NaN where no episode ended), and the means of the algorithm's metrics.
     """
 
-    def __init__(self, steps: int, iterations: dict[str, Tensor] | None = None) -> None:
-        self.width = max(1, steps // REPORTS)
+    def __init__(self, steps: int, iterations: dict[str, Tensor] | None = None, reports: int = REPORTS) -> None:
+        self.width = max(1, steps // reports)
         self._stacked = dict(iterations or {})
         self._rows: list[dict[str, Tensor]] = []  # added since those were stacked
 

@@ -8,6 +8,8 @@ from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
+import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -94,10 +96,9 @@ def iterate(
         raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
     if torch.is_inference_mode_enabled():
         raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
-    if steps < 1:
-        raise ValueError(f"steps must be 1 or more, got {steps}")
+    require_steps(steps)
     world: Any = env
-    if isinstance(env, str) or callable(env):
+    if isinstance(env, str | gymnasium.Env) or callable(env):  # yet to be made
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
         begin: Callable[[int], Env] = partial(make, env, **placed(streams))
@@ -136,6 +137,13 @@ def iterate(
             raise _diverged(error, where, batch, state.theta, streams.seeds) from error
         done = done + batch.mask.sum((1, 2))
         yield Iteration(number, batch, state, metrics, done, obs)
+
+
+def require_steps(steps: Any) -> None:
+    """Raises `ValueError` for a number of steps that is not whole, or below 1; infinity is whole enough."""
+    number = isinstance(steps, int | float | np.integer) and not isinstance(steps, bool)
+    if not number or not steps >= 1 or steps % 1 > 0:
+        raise ValueError(f"steps must be 1 or more, got {steps!r}; a whole number")
 
 
 def placed(streams: Streams) -> dict[str, Any]:

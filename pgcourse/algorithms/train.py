@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms.architecture import parts
-from pgcourse.algorithms.bounds import FarBounds, bounds_of
 from pgcourse.algorithms.curves import Curves, Episodes
-from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed
+from pgcourse.algorithms.far_bounds import FarBounds, bounds_of
+from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, require_steps
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy
 from pgcourse.algorithms.trial import trial
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.envs import Env, close, make, spaces_of, versioned
+from pgcourse.envs import Env, close, make, name_of, spaces_of, versioned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +63,14 @@ class Run:
     algorithm: Algorithm
     policy: TrainedPolicy
     curves: pd.DataFrame
+
+    def __repr__(self) -> str:
+        """One line: the algorithm, the world, how many seeds and steps, and the latest mean return."""
+        seeds, steps = len(self.policy.seeds), int(self.curves["step"].max())
+        latest = self.curves.dropna(subset="return").groupby("seed")["return"].last()
+        value = f", mean return {latest.mean():.4g}" if len(latest) == seeds else ""
+        kind, world = type(self.algorithm).__name__, name_of(self.policy.env)
+        return f"<Run: {kind} on {world}, {seeds} seed{'s' * (seeds > 1)} × {steps:,} steps{value}>"
 
 
 def training(
@@ -175,6 +183,7 @@ def train(
     What comes back is on the CPU. `watch` is shown every iteration; training ends where it returns False.
     `pgcourse.train` is this with somebody who watches.
     """
+    require_steps(steps)
     curves = Curves(steps)
     progress = None
     for progress in training(algorithm, env, seeds, steps, policy, critic, device=device, env_args=env_args):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pgcourse.algorithms.files import save
 from pgcourse.core import Policy, Streams, memory, to_module
 from pgcourse.envs import Env, make, name_of, spaces_of
-from pgcourse.envs.adapters.gymnasium import converters
+from pgcourse.envs.adapters.gymnasium import FLATTENED, converters
 
 # An observation as the environment gives it: an array, or a dict or tuple of arrays.
 Observation = ArrayLike | Mapping[str, Any] | tuple[Any, ...]
@@ -119,7 +119,7 @@ class Agent:
         self._policy, self._theta = trained.policy, trained.theta[row : row + 1].detach()
         self._streams = Streams((self.seed,), ("act", str(draw)), dtype=self._theta.dtype)
         self._seen, to_actions = trained.spaces or spaces_of(trained.world())
-        self._flat = isinstance(self._seen, spaces.Dict | spaces.Tuple)
+        self._flat = isinstance(self._seen, FLATTENED)
         seen = spaces.flatten_space(self._seen) if self._flat else self._seen
         self._shape = seen.shape or ()
         self._to_obs, self._to_action = converters(name_of(trained.env), seen, to_actions, self._theta.dtype)

@@ -58,7 +58,11 @@ def trial(
         world = begin(1)
         try:
             if state is None:
-                state = algorithm.init(*parts(world, policy, critic), own.child("init"))
+                fitting = parts(world, policy, critic)
+                try:
+                    state = algorithm.init(*fitting, own.child("init"))
+                except ValueError as error:
+                    raise ValueError(f"{world.name}: {error}") from error
                 learned = (getattr(state, name, None) for name in ("critic", "phi"))  # some learn no critic
                 require_fit(world, state.policy, state.theta, *learned)
             plays.append(list(_played(world, state, own)))
@@ -118,9 +122,11 @@ def _of(obs: Tensor, part: Callable[[Tensor], Any], name: str, world: Env) -> An
 
 
 def _an_observation(space: spaces.Space, like: Tensor) -> Tensor:
-    """One in the space for each seed, [seed, 1, ...]; of those with a number the last one."""
+    """One in the space for each seed, [seed, 1, ...]; of those with numbers the last one."""
     if isinstance(space, spaces.Discrete):
         return torch.full((len(like), 1), int(space.n) - 1, device=like.device)
+    if isinstance(space, spaces.MultiDiscrete):
+        return torch.tensor(space.nvec - 1, device=like.device).expand(len(like), 1, *space.shape)
     return like.new_zeros(len(like), 1, *(space.shape or ()))
 
 
@@ -144,7 +150,8 @@ def _played(world: Env, state: Any, streams: Streams) -> Iterator[tuple[str, Ten
     """What a world gives, step by step, each with its name. Raises `ValueError` where it is not what it declares."""
     space, copies = world.observation_space, (len(streams), world.envs)
     shape = (*copies, *(space.shape or ()))
-    kind = torch.int64 if isinstance(space, spaces.Discrete) else state.theta.dtype
+    numbered = isinstance(space, spaces.Discrete | spaces.MultiDiscrete)
+    kind = torch.int64 if numbered else state.theta.dtype
     obs = world.reset(streams.child("reset"))
     _require(world, "reset() returned observations", obs, shape, kind)
     yield "its first observation", obs

@@ -29,7 +29,7 @@ def as_policy(given: Any, env: Env) -> Policy:
 
         Discrete, n actions           n outputs     SoftmaxPolicy
         Box, d numbers                d outputs     GaussianPolicy
-                                      2 d outputs   GaussianPolicy whose σ depends on the state
+        Box, d numbers                2 d outputs   GaussianPolicy whose σ depends on the state
         MultiDiscrete, MultiBinary    as many as choices, or switches
 
     Every seed begins with the module's own parameters. A function or class that makes modules gives each seed another

@@ -18,8 +18,8 @@ from rich.progress import (
 )
 
 from pgcourse.course.watched import A_MINUTE, Meter
-from pgcourse.lab import runs
-from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
+from pgcourse.lab import personal, runs
+from pgcourse.lab.checkpoints import Checkpoints, OtherWorld, UnusableCheckpoint
 from pgcourse.lab.engines import Advanced, Done, Event, Failed, Report, local
 from pgcourse.lab.errors import reason
 from pgcourse.lab.records import MissingRecord, RecordError
@@ -86,13 +86,20 @@ def compute_run(console: Console, study: Study) -> int:
     for block in study.blocks():
         if (state := state_of(block)) == "missing":
             todo.append(block)
-            if so_far := begun(block, study.checkpoints):
+            try:
+                so_far = begun(block, study.checkpoints, refuse=(OtherWorld,))
+            except OtherWorld as other:
+                remedy = "have the old one again, or begin another run with --name"
+                console.print(f"[red]{block.title}[/red]: {other}; {remedy}", highlight=False, soft_wrap=True)
+                return 1
+            if so_far:
                 console.print(f"{block.title}{so_far}", markup=False, highlight=False)
         elif isinstance(state, RecordError):
-            what = getattr(state, "what", str(state))
-            remedy = f"delete that folder, then: pgcourse train --resume {study.name}"
+            what, remedy = getattr(state, "what", str(state)), personal.anew(study)
             console.print(f"[red]{study.folder / block.name}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True)
             return 1
+    if not todo:
+        console.print("finished before: nothing is computed, and this is what came out", highlight=False)
     failed = 0
     try:
         for event in watched(console, study, todo) if todo else ():
@@ -183,10 +190,12 @@ def state_of(block: Block) -> str | RecordError:
     return "done"
 
 
-def begun(block: Block, checkpoints: Checkpoints | None) -> str:
-    """How far a run has come that was stopped, as an addition to its state."""
+def begun(block: Block, checkpoints: Checkpoints | None, refuse: tuple[type[UnusableCheckpoint], ...] = ()) -> str:
+    """How far a run has come that was stopped, as an addition to its state. Raises what is to be refused."""
     try:
         saved = checkpoints.load(block) if checkpoints else None
+    except refuse:
+        raise
     except UnusableCheckpoint as error:
         return f"; {error}: it starts anew"
     return f", {int(saved.checkpoint.steps.min()) / block.environment.steps:.0%} done" if saved else ""

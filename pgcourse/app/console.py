@@ -56,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="pgcourse")  # as start.py calls it, whose users are told to say `pgcourse`

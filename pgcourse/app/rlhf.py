@@ -33,10 +33,11 @@ SHOWN = {
     epilog="""\b
 Examples:
   pgcourse rlhf train --model checkpoints/small --reward my.py:reward --prompts prompts.txt
-  pgcourse rlhf train --help"""
+  pgcourse rlhf train --help
+  pgcourse rlhf models --check"""
 )
 def rlhf() -> None:
-    """Train a language model of your own with a reward of your own: docs/your_own_model.md."""
+    """Train a language model of your own with a reward of your own, or the course's own models."""
 
 
 class RewardFile(click.ParamType):
@@ -188,8 +189,8 @@ class FineTuning:
         self, folder: Path, lm: HFCausalLM, trainer: Any, reward: Reward, prompts: list[str], longest: int, seed: int,
         device: str,
     ) -> None:  # fmt: skip
-        from pgcourse.rlhf.huggingface import NO_CRITIC, Prompted
         from pgcourse.rlhf.language import LanguagePolicy
+        from pgcourse.rlhf.prompted import NO_CRITIC, Prompted
 
         self.folder, self.lm, self.trainer, self.seed, self.device = folder, lm, trainer, seed, device
         self.policy = LanguagePolicy(lm, lm.start, longest, lm.eos, lm.pad)
@@ -299,3 +300,46 @@ class FineTuning:
         learned = {name: AdamState(*x) if isinstance(x, tuple) else x for name, x in kept["state"].items()}
         state = State(self.policy, self.critic, **learned)  # type: ignore[arg-type]
         return Iteration(kept["number"], None, state, None, kept["steps"].cpu(), kept["obs"])
+
+
+@rlhf.command(
+    epilog="""\b
+Examples:
+  pgcourse rlhf models            train what is missing of the course's models
+  pgcourse rlhf models --check    train all of them anew, and compare with the records
+  pgcourse rlhf models --refresh  train all of them anew, and keep these"""
+)
+@click.option("--check", is_flag=True, help="Train anew and compare; keep nothing.")
+@click.option("--refresh", is_flag=True, help="Train again what is there, too.")
+def models(check: bool, refresh: bool) -> None:
+    """Train the course's own small models, results/rlhf-models: one pretrained, and five reward models.
+
+    A model whose record is there is not trained again. A minute on one processor core trains all of them.
+    """
+    import torch
+
+    from pgcourse.lab import RecordError, StudyError
+    from pgcourse.lab.reviews import MODELS, compute_model, find_model, repeat_model
+
+    if check and refresh:
+        raise click.UsageError("--check keeps nothing, --refresh keeps everything: give one of them")
+    torch.set_num_threads(1)  # the records are of one
+    different = []
+    try:
+        for model in MODELS:
+            if not (check or refresh) and find_model(model):
+                click.echo(f"{model.name:15} is there")
+                continue
+            with click.progressbar(length=model.steps, label=f"{model.name:15}") as bar:
+                if check:
+                    unequal = repeat_model(model, lambda step, loss: bar.update(1))
+                else:
+                    compute_model(model, lambda step, loss: bar.update(1), replace=refresh)
+                    unequal = ""
+            if check:
+                click.echo(f"{model.name:15} {unequal or 'repeated bit for bit'}")
+                different += [model.name] * bool(unequal)
+    except (RecordError, StudyError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    if different:
+        raise click.ClickException(f"not repeated: {', '.join(different)}")

@@ -1,4 +1,4 @@
-"""`pgcourse study`: what is there of the declared studies, what would be computed; and computes it."""
+"""`pgcourse study`: declared studies computed, listed, begun, and reported on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from pgcourse.app.begin_study import begin
 from pgcourse.app.blocks import INTERRUPTED, begun, compute_block, follow, is_there, state_of, store_block, tidy
 from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.engines import Event, Failed, Task, local
-from pgcourse.lab.records import RecordError
+from pgcourse.lab.records import RecordError, write_whole
+from pgcourse.lab.results import load
 from pgcourse.lab.studies import Block, Study, StudyError, study_names
 
 Engine: TypeAlias = Callable[[Task, Sequence[Any]], Generator[Event, None, None]]
@@ -28,9 +30,11 @@ Examples:
   pgcourse study list                          every study and how much of it is there
   pgcourse study reinforce-cartpole --dry-run  what would be computed
   pgcourse study reinforce-cartpole            compute what is missing
+  pgcourse study new my-question               a declaration and a notebook to begin with
+  pgcourse study report a2c-cartpole           scores, intervals, checklist, as Markdown and HTML
   pgcourse study a2c-cartpole --engine ray --address 10.0.0.1:6379 --checkpoints /shared/checkpoints"""
 )
-@click.argument("names", nargs=-1, required=True, metavar="list | NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="list | new NAME | report NAME... | NAME...")
 @click.option("--dry-run", is_flag=True, help="Show the state of every run and compute nothing.")
 @click.option("--refresh", is_flag=True, help="Compute again what is there, too.")
 @click.option("--prune", is_flag=True, help="Delete records that no variant leads to any more.")
@@ -43,6 +47,12 @@ Examples:
     metavar="FOLDER",
     help="For the state of unfinished runs, seen by all nodes.  [default: beside the records; none with Ray]",
 )
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where reports are written.  [default: the study's]",
+)
 def study(
     names: tuple[str, ...],
     dry_run: bool,
@@ -52,8 +62,9 @@ def study(
     engine: str,
     address: str | None,
     checkpoints: Path | None,
+    to: Path | None,
 ) -> None:
-    """Compute the studies declared in results/NAME/study.toml.
+    """Compute the studies declared in results/NAME/study.toml; list them, begin one, report on one.
 
     A run whose record is there is not computed again. Ctrl-C keeps every finished run, and of the others what they had
     computed up to their last checkpoint.
@@ -65,6 +76,14 @@ def study(
     try:
         if names == ("list",):
             overview(screen)
+            return
+        if names[0] in ("new", "report") and len(names) == 1:
+            raise click.UsageError(f"{names[0]} what? Name a study: pgcourse study {names[0]} NAME")
+        if names[0] == "new":
+            begin(screen, *names[1:])
+            return
+        if names[0] == "report":
+            report(screen, names[1:], to)
             return
         studies = [Study.read(name) for name in dict.fromkeys(names)]
         for each in studies:
@@ -82,7 +101,7 @@ def study(
             return each.checkpoints if engine == "local" else None
 
         status = compute(screen, studies, chosen, kept, dry_run=dry_run, refresh=refresh, prune=prune)
-    except (StudyError, ConnectionError, ModuleNotFoundError) as error:
+    except (StudyError, RecordError, ConnectionError, ModuleNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(status)
 
@@ -96,6 +115,19 @@ def overview(console: Console) -> None:
         variants = f"{len(study.variants)} variant{'s' * (len(study.variants) > 1)} × {study.seeds} seeds"
         envs = ", ".join(f"{each.name} ({each.steps:,} steps)" for each in study.environments.values())
         console.print(f"  {variants} in {envs}", markup=False, highlight=False)
+
+
+def report(console: Console, names: Sequence[str], to: Path | None) -> None:
+    """Write NAME.md and NAME.html of each study, or report.md and report.html into its folder. Errors as `load`."""
+    from pgcourse.lab.report import markdown, page
+
+    for name in names:
+        results = load(name)
+        folder, stem = (results.study.folder, "report") if to is None else (to, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix, text in (("md", markdown(results)), ("html", page(results))):
+            write_whole(folder / f"{stem}.{suffix}", text.encode())
+            console.print(str(folder / f"{stem}.{suffix}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def compute(

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -47,12 +47,16 @@ CellsDone = Callable[[Path, int, int], None]
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a chapter did not pass, other than by its claims; `cell` counts the chapter's non-empty code cells from 1."""
+    """Why a chapter did not pass, other than by its claims; `cell` counts the chapter's non-empty code cells from 1.
+
+    `timeout` is the time limit in seconds, where that was the reason.
+    """
 
     reason: str
     cell: int | None = None
     source: str = ""
     traceback: str = ""
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -344,9 +348,10 @@ def _execution_failure(
     if status is None:
         reason = f"stopped at the time limit of {timeout:g} s"
         if started:
-            return at(started[-1], f"{reason}, in this cell")
+            return replace(at(started[-1], f"{reason}, in this cell"), timeout=timeout)
         done, of_all = _progress(log)  # where the executed copy cannot be read, it was being written
-        return Failure(f"{reason}, in cell {done + 1} of {of_all}" if done else f"{reason}, before its first cell")
+        where = f"in cell {done + 1} of {of_all}" if done else "before its first cell"
+        return Failure(f"{reason}, {where}", timeout=timeout)
     for number in numbers:
         for output in cells[number - 1]["outputs"]:
             if output["output_type"] == "error":

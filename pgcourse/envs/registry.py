@@ -14,7 +14,7 @@ import gymnasium
 from pgcourse.envs.adapters.envpool import EnvPoolEnv
 from pgcourse.envs.adapters.gymnasium import GymnasiumEnv
 from pgcourse.envs.adapters.minatar import MinAtar
-from pgcourse.envs.base import Env
+from pgcourse.envs.base import Env, TensorWorld
 from pgcourse.envs.elsewhere import package_of
 from pgcourse.envs.worlds.arm import Arm
 from pgcourse.envs.worlds.breakout import Breakout
@@ -68,7 +68,8 @@ def make(env: str | Callable[..., Any] | gymnasium.Env, envs: int = 1, **options
     CartPole-v1, Pendulum-v1 and MinAtar/Breakout-v1 are tensor worlds that agree with the originals step for step;
     "gymnasium:CartPole-v1", Gymnasium's own way to write module and id, gives Gymnasium's; "envpool:BipedalWalker-v3"
     gives EnvPool's. `options` go to the world: `dtype` (of observations and rewards), `device` (tensor worlds only) and
-    what its class or function takes; `max_episode_steps` is a time limit for any of Gymnasium's.
+    what its class or function takes; `max_episode_steps` is a time limit for any of Gymnasium's, and for a tensor world
+    in place of its own.
 
     Raises:
         ValueError: a name that nobody knows, with the nearest ones; an argument that the world does not take; spaces
@@ -98,7 +99,8 @@ def _known_arguments(env: Any) -> str:
 
 def _named_world(env: str, envs: int, options: dict[str, Any]) -> Env:
     if env in WORLDS:
-        return WORLDS[env](envs, **options)
+        limit = {name: value for name, value in options.items() if name == "max_episode_steps"}
+        return _limited(WORLDS[env](envs, **{name: options[name] for name in options if name not in limit}), **limit)
     if kind := own(env):
         return _own_world(kind, envs, options)
     if "device" in options:
@@ -167,10 +169,22 @@ def _own_world(env: Any, envs: int, options: dict[str, Any]) -> Env:
     if isinstance(world, gymnasium.Env):
         world.close()
         return GymnasiumEnv(_named(partial(env, envs), name_of(env)), envs, **options)
+    if isinstance(world, TensorWorld) and "max_episode_steps" in for_adapter:
+        for_adapter.remove("max_episode_steps")
+        world = _limited(world, options["max_episode_steps"])
     if for_adapter:
         raise ValueError(f"{name_of(env)} must take {' and '.join(sorted(for_adapter))} and hand it on to its world")
     if not hasattr(world, "noise"):
         raise TypeError(f"{name_of(env)} made {world!r}, which is neither an environment of Gymnasium's nor a world")
+    return world
+
+
+def _limited(world: Any, max_episode_steps: int | None = None) -> Any:
+    """A tensor world, with another time limit than its own."""
+    if max_episode_steps is not None:
+        if type(max_episode_steps) is not int or max_episode_steps < 1:
+            raise ValueError(f"max_episode_steps must be an integer, 1 or more, got {max_episode_steps!r}")
+        world.time_limit = max_episode_steps
     return world
 
 

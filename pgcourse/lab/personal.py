@@ -21,7 +21,7 @@ from pgcourse.algorithms.registry import name_of
 from pgcourse.envs import versioned
 from pgcourse.lab.errors import message
 from pgcourse.lab.provenance import OtherClone, repository
-from pgcourse.lab.records import POLICY_LIMIT, CorruptRecord, MissingRecord, RecordError, write_whole
+from pgcourse.lab.records import POLICY_LIMIT, ChangedWorld, CorruptRecord, MissingRecord, RecordError, write_whole
 from pgcourse.lab.results import Results, collect
 from pgcourse.lab.studies import Study, StudyError, parse, study_names
 
@@ -149,9 +149,14 @@ def results(study: Study) -> Results:
     except MissingRecord:
         raise RunError(f"{study.name} is not finished; `{again}` goes on") from None
     except CorruptRecord as error:
-        raise RunError(f"{error.path}: {error.what}; delete that folder, then: {again}") from None
+        raise RunError(f"{error.path}: {error.what}; {anew(study)}") from None
     except RecordError as error:
         raise RunError(str(error)) from None
+
+
+def anew(study: Study) -> str:
+    """What to do where a record of a run cannot be used."""
+    return f"delete that folder, then: pgcourse train --resume {study.name}"
 
 
 def policies(name: str, at: float = 1.0) -> dict[str, TrainedPolicy]:
@@ -165,7 +170,10 @@ def policies(name: str, at: float = 1.0) -> dict[str, TrainedPolicy]:
     """
     if name in run_names():
         study = find(name)
-        return {name: results(study).policy(next(iter(study.variants)), at=at)}
+        try:
+            return {name: results(study).policy(next(iter(study.variants)), at=at)}
+        except ChangedWorld as error:
+            raise RunError(f"{error.path}: {error.what}; {anew(study)}") from None
     study_name, _, rest = name.partition("/")
     if study_name not in _studies():
         raise RunError(f"no run and no study {name!r}; {_near(name, [*run_names(), *_studies()])}")
@@ -267,7 +275,7 @@ def _check(study: Study) -> None:
     if block.world["time_limit"] is None:
         raise RunError(
             f"{study.env} has no time limit, so episodes may never end, those of the final evaluation neither; "
-            "register it with Gymnasium under an id of its own, with max_episode_steps, or use `pg.training` in Python"
+            "give it one with --env-arg max_episode_steps=1000"
         )
     _check_size(study, policy.size)
 

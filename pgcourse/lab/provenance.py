@@ -94,6 +94,11 @@ def commit() -> dict[str, Any]:
     return {"commit": head or None, "dirty": None if changes is None else changes != ""}
 
 
+def file_at(commit: str, path: Path) -> str | None:
+    """The text that a file had at a commit of the repository around it; None where git does not know."""
+    return _git(path.parent, "show", f"{commit}:./{path.name}")
+
+
 def constraints_hash() -> str | None:
     """SHA-256 of constraints.txt, None where there is none; line ends do not matter."""
     root = code_repository()
@@ -240,9 +245,10 @@ def _defining(module: str, name: str) -> str | None:
         return module
     if (_file(module).parent / f"{name}.py").is_file() and _file(module).name == "__init__.py":
         return None if name in SWITCHBOARDS else f"{module}.{name}"
-    tree = ast.parse(_file(module).read_text("utf-8-sig"))
+    stub = _file(module).with_suffix(".pyi")  # where there is one, it lists what the module gives
+    tree = ast.parse((stub if stub.is_file() else _file(module)).read_text("utf-8-sig"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module) and node.module != module:
             for alias in node.names:
                 if name == (alias.asname or alias.name):
                     return _defining(node.module or "", alias.name)

@@ -141,7 +141,7 @@ def load(name: str) -> Results:
         MissingRecord, CorruptRecord, UnknownSchema: naming the record and the remedy.
     """
     results = collect(Study.read(name))
-    for said in _changed_worlds(results):
+    for said in changed_worlds(results):
         warnings.warn(said, stacklevel=2)
     return results
 
@@ -154,7 +154,7 @@ def collect(study: Study) -> Results:
     return Results(study, records)
 
 
-def _changed_worlds(results: Results) -> Iterator[str]:
+def changed_worlds(results: Results) -> Iterator[str]:
     """What differs in the sources of worlds; nothing is said of those that are not installed here."""
     for env in results.study.environments:
         try:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pgcourse.core import Streams
 from pgcourse.lab.provenance import code_digest, commit, constraints_hash, machine
-from pgcourse.lab.records import MissingRecord, Record, Store
+from pgcourse.lab.records import MissingRecord, Record, Store, tensor_digest
 from pgcourse.lab.runs import single
 from pgcourse.lab.studies import results_folder
 from pgcourse.rlhf.corpus import prompts
@@ -50,6 +50,10 @@ class PretrainedModel:
         """Of its record's folder."""
         return "pretrained"
 
+    @property
+    def steps(self) -> int:
+        return self.training.steps
+
     def learn(self) -> Iterator[Learned]:
         return self.training.training(Streams([self.seed]).child("pretraining"), self.network)
 
@@ -79,6 +83,10 @@ class PreferredModel:
         """Of its record's folder."""
         return f"reward.seed-{self.seed}"
 
+    @property
+    def steps(self) -> int:
+        return self.training.steps
+
     def learn(self) -> Iterator[Learned]:
         policy, streams = language_policy(), Streams([self.seed]).child("reward")
         theta, options = policy.start.unsqueeze(0), self.training
@@ -101,6 +109,7 @@ class PreferredModel:
 
 
 Model = PretrainedModel | PreferredModel
+ReportLoss = Callable[[int, float], None]  # step, from 1, and loss
 MODELS: tuple[Model, ...] = (PretrainedModel(), *(PreferredModel(seed) for seed in range(REWARD_MODELS)))
 
 
@@ -109,20 +118,19 @@ def models() -> Store:
     return Store(results_folder() / FOLDER)
 
 
-def compute_model(
-    model: Model, report: Callable[[int, float], None] = lambda step, loss: None, replace: bool = False
-) -> Record:
+def find_model(model: Model) -> str | None:
+    """The name of the model's record, None where there is none. Raises as `Store.find`."""
+    return models().find(model, model.name)
+
+
+def compute_model(model: Model, report: ReportLoss = lambda step, loss: None, replace: bool = False) -> Record:
     """Train a model and store its record; a reward model needs the pretrained one's. `report` is told every loss.
 
     Where the record is there already it stays, and is what is returned, unless `replace`.
     """
     source, began = commit() | {"source": model_code()}, time.process_time()
-    losses: list[float] = []
-    for step in model.learn():
-        losses.append(step.loss.item())
-        report(len(losses), losses[-1])
-    table = single(pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses}))
-    tensors = model.tensors(step.theta)
+    losses, theta = _trained(model, report)
+    tensors = model.tensors(theta)
     manifest = {
         **source,
         "constraints": constraints_hash(),
@@ -131,19 +139,41 @@ def compute_model(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": "pgcourse rlhf models",
     }
-    record = models().write(model, model.name, {"losses": table}, manifest, tensors, replace=replace)
+    record = models().write(model, model.name, {"losses": losses}, manifest, tensors, replace=replace)
     read_model.cache_clear()
     return record
+
+
+def repeat_model(model: Model, report: ReportLoss = lambda step, loss: None) -> str:
+    """Train a model anew and hold it against its record: "", or where the two differ. Raises as `read_model`."""
+    record = read_model(model)
+    losses, theta = _trained(model, report)
+    kept = record.tables["losses"]["loss"].to_numpy()
+    now = losses["loss"].reindex(range(len(kept))).to_numpy()
+    if (kept != now).any():
+        step = int((kept != now).argmax())
+        return f"the loss of step {step + 1} was {kept[step]:.9g}, is {now[step]:.9g}"
+    made = {name: tensor_digest(tensor) for name, tensor in model.tensors(theta).items()}
+    changed = [name for name, digest in made.items() if digest != record.manifest["tensors"][name]]
+    return f"{', '.join(changed)}: not the record's" if changed else ""
+
+
+def _trained(model: Model, report: ReportLoss) -> tuple[pd.DataFrame, Tensor]:
+    """The loss of every step, and what was learned."""
+    losses: list[float] = []
+    for step in model.learn():
+        losses.append(step.loss.item())
+        report(len(losses), losses[-1])
+    return single(pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses})), step.theta
 
 
 @cache
 def read_model(model: Model) -> Record:
     """The model's record, verified. Raises `MissingRecord` and as `Store.read`."""
-    store = models()
-    name = store.find(model, model.name)
+    name = find_model(model)
     if name is None:
-        raise MissingRecord(f"no record {store.root / model.name}; `pgcourse rlhf models` computes it")
-    return store.read(name)
+        raise MissingRecord(f"no record {models().root / model.name}; `pgcourse rlhf models` computes it")
+    return models().read(name)
 
 
 def model_code() -> str:

@@ -36,8 +36,9 @@ from pgcourse.lab.records import Record
 from pgcourse.lab.studies import Block, stage_name
 
 PREFIX = 16  # iterations of which a record holds every number
-# A repetition ends before that where every seed has seen so many steps, but not before so many iterations: large
-# batches would take most of the time, and tell no more.
+PREFIX_SEEDS = 10  # of so many seeds of a block: the others are rows of the same matrix products
+# A repetition ends before that where every seed has seen so many steps (in a block of many seeds, as many together as
+# ten would), but not before so many iterations: large batches would take most of the time, and tell no more.
 ENOUGH_STEPS, ENOUGH_ITERATIONS = 10_000, 4
 
 FINGERPRINT_SEEDS = 2  # of a block: seeds share nothing, and the others would show nothing else
@@ -75,7 +76,7 @@ def compute(
     source = commit() | {"source": block.code}  # now, while the files are those that were just imported
     saved = _load(checkpoints, block)
     clock = _Clock(saved)
-    curves = Curves(block.environment.steps, saved.iterations if saved else None)
+    curves = Curves(block.environment.steps, saved.iterations if saved else None, study.reports)
     returns = LatestReturn(curves.width)
     stages = dict(saved.stages) if saved else {}
     for iteration in train(block, resume=saved.checkpoint if saved else None):
@@ -124,7 +125,8 @@ def compute_prefix(block: Block) -> pd.DataFrame:
     Raises:
         StudyError, FloatingPointError: as `pgcourse.lab.compute`.
     """
-    return prefix(_until(train(block), ENOUGH_STEPS // _work(block), ENOUGH_ITERATIONS, PREFIX), block.seeds)
+    enough = ENOUGH_STEPS * min(len(block.seeds), PREFIX_SEEDS) // (len(block.seeds) * _work(block))
+    return prefix(_until(train(block), enough, ENOUGH_ITERATIONS, PREFIX), block.seeds)
 
 
 def compute_fingerprint(block: Block) -> pd.DataFrame:
@@ -152,10 +154,12 @@ def repeat_fingerprint(block: Block, iterations: int, nudge: float = 0.0) -> pd.
 def prefix(iterations: Iterable[Progress] | dict[str, Tensor], seeds: tuple[int, ...]) -> pd.DataFrame:
     """Every number of the first `PREFIX` iterations: seed, iteration, step, active, episodes, and the sums and metrics.
 
-    `return` and `length` are summed over the episodes that ended in the iteration.
+    `return` and `length` are summed over the episodes that ended in the iteration. Of a block of many seeds the
+    first `PREFIX_SEEDS` are kept.
     """
+    seeds = seeds[:PREFIX_SEEDS]
     columns = iterations if isinstance(iterations, dict) else _columns(iterations)
-    return single(_table({name: column[:, :PREFIX] for name, column in columns.items()}, seeds))
+    return single(_table({name: column[: len(seeds), :PREFIX] for name, column in columns.items()}, seeds))
 
 
 def single(table: pd.DataFrame) -> pd.DataFrame:

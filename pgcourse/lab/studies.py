@@ -8,6 +8,10 @@ seeds_per_block = 10            # seeds that train side by side as one run; all 
 checkpoint_steps = 100_000      # steps of each seed after which a run keeps its state
 network = { hidden = [64, 64] } # fields of `pgcourse.algorithms.Architecture`, of policy and critic
 evaluation_episodes = 100       # of each seed's final policy
+reports = 100                   # rows of each seed's learning curve, about
+question = "…"                  # for `pgcourse study report`: what is asked, how it will be answered (both said before
+analysis = "…"                  # the runs), and how the settings were chosen, on which seeds
+tuning = "…"
 keep_policies = false           # store θ beside the curves
 stages = [0.02, 0.1, 0.5]       # and θ as it was after these parts of the steps
 
@@ -45,6 +49,7 @@ import torch
 
 from pgcourse.algorithms import Algorithm, Architecture
 from pgcourse.algorithms import find as find_algorithm
+from pgcourse.algorithms.curves import REPORTS
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, make
 from pgcourse.lab.checkpoints import Checkpoints
@@ -60,13 +65,21 @@ DEFAULTS: dict[str, Any] = {
     "defaults": {},
     "environments": {},
     "evaluation_episodes": 100,
+    "reports": REPORTS,
     "keep_policies": False,
     "stages": [],
+    "question": "",
+    "analysis": "",
+    "tuning": "",
 }
 KINDS = {
     "title": str, "network": dict, "defaults": dict, "environments": dict, "keep_policies": bool, "variants": dict,
+    "question": str, "analysis": str, "tuning": str,
 }  # fmt: skip
-LEAST = {"steps": 1, "seeds": 1, "seeds_per_block": 1, "checkpoint_steps": 1, "evaluation_episodes": 2}
+SAID = ("question", "analysis", "tuning")  # in words, for the report
+LEAST = {
+    "steps": 1, "seeds": 1, "seeds_per_block": 1, "checkpoint_steps": 1, "evaluation_episodes": 2, "reports": 1,
+}  # fmt: skip
 
 
 Options = TypeVar("Options")
@@ -115,6 +128,10 @@ class Study:
     keep_policies: bool
     variants: Mapping[str, Mapping[str, Variant]]
     stages: tuple[float, ...] = ()
+    reports: int = REPORTS
+    question: str = ""
+    analysis: str = ""
+    tuning: str = ""
 
     @classmethod
     def read(cls, name: str) -> Study:
@@ -244,6 +261,7 @@ class Block:
             self.environment.steps,
             self.environment.checkpoint_steps,
             self.study.evaluation_episodes,
+            self.study.reports,
         )
 
     def networks(self, env: str | None = None) -> tuple[Policy, Critic]:
@@ -295,9 +313,8 @@ class Block:
         """Raises `ChangedWorld` where the record is of another state of the world than the one here."""
         if changes := world_changes(record.manifest["world"], self.world):
             raise ChangedWorld(
-                f"{self.study.folder / record.name}: {self.env} is not the world of this record any more: "
-                f"{'; '.join(changes)}. Have the old one again, or compute it anew: "
-                f"pgcourse study {self.study.name} --refresh"
+                self.study.folder / record.name,
+                f"{self.env} is not the world of this record any more: {'; '.join(changes)}",
             )
 
 
@@ -356,7 +373,7 @@ def parse(folder: Path, declared: dict[str, Any]) -> Study:
     _check_values(values)
     environments = {name: _environment(name, values) for name in values["envs"]}
     variants = {name: _variants(name, options, values) for name, options in values["variants"].items()}
-    names = ("title", "seeds", "seeds_per_block", "evaluation_episodes", "keep_policies")
+    names = ("title", "seeds", "seeds_per_block", "evaluation_episodes", "keep_policies", "reports", *SAID)
     stages = tuple(map(float, values["stages"]))
     given = {name: values[name] for name in names}
     study = Study(folder, environments=environments, variants=variants, stages=stages, **given)

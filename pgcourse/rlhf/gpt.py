@@ -17,7 +17,7 @@ from pgcourse.core.networks import pieces
 BLOCK = 12  # tensors of a block
 
 
-class Memory:
+class KVCache:
     """Keys and values of the tokens that were read so far, of one block. It grows as it is used."""
 
     def __init__(self) -> None:
@@ -106,12 +106,12 @@ class GPT:
         It remembers the keys and values of what it has read: reading one token more costs one token's work. Its logits
         are those of reading everything at once, up to rounding.
         """
-        weights, memories = pieces(theta, self.layout), [Memory() for _ in range(self.layers)]
+        weights, caches = pieces(theta, self.layout), [KVCache() for _ in range(self.layers)]
         read = 0
 
         def read_on(ids: Tensor) -> Tensor:
             nonlocal read
-            x = self._hidden(weights, ids, read, memories)[:, :, -1:]
+            x = self._hidden(weights, ids, read, caches)[:, :, -1:]
             read += ids.shape[2]
             return self._logits(weights, x)[:, :, 0]
 
@@ -121,9 +121,7 @@ class GPT:
         """What the logits are computed from, [seed, row, token, width]."""
         return self._hidden(pieces(theta, self.layout), ids)
 
-    def _hidden(
-        self, weights: list[Tensor], ids: Tensor, read: int = 0, memories: list[Memory] | None = None
-    ) -> Tensor:
+    def _hidden(self, weights: list[Tensor], ids: Tensor, read: int = 0, caches: list[KVCache] | None = None) -> Tensor:
         seeds, rows, tokens = ids.shape
         if read + tokens > self.context:
             raise ValueError(f"a text has {self.context} tokens at most, got {read + tokens}")
@@ -138,8 +136,8 @@ class GPT:
             qkv = _linear(_norm(x, gain, shift), w_qkv, b_qkv)
             qkv = qkv.view(seeds * rows, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
             query, key, value = qkv.unbind(0)
-            if memories is not None:
-                key, value = memories[layer].with_all(key, value)
+            if caches is not None:
+                key, value = caches[layer].with_all(key, value)
             seen = scaled_dot_product_attention(query, key, value, is_causal=tokens > 1)
             x = x + _linear(seen.transpose(1, 2).reshape(seeds, rows * tokens, self.width), w_out, b_out)
             up = gelu(_linear(_norm(x, gain2, shift2), w_up, b_up), approximate="tanh")

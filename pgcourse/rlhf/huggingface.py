@@ -17,13 +17,12 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from gymnasium import spaces
 from torch import Tensor
 from torch.func import functional_call
 
 from pgcourse.core.networks import pieces
 from pgcourse.rlhf.language import LanguageCritic
-from pgcourse.rlhf.writing import Judge, Writing
+from pgcourse.rlhf.writing import Judge
 
 Reward = Callable[[list[str], list[str]], Sequence[float]]  # prompts and responses to what the responses are worth
 
@@ -247,47 +246,6 @@ class _Values:
             hidden = functional_call(self.trunk, dict(zip(names, weights, strict=True)), kwargs=asked).last_hidden_state
             values.append(hidden @ head + bias)
         return torch.stack(values)
-
-
-class _Nothing:
-    """The network of no critic."""
-
-    size = 0
-
-
-# What takes a critic's place in algorithms that compare responses with each other: it has no parameters.
-NO_CRITIC = LanguageCritic(_Nothing(), torch.empty(0))  # type: ignore[arg-type]
-
-
-class Prompted(Writing):
-    """The world of prompts of one's own: one is drawn for each group, a response is judged, and the episode is over.
-
-    Args:
-        prompts: tokens [prompt, token], padded on the left; `HFCausalLM.encode` makes them of texts.
-        others: as those of `Writing`.
-
-    Raises:
-        ValueError: prompts that are not [prompt, token]; prompts and responses that the model has no room for.
-    """
-
-    name = "Prompted"
-
-    def __init__(self, envs: int = 1, *, prompts: Tensor, **others: Any) -> None:
-        super().__init__(envs, **others)
-        if prompts.ndim != 2 or not len(prompts):
-            raise ValueError(f"prompts must be [prompt, token], got shape {list(prompts.shape)}")
-        network: Any = self.policy.network
-        wanted, room = prompts.shape[1] + self.policy.longest, getattr(network, "context", None)
-        if room is not None and wanted > room:
-            raise ValueError(f"the model reads {room} tokens, prompts and responses have up to {wanted}")
-        self.prompts = prompts.to(self.device)
-        self.work = self.policy.longest
-        self.observation_space = spaces.MultiDiscrete([network.vocabulary] * prompts.shape[1])
-        self.action_space = spaces.MultiDiscrete([network.vocabulary] * self.policy.longest)
-
-    def initial(self, noise: Tensor) -> Tensor:
-        drawn = noise[..., :: self.group, 0].repeat_interleave(self.group, -1)[..., : self.envs]
-        return self.prompts[(drawn * len(self.prompts)).long()]
 
 
 def _transformers() -> Any:

@@ -148,6 +148,10 @@ class LanguageCritic:
         """`start` in every row: nothing is random."""
         return self.start.to(streams.device, streams.dtype).expand(len(streams), -1).clone()
 
+    def at(self, phi: Tensor) -> Callable[[Tensor], Tensor]:
+        """x ↦ v_φ(x), the value of a prompt before anything is written: [seed, ..., token] to [seed, ...]."""
+        return lambda prompt: self.network(phi, prompt.flatten(1, -2))[:, :, -1].view(prompt.shape[:-1])
+
     def __call__(self, phi: Tensor, prompt: Tensor, response: Tensor) -> Tensor:
         ids = torch.cat([prompt, response], 2)
         return self.network(phi, ids[:, :, :-1])[:, :, prompt.shape[2] - 1 :]

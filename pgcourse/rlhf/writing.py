@@ -64,7 +64,7 @@ class Writing(TensorWorld):
 
     def transition(self, state: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.no_grad():
-            score = self._judging(state, action)
+            score = self._judging(state, action).to(self.dtype)
         return state, score, torch.ones_like(score, dtype=torch.bool)
 
     def state(self) -> dict[str, Tensor]:

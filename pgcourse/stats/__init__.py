@@ -7,26 +7,48 @@ from pgcourse.stats.bootstrap import (
     probability_of_improvement,
     stratified_interval,
 )
+from pgcourse.stats.few_seeds import (
+    Optimism,
+    Share,
+    coverage,
+    disagreeing,
+    false_winners,
+    order_weights,
+    right_rankings,
+    tuning_optimism,
+)
 from pgcourse.stats.intervals import Interval, mean_interval, standard_error, student_t
 from pgcourse.stats.iqm import iqm, optimality_gap, task_median
-from pgcourse.stats.power import seeds_needed, welch_power
+from pgcourse.stats.power import plan, seeds_needed, welch_power
+from pgcourse.stats.sequential import Decision, adastop
 from pgcourse.stats.tables import mean_over_training, on_common_steps, sample_efficiency, score_matrix
-from pgcourse.stats.tests import MeanDifference, effects, permutation_test, welch_test, z_threshold
+from pgcourse.stats.tests import MeanDifference, effects, holm, permutation_test, welch_test, z_threshold
 
 __all__ = [
+    "Decision",
     "Improvement",
     "Interval",
     "MeanDifference",
+    "Optimism",
+    "Share",
+    "adastop",
     "bootstrap_interval",
+    "coverage",
+    "disagreeing",
     "effects",
+    "false_winners",
+    "holm",
     "iqm",
     "mean_interval",
     "mean_over_training",
     "on_common_steps",
     "optimality_gap",
+    "order_weights",
     "performance_profile",
     "permutation_test",
+    "plan",
     "probability_of_improvement",
+    "right_rankings",
     "sample_efficiency",
     "score_matrix",
     "seeds_needed",
@@ -34,6 +56,7 @@ __all__ = [
     "stratified_interval",
     "student_t",
     "task_median",
+    "tuning_optimism",
     "welch_power",
     "welch_test",
     "z_threshold",

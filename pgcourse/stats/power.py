@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from pgcourse.stats.intervals import checked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANY_SEEDS = 2**20
 QUADRATURE = 128  # nodes a side: power to 1e-4 for two seeds, to 1e-5 for more
@@ -61,3 +69,30 @@ def seeds_needed(difference: float, sd: float | tuple[float, float], alpha: floa
                 f"a difference of {difference} at sd {sd} needs over a million seeds: ask for a larger one"
             )
     return 2 + bisect_left(range(2, n), power, key=lambda n: welch_power(n, difference, sd, alpha))
+
+
+def plan(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], alpha: float = 0.05, power: float = 0.8) -> pd.DataFrame:
+    """How many seeds each comparison would need: a row for each of {name: (seeds' scores of one, of the other)}.
+
+    Columns are `change`, the difference of means, `effect`, that in units of the standard deviation between seeds
+    √((s²_x + s²_y)/2) (Cohen's d), `seeds`, with which Welch's test finds such a difference with probability `power`,
+    and `found`, with what probability the seeds that there are would. Both take what was measured for the truth; an
+    effect measured with few seeds is itself uncertain, and one that was noticed because it was large is too large.
+
+    Raises:
+        ValueError: as `seeds_needed`; seeds that agree on both sides.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, (x, y) in pairs.items():
+        a, b = checked(x), checked(y)
+        change, sd = a.mean() - b.mean(), (a.std(ddof=1), b.std(ddof=1))
+        pooled = np.sqrt((sd[0] ** 2 + sd[1] ** 2) / 2)
+        if pooled == 0:
+            raise ValueError(f"{name}: the seeds agree on both sides, so any number of them tells the two apart")
+        floor = (max(sd[0], 1e-9 * pooled), max(sd[1], 1e-9 * pooled))
+        needed = seeds_needed(change, floor, alpha, power)
+        found = welch_power(min(len(a), len(b)), change, floor, alpha)
+        rows[name] = (float(change), float(change / pooled), needed, found)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["change", "effect", "seeds", "found"])

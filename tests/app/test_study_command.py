@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 
+import nbformat
 import pytest
 from click.testing import CliRunner
 from small_study import SMALL as FOUR_RUNS
@@ -160,3 +161,34 @@ def test_interrupting_keeps_what_is_finished(declare):
     assert len(load("small").curves) > 0
     assert Study.read("endless").store.names() == []
     assert not list(Study.read("endless").folder.glob(".staging-*"))
+
+
+def test_a_report_is_written_beside_the_study_or_elsewhere(small, tmp_path):
+    status, output = study("report", "small")
+    assert status == 0
+    assert output.split() == [str(small / "report.md"), str(small / "report.html")]
+    status, output = study("report", "small", "--to", str(tmp_path / "reports"))
+    assert (tmp_path / "reports" / "small.md").read_bytes() == (small / "report.md").read_bytes()
+    assert study("report", "none")[0] == 1
+    assert study("report")[0] == 2
+
+
+def test_a_new_study_can_be_computed_and_its_notebook_be_opened(tmp_path, monkeypatch):
+    monkeypatch.setenv("PGCOURSE_RESULTS", str(tmp_path))
+    status, output = study("new", "wider-clip")
+    assert status == 0
+    assert "pgcourse study wider-clip" in output
+    declared = Study.read("wider-clip")
+    declared.check()
+    assert (declared.seeds, len(declared.variants), bool(declared.question)) == (10, 2, True)
+    assert study("wider-clip", "--dry-run")[1].count("missing") == 2
+    notebook = nbformat.read(tmp_path / "wider-clip" / "wider-clip.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert len(code) == 6
+    for source in code:
+        assert source.startswith("!") or compile(source, "cell", "exec")
+    for wrong in (["wider-clip"], ["Wider Clip"], ["report"], ["a", "b"]):
+        status, output = study("new", *wrong)
+        assert status == 1
+        assert "Error: " in output

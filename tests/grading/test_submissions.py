@@ -75,6 +75,11 @@ WRONG_ANSWERS = {
     "text": ("return 'ten'", "values", "text, expected an array"),
     "objects": ("import numpy as np; return np.array([print])", "values", "dtype object is not one of real numbers"),
     "subclass": ("return right(reward, gamma).as_subclass(Same)", "values", "returned an object of type Same"),
+    "array_subclass": (
+        "return right(reward, gamma).numpy().view(SameArray)",
+        "values",
+        "returned an object of type SameArray",
+    ),
     "equal_to_all": ("return Equal()", "values", "returned an object of type Equal"),
     "large": ("return torch.zeros(8_000_000)", "values", "an array of 32 MB is too large to send"),
     "raises": ("return reward['first']", "values", "IndexError: "),
@@ -100,6 +105,9 @@ CLASSES = """
 import torch
 import no_such_module
 class Same(torch.Tensor):
+    def __eq__(self, other): return True
+import numpy
+class SameArray(numpy.ndarray):
     def __eq__(self, other): return True
 class Equal(float):
     def __eq__(self, other): return True

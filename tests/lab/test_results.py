@@ -9,6 +9,7 @@ import torch
 from small_study import SMALL
 
 import pgcourse as pg
+from pgcourse.algorithms.curves import Curves
 from pgcourse.core import MLP, Critic, SoftmaxPolicy
 from pgcourse.lab import (
     CorruptRecord,
@@ -117,6 +118,24 @@ def test_the_prefix_ends_after_a_few_iterations(declare):
     table = compute(block).tables["prefix"]
     assert list(table[["seed", "iteration"]].itertuples(index=False, name=None)) == expected
     assert metrics_digest(table) == metrics_digest(compute_prefix(block))
+
+
+def test_a_record_of_many_seeds_stays_small(declare):
+    """Ten seeds in the prefix, and as many rows of curves as the study asks for; final returns of all."""
+    declare(text=SMALL.replace("seeds_per_block = 2", "reports = 3").replace("seeds = 4", "seeds = 12"))
+    block = Study.read("small").blocks()[1]
+    tables = compute(block).tables
+    assert tables["prefix"]["seed"].unique().tolist() == list(range(10))
+    assert metrics_digest(compute_prefix(block)) == metrics_digest(tables["prefix"])
+    assert tables["curves"].groupby("seed").size().between(3, 4).all()  # the last step opens a fourth
+    assert tables["evaluations"]["seed"].nunique() == tables["curves"]["seed"].nunique() == 12
+    fine = Curves(600)
+    for iteration in pg.training(block.algorithm, "CartPole-v1", block.seeds, 600, *NETWORKS):
+        fine.add(iteration)
+    kept, all_reports = tables["curves"], single(fine.frame(block.seeds))
+    assert kept["episodes"].sum() == all_reports["episodes"].sum()  # coarse, not cut
+    total = (kept["return"] * kept["episodes"]).sum()
+    assert total == pytest.approx((all_reports["return"] * all_reports["episodes"]).sum(), rel=1e-5)
 
 
 def test_a_repetition_of_large_batches_ends_earlier_with_the_same_numbers(declare):

@@ -37,6 +37,7 @@ def test_a_declaration_becomes_runs(declare):
         "checkpoint_steps": 100_000,
         "network": {"type": "Architecture"} | dataclasses.asdict(Architecture()) | {"hidden": [8]},
         "evaluation_episodes": 3,
+        "reports": 100,
     }
     assert len(set(ids(study))) == 4
     study.check()
@@ -61,6 +62,8 @@ def test_defaults(declare):
         ("seeds_per_block = 2", "seeds_per_block = 4", False),
         ("hidden = [8]", "hidden = [8, 8]", False),
         ("evaluation_episodes = 3", "evaluation_episodes = 4", False),
+        ("evaluation_episodes = 3", "evaluation_episodes = 3\nreports = 100", True),  # the default, said aloud
+        ("evaluation_episodes = 3", "evaluation_episodes = 3\nreports = 10", False),
         ('"a2c"\nenvs = 4', '"a2c"\nenvs = 5', False),
         ('"a2c"\nenvs = 4', '"a2c"\nenvs = 4\nnetwork = { activation = "relu" }', False),
         ('"a2c"\nenvs = 4', '"a2c"\nenvs = 4\nnetwork = { hidden = [8] }', True),  # the study's, said aloud

@@ -14,7 +14,8 @@ from pgcourse.rlhf.trainer import VARIANTS
 
 transformers = pytest.importorskip("transformers")
 
-from pgcourse.rlhf.huggingface import NO_CRITIC, HFCausalLM, Prompted  # noqa: E402
+from pgcourse.rlhf.huggingface import HFCausalLM  # noqa: E402
+from pgcourse.rlhf.prompted import NO_CRITIC, Prompted  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])

@@ -17,7 +17,7 @@ from pgcourse.rlhf.corpus import EOS, LONGEST, PAD, encoded
 
 
 def pair(policy, gold, pairs, temperature, **options):
-    policy = replace(policy, gold=gold)
+    policy = replace(policy, gold=gold, longest=12)
     streams = Streams(2)
     return compared(policy, policy.init(streams), pairs, streams, temperature, **options)
 

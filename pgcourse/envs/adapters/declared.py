@@ -52,7 +52,12 @@ class Declared(gymnasium.Wrapper):
             if type(value) not in (float, bool) and not (np.size(value) == 1 and np.asarray(value).dtype.kind in kinds):
                 wanted = "a number" if name == "reward" else "True or False"
                 raise self._fault("step", f"returned {name} = {_brief(value)}; it must be {wanted}")
-        return self._observation("step", obs), reward, terminated, truncated, self._info("step", info)
+        return (
+            self._observation("step", obs),
+            reward if type(reward) is float else np.asarray(reward).item(),
+            *(each if type(each) is bool else bool(np.asarray(each).item()) for each in (terminated, truncated)),
+            self._info("step", info),
+        )
 
     def _observation(self, method: str, obs: Any) -> Any:
         space = self.observation_space

@@ -20,6 +20,9 @@ from pgcourse.envs.adapters import memory
 from pgcourse.envs.adapters.declared import Declared
 from pgcourse.envs.base import Step
 
+FLATTENED = spaces.Dict | spaces.Tuple | spaces.MultiDiscrete
+MOST_FLATTENED = 1_000_000  # numbers of an observation in a Dict or Tuple
+
 
 class GymnasiumEnv:
     """`gymnasium.make(id, **kwargs)`, seed × `envs` copies of it, stepped one after the other in this process.
@@ -33,7 +36,8 @@ class GymnasiumEnv:
     Observations: Discrete (int64, from 0), MultiBinary, or a Box of floats, integers or truth values (given in `dtype`,
     shape kept). A Box of three axes that holds integers, or floats from 0 to 255, is an image, and given as
     [channel, height, width]: the shorter one of the first and the last axis is the channels', and 0 ... 255 is scaled
-    to 0 ... 1. Dict and Tuple are flattened by `gymnasium.spaces.flatten`, unless they hold images.
+    to 0 ... 1. Dict, Tuple and MultiDiscrete are flattened by `gymnasium.spaces.flatten`, unless there are images among
+    their parts.
 
     Actions: Discrete (from 0), MultiDiscrete (each from 0) and MultiBinary, both as vectors, or a Box of floats,
     clipped to its bounds on the way to the environment: the log-probability of a policy remains that of the *unclipped*
@@ -157,7 +161,10 @@ class GymnasiumEnv:
 
     def _tensor(self, array: np.ndarray, what: str) -> Tensor:
         if not np.isfinite(array).all():
-            raise ValueError(f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}")
+            raise ValueError(
+                f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}; it must be a "
+                "finite number"
+            )
         return torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
 
 
@@ -189,7 +196,7 @@ class _Flattened(gymnasium.ObservationWrapper):
 def _make(id: str | Callable[..., gymnasium.Env], kwargs: dict[str, Any]) -> gymnasium.Env:
     env, name = (gymnasium.make(id, **kwargs), id) if isinstance(id, str) else (_called(id, **kwargs), _name(id))
     env = Declared(env, name)
-    if isinstance(env.observation_space, spaces.Dict | spaces.Tuple) and not _unflattened(env.observation_space):
+    if isinstance(env.observation_space, FLATTENED) and not _unflattened(env.observation_space):
         return _Flattened(env, name)
     return env
 
@@ -215,6 +222,8 @@ def _time_limit(env: gymnasium.Env) -> int | None:
 
 def _unflattened(space: spaces.Space, name: str = "") -> str:
     """Why observations in this space are not flattened; "" where they are."""
+    if not name and space.is_np_flattenable and (numbers := spaces.flatdim(space)) > MOST_FLATTENED:
+        return f"they would be {numbers:,} numbers"
     if isinstance(space, spaces.Dict | spaces.Tuple):
         parts = space.items() if isinstance(space, spaces.Dict) else enumerate(space)
         within = f"{name}." if name else ""
@@ -261,7 +270,7 @@ def _observations(id: str, space: spaces.Space, dtype: torch.dtype) -> tuple[spa
         )
     raise ValueError(
         f"{id}: observations in {space} are not supported; they must be Discrete, MultiBinary, a Box of floats or of "
-        "integers up to 2**24, or a Dict or Tuple of these. "
+        "integers up to 2**24, MultiDiscrete, or a Dict or Tuple of these. "
         "Give a function that makes it wrapped in gymnasium.wrappers.TransformObservation"
     )
 

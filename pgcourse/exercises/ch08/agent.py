@@ -1,7 +1,7 @@
 """PPO from an empty file.
 
 `python -m pgcourse.grading.calibration 08.agent` measures on draws that no threshold was set by. The course's own
-answer passed every check on 100 of 100.
+answer passed every check on 100 of 100, and γ = 0 passed "a later reward" on 0 of 100.
 """
 
 import numpy as np

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 import pgcourse as pg
 from pgcourse.algorithms import Architecture, FarBounds
-from pgcourse.algorithms.bounds import bounds_of
+from pgcourse.algorithms.far_bounds import bounds_of
 from pgcourse.core import Streams
 
 

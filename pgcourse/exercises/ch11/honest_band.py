@@ -1,0 +1,94 @@
+"""The numbers behind a figure that misleads."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, repair
+
+
+def honest_band(curves, quantile):
+    """Mean over all seeds ± t s/√n at every report, [3, report], no smoothing. Student (1908)."""
+    n = len(curves)
+    half = quantile * np.std(curves, axis=0, ddof=1) / np.sqrt(n)
+    return np.stack([curves.mean(0), curves.mean(0) - half, curves.mean(0) + half])
+
+
+def drawn(seeds, reports, quantile=2.0):
+    """Learning curves that rise; a seed's level is its own, so the best seeds are best all along."""
+
+    def case(rng):
+        level = rng.normal(0, 40, (seeds, 1))
+        rise = np.linspace(0, 300, reports) + rng.normal(0, 10, (seeds, reports))
+        return {"curves": 100 + level + rise, "quantile": quantile}
+
+    return case
+
+
+EXERCISE = repair(
+    honest_band,
+    start=[
+        (
+            "    mean = curves.mean(0)",
+            "    curves = curves[curves.mean(1).argsort(descending=True)[:5]]\n    mean = curves.mean(0)",
+        ),
+        ("quantile * curves.std(0) / len(curves) ** 0.5", "curves.std(0) / curves.numel() ** 0.5"),
+    ],
+    title="A misleading figure",
+    goal="See what a band hides: seeds left out, a wrong n, an interval that is none.",
+    minutes=15,
+    difficulty=2,
+    importance=5,
+    hints=[
+        "Ask of each line: which seeds go in? What is n, the number of independent trainings? What is promised?",
+        "All seeds; `quantile * curves.std(0) / len(curves) ** 0.5`, where `curves` is [seed, report], its length the "
+        "number of seeds.",
+    ],
+    checks={
+        "centre": Check(
+            2,
+            "The mean of all seeds, at every report.",
+            [{"curves": [[0, 4], [2, 4]], "quantile": 12.7}, drawn(10, 4), drawn(3, 5, 4.3)],
+            through="f(curves, quantile)[0]",
+        ),
+        "band": Check(
+            3,
+            "mean ± t s/√n with n the number of seeds.",
+            [{"curves": [[0, 4], [2, 8]], "quantile": 12.7}, drawn(10, 4), drawn(4, 6, 3.2), drawn(20, 3, 2.1)],
+        ),
+    },
+    mistakes={
+        "Only the best five seeds are shown. The bad ones are part of the result.": (
+            "    mean = curves.mean(0)",
+            "    curves = curves[curves.mean(1).argsort(descending=True)[:5]]\n    mean = curves.mean(0)",
+        ),
+        "Reports of one seed are not independent: n is the number of seeds, not seeds times reports.": (
+            "len(curves) ** 0.5",
+            "curves.numel() ** 0.5",
+        ),
+        "One standard error: that covers about two thirds. Multiply by the quantile.": (
+            "quantile * curves.std(0)",
+            "curves.std(0)",
+        ),
+        "The standard deviation of the seeds, which says how they scatter, not how sure the mean is: divide by √n.": (
+            "quantile * curves.std(0) / len(curves) ** 0.5",
+            "quantile * curves.std(0)",
+        ),
+        "One width for all reports, from all numbers together: at each report the seeds scatter in their own way.": (
+            "curves.std(0)",
+            "curves.std()",
+        ),
+        "The spread along a curve, not between seeds: `std` over axis 0.": ("curves.std(0)", "curves.std(1).mean()"),
+        "The standard deviation divides by n: with few seeds that is too small.": (
+            "curves.std(0)",
+            "curves.std(0, unbiased=False)",
+        ),
+        "The best seed so far in place of the mean: a maximum is no average.": (
+            "mean = curves.mean(0)",
+            "mean = curves.max(0).values",
+        ),
+        "The median is in the middle, with a band that belongs to the mean.": (
+            "mean = curves.mean(0)",
+            "mean = curves.median(0).values",
+        ),
+        "Divided by n, not by √n: the band is far too narrow.": ("len(curves) ** 0.5", "len(curves)"),
+    },
+)

@@ -1,0 +1,92 @@
+"""How many seeds a difference needs, from a pilot."""
+
+import math
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, implement
+
+
+def seeds_for(first, second, alpha, power):
+    """⌈(z_{1-α/2} + z_power)² (s₁² + s₂²)/Δ²⌉, Δ from the pilot. Cohen (1988), eq. 2.4.1, unequal variances."""
+    from statistics import NormalDist
+
+    z = NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)
+    difference = np.mean(first) - np.mean(second)
+    return math.ceil(z**2 * (np.var(first, ddof=1) + np.var(second, ddof=1)) / difference**2)
+
+
+def drawn(first, second, effect, alpha=0.05, power=0.8):
+    def case(rng):
+        x, y = rng.normal(100 + 30 * effect, 30, first), rng.normal(100, 20, second)
+        x, y = x - x.mean() + 100 + 30 * effect, y - y.mean() + 100  # so that the difference is what it is said to be
+        return {"first": x, "second": y, "alpha": alpha, "power": power}
+
+    return case
+
+
+EXERCISE = implement(
+    seeds_for,
+    title="How many seeds?",
+    goal="Decide before the runs how many seeds a difference needs.",
+    minutes=15,
+    difficulty=2,
+    importance=5,
+    hints=[
+        "The difference of two means of n seeds has the variance (s₁² + s₂²)/n. It is found if it is larger than "
+        "z_{1-α/2} of its standard deviations, and that should happen with probability `power`. Solve for n.",
+        "`torch.special.ndtri` (of a tensor in float64) is Φ⁻¹. Square (z_{1-α/2} + z_power), times the sum of the "
+        "variances, over the squared difference; `math.ceil`.",
+    ],
+    checks={
+        "80 %": Check(
+            2,
+            "At 5 % and 80 %, (1.96 + 0.84)² = 7.85.",
+            [
+                {"first": [1, 3], "second": [4, 8], "alpha": 0.05, "power": 0.8},
+                drawn(5, 5, 0.8),
+                drawn(4, 7, 1.0),
+            ],
+        ),
+        "level and power": Check(
+            2,
+            "A smaller α and a larger power need more seeds; the test is two-sided.",
+            [drawn(5, 5, 0.7, 0.01), drawn(5, 5, 0.6, 0.1, 0.9), drawn(6, 4, 0.5, 0.05, 0.95)],
+        ),
+        "whole seeds": Check(1, "Half a seed cannot be trained: round up.", [drawn(5, 5, 2.9), drawn(4, 4, 3.7)]),
+    },
+    mistakes={
+        "A one-sided test: α is divided between both sides.": ("1 - alpha / 2", "1 - alpha"),
+        "The power is left out: at this n the difference is found in half of the experiments.": (
+            "z(1 - alpha / 2) + z(power)",
+            "z(1 - alpha / 2)",
+        ),
+        "Both sides take the seeds that you counted together: n is the number on either side.": (
+            "math.ceil(needed)",
+            "math.ceil(2 * needed)",
+        ),
+        "The mean of the two variances, which forgets that both means scatter: it is their sum.": (
+            "first.var() + second.var()",
+            "(first.var() + second.var()) / 2",
+        ),
+        "Standard deviations are added; it is variances that add.": (
+            "first.var() + second.var()",
+            "(first.std() + second.std()) ** 2",
+        ),
+        "The variances divide by n: with a small pilot that is too small. torch's default is n - 1.": (
+            "first.var() + second.var()",
+            "first.var(unbiased=False) + second.var(unbiased=False)",
+        ),
+        "The effect is not squared: half the difference needs four times the seeds.": (
+            "difference**2",
+            "difference.abs()",
+        ),
+        "The z values are squared one by one: they are added first.": (
+            "(z(1 - alpha / 2) + z(power)) ** 2",
+            "(z(1 - alpha / 2) ** 2 + z(power) ** 2)",
+        ),
+        "Rounded down: that is one seed too few.": ("math.ceil(needed)", "math.floor(needed)"),
+        "The spread of `first` only: both sides scatter.": ("first.var() + second.var()", "2 * first.var()"),
+        "z of 1 - power has the wrong sign: a larger power would need fewer seeds.": ("z(power)", "z(1 - power)"),
+    },
+)

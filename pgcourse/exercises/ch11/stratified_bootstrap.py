@@ -1,0 +1,101 @@
+"""The stratified bootstrap interval of an interquartile mean, from given draws."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, implement
+
+
+def stratified_bootstrap(scores, chosen, level):
+    """Quantiles of the IQM over resamples, runs drawn within each task. Agarwal et al. (2021), section 4.1."""
+    found = []
+    for draw in chosen.astype(int):
+        runs = sorted(scores[draw[i, m], m] for i in range(draw.shape[0]) for m in range(draw.shape[1]))
+        cut = len(runs) // 4
+        found.append(np.mean(runs[cut : len(runs) - cut]))
+    return [np.quantile(found, (1 - level) / 2), np.quantile(found, (1 + level) / 2)]
+
+
+def drawn(seeds, tasks, resamples, level=0.9, apart=5.0):
+    """Tasks whose scores lie `apart`, so that a run of one task is never taken for one of another."""
+
+    def case(rng):
+        return {
+            "scores": rng.lognormal(0, 1, (seeds, tasks)) + apart * np.arange(tasks),
+            "chosen": rng.integers(seeds, size=(resamples, seeds, tasks)),
+            "level": level,
+        }
+
+    return case
+
+
+BY_HAND = {"scores": [[1, 10], [3, 20]], "chosen": np.array([[[0, 0], [0, 0]], [[0, 1], [1, 1]]]), "level": 0.5}
+
+EXERCISE = implement(
+    stratified_bootstrap,
+    title="The stratified bootstrap",
+    goal="Give an aggregate over tasks the interval that other seeds would fill.",
+    minutes=20,
+    difficulty=3,
+    importance=4,
+    hints=[
+        "One resample is a table like the scores: place (i, m) holds the score of seed chosen[b, i, m] on task m. "
+        "What does an index for the second axis have to be, so that it broadcasts against `chosen`?",
+        "`runs = scores[chosen, torch.arange(M)].flatten(1).sort(1).values`, cut a quarter off at either end, mean "
+        "over axis 1, then `torch.quantile` at (1 - level)/2 and (1 + level)/2.",
+    ],
+    checks={
+        "one task": Check(
+            2,
+            "One task, where it is the plain bootstrap.",
+            [drawn(4, 1, 40), drawn(8, 1, 60, 0.95)],
+        ),
+        "several tasks": Check(
+            3,
+            "Each task's runs are drawn by its own indices, and all runs of a resample are pooled.",
+            [BY_HAND, drawn(4, 2, 40), drawn(5, 3, 50, 0.8), drawn(3, 4, 60, 0.95, 0.0)],
+        ),
+        "level": Check(
+            1,
+            "The level is the part of the resamples inside, half of the rest on either side.",
+            [drawn(4, 2, 30, 0.5), drawn(4, 2, 30, 0.99)],
+        ),
+    },
+    mistakes={
+        "Whole rows are drawn: every task gets the seeds of the first. Each task has its own draws.": (
+            "scores[chosen, torch.arange(scores.shape[1])]",
+            "scores[chosen[..., :1], torch.arange(scores.shape[1])]",
+        ),
+        "The mean of all runs: a quarter is to be cut off at either end first.": ("runs[:, cut : len_ - cut]", "runs"),
+        "Half of the runs is cut off at either end: that is the median. It is a quarter.": (
+            "cut = len_ // 4",
+            "cut = (len_ - 1) // 2",
+        ),
+        "Only the worst quarter is cut off: that is a mean of the better runs.": ("cut : len_ - cut", "cut :"),
+        "Only the best quarter is cut off: that is a mean of the worse runs.": ("cut : len_ - cut", ": len_ - cut"),
+        "The runs are cut before they are sorted: what goes is a matter of place, not of size.": (
+            ".sort(1).values",
+            "",
+        ),
+        "Both ends are off: 1 - level is the part outside on both sides together, half of it on each.": (
+            "[(1 - level) / 2, (1 + level) / 2]",
+            "[1 - level, level]",
+        ),
+        "This is mean ± z·sd of the resamples, which assumes a bell curve: take their quantiles.": (
+            "torch.quantile(found, levels)",
+            "found.mean() + found.std() * torch.special.ndtri(levels)",
+        ),
+        "The interval is of the single runs, not of the aggregate: average within each resample first.": (
+            "found = runs[:, cut : len_ - cut].mean(1)",
+            "found = runs[:, cut : len_ - cut].flatten()",
+        ),
+        "The IQM of each task by itself, then their mean: the runs of all tasks are pooled first.": (
+            "found = runs[:, cut : len_ - cut].mean(1)",
+            "found = torch.stack([scores[chosen[..., m], m].sort(1).values[:, len(scores) // 4 : len(scores) - "
+            "len(scores) // 4].mean(1) for m in range(scores.shape[1])]).mean(0)",
+        ),
+        "The ends are the wrong way round: the lower one comes first.": (
+            "[(1 - level) / 2, (1 + level) / 2]",
+            "[(1 + level) / 2, (1 - level) / 2]",
+        ),
+    },
+)

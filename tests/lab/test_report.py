@@ -1,0 +1,117 @@
+"""The report on a study holds what the records hold, and says what they do not."""
+
+import dataclasses
+import subprocess
+
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+from scipy import stats
+from small_study import SMALL
+
+from pgcourse.lab import Study, compute, load, store
+from pgcourse.lab.report import comparisons, markdown, page
+
+SAID = 'question = "Which?"\nanalysis = "Welch."\ntuning = "None."\n'
+
+
+@pytest.fixture
+def results(declare):
+    """A small study that says what it is for, computed in this process."""
+    declare(text=SAID + SMALL)
+    for block in Study.read("small").blocks():
+        store(block, compute(block))
+    return load("small")
+
+
+def with_manifest(results, **changes):
+    """The results with every manifest changed."""
+    records = {
+        variant: [dataclasses.replace(record, manifest=record.manifest | changes) for record in records]
+        for variant, records in results.records.items()
+    }
+    return dataclasses.replace(results, records=records)
+
+
+def test_a_report_holds_the_records_numbers_and_what_was_said(results):
+    said = markdown(results)
+    scores = {name: rows["mean_return"].to_numpy() for name, rows in results.evaluations.groupby("variant")}
+    for scored in scores.values():
+        ends = stats.ttest_1samp(scored, 0).confidence_interval()
+        assert f"| {len(scored)} | {scored.mean():.4g} | {ends.low:.4g} to {ends.high:.4g} |" in said
+    for words in ("Which?", "Welch.", "| tuning | None. |", "numbers 0 to 3; all are reported", "over 3 episodes"):
+        assert words in said
+    assert f"torch {results.manifests['plain'][0]['machine']['torch']}" in said
+    assert "envs = 4, baseline = none" in said
+    assert "too few for a bootstrap" in said
+
+
+def test_what_nobody_said_is_not_made_up(results):
+    silent = dataclasses.replace(results, study=dataclasses.replace(results.study, question="", analysis="", tuning=""))
+    assert markdown(silent).count("**not said**") == 3
+
+
+def test_comparisons_are_welchs_and_mann_and_whitneys(results):
+    (row,) = comparisons(results).to_dict("records")
+    x, y = (results.evaluations.query("variant == @v")["mean_return"].to_numpy(np.float64) for v in ("critic", "plain"))
+    welch = stats.ttest_ind(x, y, equal_var=False)
+    assert (row["env"], row["variant"]) == ("CartPole-v1", "critic")
+    assert row["difference"] == pytest.approx(x.mean() - y.mean())
+    assert row["p"] == row["p corrected"] == pytest.approx(welch.pvalue)
+    assert [row["low"], row["high"]] == pytest.approx(list(welch.confidence_interval()))
+    assert row["better"] == stats.mannwhitneyu(x, y).statistic / 16
+    clear = welch.pvalue < 0.05
+    assert row["verdict"] == (("better" if x.mean() > y.mean() else "worse") if clear else "inconclusive")
+
+
+def test_seeds_that_agree_have_no_test(results):
+    same = [
+        dataclasses.replace(
+            each, tables=each.tables | {"evaluations": each.tables["evaluations"].assign(**{"return": 9})}
+        )
+        for records in results.records.values()
+        for each in records
+    ]
+    agreed = dataclasses.replace(results, records={"plain": same[:2], "critic": same[2:]})
+    (row,) = comparisons(agreed).to_dict("records")
+    assert np.isnan(row["p"])
+    assert row["verdict"] == "the seeds agree on both sides"
+    assert "| 9 | 9 to 9 |" in markdown(agreed)
+
+
+def test_the_page_is_the_report_with_nothing_from_elsewhere(results):
+    text = page(results)
+    assert MarkdownIt().enable("table").render(markdown(results)) in text
+    assert "src=" not in text
+    assert "http" not in text
+    assert "<title>A small study</title>" in text
+
+
+def test_deviations_are_found(results):
+    assert "stopped and taken up again 2 times" in markdown(with_manifest(results, resumed=2))
+    assert "differed from its commit" in markdown(with_manifest(results, dirty=True, commit="0" * 40))
+    assert "knew no commit" in markdown(with_manifest(results, commit=None))
+    (results.study.folder / "old.seeds-0-1").mkdir()
+    assert "records that no variant leads to any more: old.seeds-0-1" in markdown(results)
+
+
+def test_what_was_said_after_the_runs_is_found_out(results):
+    folder = results.study.folder
+
+    def git(*arguments):
+        names = ["-c", "user.name=x", "-c", "user.email=x"]
+        return subprocess.run(
+            ["git", *names, *arguments], cwd=folder, check=True, capture_output=True, text=True
+        ).stdout
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "nothing yet")
+    before = git("rev-parse", "HEAD").strip()
+    git("add", "study.toml")
+    git("commit", "-q", "-m", "declared")
+    declared = with_manifest(results, commit=git("rev-parse", "HEAD").strip(), dirty=False, resumed=0)
+    assert "is not the one" not in markdown(declared)
+    assert "nothing was stated there" not in markdown(declared)
+    changed = dataclasses.replace(declared, study=dataclasses.replace(declared.study, analysis="The median."))
+    assert "the analysis is not the one that commit" in markdown(changed)
+    assert "nothing was stated there" in markdown(with_manifest(declared, commit=before))
