@@ -141,7 +141,7 @@ def gait_measures(table: pd.DataFrame, panels: Mapping[str, str]) -> list[Axes]:
             values = table[table["stage"] == stage].groupby("seed")[column].mean()
             values = values[np.isfinite(values)].to_numpy()
             _dots(ax, place, values, style.BLUE)
-        ax.set_xticks(range(len(stages)), stages, fontsize=8, rotation=20, ha="right")
+        ax.set_xticks(range(len(stages)), stages, fontsize=8, rotation=30, ha="right")
         ax.set_title(title, fontsize=10)
         ax.set_xlim(-0.5, len(stages) - 0.5)
     figure = grid[0, 0].figure
@@ -151,7 +151,7 @@ def gait_measures(table: pd.DataFrame, panels: Mapping[str, str]) -> list[Axes]:
 
 
 def disturbances(table: pd.DataFrame, panels: Mapping[str, str]) -> list[Axes]:
-    """Returns against the strength of a disturbance, a panel a kind: a dot a seed, bars the mean's 95 % t-interval.
+    """Returns against the strength of a disturbance, a panel a kind: a dot a seed, and a bar at their mean.
 
     `table` has the columns kind, strength, seed and return; of a seed's episodes the mean counts. `panels` maps kinds
     to the labels of their axes.
@@ -162,19 +162,20 @@ def disturbances(table: pd.DataFrame, panels: Mapping[str, str]) -> list[Axes]:
         strengths = sorted(of_kind["strength"].unique())
         for place, strength in enumerate(strengths):
             values = of_kind[of_kind["strength"] == strength].groupby("seed")["return"].mean().to_numpy()
-            _dots(ax, place, values, style.BLUE)
+            ax.plot(place + np.linspace(-0.2, 0.2, len(values)), values, "o", color=style.BLUE, ms=4, alpha=0.6, mew=0)
+            ax.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color=style.BLACK, lw=1.5)
         ax.set_xticks(range(len(strengths)), [f"{strength:g}" for strength in strengths])
         ax.set(xlabel=label, xlim=(-0.5, len(strengths) - 0.5))
     grid[0, 0].set_ylabel("return of an episode")
     episodes = table.groupby(["kind", "strength", "seed"]).size().max()
     each = f"{episodes} episode{'s' * int(episodes > 1)} of each of {table['seed'].nunique()} seeds"
-    grid[0, 0].figure.suptitle(f"{each}; bars: the mean's 95 % t-interval", fontsize=9)
+    grid[0, 0].figure.suptitle(f"{each}, a dot a seed; bars: their mean", fontsize=9)
     return list(grid[0])
 
 
 def _dots(ax: Axes, place: float, values: np.ndarray, color: str) -> None:
     """A dot a value at `place`, spread a little, and beside them their mean with its interval."""
-    aside = np.linspace(-0.18, 0.06, len(values)) if len(values) > 1 else np.full(len(values), -0.06)
+    aside = np.linspace(-0.18, 0.06, len(values))
     ax.plot(place + aside, values, "o", color=color, ms=3, alpha=0.5, mew=0)
     if len(values) >= 3:
         mean, low, high = mean_interval(values)

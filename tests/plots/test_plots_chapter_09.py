@@ -102,6 +102,8 @@ def test_returns_stand_over_the_strength_of_their_disturbance():
     push, noise = plots.disturbances(table, {"push": "push (m/s)", "noise": "noise"})
     assert [ax.get_xlabel() for ax in (push, noise)] == ["push (m/s)", "noise"]
     assert [label.get_text() for label in push.get_xticklabels()] == ["0", "1"]
-    means = [line.get_ydata()[0] for line in push.get_lines() if line.get_markersize() == 5]
+    means = [
+        line.get_ydata()[0] for line in push.get_lines() if line.get_linewidth() == 1.5 and len(line.get_xdata()) == 2
+    ]
     assert means == [300, 200]
     assert "2 episodes of each of 3 seeds" in push.figure.get_suptitle()
