@@ -533,7 +533,7 @@ def main(arguments=None, root=Path(__file__).parent):
         return 130
 
     if options.command == "setup":
-        print(f"Ready: {environment.home}. Next: python3 start.py course")
+        print(f"Ready: {environment.home}. Next: python3 start.py lab, to learn, or python3 start.py course, to verify")
         return 0
     python = environment.python
     if options.command == "test":

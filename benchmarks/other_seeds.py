@@ -4,11 +4,15 @@
     python -m benchmarks.other_seeds 03 08 --sets 5              two chapters, five sets
     python -m benchmarks.other_seeds 03 --json benchmarks/other_seeds.json   and keep the table
 
-Each chapter is executed anew, in the quick profile, with every random stream's seeds moved by a thousand for each set.
-A claim of order (above, below, inconclusive) that rests on no record and whose number moved is one of a live run; how
-often it held is the table. What fails once needs more seeds or steps, a record, or weaker words; the exit status is 1
-then. With --json the file's other chapters stay as they are, and a chapter is tried again only if it, or the number of
-sets, has changed. Ctrl-C keeps the chapters that are complete.
+Each chapter is executed anew, in the quick profile, with every random stream's seeds moved by a thousand for each set;
+its figures are not drawn. A claim of order (above, below, inconclusive) that rests on no record and whose number moved
+is one of a live run; how often it held is the table. What fails once needs more seeds or steps, a record, or weaker
+words; the exit status is 1 then.
+
+All chapters get their first set, then all their second, and so on. With --json the file is written after every set and
+its other chapters stay as they are: what was stopped goes on where it was, and a chapter begins anew only if its code
+has changed. So five sets today and --sets 20 tomorrow are twenty. On another processor's rounding (set
+ATEN_CPU_CAPABILITY and MKL_CBWR), keep another file.
 """
 
 from __future__ import annotations
@@ -18,7 +22,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +39,14 @@ SETS = 20
 STEP = 1000  # between the seeds of two sets; a chapter's own are below
 SHIFT = """\
 import torch as _torch
+from matplotlib import pyplot as _pyplot
 from pgcourse.core import streams as _streams
 
 _entropy, _manual_seed = _streams._entropy, _torch.manual_seed
 _streams._entropy = lambda seed, path: _entropy(seed + {shift}, path)
 _torch.manual_seed = lambda seed: _manual_seed(seed + {shift})
+get_ipython().run_line_magic("matplotlib", "agg")  # figures are made, and thrown away undrawn
+get_ipython().events.register("post_run_cell", lambda result: _pyplot.close("all"))
 """
 
 
@@ -56,7 +64,8 @@ def shifted(notebook: Path, shift: int, folder: Path) -> Path:
     """A copy of the chapter, all of whose streams have other seeds."""
     content = json.loads(notebook.read_text("utf-8"))
     cell: dict[str, Any] = {"cell_type": "code", "id": "shift", "metadata": {}, "outputs": [], "execution_count": None}
-    content["cells"].insert(0, cell | {"source": SHIFT.format(shift=shift)})
+    tried = [each for each in content["cells"] if "explorable" not in each["metadata"].get("tags", [])]
+    content["cells"] = [cell | {"source": SHIFT.format(shift=shift)}, *tried]
     copy = folder / f"{shift}" / notebook.name
     expectations = expected.path_for(copy)
     expectations.parent.mkdir(parents=True)
@@ -65,31 +74,55 @@ def shifted(notebook: Path, shift: int, folder: Path) -> Path:
     return copy
 
 
-def tries(runs: Sequence[runner.Result]) -> dict[str, dict[str, int]]:
-    """How often each claim of a live run was made and held, by name; the first run has the chapter's own seeds."""
-    every: dict[str, list[Claim]] = {}
-    for run in runs:
-        for claim in run.claims:
-            every.setdefault(claim.name, []).append(claim)
-    return {
-        name: {"made": len(claims) - 1, "held": sum(claim.objection() is None for claim in claims[1:])}
-        for name, claims in sorted(every.items())
-        if claims[0].is_order and not claims[0].rests_on and len({claim.samples for claim in claims}) > 1
-    }
+def live(claim: Claim) -> bool:
+    """Whether it is of an order, and rests on what the chapter itself has run."""
+    return claim.is_order and not claim.rests_on
 
 
-def attempt(notebook: Path, sets: int, workers: int | None, progress: Progress) -> tuple[dict[str, Any], list[str]]:
-    """The table's entry of a chapter, and why runs failed, other than by a claim's number."""
-    task = progress.add_task(notebook.stem, total=sets + 1)
-    with tempfile.TemporaryDirectory(dir=ROOT / "_build", prefix="other-seeds-") as folder:
-        copies = [shifted(notebook, STEP * k, Path(folder)) for k in range(sets + 1)]
-        results = {}
-        for result in runner.run(copies, Path(folder) / "build", workers=workers, results=ROOT / "results"):
-            results[result.notebook] = result
-            progress.advance(task)
-        runs = [results[copy.resolve()] for copy in copies]
-    failures = [f"set {k}, cell {run.failure.cell}: {run.failure.reason}" for k, run in enumerate(runs) if run.failure]
-    return {"code": digest(notebook), "sets": sets, "claims": tries(runs)}, failures
+@dataclass
+class Tries:
+    """What became of a chapter's claims of order in its other sets of seeds, 1 to `sets`, by name.
+
+    A claim's entry: how often it was `made` and `held`, and whether its number ever `moved` from the chapter's own. One
+    that did not is no claim about a live run.
+    """
+
+    code: str
+    sets: int = 0
+    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
+    own: dict[str, Claim] | None = None  # with the chapter's own seeds, set 0
+    early: dict[int, tuple[Claim, ...]] = field(default_factory=dict)  # of sets whose predecessors are still running
+
+    @classmethod
+    def of(cls, notebook: Path, entry: Mapping[str, Any] | None) -> Tries:
+        """Those in a table's entry, if they are of this code."""
+        code = digest(notebook)
+        return cls(**entry) if entry and entry["code"] == code else cls(code)
+
+    def add(self, number: int, claims: tuple[Claim, ...]) -> None:
+        """Count a set; sets may end in another order than they began in."""
+        self.early[number] = claims
+        if self.own is None and 0 in self.early:
+            self.own = {claim.name: claim for claim in self.early.pop(0)}
+            for name in filter(lambda name: live(self.own[name]), sorted(self.own)):  # type: ignore[index]
+                self.claims.setdefault(name, {"made": 0, "held": 0, "moved": False})
+        while self.own is not None and self.sets + 1 in self.early:
+            self.sets += 1
+            for claim in filter(live, self.early.pop(self.sets)):
+                tried = self.claims.setdefault(claim.name, {"made": 0, "held": 0, "moved": False})
+                tried["made"] += 1
+                tried["held"] += claim.objection() is None
+                before = self.own.get(claim.name)
+                tried["moved"] |= before is None or claim.samples != before.samples
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        return {"code": self.code, "sets": self.sets, "claims": dict(sorted(self.claims.items()))}
+
+
+def moved(entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The claims of live runs, by name."""
+    return {name: tried for name, tried in entry["claims"].items() if tried["moved"]}
 
 
 def fallen(table: Mapping[str, Any]) -> list[str]:
@@ -97,7 +130,7 @@ def fallen(table: Mapping[str, Any]) -> list[str]:
     return [
         f"{chapter}: {name} held in {tried['held']} of {entry['sets']}"
         for chapter, entry in table.items()
-        for name, tried in entry["claims"].items()
+        for name, tried in moved(entry).items()
         if tried["held"] < entry["sets"]
     ]
 
@@ -106,9 +139,35 @@ def show(table: Mapping[str, Any], console: Console) -> None:
     """The table: a line a claim."""
     lines = Table("chapter", "claim", "sets", "held")
     for chapter, entry in table.items():
-        for name, tried in entry["claims"].items():
+        for name, tried in moved(entry).items():
             lines.add_row(chapter, name, str(entry["sets"]), str(tried["held"]))
     console.print(lines)
+
+
+def attempt(
+    chapters: list[Path], table: dict[str, Any], sets: int, workers: int | None, file: Path | None
+) -> list[str]:
+    """Bring the chapters' entries of the table to so many sets; returns why runs failed, other than by a number."""
+    tries = {notebook: Tries.of(notebook, table.get(notebook.stem)) for notebook in chapters}
+    wanted = {n: [0, *range(each.sets + 1, sets + 1)] for n, each in tries.items() if each.sets < sets}
+    broken = []
+    with (
+        tempfile.TemporaryDirectory(dir=ROOT / "_build", prefix="other-seeds-") as folder,
+        Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn()) as progress,
+    ):
+        tasks = {notebook: progress.add_task(notebook.stem, total=len(numbers)) for notebook, numbers in wanted.items()}
+        pairs = sorted((number, notebook) for notebook, numbers in wanted.items() for number in numbers)
+        copies = {shifted(notebook, STEP * k, Path(folder)).resolve(): (k, notebook) for k, notebook in pairs}
+        for result in runner.run([*copies], Path(folder) / "build", workers=workers, results=ROOT / "results"):
+            number, notebook = copies[result.notebook]
+            if result.failure:
+                broken.append(f"{notebook.stem}, set {number}, cell {result.failure.cell}: {result.failure.reason}")
+            tries[notebook].add(number, result.claims)
+            table[notebook.stem] = tries[notebook].entry
+            progress.advance(tasks[notebook])
+            if file:
+                file.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n", "utf-8")
+    return broken
 
 
 def main() -> int:
@@ -124,24 +183,20 @@ def main() -> int:
     chosen = runner.find_chapters(ROOT, given.chapters)
     console = Console()
     (ROOT / "_build").mkdir(exist_ok=True)
-    broken: list[str] = []
+    broken, stopped = [], False
     try:
-        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
-            for notebook in chosen:
-                before = table.get(notebook.stem, {})
-                if (before.get("code"), before.get("sets")) == (digest(notebook), given.sets):
-                    continue
-                table[notebook.stem], failures = attempt(notebook, given.sets, given.workers, progress)
-                broken += [f"{notebook.stem}, {failure}" for failure in failures]
-                if given.json:
-                    given.json.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n", "utf-8")
+        broken = attempt(chosen, table, given.sets, given.workers, given.json)
     except KeyboardInterrupt:
-        console.print("stopped; the chapters that are complete stand in the table")
-    mine = {chapter: entry for chapter, entry in table.items() if chapter in {each.stem for each in chosen}}
+        stopped = True
+    mine = {each.stem: table[each.stem] for each in chosen if each.stem in table}
     show(mine, console)
     for line in [*broken, *fallen(mine)]:
         console.print(line)
-    return 1 if broken or fallen(mine) else 0
+    if stopped:
+        console.print(
+            "stopped; what the table counts are complete sets" + (", and they are kept" if given.json else "")
+        )
+    return 1 if broken or stopped or fallen(mine) else 0
 
 
 if __name__ == "__main__":

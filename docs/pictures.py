@@ -1,13 +1,14 @@
-"""Draws the pictures of the README, `pgcourse run && python docs/pictures.py`.
+"""Draws the README's pictures, `pgcourse run && python docs/pictures.py`; some of them, `python docs/pictures.py 09`.
 
-An agent before and after training is drawn from a training of its own (under a minute). The small figures in the table
-of chapters are the first figure of each executed chapter in `_build/`.
+An agent before and after training is drawn from a training of its own (under a minute), a robot that learns to walk
+from the records. The small figures in the table of chapters are the first figure of each executed chapter in `_build/`.
 """
 
 import base64
 import dataclasses
 import io
 import json
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -20,7 +21,7 @@ import torch
 from PIL import Image
 
 import pgcourse as pg
-from pgcourse import film
+from pgcourse import film, gait
 from pgcourse.course.runner import CHAPTER, find_chapters
 
 DOCS = Path(__file__).resolve().parent
@@ -49,6 +50,20 @@ def before_and_after(world: str = "CartPole-v1", seeds: int = 10, steps: int = 5
     return figure
 
 
+def walking(seed: int | None = None) -> plt.Figure:
+    """One robot at four stages of its training, each over the first four seconds of an episode."""
+    walker = pg.lab.load("bipedal-walker")
+    steps = walker.study.environments[walker.study.env].steps
+    strips = {}
+    for part in (*walker.study.stages[:3], 1.0):
+        (one,) = gait.record(walker.policy("PPO", at=part), seed)
+        begin = one.trunk[0, 0]
+        title = f"after {part * steps:,.0f} steps of practice: {gait.kind(one)}, return {one.reward.sum():.0f}"
+        strips[title] = gait.strip(one, range(0, min(len(one), 200), 20), left=begin - 4, right=begin + 20)
+    pg.plots.style.use()
+    return pg.plots.pose_strips(strips)[0].figure
+
+
 def first_figure(notebook: Path) -> Image.Image:
     """The first picture that an executed chapter shows, made small."""
     for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
@@ -64,10 +79,13 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     root = DOCS.parent
     (DOCS / "figures").mkdir(exist_ok=True)
-    for chapter in find_chapters(root):
-        executed = root / "_build" / "chapters" / chapter.name
+    chapters = {CHAPTER.fullmatch(chapter.stem)["number"]: chapter for chapter in find_chapters(root)}
+    drawn = {"before_and_after": before_and_after, "walking_robot": walking}
+    for name in sys.argv[1:] or [*chapters, *drawn]:
+        if name in drawn:
+            drawn[name]().savefig(DOCS / f"{name}.png", dpi=100)
+            continue
+        executed = root / "_build" / "chapters" / chapters[name].name
         if not executed.is_file():
-            raise SystemExit(f"{chapter.stem} has not run: pgcourse run")
-        number = CHAPTER.fullmatch(chapter.stem)["number"]
-        first_figure(executed).save(DOCS / "figures" / f"{number}.png", optimize=True)
-    before_and_after().savefig(DOCS / "before_and_after.png", dpi=100)
+            raise SystemExit(f"{chapters[name].stem} has not run: pgcourse run")
+        first_figure(executed).save(DOCS / "figures" / f"{name}.png", optimize=True)

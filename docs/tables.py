@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pgcourse import algorithms
+from pgcourse import algorithms, rlhf
 from pgcourse.course import pages
 from pgcourse.course.runner import CHAPTER, find_chapters
 from pgcourse.grading.catalogue import EXERCISES
@@ -54,7 +54,8 @@ def written(page: str) -> str:
         head, rule, *rows = match[2].splitlines()
         own = {cells(row)[0]: cells(row)[GENERATED:] for row in rows}
         lines = [head, rule]
-        for field in dataclasses.fields(getattr(algorithms, match[1])):
+        kind = getattr(algorithms if hasattr(algorithms, match[1]) else rlhf, match[1])
+        for field in dataclasses.fields(kind):
             name, meaning = f"`{field.name}`", field.metadata["help"].replace("|", r"\|")
             further = own.get(name, [""] * (len(cells(head)) - GENERATED))
             lines.append(f"| {' | '.join([name, shown(field.default), meaning, *further])} |")

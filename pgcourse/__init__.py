@@ -7,23 +7,17 @@ pg.plots.learning_curves(run.curves)
 pg.evaluate(run.policy, episodes=100)
 """
 
+import ast
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-# Where each public name stands; a module stands for itself. It is imported on first use: `import pgcourse` and
-# `pgcourse --help` do not wait for torch. __init__.pyi says the same to editors and type checkers.
-_HOME = {
-    **dict.fromkeys(("A2C", "DQN", "PPO", "REINFORCE", "TRPO", "NaturalGradient"), "algorithms"),
-    **dict.fromkeys(("Run", "evaluate", "iterate", "training"), "algorithms"),
-    "Streams": "core",
-    "claim": "course.claims",
-    "doctor": "course.doctor",
-    "make": "envs",
-    "train": "course.watched",
-    **dict.fromkeys(("algorithms", "core", "envs", "exact", "film", "gait", "lab", "plots", "rl", "stats"), ""),
-}
+# Every public name is listed once, in __init__.pyi, which says to editors and type checkers where it stands. It is
+# imported on first use: `import pgcourse` and `pgcourse --help` do not wait for torch.
+_STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8"))
+_HOME = {alias.name: node.module for node in _STUB.body if isinstance(node, ast.ImportFrom) for alias in node.names}
 
 __all__ = sorted(_HOME)
 
@@ -32,7 +26,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'pgcourse' has no attribute {name!r}; it has {', '.join(__all__)}")
     home = _HOME[name]
-    return getattr(import_module(f"pgcourse.{home}"), name) if home else import_module(f"pgcourse.{name}")
+    return import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(str(home)), name)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ from pgcourse import gait as gait
 from pgcourse import lab as lab
 from pgcourse import plots as plots
 from pgcourse import rl as rl
+from pgcourse import rlhf as rlhf
 from pgcourse import stats as stats
 from pgcourse.algorithms import A2C as A2C
 from pgcourse.algorithms import DQN as DQN
@@ -17,6 +18,7 @@ from pgcourse.algorithms import NaturalGradient as NaturalGradient
 from pgcourse.algorithms import Run as Run
 from pgcourse.algorithms import evaluate as evaluate
 from pgcourse.algorithms import iterate as iterate
+from pgcourse.algorithms import load as load
 from pgcourse.algorithms import training as training
 from pgcourse.core import Streams as Streams
 from pgcourse.course.claims import claim as claim

@@ -9,9 +9,10 @@ import itertools
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from pgcourse import gait
 from pgcourse.algorithms import TrainedPolicy, Transition, play
-from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, make
+from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, close, make, name_of, own
 
 FPS = 20.0  # pictures a second, at most
 WIDTH = 480  # pixels of a GIF, at most
@@ -95,7 +96,7 @@ def shoot(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, de
         CannotDraw: see `stage`.
         ValueError: no such seed, fewer than one episode.
     """
-    scene = stage(trained.env)
+    scene = stage(trained.env, trained.env_args)
     every = math.ceil(scene.fps / FPS)
     frames: list[NDArray[np.uint8]] = []
 
@@ -109,7 +110,7 @@ def shoot(trained: TrainedPolicy, seed: int | None = None, episodes: int = 1, de
         try:
             returns = _returns(play(scene.world, trained, seed, episodes, deterministic, look))
         finally:
-            getattr(scene.world, "close", lambda: None)()  # a window that is opened later needs another driver
+            close(scene.world)  # a window that is opened later needs another driver
     return Film(frames, scene.fps / every, returns)
 
 
@@ -144,17 +145,16 @@ def show(
         CannotDraw: a world that has no window, or a machine without display.
         ValueError: as `shoot`.
     """
-    id = _gymnasium_id(trained.env)
-    modes = _metadata(id).get("render_modes", []) if id else []
-    if id is None or "human" not in modes:
-        raise CannotDraw(f"{trained.env} has no window; leave out --window for a GIF")
+    id, arguments = _drawing_itself(trained.env), trained.env_args
+    if id is None or "human" not in _metadata(id, arguments).get("render_modes", []):
+        raise CannotDraw(f"{name_of(trained.env)} has no window; leave out --window for a GIF")
     if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))):
         raise CannotDraw("this machine has no display for a window; leave out --window for a GIF")
-    with GymnasiumEnv(id, render_mode="human") as world:
+    with _made(id, {**arguments, "render_mode": "human"}) as world:
         return _returns(play(world, trained, seed, episodes, deterministic))
 
 
-def stage(env: str | Callable[[int], Env]) -> Stage:
+def stage(env: str | Callable[..., Any], env_args: Mapping[str, Any] = MappingProxyType({})) -> Stage:
     """A world that can be drawn.
 
     Gymnasium's environments draw themselves, CartPole-v1 and Pendulum-v1 by their originals, EnvPool's by Gymnasium's.
@@ -163,25 +163,24 @@ def stage(env: str | Callable[[int], Env]) -> Stage:
     Raises:
         CannotDraw: there is no way to draw the world.
     """
-    id = _gymnasium_id(env)
-    if id is not None and id in gait.ROBOTS:
-        robot, robots = gait.ROBOTS[id], GymnasiumEnv(id)
-        fps = float(_metadata(id)["render_fps"])
-        return Stage(robots, lambda obs: gait.live(robot, robots.simulators[0]), fps)
+    id = _drawing_itself(env)
+    if isinstance(id, str) and id in gait.ROBOTS:
+        robot, robots = gait.ROBOTS[id], _made(id, env_args)
+        return Stage(robots, lambda obs: gait.live(robot, robots.simulators[0]), _fps(robots.metadata))
     if id is not None:
-        metadata = _metadata(id)
+        metadata = _metadata(id, env_args)
         if "rgb_array" not in metadata.get("render_modes", []):
-            raise CannotDraw(f"{id} draws no pictures: its metadata names no render mode 'rgb_array'")
-        world = GymnasiumEnv(id, render_mode="rgb_array")
-        return Stage(world, lambda obs: np.asarray(world.render()[0], np.uint8), float(metadata.get("render_fps", 30)))
+            raise CannotDraw(f"{name_of(env)} draws no pictures: its metadata names no render mode 'rgb_array'")
+        world = _made(id, {**env_args, "render_mode": "rgb_array"})
+        return Stage(world, lambda obs: _picture(world.render()[0]), _fps(metadata))
     if isinstance(env, str):
-        drawable = make(env)
+        drawable = make(env, **env_args)
         if isinstance(drawable, Arm):
             return Stage(drawable, lambda obs: arm(drawable, drawable.current[0, 0]), 1 / drawable.tau)
         if env.startswith("MinAtar/"):
             return Stage(drawable, lambda obs: cells(obs[0, 0]), 10.0)
     raise CannotDraw(
-        f"{env} cannot be drawn; what can: Gymnasium's environments, {', '.join(GYMNASIUM)}, Arm1-v0 to "
+        f"{name_of(env)} cannot be drawn; what can: Gymnasium's environments, {', '.join(GYMNASIUM)}, Arm1-v0 to "
         f"Arm{Arm.most_joints}-v0 and MinAtar's games"
     )
 
@@ -266,18 +265,49 @@ def _drawn(scene: Stage, obs: Tensor) -> NDArray[np.uint8]:
         raise CannotDraw(f"{scene.world.name} cannot be drawn on this machine ({what}){remedy}") from error
 
 
-def _gymnasium_id(env: Any) -> str | None:
-    """The id by which Gymnasium knows a world that it can draw."""
-    if not isinstance(env, str) or env.startswith("MinAtar/") or (env in WORLDS and env not in GYMNASIUM):
+def _drawing_itself(env: Any) -> str | Callable[..., Any] | None:
+    """An environment of Gymnasium's as `GymnasiumEnv` takes it; None for worlds that are drawn here or not at all."""
+    if not isinstance(env, str):
+        return env if isinstance(env, type) and issubclass(env, gymnasium.Env) else None
+    if env.startswith("MinAtar/") or (env in WORLDS and env not in GYMNASIUM):
         return None
-    return env.removeprefix("envpool:")
+    return _drawing_itself(kind) if (kind := own(env)) else env.removeprefix("envpool:")
 
 
-def _metadata(id: str) -> dict[str, Any]:
-    """What an environment says of how it is drawn."""
+def _made(id: str | Callable[..., Any], arguments: Mapping[str, Any]) -> GymnasiumEnv:
+    """An environment, or why there is none: each refuses in a way of its own what it does not know."""
     try:
-        env = gymnasium.make(id)
-    except gymnasium.error.Error as error:
-        raise CannotDraw(f"{id} cannot be drawn: Gymnasium cannot make it ({error})") from error
-    env.close()
-    return dict(env.metadata)
+        return GymnasiumEnv(id, **arguments)
+    except Exception as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        what = f"{type(error).__name__}: {error}"
+        raise CannotDraw(f"{name_of(id)} cannot be drawn: it cannot be made with {given} ({what})") from error
+
+
+def _metadata(id: str | Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What an environment says of how it is drawn."""
+    return _made(id, arguments).metadata
+
+
+def _fps(metadata: Mapping[str, Any]) -> float:
+    """Steps a second; 30 where an environment does not say it in a number that makes sense."""
+    said = metadata.get("render_fps")
+    number = isinstance(said, int | float | np.number) and math.isfinite(said) and said > 0
+    return float(said) if number else 30.0  # type: ignore[arg-type]
+
+
+def _picture(drawn: Any) -> NDArray[np.uint8]:
+    """[height, width, 3] of what an environment draws: grey pictures, too, those with transparency, and floats to 1."""
+    picture = np.asarray(drawn)
+    if picture.ndim == 3 and picture.shape[-1] == 1:
+        picture = picture[..., 0]
+    if picture.ndim == 2:
+        picture = np.stack([picture] * 3, -1)
+    if picture.ndim != 3 or picture.shape[-1] not in (3, 4) or picture.dtype.kind not in "biuf":
+        raise ValueError(
+            f"render() gives {drawn if drawn is None else f'an array {picture.shape} of {picture.dtype}'}, and not "
+            "[height, width, 3] or [height, width]"
+        )
+    if picture.dtype.kind in "bf" and picture.max(initial=0) <= 1:
+        picture = 255.0 * picture
+    return picture[..., :3].clip(0, 255).astype(np.uint8)

@@ -41,7 +41,7 @@ class NaNObservation(Odd):
 
 
 class DictObservation(Odd):
-    observation_space = spaces.Dict({"camera": spaces.Discrete(2)})
+    observation_space = spaces.Dict({"camera": spaces.Box(0, 255, (8, 8, 3), np.uint8)})
 
 
 class Untold(Odd):

@@ -58,14 +58,15 @@ def grade_file(path, exercises, where=sandbox.NONE, seed=7):
     return grade(read_file(path), exercises, host_of(where.name), seed)
 
 
-def submit(folder, *cells, entries, where=sandbox.NONE, limits=None):
+def submit(folder, *cells, entries, where=sandbox.NONE, limits=None, checks=TO_GO.checks):
     """Grade a notebook as if each of its functions called `entries` were an answer to the exercise reward-to-go.
 
-    `limits` holds those that are not the ordinary ones, by entry. Returns what was graded, and the results by entry.
+    `limits` holds those that are not the ordinary ones, by entry; with `checks` only these are asked. Returns what was
+    graded, and the results by entry.
     """
-    limits = limits or {}
+    part, limits = replace(TO_GO, checks=checks), limits or {}
     exercises = [
-        replace(TO_GO, name=f"03.{entry}", entry=entry, limits=limits.get(entry, Limits())) for entry in entries
+        replace(part, name=f"03.{entry}", entry=entry, limits=limits.get(entry, Limits())) for entry in entries
     ]
     graded = grade_file(write(folder / "03_x.ipynb", *cells), exercises, where)
     return graded, dict(zip(entries, graded.exercises, strict=True))

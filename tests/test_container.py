@@ -73,10 +73,10 @@ def test_what_git_does_not_keep_is_not_copied():
     assert [name for name in ignored if not {name, f"**/{name}"} & {*left_out}] == []
 
 
-def test_the_readme_shows_the_commands_of_the_recipe(recipe):
+def test_the_page_shows_the_commands_of_the_recipe(recipe):
     port = dict(recipe)["EXPOSE"]
     comment = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    for text in (comment, (ROOT / "README.md").read_text(encoding="utf-8")):
+    for text in (comment, (ROOT / "docs" / "anywhere.md").read_text(encoding="utf-8")):
         assert "docker build -t pgcourse ." in text
         (command,) = re.findall(r"docker run .*", text)
         assert fnmatch.fnmatch(command, f"*:{port}:{port} *")

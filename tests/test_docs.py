@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from markdown_it import MarkdownIt
 from tracked import notebook
@@ -152,6 +153,9 @@ def test_the_cell_that_gets_the_course_clones_and_installs_it_where_it_is_missin
     assert (git, cloning[0], cloning[-1]) == ("git", "clone", str(tmp_path / "pgcourse"))
     assert (python, installing[:3]) == (sys.executable, ["-m", "pip", "install"])
     assert sys.path[0] == installing[-1] == str(tmp_path / "pgcourse")
+    (tmp_path / "pgcourse").mkdir()
+    exec(cell, {})
+    assert [program for program, *_ in commands[2:]] == [sys.executable]  # a clone that is there is kept
 
 
 # Names
@@ -237,9 +241,10 @@ def known_options(verb, *arguments):
     options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
     if verb == "train" and arguments and ":" in arguments[0]:
         return None
-    if verb == "train" and arguments and not arguments[0].startswith("-"):
+    if verb in ("train", "rlhf") and arguments and not arguments[0].startswith("-"):
         own = command.get_command(None, arguments[0])
-        options |= {name for option in own.params for name in (*option.opts, *option.secondary_opts)}
+        given = own.get_params(click.Context(own))
+        options |= {name for option in given for name in (*option.opts, *option.secondary_opts)}
     return {*options, "--help"}
 
 

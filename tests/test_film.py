@@ -6,10 +6,12 @@ import math
 import os
 import re
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from gymnasium import spaces
 from matplotlib.colors import to_rgb
 from PIL import Image
 
@@ -17,7 +19,7 @@ import pgcourse as pg
 from pgcourse import film
 from pgcourse.algorithms import Architecture, TrainedPolicy
 from pgcourse.app.console import main
-from pgcourse.core import Streams
+from pgcourse.core import MLP, SoftmaxPolicy, Streams
 from pgcourse.envs import Arm, GymnasiumEnv
 from pgcourse.lab import compute, personal, store
 
@@ -249,3 +251,65 @@ def test_films_stand_side_by_side_and_show_themselves_in_a_notebook():
     assert words == f"film: seed 0 &amp; more, seed 1 &amp; more; return {both.returns[0]:g}, {both.returns[1]:g}"
     with pytest.raises(ValueError, match="one height"):
         left.beside(film.shoot(trained, 0))
+
+
+class Drawn(gymnasium.Env):
+    """One step an episode; draws what it is told to."""
+
+    observation_space, action_space = spaces.Box(-1, 1, (1,)), spaces.Discrete(2)
+
+    def __init__(self, picture=None, fps=None, render_mode=None):
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps}
+        self.picture, self.render_mode = picture, render_mode
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), 1.0, True, False, {}
+
+    def render(self):
+        return self.picture
+
+
+class Windowless(Drawn):
+    def __init__(self):
+        super().__init__()
+
+
+GREY = np.arange(64 * 48, dtype=np.uint8).reshape(64, 48)
+
+
+@pytest.mark.parametrize(
+    ("picture", "shown"),
+    [
+        (GREY, np.stack([GREY] * 3, -1)),
+        (GREY[..., np.newaxis], np.stack([GREY] * 3, -1)),
+        (np.dstack([GREY] * 4), np.stack([GREY] * 3, -1)),
+        (np.full((64, 48, 3), 0.5), np.full((64, 48, 3), 127, np.uint8)),
+        (np.full((64, 48, 3), 254.0), np.full((64, 48, 3), 254, np.uint8)),
+    ],
+    ids=["grey", "grey with an axis", "transparent", "floats to 1", "floats to 255"],
+)
+@pytest.mark.parametrize("fps", [None, 0, float("nan"), "fast"])
+def test_pictures_and_paces_of_every_kind_are_shown(picture, shown, fps):
+    policy = SoftmaxPolicy(MLP((1, 2)))
+    trained = TrainedPolicy(policy, policy.init(Streams(1)), (0,), Drawn, {"picture": picture, "fps": fps})
+    shot = film.shoot(trained)
+    assert np.array_equal(shot.frames[0], shown)
+    assert shot.fps == 15  # 30 a second where nothing sensible is said, and every second one is kept
+
+
+@pytest.mark.parametrize(
+    ("env", "arguments", "said"),
+    [
+        (Drawn, {}, r"Drawn cannot be drawn on this machine \(ValueError: render\(\) gives None"),
+        (Drawn, {"picture": np.zeros(5)}, r"an array \(5,\) of float64"),
+        (Windowless, {}, "Windowless cannot be drawn: it cannot be made with render_mode='rgb_array'"),
+    ],
+)
+def test_what_draws_in_no_way_that_was_foreseen_cannot_be_drawn(env, arguments, said):
+    policy = SoftmaxPolicy(MLP((1, 2)))
+    with pytest.raises(film.CannotDraw, match=said):
+        film.shoot(TrainedPolicy(policy, policy.init(Streams(1)), (0,), env, arguments))

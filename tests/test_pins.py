@@ -153,8 +153,11 @@ def test_condas_pip_section_resolves_to_the_pins(tmp_path):
     error, chosen = resolve(tmp_path, pip_section())
     assert not error, f"{error}\nIs this environment as pinned? python3 start.py setup test"
     pins = doctor.read_pins(CONSTRAINTS)
-    bench = {Requirement(line).name for line in PYPROJECT["project"]["optional-dependencies"]["bench"]}
-    assert {need.name for need in declared()} - bench <= chosen.keys() | {"setuptools"}
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    apart = {
+        Requirement(line).name for extra in ("bench", "hf") for line in extras[extra]
+    }  # large, and tests do without
+    assert {need.name for need in declared()} - apart <= chosen.keys() | {"setuptools"}
     differ = {name: version for name, version in chosen.items() if Version(version).public != pins.get(name)}
     assert differ == {"pgcourse": metadata.version("pgcourse")}
 

@@ -6,13 +6,17 @@ from pgcourse.algorithms.architecture import Architecture, default_critic, defau
 from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate, play
+from pgcourse.algorithms.far_bounds import FarBounds
+from pgcourse.algorithms.files import load
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
 from pgcourse.algorithms.options import check, option
 from pgcourse.algorithms.ppo import PPO
 from pgcourse.algorithms.recurrent_ppo import RecurrentPPO
 from pgcourse.algorithms.registry import ALGORITHMS, find
 from pgcourse.algorithms.reinforce import REINFORCE
-from pgcourse.algorithms.train import Checkpoint, Progress, Run, TrainedPolicy, train, training
+from pgcourse.algorithms.train import Checkpoint, Progress, Run, train, training
+from pgcourse.algorithms.trained import Agent, TrainedPolicy
+from pgcourse.algorithms.trial import NotRepeatable, require_fit, trial
 from pgcourse.algorithms.trpo import TRPO, NaturalGradient
 
 __all__ = [
@@ -22,13 +26,16 @@ __all__ = [
     "PPO",
     "REINFORCE",
     "TRPO",
+    "Agent",
     "Algorithm",
     "Architecture",
     "Checkpoint",
     "Curves",
+    "FarBounds",
     "Iteration",
     "LatestReturn",
     "NaturalGradient",
+    "NotRepeatable",
     "Progress",
     "RecurrentPPO",
     "Run",
@@ -42,9 +49,12 @@ __all__ = [
     "evaluate",
     "find",
     "iterate",
+    "load",
     "option",
     "play",
+    "require_fit",
     "rollout",
     "train",
     "training",
+    "trial",
 ]

@@ -106,16 +106,22 @@ def step_by_step(
     streams: Streams,
     deterministic: bool = False,
     active: Tensor | None = None,
+    most: int | None = None,
 ) -> Iterator[tuple[Transition, Tensor]]:
     """Yield the steps of `episodes` one by one, each with its mask [seed, env]. Arguments and errors as `episodes`.
 
-    Saves memory where not all steps are needed at once, as with images of long episodes.
+    Saves memory where not all steps are needed at once, as with images of long episodes. With `most`, no more than so
+    many: episodes that still run then are cut.
     """
-    if env.time_limit is None:
-        raise ValueError(f"{env.name} has no time limit: whole episodes may never end; use fixed-length rollouts")
+    limits = [limit for limit in (env.time_limit, most) if limit is not None]
+    if not limits:
+        raise ValueError(
+            f"{env.name} has no time limit: whole episodes may never end. Give one, max_episode_steps, to the world or "
+            "the evaluation; or train with fixed-length rollouts"
+        )
     obs = env.reset(streams)
     running = torch.ones(obs.shape[:2], dtype=torch.bool, device=obs.device)
-    for step in act(policy, theta, env, obs, streams, env.time_limit, deterministic):
+    for step in act(policy, theta, env, obs, streams, min(limits), deterministic):
         yield step, running
         running = running & ~(step.terminated | step.truncated)
         if active is not None:

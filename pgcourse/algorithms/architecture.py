@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from pgcourse.algorithms.options import check, option
+from pgcourse.algorithms.wrapping import as_critic, as_policy
 from pgcourse.core import (
     MLP,
     BernoulliPolicy,
@@ -29,6 +31,7 @@ from pgcourse.envs import Env
 
 # (channels, kernel size, stride) of each layer.
 MINATAR = ((16, 3, 1),)
+LARGEST = 100_000_000  # parameters of a network that is made without being asked for
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 
 
@@ -40,7 +43,8 @@ class Architecture:
     `action_bins`, for a one-dimensional `Box`. Observations: a table for `Discrete`, an MLP for a one-dimensional
     `Box`, a convolutional network for images [channel, height, width]: one layer of 16 filters of 3 × 3 pixels on small
     ones (Young & Tian 2019), the three layers of Mnih et al. (2015) from 36 × 36 pixels on. Policy and critic share
-    nothing unless `shared` says so.
+    nothing unless `shared` says so. A world that brings its own `policy` and `critic` gets them back: a language model
+    comes pretrained.
 
     Raises:
         ValueError: an option that is not among these; another observation or action space.
@@ -60,7 +64,7 @@ class Architecture:
         "while actions are squashed by tanh into the bounds (`squashed`)",
         choices=("global", "state", "squashed"),
     )
-    log_std: float = option(0.0, "where log σ starts")
+    log_std: float = option(0.0, "where log σ starts", low=-20, high=20)
     rescale_action: bool = option(
         False,
         "a Gaussian's mean and σ are in units of half the width of the action bounds, around their middle; without it "
@@ -88,9 +92,11 @@ class Architecture:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        if not all(type(units) is int and units >= 1 for units in self.hidden):
-            raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {list(self.hidden)}")
+        listed = isinstance(self.hidden, Iterable) and not isinstance(self.hidden, str)
+        hidden = [size.item() if isinstance(size, np.generic) else size for size in (self.hidden if listed else ())]
+        if not listed or not all(type(units) is int and units >= 1 for units in hidden):
+            raise ValueError(f"Architecture: hidden must list sizes of 1 or more, got {self.hidden!r}")
+        object.__setattr__(self, "hidden", tuple(hidden))
         check(self)
         if self.rescale_action and self.std == "squashed":
             raise ValueError(
@@ -104,6 +110,8 @@ class Architecture:
             )
 
     def policy(self, env: Env) -> Policy:
+        if (given := getattr(env, "policy", None)) is not None:
+            return given
         space: Any = env.action_space
         if self.mask_actions:
             self._require_mask(env)
@@ -121,6 +129,8 @@ class Architecture:
 
     def critic(self, env: Env) -> Critic:
         """One value per observation, by the same kind of network, or by the last output of the policy's own."""
+        if (given := getattr(env, "critic", None)) is not None:
+            return given
         if not self.shared:
             return Critic(self._network(env, 1, 1.0))
         policy: Any = self.policy(env)
@@ -163,6 +173,17 @@ class Architecture:
         return Outputs(self._network(env, outputs + 1, (*(0.01,) * outputs, 1.0)), 0, outputs)
 
     def _network(self, env: Env, outputs: int, last_gain: float | tuple[float, ...]) -> Network:
+        network = self._fitting(env, outputs, last_gain)
+        if network.size > LARGEST:
+            raise ValueError(
+                f"{env.name}: a network from observations in {env.observation_space} to actions in {env.action_space} "
+                f"would have {network.size:,} parameters for each seed, and {LARGEST:,} are allowed: take a "
+                "`policy=` and `critic=` of your own, or give a function that makes it with a wrapper around it which "
+                "brings them down"
+            )
+        return network
+
+    def _fitting(self, env: Env, outputs: int, last_gain: float | tuple[float, ...]) -> Network:
         space: Any = env.observation_space
         if isinstance(space, spaces.Discrete):
             return Table(int(space.n), outputs)
@@ -172,6 +193,15 @@ class Architecture:
             filters = NATURE if min(space.shape[1:]) >= 36 else MINATAR
             return Conv(space.shape, outputs, filters, self.hidden, last_gain=last_gain)
         raise ValueError(f"{env.name}: no default network for observations in {space}; pass `policy=` and `critic=`")
+
+
+def parts(env: Env, policy: Any, critic: Any) -> tuple[Policy, Critic]:
+    """Policy and critic as they are given, modules of torch's made into them (`as_policy`); else the usual ones."""
+    usual = Architecture()
+    return (
+        usual.policy(env) if policy is None else as_policy(policy, env),
+        usual.critic(env) if critic is None else as_critic(critic, env),
+    )
 
 
 def default_policy(env: Env, hidden: tuple[int, ...] = (64, 64)) -> Policy:

@@ -247,7 +247,9 @@ class DQN:
         if isinstance(policy, GaussianPolicy):
             grid = ActionGrid(self.bins, policy.actions, self.bound)
             return EpsilonGreedyPolicy(_with_outputs(policy.network, grid.actions), grid)
-        raise ValueError(f"DQN takes the place of a softmax policy or of a Gaussian one, got {policy!r}")
+        raise ValueError(
+            f"DQN takes the place of a softmax policy or of a Gaussian one, got {policy!r}: take PPO, which trains any"
+        )
 
     def update(self, state: State, batch: Trajectory, progress: float, streams: Streams) -> tuple[State, Metrics]:
         """Remember a fixed-length rollout, then fit `updates` minibatches from the memory."""

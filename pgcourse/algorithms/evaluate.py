@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pgcourse.algorithms.acting import Transition, act, step_by_step
-from pgcourse.algorithms.train import TrainedPolicy
+from pgcourse.algorithms.train import Run
+from pgcourse.algorithms.trained import TrainedPolicy
+from pgcourse.algorithms.trial import require_fit
 from pgcourse.core import Streams
-from pgcourse.envs import Env, GymnasiumEnv, make
+from pgcourse.envs import Env, GymnasiumEnv, close
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +24,17 @@ if TYPE_CHECKING:
 COPIES = 250  # of a simulator that are evaluated at a time
 
 
-def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = False, seed: int = 0) -> pd.DataFrame:
+def evaluate(
+    trained: TrainedPolicy | Run,
+    episodes: int = 100,
+    deterministic: bool = False,
+    seed: int = 0,
+    max_episode_steps: int | None = None,
+) -> pd.DataFrame:
     """Play `episodes` whole episodes with every seed's policy; one row an episode: seed, episode, return, length.
+
+    `trained` is a run, or its policy. An episode that still runs after `max_episode_steps` is cut: a world without a
+    time limit of its own needs it.
 
     Actions are sampled, as in training, or the mode where `deterministic`. Returns are undiscounted. The episodes'
     randomness is that of each seed's own evaluation stream, so that calling again gives the same numbers; another
@@ -30,10 +42,17 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
 
     Simulators are an object a copy, and some are large: of them no more than `COPIES` run at a time. The numbers of up
     to that many episodes do not depend on which seeds are evaluated together.
+
+    Raises:
+        ValueError: fewer than one episode or step; a world without a time limit; a policy that does not fit the world.
     """
     import pandas as pd
 
-    simulated = isinstance(make(trained.env, 1), GymnasiumEnv)
+    for name, value in (("episodes", episodes), ("max_episode_steps", max_episode_steps)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
+            raise ValueError(f"{name} must be an integer, 1 or more, got {value!r}")
+    trained = trained.policy if isinstance(trained, Run) else trained
+    simulated = isinstance(trained.world(), GymnasiumEnv)
     sizes = [min(COPIES, episodes - first) for first in range(0, episodes, COPIES)] if simulated else [episodes]
     together = max(1, COPIES // episodes) if simulated else len(trained.seeds)
     path = ("evaluate", str(seed)) if seed else ("evaluate",)
@@ -42,7 +61,7 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
         rows = slice(first, first + together)
         some = replace(trained, theta=trained.theta[rows], seeds=trained.seeds[rows])
         parts = [
-            _evaluated(some, size, deterministic, path if part == 0 else (*path, f"part {part}"))
+            _evaluated(some, size, deterministic, path if part == 0 else (*path, f"part {part}"), max_episode_steps)
             for part, size in enumerate(sizes)
         ]
         returns, lengths = (torch.cat(each, 1) for each in zip(*parts, strict=True))
@@ -52,13 +71,17 @@ def evaluate(trained: TrainedPolicy, episodes: int = 100, deterministic: bool = 
     return pd.concat(table, ignore_index=True)
 
 
-def _evaluated(trained: TrainedPolicy, episodes: int, deterministic: bool, path: tuple[str, ...]) -> list[Tensor]:
+def _evaluated(
+    trained: TrainedPolicy, episodes: int, deterministic: bool, path: tuple[str, ...], most: int | None
+) -> list[Tensor]:
     """Returns and lengths, [seed, episode] each."""
-    world = make(trained.env, episodes)
-    steps = step_by_step(trained.policy, trained.theta, world, Streams(trained.seeds, path), deterministic)
-    rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
-    if isinstance(world, GymnasiumEnv):
-        world.close()
+    world = trained.world(episodes)
+    require_fit(world, trained.policy, trained.theta)
+    steps = step_by_step(trained.policy, trained.theta, world, Streams(trained.seeds, path), deterministic, most=most)
+    try:
+        rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
+    finally:
+        close(world)
     reward, mask = torch.stack(rewards, 1), torch.stack(masks, 1)
     return [reward.where(mask, 0.0).sum(1), mask.sum(1)]
 
@@ -85,6 +108,7 @@ def play(
         raise ValueError(f"there is no seed {seed}; there are {', '.join(map(str, trained.seeds))}")
     if episodes < 1:
         raise ValueError(f"episodes must be 1 or more, got {episodes}")
+    require_fit(world, trained.policy, trained.theta)
     row = trained.seeds.index(seed)
     streams = Streams((seed,), ("watch", str(draw)) if draw else ("watch",))
     obs = world.reset(streams)

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
+import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
 from pgcourse.algorithms.acting import episodes, rollout
-from pgcourse.algorithms.architecture import Architecture
+from pgcourse.algorithms.architecture import parts
+from pgcourse.algorithms.trial import trial
 from pgcourse.core import Critic, Policy, Streams, shared
+from pgcourse.core.adam import NotFinite
 from pgcourse.envs import Env, make
 from pgcourse.rl import Trajectory
+
+LARGE = 1e6  # numbers of this size are no longer harmless: an update squares and sums them
+REMEDIES = {
+    "rewards": "scale them to about 1, as PPO's normalize_reward does or gymnasium.wrappers.TransformReward",
+    "observations": "scale them to about 1, as PPO's normalize_observation does or "
+    "gymnasium.wrappers.TransformObservation",
+    "actions": "bring σ down, with a smaller log_std at the start or a lower learning rate",
+    "parameters": "lower the learning rate (lr, critic_lr), or a trust region's max_kl",
+}
 
 
 class Algorithm(Protocol):
@@ -73,20 +87,26 @@ def iterate(
     `after` goes on from an iteration of the same arguments, in the world as it is given: the one it was played in.
 
     Raises:
-        ValueError: unknown environment, unsupported space, steps below 1; `after` with a world that is yet to be made.
+        ValueError: unknown environment, unsupported space, steps below 1; what does not fit or is not as declared
+            (`trial`); `after` with a world that is yet to be made.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be 1 or more, got {steps}")
+    if isinstance(algorithm, type):
+        name = algorithm.__name__
+        raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
+    require_steps(steps)
     world: Any = env
-    if isinstance(env, str) or callable(env):
+    if isinstance(env, str | gymnasium.Env) or callable(env):  # yet to be made
         if after is not None:
             raise ValueError(f"after goes on in the world that it was played in: give that one, not {env!r}")
-        world = make(env, algorithm.envs, **placed(streams))
+        begin: Callable[[int], Env] = partial(make, env, **placed(streams))
+        world = begin(algorithm.envs)
+        trial(algorithm, begin, streams, policy, critic)
     obs: Any
     if after is None:
-        architecture = Architecture()
-        policy, critic = policy or architecture.policy(world), critic or architecture.critic(world)
+        policy, critic = parts(world, policy, critic)
         if shared(policy, critic) and not getattr(algorithm, "shares", False):
             raise ValueError(
                 f"{type(algorithm).__name__} trains a policy and a critic of their own: leave the architecture's "
@@ -109,9 +129,21 @@ def iterate(
             batch, obs = rollout(state.policy, state.theta, world, obs, algorithm.horizon, noise)
         _require_finite(batch, world.name, number, streams)
         progress = min(1.0, done.min().item() / steps)
-        state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
+        try:
+            with torch.enable_grad():  # somebody may train within torch.no_grad()
+                state, metrics = algorithm.update(state, batch, progress, noise.child("update"))
+        except NotFinite as error:
+            where = f"{type(algorithm).__name__} on {world.name}, iteration {number}"
+            raise _diverged(error, where, batch, state.theta, streams.seeds) from error
         done = done + batch.mask.sum((1, 2))
         yield Iteration(number, batch, state, metrics, done, obs)
+
+
+def require_steps(steps: Any) -> None:
+    """Raises `ValueError` for a number of steps that is not whole, or below 1; infinity is whole enough."""
+    number = isinstance(steps, int | float | np.integer) and not isinstance(steps, bool)
+    if not number or not steps >= 1 or steps % 1 > 0:
+        raise ValueError(f"steps must be 1 or more, got {steps!r}; a whole number")
 
 
 def placed(streams: Streams) -> dict[str, Any]:
@@ -127,6 +159,27 @@ def _require_finite(batch: Trajectory, world: str, number: int, streams: Streams
             raise FloatingPointError(
                 f"{world} gave {name} that is NaN or infinite in iteration {number}, to seeds {seeds}"
             )
+
+
+def _diverged(
+    error: NotFinite, where: str, batch: Trajectory, theta: Tensor, seeds: tuple[int, ...]
+) -> FloatingPointError:
+    """What is NaN or infinite, of which seeds, and the largest number that it was computed from: the likely cause."""
+    hit = batch.mask[error.rows]
+    sizes = {
+        "rewards": batch.reward[error.rows][hit],
+        "observations": batch.obs[error.rows][hit],
+        "actions": batch.action[error.rows][hit],
+        "parameters": theta[error.rows],
+    }
+    largest = {name: x.abs().nan_to_num(math.inf).max().item() for name, x in sizes.items()}
+    name = max(largest, key=lambda name: largest[name])
+    remedy = "lower the learning rate; in a policy or loss of your own, look for 0 / 0 and log 0"
+    cause = f"nothing that it is computed from is beyond ±{largest[name]:.3g}"
+    if largest[name] > LARGE:
+        cause, remedy = f"{name} reach {largest[name]:.3g}", REMEDIES[name]
+    named = [seeds[row] for row in error.rows]
+    return FloatingPointError(f"{where}: the {error.what} of seeds {named} is NaN or infinite. {cause}: {remedy}")
 
 
 def _seeds_with(fault: Tensor, batch: Trajectory, seeds: tuple[int, ...]) -> list[int]:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 NO_NEUTRAL = dataclasses.MISSING
 
 
@@ -37,7 +39,7 @@ def option(
 
 
 def check(options: Any) -> None:
-    """Hold every option of a dataclass against its type and range.
+    """Hold every option of a dataclass against its type and range; a number of numpy's becomes Python's.
 
     Raises:
         ValueError: naming the field, its value and what is allowed.
@@ -49,6 +51,9 @@ def check(options: Any) -> None:
 
 def _check(options: Any, field: dataclasses.Field) -> None:
     value, bounds = getattr(options, field.name), field.metadata
+    if isinstance(value, np.generic):
+        value = value.item()
+        object.__setattr__(options, field.name, value)
 
     def refuse(*allowed: str) -> None:
         wanted = " and ".join(words for words in allowed if words)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from pgcourse.algorithms.architecture import default_critic, default_policy
+from pgcourse.algorithms.architecture import parts
 from pgcourse.algorithms.curves import Curves, Episodes
-from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed
+from pgcourse.algorithms.far_bounds import FarBounds, bounds_of
+from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, require_steps
 from pgcourse.algorithms.state import plain, rebuilt
+from pgcourse.algorithms.trained import TrainedPolicy
+from pgcourse.algorithms.trial import trial
 from pgcourse.core import Critic, Policy, Streams
-from pgcourse.envs import Env, make
+from pgcourse.envs import Env, close, make, name_of, spaces_of, versioned
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class TrainedPolicy:
-    """A policy with its parameters: one row of θ for each seed."""
-
-    policy: Policy
-    theta: Tensor
-    seeds: tuple[int, ...]
-    env: str | Callable[..., Env]
 
 
 @dataclass(frozen=True)
@@ -69,10 +64,18 @@ class Run:
     policy: TrainedPolicy
     curves: pd.DataFrame
 
+    def __repr__(self) -> str:
+        """One line: the algorithm, the world, how many seeds and steps, and the latest mean return."""
+        seeds, steps = len(self.policy.seeds), int(self.curves["step"].max())
+        latest = self.curves.dropna(subset="return").groupby("seed")["return"].last()
+        value = f", mean return {latest.mean():.4g}" if len(latest) == seeds else ""
+        kind, world = type(self.algorithm).__name__, name_of(self.policy.env)
+        return f"<Run: {kind} on {world}, {seeds} seed{'s' * (seeds > 1)} × {steps:,} steps{value}>"
+
 
 def training(
     algorithm: Algorithm,
-    env: str | Callable[..., Env],
+    env: str | Callable[..., Any],
     seeds: int | Iterable[int] = 10,
     steps: int = 100_000,
     policy: Policy | None = None,
@@ -81,6 +84,7 @@ def training(
     resume: Checkpoint | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    env_args: Mapping[str, Any] | None = None,
 ) -> Iterator[Progress]:
     """Train all seeds side by side, yielding after every update until each seed has seen `steps` environment steps.
 
@@ -98,48 +102,64 @@ def training(
     everything, the random numbers included, is computed in float64: another training, whose numbers are the same on
     every machine up to a rounding that takes long to grow.
 
+    Before anything is computed, `pgcourse.algorithms.trial` plays the world's first steps twice: parts that do not fit
+    are refused, and of a world that gives other numbers the second time warns `NotRepeatable`.
+
     Raises:
-        ValueError: unknown environment, unsupported space, steps or checkpoint_steps below 1, a world that knows only
-            the CPU on another device.
+        ValueError: unknown environment, unsupported space, steps or checkpoint_steps below 1, a policy or critic that
+            does not fit, a world that is not as it declares, or that knows only the CPU on another device.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
     if checkpoint_steps is not None and checkpoint_steps < 1:
         raise ValueError(f"checkpoint_steps must be 1 or more, got {checkpoint_steps}")
     streams = Streams(seeds, device=device, dtype=dtype)
-    world = make(env, algorithm.envs, **placed(streams))
+    arguments = dict(env_args or {})
+    env = versioned(env) if isinstance(env, str) else env
+    begin: Callable[[int], Env] = partial(make, env, **arguments, **placed(streams))
+    world = begin(algorithm.envs)
+    trial(algorithm, begin, streams, policy, critic)
+    spaces = spaces_of(world)
+    limits = bounds_of(parts(world, policy, critic)[0], world)
+    if limits is not None and (said := limits.far()):
+        warnings.warn(f"{world.name}: {said}", FarBounds, stacklevel=2)
     after, final, ends = None, None, None
     if resume is not None:
-        policy, critic = policy or default_policy(world), critic or default_critic(world)
-        state = rebuilt(algorithm.init(policy, critic, streams.child("init")), resume.state)
+        state = rebuilt(algorithm.init(*parts(world, policy, critic), streams.child("init")), resume.state)
         after = Iteration(resume.number, None, state, None, resume.steps, resume.obs)
         final, ends = resume.final, resume.episodes
         if resume.world is None:
             after = after._replace(obs=world.reset(streams.child(f"reset {resume.number}")))
         else:
             world.load(resume.world)
-    while True:
-        for it in iterate(algorithm, world, streams, steps, policy, critic, after):
-            before = it.steps - it.batch.mask.sum((1, 2))
-            active = before < steps
-            if ends is None or algorithm.horizon is None:
-                ends = Episodes.start(it.batch.reward[:, 0])
-            ends, ended = ends.follow(it.batch)
-            theta = it.state.theta.detach()
-            final = theta if final is None else theta.where(active.unsqueeze(1), final)
-            checkpoint, unfinished = None, bool((it.steps < steps).any())
-            if checkpoint_steps and _passed(checkpoint_steps, before, it.steps) and unfinished:
-                saved = world.state() if getattr(world, "restorable", False) else None
-                ends = ends.restarted() if saved is None else ends
-                checkpoint = Checkpoint(it.number, it.steps, final, plain(it.state), it.obs, ends, saved)
-            metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
-            trained = TrainedPolicy(it.state.policy, final, streams.seeds, env)
-            yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
-            if checkpoint and checkpoint.world is None:
-                world = make(env, algorithm.envs, **placed(streams))
-                after = it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
-                break
-        else:
-            return
+    try:
+        while True:
+            for it in iterate(algorithm, world, streams, steps, policy, critic, after):
+                before = it.steps - it.batch.mask.sum((1, 2))
+                active = before < steps
+                if ends is None or algorithm.horizon is None:
+                    ends = Episodes.start(it.batch.reward[:, 0])
+                ends, ended = ends.follow(it.batch)
+                theta = it.state.theta.detach()
+                final = theta if final is None else theta.where(active.unsqueeze(1), final)
+                checkpoint, unfinished = None, bool((it.steps < steps).any())
+                if checkpoint_steps and _passed(checkpoint_steps, before, it.steps) and unfinished:
+                    saved = world.state() if getattr(world, "restorable", False) else None
+                    ends = ends.restarted() if saved is None else ends
+                    checkpoint = Checkpoint(it.number, it.steps, final, plain(it.state), it.obs, ends, saved)
+                metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
+                if limits is not None:
+                    metrics["clipped_actions"] = limits.clipped(it.batch.action, it.batch.mask)
+                trained = TrainedPolicy(it.state.policy, final, streams.seeds, env, arguments, spaces)
+                yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
+                if checkpoint and checkpoint.world is None:
+                    close(world)
+                    world = begin(algorithm.envs)
+                    after = it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
+                    break
+            else:
+                return
+    finally:
+        close(world)
 
 
 def _passed(every: int, before: Tensor, now: Tensor) -> bool:
@@ -149,22 +169,24 @@ def _passed(every: int, before: Tensor, now: Tensor) -> bool:
 
 def train(
     algorithm: Algorithm,
-    env: str | Callable[..., Env],
+    env: str | Callable[..., Any],
     seeds: int | Iterable[int] = 10,
     steps: int = 100_000,
     policy: Policy | None = None,
     critic: Critic | None = None,
     device: str | torch.device = "cpu",
     watch: Callable[[Progress], bool] = lambda progress: True,
+    env_args: Mapping[str, Any] | None = None,
 ) -> Run:
     """Drain `training` and keep about 100 rows of curves for each seed. Arguments and errors as `training`.
 
     What comes back is on the CPU. `watch` is shown every iteration; training ends where it returns False.
     `pgcourse.train` is this with somebody who watches.
     """
+    require_steps(steps)
     curves = Curves(steps)
     progress = None
-    for progress in training(algorithm, env, seeds, steps, policy, critic, device=device):
+    for progress in training(algorithm, env, seeds, steps, policy, critic, device=device, env_args=env_args):
         curves.add(progress)
         if not watch(progress):
             break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
@@ -19,9 +18,10 @@ from rich.progress import (
 )
 
 from pgcourse.course.watched import A_MINUTE, Meter
-from pgcourse.lab import runs
-from pgcourse.lab.checkpoints import Checkpoints, UnusableCheckpoint
+from pgcourse.lab import personal, runs
+from pgcourse.lab.checkpoints import Checkpoints, OtherWorld, UnusableCheckpoint
 from pgcourse.lab.engines import Advanced, Done, Event, Failed, Report, local
+from pgcourse.lab.errors import reason
 from pgcourse.lab.records import MissingRecord, RecordError
 from pgcourse.lab.studies import Block, Study
 
@@ -47,7 +47,7 @@ def follow(
         whole = progress.add_task(names[0] if one else overall, total=sum(sizes))
         bars: dict[int, TaskID] = {}
         for event in events:
-            fraction = event.fraction if isinstance(event, Advanced) else 1.0
+            fraction = _part(event, done[event.task])
             progress.advance(whole, sizes[event.task] * (fraction - done[event.task]))
             done[event.task] = fraction
             if not one and event.task not in bars and len(bars) < BARS:
@@ -86,13 +86,20 @@ def compute_run(console: Console, study: Study) -> int:
     for block in study.blocks():
         if (state := state_of(block)) == "missing":
             todo.append(block)
-            if so_far := begun(block, study.checkpoints):
+            try:
+                so_far = begun(block, study.checkpoints, refuse=(OtherWorld,))
+            except OtherWorld as other:
+                remedy = "have the old one again, or begin another run with --name"
+                console.print(f"[red]{block.title}[/red]: {other}; {remedy}", highlight=False, soft_wrap=True)
+                return 1
+            if so_far:
                 console.print(f"{block.title}{so_far}", markup=False, highlight=False)
         elif isinstance(state, RecordError):
-            what = getattr(state, "what", str(state))
-            remedy = f"delete that folder, then: pgcourse train --resume {study.name}"
+            what, remedy = getattr(state, "what", str(state)), personal.anew(study)
             console.print(f"[red]{study.folder / block.name}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True)
             return 1
+    if not todo:
+        console.print("finished before: nothing is computed, and this is what came out", highlight=False)
     failed = 0
     try:
         for event in watched(console, study, todo) if todo else ():
@@ -126,12 +133,19 @@ def watched(console: Console, study: Study, blocks: Sequence[Block]) -> Generato
         closing(local(compute_block, tasks, workers=max(1, len(tasks)))) as events,
     ):
         for event in events:
-            done[event.task] = event.fraction if isinstance(event, Advanced) else 1.0
+            done[event.task] = _part(event, done[event.task])
             if isinstance(event, Advanced) and event.value is not None:
                 values[event.task] = event.value
             show(round(study.steps * sum(done) / len(done)), sum(values.values()) / len(values) if values else None)
             if not isinstance(event, Advanced):
                 yield event
+
+
+def _part(event: Event, before: float) -> float:
+    """How much of a task is done; a failed one stays where it was."""
+    if isinstance(event, Failed):
+        return before
+    return event.fraction if isinstance(event, Advanced) else 1.0
 
 
 @contextmanager
@@ -165,13 +179,6 @@ def display(console: Console, study: Study) -> Iterator[Callable[[int, float | N
         yield update
 
 
-def reason(error: str) -> str:
-    """Of a traceback what was said, where that names the thing and the remedy; else all of it."""
-    last = error.rpartition("Traceback (most recent call last):\n")[2]
-    said = re.search(r"^(?:FloatingPointError|ValueError|pgcourse[\w.]*Error): (.*)\Z", last, re.DOTALL | re.MULTILINE)
-    return said[1] if said else error
-
-
 def state_of(block: Block) -> str | RecordError:
     """`done` for a record that verifies and is of the world as it is now, `missing`, or what is wrong with it."""
     try:
@@ -183,10 +190,12 @@ def state_of(block: Block) -> str | RecordError:
     return "done"
 
 
-def begun(block: Block, checkpoints: Checkpoints | None) -> str:
-    """How far a run has come that was stopped, as an addition to its state."""
+def begun(block: Block, checkpoints: Checkpoints | None, refuse: tuple[type[UnusableCheckpoint], ...] = ()) -> str:
+    """How far a run has come that was stopped, as an addition to its state. Raises what is to be refused."""
     try:
         saved = checkpoints.load(block) if checkpoints else None
+    except refuse:
+        raise
     except UnusableCheckpoint as error:
         return f"; {error}: it starts anew"
     return f", {int(saved.checkpoint.steps.min()) / block.environment.steps:.0%} done" if saved else ""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
+from typing import Any
 
 import click
 
 VERBS = {
     "run": "Execute chapters and check every number they claim.",
     "train": "Train agents of your own, several seeds at once.",
+    "rlhf": "Train a language model of your own with a reward of your own.",
     "evaluate": "Play whole episodes with kept policies, every seed's.",
     "watch": "Watch a kept policy act, as a GIF or in a window.",
     "study": "Compute the studies declared in results/NAME/study.toml.",
@@ -26,6 +29,12 @@ VERBS = {
 
 class Verbs(click.Group):
     """Commands that are imported when they are used; the list of them needs none."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # None without a console, or something of a notebook's
+                stream.reconfigure(errors="replace")  # a Windows code page has no θ: a ? instead of a traceback
+        return super().main(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -47,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="pgcourse")  # as start.py calls it, whose users are told to say `pgcourse`

@@ -15,7 +15,9 @@ from rich.table import Column, Table
 
 from pgcourse.algorithms import TrainedPolicy
 from pgcourse.algorithms import evaluate as play
+from pgcourse.envs import name_of
 from pgcourse.lab import RecordError, StudyError, personal
+from pgcourse.lab.errors import is_ours
 from pgcourse.stats import mean_interval
 
 
@@ -46,8 +48,22 @@ Examples:
     default=1.0,
     help="After which part of the training: 0, or one of the study's stages.  [default: 1, the final policy]",
 )
+@click.option(
+    "--max-episode-steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Cut episodes after so many steps.  [default: the environment's own time limit]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
-def evaluate(name: str, episodes: int, deterministic: bool, seed: int, at: float, as_json: bool) -> None:
+def evaluate(
+    name: str,
+    episodes: int,
+    deterministic: bool,
+    seed: int,
+    at: float,
+    max_episode_steps: int | None,
+    as_json: bool,
+) -> None:
     """Play whole episodes with kept policies, every seed's.
 
     RUN is a run of `pgcourse train`; STUDY one of those in results/ that keep their policies.
@@ -58,9 +74,11 @@ def evaluate(name: str, episodes: int, deterministic: bool, seed: int, at: float
     try:
         for each, policy in personal.policies(name, at).items():
             with screen.status(f"{each}: {episodes} episodes of each seed"):
-                evaluations.append(Evaluation.of(each, policy, episodes, deterministic, seed, at))
+                evaluations.append(Evaluation.of(each, policy, episodes, deterministic, seed, at, max_episode_steps))
             show(evaluations[-1], screen)
     except (StudyError, RecordError, ValueError) as error:
+        if not is_ours(error):
+            raise
         raise click.ClickException(str(error)) from None
     if as_json:
         click.echo(json.dumps({"evaluations": [each.to_json() for each in evaluations]}, indent=2))
@@ -80,20 +98,29 @@ class Evaluation:
     deterministic: bool
     seed: int
     checkpoint: float  # the part of the training after which the policies were kept
+    max_episode_steps: int | None  # after which episodes were cut, beside the environment's own time limit
     seeds: pd.DataFrame
 
     @classmethod
     def of(
-        cls, name: str, trained: TrainedPolicy, episodes: int, deterministic: bool, seed: int, at: float
+        cls,
+        name: str,
+        trained: TrainedPolicy,
+        episodes: int,
+        deterministic: bool,
+        seed: int,
+        at: float,
+        max_episode_steps: int | None = None,
     ) -> Evaluation:
         """Play `episodes` episodes with every seed's policy. Raises as `pgcourse.evaluate`."""
-        played = play(trained, episodes, deterministic, seed).groupby("seed", sort=False)
+        played = play(trained, episodes, deterministic, seed, max_episode_steps).groupby("seed", sort=False)
         seeds = played.agg(
             mean_return=("return", "mean"), sd=("return", "std"), lowest=("return", "min"), length=("length", "mean")
         )
         study, _, variant = name.partition("/")
-        env = str(trained.env)
-        return cls(study, variant.removesuffix(f"/{env}"), env, episodes, deterministic, seed, at, seeds.reset_index())
+        env = name_of(trained.env)
+        variant = variant.removesuffix(f"/{env}")
+        return cls(study, variant, env, episodes, deterministic, seed, at, max_episode_steps, seeds.reset_index())
 
     @property
     def title(self) -> str:
@@ -114,7 +141,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `sd` is null where there was one episode."""
         rows = self.seeds.astype(object).where(self.seeds.notna(), None).to_dict("records")
-        names = ("study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint")
+        names = ("study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint", "max_episode_steps")
         return {name: getattr(self, name) for name in names} | {"seeds": rows}
 
 
@@ -126,6 +153,8 @@ def show(evaluation: Evaluation, screen: Console) -> None:
         highlight=False,
     )
     screen.print(evaluation.actions, highlight=False)
+    if evaluation.max_episode_steps is not None:
+        screen.print(f"episodes cut after {evaluation.max_episode_steps:,} steps", highlight=False)
     if evaluation.checkpoint < 1:
         screen.print(f"policies as they were after {evaluation.checkpoint:.3g} of their training", highlight=False)
     table = Table("seed", *(Column(name, justify="right") for name in ("mean return", "sd", "lowest", "mean length")))

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from pgcourse import film, plots
+from pgcourse.envs import close
 from pgcourse.lab import Results
 from pgcourse.lab.results import late_returns
 from pgcourse.stats import mean_interval
@@ -24,12 +25,12 @@ def show(screen: Console, results: Results) -> None:
         screen.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         figure = draw(results, study.folder / "curves.png")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         screen.print(f"no figure: {error}", markup=False, highlight=False, soft_wrap=True)
     else:
         screen.print(f"figure: {figure}", markup=False, highlight=False, soft_wrap=True)
     with suppress(film.CannotDraw):
-        film.stage(study.env)
+        close(film.stage(study.env, study.environments[study.env].arguments).world)
         screen.print(f"see it act: pgcourse watch {study.name}", markup=False, highlight=False)
 
 

@@ -175,6 +175,8 @@ def explain(console: Console, result: Result) -> None:
         _indent(console, f"{failure.reason}{where}")
         _indent(console, failure.source, 6, "| ")
         _indent(console, failure.traceback, 6)
+        if failure.timeout:
+            _indent(console, f"a slow or busy machine: pgcourse run {result.chapter} --timeout {2 * failure.timeout:g}")
     made = {claim.name for claim in result.claims}
     unreached = [name for name in result.claims_failed if failure and name not in made]
     for name, why in result.claims_failed.items():

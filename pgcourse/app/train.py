@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +55,7 @@ Examples:
   pgcourse train ppo --env Pendulum-v1 --seeds 10 --steps 200000
   pgcourse train a2c --env LunarLander-v3 --workers 2 --hidden 128,128 --activation relu
   pgcourse train mine:MyPPO --env CartPole-v1
+  pgcourse train ppo --env mine:Mine --env-arg gravity=5 --env-arg max_episode_steps=200
   pgcourse train --resume ppo-Pendulum-v1-1""",
 )
 @click.option("--resume", metavar="NAME", help="Go on with the run of this name.")
@@ -140,16 +144,48 @@ class TrainCommand(click.Command):
 
     def train(self, name: str | None, **values: Any) -> None:
         from pgcourse.lab import personal
+        from pgcourse.lab.errors import message
 
         try:
             algorithm, network = (
                 kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
                 for kind in self.kinds
             )
-            study = personal.begin(personal.declaration(algorithm, network, **values), name)
+            arguments = dict(values.pop("env_args"))
+            study = personal.begin(personal.declaration(algorithm, network, **values, arguments=arguments), name)
         except ValueError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(message(error)) from None
         finish(study)
+
+
+class Count(click.IntRange):
+    """An integer, also as people write large ones: 200000, 200_000, 2e5."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and re.fullmatch(r"[0-9.]+[eE]\+?[0-9]+", value):
+            number = Decimal(value)
+            value = int(number) if number == number.to_integral_value() else value
+        return super().convert(value, param, ctx)
+
+
+class Argument(click.ParamType):
+    """NAME=VALUE: a number, true, false, a list or table in JSON, else a word."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        if isinstance(value, tuple):
+            return value
+        name, sign, text = value.partition("=")
+        if not (sign and name.isidentifier()):
+            self.fail(f"{value!r} is not like gravity=5", param, ctx)
+        try:
+            given = json.loads(text)
+        except ValueError:
+            given = text
+        if given is None:
+            self.fail(f"{value!r}: an argument that is not given is left out", param, ctx)
+        return name, given
 
 
 class Sizes(click.ParamType):
@@ -190,12 +226,21 @@ def run_options() -> list[click.Option]:
     from pgcourse.lab.studies import DEFAULTS
 
     def count(flag: str, default: int, help: str, least: int = 1) -> click.Option:
-        return click.Option(
-            [flag], type=click.IntRange(least), metavar="N", default=default, show_default=True, help=help
-        )
+        return click.Option([flag], type=Count(least), metavar="N", default=default, show_default=True, help=help)
 
     return [
-        click.Option(["--env"], required=True, metavar="ID", help="One of our worlds, or any Gymnasium id."),
+        click.Option(
+            ["--env"],
+            required=True,
+            metavar="ID",
+            help="One of our worlds, any Gymnasium id, or MODULE:ID or MODULE:CLASS of your own.",
+        ),
+        click.Option(
+            ["--env-arg", "env_args"],
+            type=Argument(),
+            multiple=True,
+            help="An argument of the environment, such as gravity=5; may be given several times.",
+        ),
         count("--seeds", 10, "Independent trainings, side by side."),
         count("--steps", 100_000, "Environment steps of each seed."),
         click.Option(["--name"], help="Of the run, kept in runs/NAME.  [default: ALGORITHM-ENV-1, -2, ...]"),

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pgcourse import film
 from pgcourse.lab import RecordError, StudyError, personal
+from pgcourse.lab.errors import is_ours
 
 
 @click.command(
@@ -77,10 +78,19 @@ def watch(
                 content = film.gif(shot, most_bytes)
             returns = shot.returns
             out = out or personal.picture(name, policy.seeds[0] if seed is None else seed, at)
-            out.write_bytes(content)
-    except (StudyError, RecordError, ValueError, OSError) as error:
+            _write(out, content)
+    except (StudyError, RecordError, ValueError) as error:
+        if not is_ours(error):
+            raise
         raise click.ClickException(str(error)) from None
     shown = "  ".join(f"{each:,.4g}" for each in returns)
     screen.print(f"return{'s' * (len(returns) > 1)}: {shown}", highlight=False)
     if not window:
         screen.print(f"{out}  ({len(shot.frames)} pictures, {len(content):,} bytes)", highlight=False, soft_wrap=True)
+
+
+def _write(out: Path, content: bytes) -> None:
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None

@@ -9,6 +9,7 @@ from pgcourse.core.distributions import (
     MultiDiscrete,
     SquashedGaussian,
 )
+from pgcourse.core.export import to_module
 from pgcourse.core.modules import Module
 from pgcourse.core.moments import RunningMoments
 from pgcourse.core.networks import GRU, MLP, Conv, Network, Normalized, Outputs, Table
@@ -62,4 +63,5 @@ __all__ = [
     "recurrent",
     "replayed",
     "shared",
+    "to_module",
 ]

@@ -19,6 +19,14 @@ class AdamState(NamedTuple):
     count: Tensor  # type: ignore[assignment]  # steps taken, [seed, 1]
 
 
+class NotFinite(FloatingPointError):
+    """Something is NaN or infinite in these rows of θ. Whoever knows whose they are says more: see `iterate`."""
+
+    def __init__(self, what: str, rows: list[int]) -> None:
+        super().__init__(f"the {what} of rows {rows} of θ is NaN or infinite")
+        self.what, self.rows = what, rows
+
+
 @dataclass(frozen=True)
 class Adam:
     """Gradient descent on θ [seed, parameter]: with the gradient g of step t,
@@ -72,16 +80,12 @@ def clipped(
     Each row of each gradient is clipped by itself, or, `jointly`, the same row of all gradients as one vector.
 
     Raises:
-        FloatingPointError: a gradient that is NaN or infinite, naming the rows.
+        NotFinite: a gradient that is NaN or infinite, naming the rows.
     """
     norms = tuple(torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients)
     joint = torch.linalg.vector_norm(torch.stack(norms), dim=0)
     if not math.isfinite(joint.sum().item()):
-        broken = (~joint.isfinite()).nonzero().flatten().tolist()
-        raise FloatingPointError(
-            f"the gradient of rows {broken} of θ is NaN or infinite: look for NaN in observations or rewards, "
-            "or lower the learning rate"
-        )
+        raise NotFinite("gradient", (~joint.isfinite()).nonzero().flatten().tolist())
     if max_norm == math.inf:
         return tuple(gradients), norms
     lengths = [joint] * len(norms) if jointly else norms

@@ -47,10 +47,10 @@ class Module:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", tuple(self.inputs))
-        _check(self._template)
+        _check(self.template)
 
     @cached_property
-    def _template(self) -> nn.Module:
+    def template(self) -> nn.Module:
         """The forward computation and the buffers; its parameters are not used."""
         with _Draws(torch.Generator().manual_seed(0)):
             return self.make()
@@ -58,15 +58,15 @@ class Module:
     @cached_property
     def layout(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the pieces of θ in their order."""
-        return {name: tuple(parameter.shape) for name, parameter in self._template.named_parameters()}
+        return {name: tuple(parameter.shape) for name, parameter in self.template.named_parameters()}
 
     @cached_property
     def size(self) -> int:
-        return sum(parameter.numel() for parameter in self._template.parameters())
+        return sum(parameter.numel() for parameter in self.template.parameters())
 
     def init(self, streams: Streams) -> Tensor:
         """θ of shape [seed, size]."""
-        made = [self._template]
+        made = [self.template]
         for generator in streams.generators():
             with _Draws(generator), _default_dtype(streams.dtype):
                 module = self.make()
@@ -85,11 +85,11 @@ class Module:
         if x.shape[x.ndim - len(self.inputs) :] != self.inputs:
             raise ValueError(f"observations must be [seed, ..., *{self.inputs}], got {list(x.shape)}")
         parameters = dict(zip(self.layout, pieces(theta, list(self.layout.values())), strict=True))
-        buffers = {name: _cast(buffer, theta) for name, buffer in self._template.named_buffers()}
+        buffers = {name: _cast(buffer, theta) for name, buffer in self.template.named_buffers()}
         versions = [buffer._version for buffer in buffers.values()]
 
         def forward(own: dict[str, Tensor], obs: Tensor) -> Tensor:
-            return functional_call(self._template, {**own, **buffers}, (obs,))
+            return functional_call(self.template, {**own, **buffers}, (obs,))
 
         try:
             y = vmap(forward)(parameters, x.reshape(len(x), -1, *self.inputs))
@@ -106,7 +106,7 @@ class Module:
 
     @property
     def _name(self) -> str:
-        return type(self._template).__name__
+        return type(self.template).__name__
 
 
 class _Draws(TorchDispatchMode):

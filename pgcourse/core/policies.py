@@ -114,18 +114,19 @@ class MaskedSoftmaxPolicy(SoftmaxPolicy):
     """
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Categorical:
-        return self._valid(self.network(theta, obs), obs)
+        return self.masked(self.network(theta, obs), obs)
 
     def at(self, theta: Tensor) -> Callable[[Tensor], Categorical]:
         network = self.network.at(theta)
-        return lambda obs: self._valid(network(obs), obs)
+        return lambda obs: self.masked(network(obs), obs)
 
     def linearized(self, theta: Tensor, obs: Tensor) -> Linearized:
         """As that of `SoftmaxPolicy`; what the Jacobian says of invalid actions meets probabilities of 0."""
         logits, push, pull = linearized(self.network, theta, obs)
-        return Linearized(self._valid(logits, obs), lambda v: (push(v),), lambda changes: pull(*changes))
+        return Linearized(self.masked(logits, obs), lambda v: (push(v),), lambda changes: pull(*changes))
 
-    def _valid(self, logits: Tensor, obs: Tensor) -> Categorical:
+    def masked(self, logits: Tensor, obs: Tensor) -> Categorical:
+        """The distribution over the actions that an observation calls valid."""
         return Categorical(logits.masked_fill(obs[..., -logits.shape[-1] :] == 0, -math.inf))
 
 
@@ -221,8 +222,9 @@ class GaussianPolicy(OneNetwork):
     measured in units of h, such as half the width of the actions' bounds, and the distribution is that of the action.
 
     Raises:
-        ValueError: an odd number of outputs where σ depends on the state; a range that does not contain `log_std`;
-            center and scale that are not finite, not one for each action, or a scale that is not positive.
+        ValueError: a `log_std` beyond ±20; an odd number of outputs where σ depends on the state; a range that does not
+            contain `log_std`; center and scale that are not finite, not one for each action, or a scale that is not
+            positive.
     """
 
     network: Network
@@ -235,6 +237,8 @@ class GaussianPolicy(OneNetwork):
     def __post_init__(self) -> None:
         object.__setattr__(self, "center", tuple(map(float, self.center)))
         object.__setattr__(self, "scale", tuple(map(float, self.scale)))
+        if not abs(self.log_std) <= 20:  # σ² is then far from the ends of float32
+            raise ValueError(f"log_std must lie between -20 and 20, got {self.log_std}")
         if self.state_dependent_std:
             if self.network.outputs % 2:
                 raise ValueError(
@@ -266,14 +270,15 @@ class GaussianPolicy(OneNetwork):
 
     def __call__(self, theta: Tensor, obs: Tensor) -> Gaussian:
         weights, log_std = theta.tensor_split([self.network.size], 1)
-        return self._distribution(self.network(weights, obs), log_std)
+        return self.distribution(self.network(weights, obs), log_std)
 
     def at(self, theta: Tensor) -> Callable[[Tensor], Gaussian]:
         weights, log_std = theta.tensor_split([self.network.size], 1)
         network = self.network.at(weights)
-        return lambda obs: self._distribution(network(obs), log_std)
+        return lambda obs: self.distribution(network(obs), log_std)
 
-    def _distribution(self, outputs: Tensor, log_std: Tensor) -> Gaussian:
+    def distribution(self, outputs: Tensor, log_std: Tensor) -> Gaussian:
+        """That of the network's outputs [seed, ..., output] and θ's own log σ [seed, action], if it has one."""
         if self.state_dependent_std:
             mean, change = outputs.chunk(2, -1)
             log_std = (self.log_std + change).clamp(*self.log_std_range)
@@ -289,7 +294,7 @@ class GaussianPolicy(OneNetwork):
         """The distribution, and the Jacobian of μ and log σ: see `pgcourse.core.trust_region.fisher_product`."""
         weights, log_std = theta.detach().tensor_split([self.network.size], 1)
         outputs, push, pull = linearized(self.network, weights, obs)
-        dist = self._distribution(outputs, log_std)
+        dist = self.distribution(outputs, log_std)
         scale = outputs.new_tensor(self.scale or 1.0)
         if self.state_dependent_std:
             lowest, highest = self.log_std_range

@@ -7,7 +7,10 @@ seeds run beside it, because each seed owns its generator.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +28,7 @@ class Streams:
     live on the CPU, so that the numbers do not depend on the device.
 
     Raises:
-        ValueError: no seeds, a seed outside 0..2³²-1, or a child without a name.
+        ValueError: no seeds, the same seed twice, a seed that is no integer of 0..2³²-1, or a child without a name.
     """
 
     def __init__(
@@ -35,13 +38,10 @@ class Streams:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
+        self.seeds = _checked(seeds)
         self.path = path
         self.device = torch.device(device)
         self.dtype = dtype
-        # The bounds keep seeds and names apart in the generator's entropy, of which trailing zeros do not count.
-        if not self.seeds or min(self.seeds) < 0 or max(self.seeds) >= 2**32:
-            raise ValueError(f"seeds must be one or more integers from 0 to 2**32 - 1, got {seeds!r}")
         if "" in path:
             raise ValueError(f"a child must have a name, got {path}")
         self._generators = [torch.Generator().manual_seed(_entropy(seed, path)) for seed in self.seeds]
@@ -80,6 +80,27 @@ class Streams:
     def generators(self) -> tuple[torch.Generator, ...]:
         """The generators themselves, for library functions that want one (such as `torch.nn.init.orthogonal_`)."""
         return tuple(self._generators)
+
+
+def _checked(seeds: Any) -> tuple[int, ...]:
+    """The seeds themselves; of a number, so many from 0 on."""
+    plain = seeds.tolist() if hasattr(seeds, "tolist") else seeds  # numpy's, torch's and pandas' integers
+    found: tuple[int, ...] = ()
+    with suppress(TypeError):  # something that is no integer
+        found = tuple(map(_integer, plain)) if isinstance(plain, Iterable) else tuple(range(_integer(plain)))
+    # The bounds keep seeds and names apart in the generator's entropy, of which trailing zeros do not count.
+    if not found or min(found) < 0 or max(found) >= 2**32:
+        raise ValueError(f"seeds must be one or more integers from 0 to 2**32 - 1, got {seeds!r}")
+    if len({*found}) < len(found):
+        twice = next(seed for seed in found if found.count(seed) > 1)
+        raise ValueError(f"seeds must be different: {twice} twice would be one training in two rows, got {seeds!r}")
+    return found
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    return operator.index(value)
 
 
 def _entropy(seed: int, path: tuple[str, ...]) -> int:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pgcourse.core.adam import NotFinite
 from pgcourse.core.policies import Policy
 
 Product = Callable[[Tensor], Tensor]  # v -> A v
@@ -133,17 +134,14 @@ def natural_step(
     for x. The residual is that norm relative to the gradient's.
 
     Raises:
-        FloatingPointError: a gradient or a step that is NaN or infinite, naming the rows.
+        NotFinite: a gradient or a step that is NaN or infinite, naming the rows.
     """
     x, residual = conjugate_gradient(lambda v: fisher(v) + damping * v, gradient, cg_steps)
     curvature = dot(x, gradient - residual)
     step = torch.where(curvature > 0, 2 * max_kl / curvature, 0.0).sqrt().unsqueeze(1) * x
     broken = (~(gradient + step).isfinite().all(1)).nonzero().flatten().tolist()
     if broken:
-        raise FloatingPointError(
-            f"the gradient or the step of rows {broken} of θ is NaN or infinite: look for NaN in observations or "
-            "rewards, and for actions that the policy forbids"
-        )
+        raise NotFinite("gradient or the step", broken)
     return step, residual.norm(dim=1) / gradient.norm(dim=1).clamp_min(1e-12)
 
 
@@ -176,7 +174,7 @@ def trust_region_step(
     `objective(θ)` is L(θ) and KL(θ_old, θ), both [row]; `fisher` is v ↦ F v: see `fisher_product`. θ stays as it is.
 
     Raises:
-        FloatingPointError: a gradient or a step that is NaN or infinite, naming the rows.
+        NotFinite: a gradient or a step that is NaN or infinite, naming the rows.
     """
     at = theta.detach().requires_grad_()
     value, _ = objective(at)

@@ -128,6 +128,8 @@ def make(
         shutil.rmtree(cache, ignore_errors=True)  # or the next build would not read these pages, nor warn of them
         raise BookError(_listed("Sphinx warns of", warnings, source))
     _show_sources(out, repository)
+    for path in (out / "_static").rglob("*.map"):  # 3 MB for whoever debugs the theme's scripts
+        path.unlink()
     progress("checking links", 0)
     found = list(faults(out))
     if found:
@@ -485,7 +487,8 @@ CSS = """\
 .bd-article { overflow-wrap: break-word; }
 .bd-article .pst-scrollable-table-container, .cell_output .text_html { overflow-x: auto; }
 :is(.bd-article, .bd-toc) :is(code, .sig) span.pre { white-space: pre-wrap; }
-.bd-article :is(code, .sig, h1, h2, h3, .field-list dd), .bd-toc code, .indextable a { overflow-wrap: anywhere; }
+.bd-article :is(code, .sig, h1, h2, h3, .field-list dd), .bd-toc code { overflow-wrap: anywhere; }
+:is(.indextable, .indextable a) { overflow-wrap: anywhere; }
 .bd-article thead:not(:has(th:not(:empty))) { display: none; } /* Markdown has no table without a head */
 @media (max-width: 600px) { .indextable td { display: block; width: auto !important; } }
 .bd-main .bd-content .bd-article-container { max-width: 70em; }

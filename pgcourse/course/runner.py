@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -47,12 +47,16 @@ CellsDone = Callable[[Path, int, int], None]
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a chapter did not pass, other than by its claims; `cell` counts the chapter's non-empty code cells from 1."""
+    """Why a chapter did not pass, other than by its claims; `cell` counts the chapter's non-empty code cells from 1.
+
+    `timeout` is the time limit in seconds, where that was the reason.
+    """
 
     reason: str
     cell: int | None = None
     source: str = ""
     traceback: str = ""
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -273,6 +277,7 @@ class _Job:
     def _execute(self, environment: Mapping[str, str], log: Path) -> int | None:
         """papermill's exit status; None if the time ran out. No process of the chapter is left behind."""
         command = [sys.executable, "-c", PAPERMILL, str(self.notebook), str(self.executed), "--kernel", "python3"]
+        command += ["--language", "python"]  # a notebook need not name one
         command += ["--parameters", "profile", self.profile, "--cwd", str(self.notebook.parent), "--progress-bar"]
         deadline = time.monotonic() + self.timeout
         self.progress(self.notebook, 0, 0)
@@ -342,7 +347,11 @@ def _execution_failure(
     started = [n for n in numbers if cells[n - 1]["metadata"].get("papermill", {}).get("start_time")]
     if status is None:
         reason = f"stopped at the time limit of {timeout:g} s"
-        return at(started[-1], f"{reason}, in this cell") if started else Failure(reason)
+        if started:
+            return replace(at(started[-1], f"{reason}, in this cell"), timeout=timeout)
+        done, of_all = _progress(log)  # where the executed copy cannot be read, it was being written
+        where = f"in cell {done + 1} of {of_all}" if done else "before its first cell"
+        return Failure(f"{reason}, {where}", timeout=timeout)
     for number in numbers:
         for output in cells[number - 1]["outputs"]:
             if output["output_type"] == "error":
@@ -352,6 +361,10 @@ def _execution_failure(
                 return at(number, ANSI.sub("", error), _cut("\n".join(output["traceback"])))
     if "DeadKernelError" in log:
         return at(started[-1], "the kernel died in this cell") if started else Failure("the kernel died")
+    if status != 0 and (
+        raised := [n for n in numbers if cells[n - 1]["metadata"].get("papermill", {}).get("exception")]
+    ):
+        return at(raised[0], "the cell raised an error whose message could not be sent: it holds what is no text")
     if status != 0:
         return Failure(f"papermill ended with status {status}", traceback=_cut(log))
     skipped = [n for n in numbers if cells[n - 1]["execution_count"] is None]
@@ -418,7 +431,11 @@ def _cells_done(log: Path) -> tuple[int, int]:
     """Cells done and in all, from the last state of papermill's progress bar."""
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - 400))
-        counts = re.findall(rb"(\d+)/(\d+) \[", stream.read())
+        return _progress(stream.read().decode("utf-8", "replace"))
+
+
+def _progress(log: str) -> tuple[int, int]:
+    counts = re.findall(r"(\d+)/(\d+) \[", log)
     return (int(counts[-1][0]), int(counts[-1][1])) if counts else (0, 0)
 
 

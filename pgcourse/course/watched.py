@@ -20,20 +20,21 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pgcourse import algorithms
 from pgcourse.algorithms import LatestReturn, Progress, Run
+from pgcourse.algorithms.iterate import require_steps
+from pgcourse.envs import name_of
 
 if TYPE_CHECKING:
     import torch
 
     from pgcourse.algorithms import Algorithm
     from pgcourse.core import Critic, Policy
-    from pgcourse.envs import Env
 
 PATIENCE = 0.5  # seconds until something is shown
 REPLACED = 0.25  # seconds between two states of a line that is replaced
@@ -49,13 +50,14 @@ Draw = Callable[[str, float, bool], None]
 
 def train(
     algorithm: Algorithm,
-    env: str | Callable[..., Env],
+    env: str | Callable[..., Any],
     seeds: int | Iterable[int] = 10,
     steps: int = 100_000,
     policy: Policy | None = None,
     critic: Critic | None = None,
     device: str | torch.device = "cpu",
     show: bool = True,
+    env_args: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train all seeds side by side and keep about 100 rows of curves for each; what comes back is on the CPU.
 
@@ -63,13 +65,16 @@ def train(
     Stopped by Ctrl-C or the notebook's button, it completes its iteration and returns what was learned so far. A second
     Ctrl-C, during that iteration or in a training that begins within two seconds, raises KeyboardInterrupt.
 
-    Arguments and errors as `pgcourse.training`.
+    `env` is a name or a world of your own, a class or a function that makes one: see `pgcourse.make`. `env_args` are
+    its arguments, such as {"gravity": 5.0}.
+
+    Other arguments and errors as `pgcourse.training`.
     """
     if os.environ.get(UNATTENDED):
-        return algorithms.train(algorithm, env, seeds, steps, policy, critic, device)
-    name = env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
+        return algorithms.train(algorithm, env, seeds, steps, policy, critic, device, env_args=env_args)
+    require_steps(steps)
     draw, every = place() if show else (_nowhere, math.inf)
-    meter = Meter(f"{type(algorithm).__name__} on {name}", steps, draw, every)
+    meter = Meter(f"{type(algorithm).__name__} on {name_of(env)}", steps, draw, every)
     returns = LatestReturn(max(1, min(steps // 100, SMOOTHED)))
     with interruptible() as stopped:
 
@@ -78,7 +83,7 @@ def train(
             return not stopped()
 
         try:
-            return algorithms.train(algorithm, env, seeds, steps, policy, critic, device, watch)
+            return algorithms.train(algorithm, env, seeds, steps, policy, critic, device, watch, env_args)
         finally:
             meter.end(stopped())
 

@@ -4,7 +4,7 @@ from pgcourse.envs.adapters.envpool import EnvPoolEnv
 from pgcourse.envs.adapters.gymnasium import GymnasiumEnv
 from pgcourse.envs.adapters.minatar import MinAtar
 from pgcourse.envs.base import Env, Step, TensorWorld
-from pgcourse.envs.registry import WORLDS, make, names, origin
+from pgcourse.envs.registry import WORLDS, close, make, name_of, names, origin, own, spaces_of, versioned
 from pgcourse.envs.worlds.arm import Arm
 from pgcourse.envs.worlds.breakout import Breakout
 from pgcourse.envs.worlds.cartpole import CartPole
@@ -53,7 +53,12 @@ __all__ = [
     "TabularWorld",
     "TensorWorld",
     "Tour",
+    "close",
     "make",
+    "name_of",
     "names",
     "origin",
+    "own",
+    "spaces_of",
+    "versioned",
 ]

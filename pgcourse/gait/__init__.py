@@ -1,5 +1,6 @@
 """How robots walk: recorded episodes, and what their footfalls, joints and torques tell. Nothing here learns."""
 
+from pgcourse.gait.disturbances import Disturbance, disturbed, robustness
 from pgcourse.gait.drawing import live, picture, strip
 from pgcourse.gait.footfalls import asymmetry, at_phases, bridged, limb_phase, mean_phase, stances, strides, touchdowns
 from pgcourse.gait.measures import (
@@ -19,6 +20,7 @@ __all__ = [
     "LEGS",
     "ROBOTS",
     "Body",
+    "Disturbance",
     "NotARobot",
     "Recording",
     "Robot",
@@ -28,6 +30,7 @@ __all__ = [
     "cost_of_transport",
     "counts",
     "dimensionless_speed",
+    "disturbed",
     "dominant_frequency",
     "kind",
     "limb_phase",
@@ -37,6 +40,7 @@ __all__ = [
     "phase_portrait",
     "picture",
     "record",
+    "robustness",
     "stances",
     "strides",
     "strip",

@@ -75,7 +75,7 @@ def record(
     states: list[State] = []
     rewards: list[float] = []
     recordings: list[Recording] = []
-    with GymnasiumEnv(id) as world:
+    with GymnasiumEnv(id, **trained.env_args) as world:
 
         def look(obs: Tensor) -> None:
             simulator = world.simulators[0]

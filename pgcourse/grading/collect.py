@@ -26,6 +26,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import groupby
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -185,7 +186,11 @@ def _python(source: str) -> str | None:
 
 
 def _inlined(tree: ast.Module) -> list[ast.stmt]:
-    """The top-level statements, those behind `%time` among them, and one for each module that is imported."""
+    """The top-level statements, those behind `%time` among them, and one for each module that is imported.
+
+    In `try` and other blocks, too, the course's own package, which is not there while grading, costs other modules
+    nothing: among imports in a row it comes last.
+    """
     body: list[ast.stmt] = []
     for node in tree.body:
         match node:
@@ -201,9 +206,34 @@ def _inlined(tree: ast.Module) -> list[ast.stmt]:
                 body += inside
             case ast.Import(names=[_, _, *_] as names):  # what cannot be imported costs the others nothing
                 body += [ast.copy_location(ast.Import([alias]), node) for alias in names]
+            case ast.Try() | ast.If() | ast.With() | ast.For():
+                for inner in ast.walk(node):
+                    for block in (getattr(inner, field, []) for field in ("body", "orelse", "finalbody")):
+                        if isinstance(block, list):
+                            block[:] = _course_last(block)
+                body.append(node)
             case _:
                 body.append(node)
     return body
+
+
+def _course_last(block: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for imports, some in groupby(block, lambda node: isinstance(node, ast.Import | ast.ImportFrom)):
+        if not imports:
+            yield from some
+            continue
+        single: list[ast.stmt] = []
+        for node in some:
+            if isinstance(node, ast.Import):
+                single += [ast.copy_location(ast.Import([alias]), node) for alias in node.names]
+            else:
+                single.append(node)
+        yield from sorted(single, key=_of_the_course)
+
+
+def _of_the_course(node: ast.stmt) -> bool:
+    name = node.names[0].name if isinstance(node, ast.Import) else getattr(node, "module", "") or ""
+    return name.partition(".")[0] == "pgcourse"
 
 
 def _seem_defined(source: str) -> list[str]:

@@ -630,7 +630,7 @@ class Examination:
         for check in exercise.checks:
             failed = next((trial for trial in trials[check.name] if trial.problem), None)
             if failed:
-                own = mistake or self.diagnose({check.name: trials[check.name]})
+                own = mistake or self.diagnose(trials, check.name)
                 results.append(CheckResult(check, failed.problem, own, failed))
             else:
                 # A function to repair does most things right as it is given: points are for a repaired one.
@@ -638,18 +638,33 @@ class Examination:
                 results.append(CheckResult(check, stopped.get(check.name, waits)))
         return ExerciseResult(exercise, tuple(results))
 
-    def diagnose(self, trials: Mapping[str, Sequence[Trial]]) -> str:
+    def diagnose(self, trials: Mapping[str, Sequence[Trial]], check: str = "") -> str:
         """The words of the known mistake that behaves as the answer did in every one of the trials, by check.
 
-        "" if there is none, or more than one: then the trials do not tell which it is.
+        With `check`, of the one that does so in that check and in all others that it fails: the answer may have
+        another mistake besides, which shows elsewhere. "" if there is none, or more than one: then the trials do not
+        tell which it is.
         """
-        every = [trial for some in trials.values() for trial in some]
+        every = [trial for name, some in trials.items() for trial in some if check in ("", name)]
         if not any(trial.problem for trial in every) or not all(trial.attempted for trial in every):
             return ""
         if said := {trial.diagnosis for trial in every if trial.diagnosis}:
             return said.pop() if len(said) == 1 else ""
-        found = [words for words in self.mutants if words != START and self._alike(words, trials)]
+        found = [
+            words
+            for words in self.mutants
+            if words != START
+            and all(
+                self._alike(words, {name: some})
+                for name, some in sorted(trials.items(), key=lambda item: item[0] != check)
+                if check in ("", name) or self._fails(words, name)
+            )
+        ]
         return found[0] if len(found) == 1 else ""
+
+    def _fails(self, words: str, check: str) -> bool:
+        """Whether a known mistake fails a check, as far as that is not for the check itself to say."""
+        return any(self._mistake(words, check, number).problem for number in range(len(self.questions.get(check, ()))))
 
     def _alike(self, words: str, trials: Mapping[str, Sequence[Trial]]) -> bool:
         """Whether a known mistake behaves as the answer did, in every trial. What was played is not played again."""

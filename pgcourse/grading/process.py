@@ -35,8 +35,10 @@ LOAD_SECONDS = 30.0  # CPU time for executing one statement that an answer needs
 LOADS_SECONDS = 90.0  # and all of them, also when they are executed again
 CLOCK = 10  # times the CPU time that a submission may use, it may take by the clock
 FIRST_LOOK, LOOK = 0.25, 0.2  # seconds until a process at work is looked at, and between two looks
+METERED = 0.05  # seconds by the clock between two readings of what quick calls take: reading costs more than they do
 CPU_SECONDS = 600  # after which the system ends a process that nobody was left to end
 WAIT_SECONDS = 5.0  # in which a process does nothing; nothing comes that it could wait for
+LEAST_WAIT = 1.0  # granted to the last call within a limit, too: on a busy computer a process may have to wait its turn
 LOG_BYTES = 64 << 10  # that are kept
 PREPARED = "prepared"  # among the replies: whether the answer was there
 PRINT_BYTES = 32 << 20  # after which it is stopped
@@ -60,12 +62,16 @@ class Process:
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        self.spent = 0.0  # seconds of CPU time, or of waiting if these are more
+        self.spent = 0.0  # seconds of CPU time, or of waiting if these are more, at the last reading
         self.log, self.printed = b"", 0
-        self.threads = [_thread(self._read_log)]
+        self.wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()  # False ends the reading
+        self.frames: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.threads = [_thread(self._read_log), _thread(self._read_frames)]
+        self.writer: threading.Thread | None = None
         self.measured = not sandbox.container
         self.meter = _Meter(self.source.pid)
         self.before = self.meter.seconds()
+        self.metered, self.metered_at = self.before, time.monotonic()  # the meter, and when
         self.seconds = 0.0  # CPU time of all that it did, when it is over
 
     def ask(self, request: dict[str, Any], seconds: float, limit: str, content: bytes | None = None) -> dict[str, Any]:
@@ -78,12 +84,10 @@ class Process:
         request = {**request, "id": secrets.token_hex(8)}
         if content is not None:
             request["bytes"] = len(content)
-        frames: queue.Queue[bytes] = queue.Queue()
-        self.threads = [thread for thread in self.threads if thread.is_alive()]
-        before = self.meter.seconds()
-        self.threads.append(_thread(self._write, json.dumps(request).encode(), content or b""))
-        self.threads.append(_thread(self._read_frame, frames))
-        frame = self._wait(frames, before, seconds, limit)
+        message = json.dumps(request).encode()
+        self.wanted.put(True)
+        self._write(struct.pack(">I", len(message)) + message + (content or b""))
+        frame = self._wait(seconds, limit)
         if len(frame) == 0:
             raise AnswerStopped(self._ending())
         if len(frame) > worker.REPLY_BYTES:
@@ -94,28 +98,33 @@ class Process:
             raise AnswerStopped("protocol violation: not JSON") from None
         if not isinstance(reply, dict) or reply.get("id") != request["id"]:
             raise AnswerStopped("protocol violation: an answer to no question")
-        used = self.meter.seconds() - before
-        self.spent += used
-        if used > seconds:
+        if time.monotonic() - self.metered_at > METERED and self.measure() > seconds:
             raise AnswerStopped(f"over the limit of CPU time ({limit})")
         return reply
 
-    def _wait(self, frames: queue.Queue[bytes], before: float, seconds: float, limit: str) -> bytes:
+    def measure(self) -> float:
+        """Read the meter: what was used since the last reading, which is added to `spent`."""
+        used = max(0.0, self.meter.seconds() - self.metered)
+        self.spent += used
+        self.metered, self.metered_at = self.metered + used, time.monotonic()
+        return used
+
+    def _wait(self, seconds: float, limit: str) -> bytes:
         """The next frame. CPU time decides; waiting for nothing, and ten times that by the clock, stop it, too."""
         start = looked = time.monotonic()
         used, idle, pause = 0.0, 0.0, FIRST_LOOK
         while True:
             with contextlib.suppress(queue.Empty):
-                return frames.get(timeout=max(0.01, min(pause, seconds)))
+                return self.frames.get(timeout=max(0.01, min(pause, seconds)))
             pause = LOOK
-            now, computed = time.monotonic(), self.meter.look() - before
+            now, computed = time.monotonic(), self.meter.look() - self.metered
             if self.measured and computed - used < 0.05 * (now - looked) and not self.meter.busy():
                 idle += now - looked
             used, looked = computed, now
             over = ""
             if used > seconds:
                 over = f"over the limit of CPU time ({limit})"
-            elif idle > min(seconds, WAIT_SECONDS):
+            elif idle > min(max(seconds, LEAST_WAIT), WAIT_SECONDS):
                 over = f"waited {idle:.0f} s for nothing"
             elif now - start > CLOCK * seconds + 1:
                 over = f"over {CLOCK} times the limit of CPU time by the clock ({limit})"
@@ -129,6 +138,7 @@ class Process:
         """End the process and all of its group."""
         self.seconds = max(0.0, self.meter.look() - self.before)
         self.source.end()
+        self.wanted.put(False)
         for thread in self.threads:  # they end with the pipes, unless a process outside the group holds these open
             thread.join(1)
         if not any(thread.is_alive() for thread in self.threads):
@@ -137,18 +147,30 @@ class Process:
                     pipe.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write(self, frame: bytes, content: bytes) -> None:
-        with contextlib.suppress(OSError):  # the process is gone: whoever reads will notice
-            for part in (struct.pack(">I", len(frame)) + frame, content):
-                view = memoryview(part)
-                while view:
-                    view = view[self.source.stdin.write(view) :]
+    def _write(self, message: bytes) -> None:
+        """Write at once what fits into the pipe, and the rest in a thread."""
+        if self.writer and self.writer.is_alive():
+            raise AnswerStopped("protocol violation: an answer to a question that was not read")
+        if os.name == "posix":
+            os.set_blocking(self.source.stdin.fileno(), False)
+            with contextlib.suppress(OSError):  # the process is gone: whoever reads will notice
+                message = message[self.source.stdin.write(message) or 0 :]
+            os.set_blocking(self.source.stdin.fileno(), True)
+        if message:
+            self.writer = _thread(self._write_rest, memoryview(message))
+            self.threads.append(self.writer)
 
-    def _read_frame(self, frames: queue.Queue[bytes]) -> None:
-        """Put one frame, or one byte more than the limit of one that is too large, or nothing at the end."""
-        header = self._read(4)
-        size = struct.unpack(">I", header)[0] if len(header) == 4 else 0
-        frames.put(self._read(min(size, worker.REPLY_BYTES + 1)))
+    def _write_rest(self, message: memoryview) -> None:
+        with contextlib.suppress(OSError):
+            while message:
+                message = message[self.source.stdin.write(message) :]
+
+    def _read_frames(self) -> None:
+        """A frame whenever one is wanted: b"" at the end, and of one that is too large one byte more than the limit."""
+        while self.wanted.get():
+            header = self._read(4)
+            size = struct.unpack(">I", header)[0] if len(header) == 4 else 0
+            self.frames.put(self._read(min(size, worker.REPLY_BYTES + 1)))
 
     def _read(self, size: int) -> bytes:
         content = bytearray()
@@ -484,6 +506,7 @@ class Session:
             place = ("", 0)
             reply = process.ask({"do": "defined", "names": list(self.entries)}, LOAD_SECONDS, "the list of names")
             self.defined = {name for name in reply["defined"] if name in self.entries}
+            process.measure()  # none of this is the answers' time
             self.loaded = True
         except (AttributeError, KeyError, TypeError):
             self.broken = "while loading: protocol violation"

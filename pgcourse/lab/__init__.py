@@ -2,94 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from pgcourse.lab.checkpoints import Checkpoints
-    from pgcourse.lab.configurations import Configuration
-    from pgcourse.lab.provenance import machine
-    from pgcourse.lab.records import (
-        ChangedWorld,
-        CorruptRecord,
-        MissingRecord,
-        Record,
-        RecordError,
-        Store,
-        UnknownSchema,
-    )
-    from pgcourse.lab.report import comparisons
-    from pgcourse.lab.results import Results, beside_published, load, percentile, published
-    from pgcourse.lab.runs import Computed, compute, compute_fingerprint, compute_prefix, repeat_fingerprint, store
-    from pgcourse.lab.studies import Block, Study, StudyError, study_names
+# Every public name is listed once, in __init__.pyi, which says to type checkers where it stands. It is resolved on
+# first use: who looks for the course's folder should not wait for torch.
+_STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8"))
+_HOME = {alias.name: node.module for node in _STUB.body if isinstance(node, ast.ImportFrom) for alias in node.names}
 
-# Resolved on first use: who looks for the course's folder should not wait for torch.
-_HOME = {
-    "Block": "studies",
-    "ChangedWorld": "records",
-    "Checkpoints": "checkpoints",
-    "Computed": "runs",
-    "Configuration": "configurations",
-    "CorruptRecord": "records",
-    "MissingRecord": "records",
-    "Record": "records",
-    "RecordError": "records",
-    "Results": "results",
-    "Store": "records",
-    "Study": "studies",
-    "StudyError": "studies",
-    "UnknownSchema": "records",
-    "comparisons": "report",
-    "compute": "runs",
-    "compute_fingerprint": "runs",
-    "compute_prefix": "runs",
-    "load": "results",
-    "machine": "provenance",
-    "beside_published": "results",
-    "percentile": "results",
-    "published": "results",
-    "repeat_fingerprint": "runs",
-    "store": "runs",
-    "study_names": "studies",
-}
-_MODULES = ("engines", "personal")
-
-__all__ = [
-    "Block",
-    "ChangedWorld",
-    "Checkpoints",
-    "Computed",
-    "Configuration",
-    "CorruptRecord",
-    "MissingRecord",
-    "Record",
-    "RecordError",
-    "Results",
-    "Store",
-    "Study",
-    "StudyError",
-    "UnknownSchema",
-    "beside_published",
-    "comparisons",
-    "compute",
-    "compute_fingerprint",
-    "compute_prefix",
-    "load",
-    "machine",
-    "percentile",
-    "published",
-    "repeat_fingerprint",
-    "store",
-    "study_names",
-]
+__all__ = sorted(name for name, home in _HOME.items() if home != __name__)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"pgcourse.lab.{_HOME[name]}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"pgcourse.lab.{name}")
-    raise AttributeError(f"module 'pgcourse.lab' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'pgcourse.lab' has no attribute {name!r}; it has {', '.join(__all__)}")
+    home = _HOME[name]
+    return import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(str(home)), name)
 
 
 def __dir__() -> list[str]:

@@ -49,6 +49,10 @@ class UnusableCheckpoint(Exception):
     """A checkpoint that a run cannot go on from; the run starts anew."""
 
 
+class OtherWorld(UnusableCheckpoint):
+    """One of a world that is not the same any more: whoever changed it should know before anything is lost."""
+
+
 @dataclass(frozen=True)
 class Saved:
     """A run in the middle."""
@@ -98,7 +102,7 @@ class Checkpoints:
         state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         there, here = json.loads(state.pop("origin")), json.loads(_origin(run))
         if "world" in there and (changes := world_changes(there.pop("world"), here.pop("world"))):
-            raise UnusableCheckpoint(f"its checkpoint is of another {run.env}: {'; '.join(changes)}")
+            raise OtherWorld(f"its checkpoint is of another {run.env}: {'; '.join(changes)}")
         if changed := sorted(key for key in here if there.get(key) != here[key]):
             raise UnusableCheckpoint(f"its checkpoint was written elsewhere: {', '.join(changed)} differ")
         kept = state.pop("checkpoint")

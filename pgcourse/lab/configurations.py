@@ -6,6 +6,7 @@ not exist (`pgcourse.algorithms.options.option`). So an option that is added lat
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import importlib.util
@@ -25,11 +26,11 @@ from pgcourse.algorithms import Algorithm, Architecture
 from pgcourse.algorithms.curves import REPORTS
 from pgcourse.envs import WORLDS, make
 from pgcourse.envs.registry import own
-from pgcourse.lab.provenance import SIMULATORS, file_digest, package_version
+from pgcourse.lab.provenance import PACKAGE, SIMULATORS, file_digest, package_version
 
 # Options that were renamed or taken away, by class, with the value under which things are as they are without.
 GONE: Mapping[str, Mapping[str, Any]] = MappingProxyType({"Architecture": {"bins": 0}})
-INSTALLED = ("purelib", "platlib")  # where packages are, which have versions
+INSTALLED = ("purelib", "platlib", "stdlib")  # where packages are, which have versions, and Python's own
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,9 @@ def world_kind(env: str, arguments: Mapping[str, Any] = MappingProxyType({})) ->
 def world_source(env: str) -> dict[str, str | None]:
     """Where a world's code comes from: {file: digest of its code}, or of packages {name: version, None without it}.
 
+    One's own module counts with all of one's own that it imports, and with the one that registers an id. What such a
+    world reads when it runs, such as a file of its scene, does not.
+
     Raises:
         ImportError, gymnasium.error.Error: there is no such world.
     """
@@ -134,7 +138,9 @@ def world_source(env: str) -> dict[str, str | None]:
     if package:
         importlib.import_module(package)
     entry = gymnasium.spec(name).entry_point
-    return _files(entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", package))
+    of_world = entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", package)
+    registering = _own_files(package) if package else {}
+    return _files(of_world) | registering
 
 
 def world_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -176,10 +182,58 @@ def _made(env: str, arguments: str) -> tuple[type, dict[str, Any]]:
 
 def _files(module: str) -> dict[str, str | None]:
     """The file of a module, or, where it is installed, its package and the simulators that it speaks of."""
-    spec = importlib.util.find_spec(module)
-    file = Path(spec.origin).resolve() if spec and spec.origin else None
-    if file and not any(file.is_relative_to(Path(sysconfig.get_path(name)).resolve()) for name in INSTALLED):
-        return {file.name: file_digest(file)}
     package = module.partition(".")[0]
+    if package != PACKAGE and (own := _own_files(module)):
+        return own
+    file = _file(module)
+    if file and not _installed(file):
+        return {file.name: file_digest(file)}
     simulators = {name: package_version(*names) for name, names in SIMULATORS.items() if name in module}
     return {package: package_version(package), **simulators}
+
+
+def _own_files(module: str) -> dict[str, str | None]:
+    """{file: digest} of a module that is neither installed nor ours, and of all such modules that it imports."""
+    found: dict[str, str | None] = {}
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        package = name.partition(".")[0]
+        around = _file(package)  # looked at first: to find a module in a package, Python imports the package
+        if package == PACKAGE or around is None or _installed(around):
+            continue
+        file = _file(name)
+        if file is None or file.suffix != ".py":
+            continue
+        inside = file.stem == "__init__"
+        key = f"{name.replace('.', '/')}{'/__init__' * inside}.py"
+        if key not in found:
+            found[key] = file_digest(file)
+            todo += _imported(file, name if inside else name.rpartition(".")[0])
+    return found
+
+
+def _imported(file: Path, package: str) -> list[str]:
+    """What a module in this package may import: modules, and names that may be modules."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            module = importlib.util.resolve_name(base, package) if node.level and package else base.lstrip(".")
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name]
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module; None where there is none, nor such a module."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin).resolve() if spec and spec.origin and spec.has_location else None
+
+
+def _installed(file: Path) -> bool:
+    return any(file.is_relative_to(Path(sysconfig.get_path(name)).resolve()) for name in INSTALLED)

@@ -6,22 +6,29 @@ import dataclasses
 import difflib
 import os
 import re
+import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tomlkit
 
 from pgcourse.algorithms import Algorithm, Architecture, TrainedPolicy
 from pgcourse.algorithms.registry import name_of
+from pgcourse.envs import versioned
+from pgcourse.lab.errors import message
 from pgcourse.lab.provenance import OtherClone, repository
-from pgcourse.lab.records import POLICY_LIMIT, CorruptRecord, MissingRecord, RecordError, write_whole
+from pgcourse.lab.records import POLICY_LIMIT, ChangedWorld, CorruptRecord, MissingRecord, RecordError, write_whole
 from pgcourse.lab.results import Results, collect
 from pgcourse.lab.studies import Study, StudyError, parse, study_names
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+LONGEST_NAME = 100  # letters of a run: file systems allow 255 bytes, Windows 260 for a whole path
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file of Windows' may be called so
+SPARE = 20_000_000  # bytes of disk that a run needs beside its policies: curves, a figure, evaluations
 
 
 class RunError(StudyError):
@@ -32,12 +39,18 @@ def runs_folder() -> Path:
     """$PGCOURSE_RUNS, or runs/ in the course's repository, else in the working directory. It need not be there.
 
     Raises:
-        RunError: the repository is not that of this package.
+        RunError: the repository is not that of this package; a file is in the way.
     """
     try:
-        return Path(os.environ.get("PGCOURSE_RUNS") or (repository() or Path()) / "runs")
+        folder = Path(os.environ.get("PGCOURSE_RUNS") or (repository() or Path()) / "runs")
     except OtherClone as error:
         raise RunError(str(error)) from None
+    for each in (folder, *folder.parents):
+        if each.exists():
+            if not each.is_dir():
+                raise RunError(f"runs are kept in {folder}, but {each} is a file: set PGCOURSE_RUNS to a folder")
+            break
+    return folder
 
 
 def run_names() -> list[str]:
@@ -55,11 +68,14 @@ def declaration(
     workers: int,
     checkpoint_steps: int,
     evaluation_episodes: int,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The content of a run's study.toml, every option written out. See `pgcourse.lab.studies`.
 
     Args:
+        env: an id without a version is that of the newest one here, which is written down.
         workers: processes among which the seeds are divided.
+        arguments: of the environment.
 
     Raises:
         RunError: `workers` does not divide `seeds`.
@@ -69,9 +85,11 @@ def declaration(
         raise RunError(
             f"{workers} workers cannot share {seeds} seeds equally; take one of {', '.join(map(str, divisors))} workers"
         )
-    kind = name_of(type(algorithm))
+    kind, env = name_of(type(algorithm)), versioned(env)
+    given = f" ({', '.join(f'{name}={value}' for name, value in arguments.items())})" if arguments else ""
+    of_world = {"environments": {env: {"arguments": dict(arguments)}}} if arguments else {}
     return {
-        "title": f"{type(algorithm).__name__} on {env}",
+        "title": f"{type(algorithm).__name__} on {env}{given}",
         "env": env,
         "steps": steps,
         "seeds": seeds,
@@ -80,6 +98,7 @@ def declaration(
         "evaluation_episodes": evaluation_episodes,
         "keep_policies": True,
         "network": _options(network),
+        **of_world,
         "variants": {kind: {"algorithm": kind, **_options(algorithm)}},
     }
 
@@ -98,7 +117,11 @@ def begin(declared: dict[str, Any], name: str | None = None) -> Study:
     study = parse(folder, declared)
     if not (folder / "study.toml").is_file():
         _check(study)
-        write_whole(folder / "study.toml", tomlkit.dumps(declared).encode())
+        try:
+            write_whole(folder / "study.toml", tomlkit.dumps(declared).encode())
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made: {error}; set PGCOURSE_RUNS to a folder to write in") from error
+    _check_disk(study)
     return study
 
 
@@ -126,9 +149,14 @@ def results(study: Study) -> Results:
     except MissingRecord:
         raise RunError(f"{study.name} is not finished; `{again}` goes on") from None
     except CorruptRecord as error:
-        raise RunError(f"{error.path}: {error.what}; delete that folder, then: {again}") from None
+        raise RunError(f"{error.path}: {error.what}; {anew(study)}") from None
     except RecordError as error:
         raise RunError(str(error)) from None
+
+
+def anew(study: Study) -> str:
+    """What to do where a record of a run cannot be used."""
+    return f"delete that folder, then: pgcourse train --resume {study.name}"
 
 
 def policies(name: str, at: float = 1.0) -> dict[str, TrainedPolicy]:
@@ -142,7 +170,10 @@ def policies(name: str, at: float = 1.0) -> dict[str, TrainedPolicy]:
     """
     if name in run_names():
         study = find(name)
-        return {name: results(study).policy(next(iter(study.variants)), at=at)}
+        try:
+            return {name: results(study).policy(next(iter(study.variants)), at=at)}
+        except ChangedWorld as error:
+            raise RunError(f"{error.path}: {error.what}; {anew(study)}") from None
     study_name, _, rest = name.partition("/")
     if study_name not in _studies():
         raise RunError(f"no run and no study {name!r}; {_near(name, [*run_names(), *_studies()])}")
@@ -183,7 +214,7 @@ def _options(options: Any) -> dict[str, Any]:
 def _free_folder(declared: dict[str, Any]) -> Path:
     """Of the folders called by algorithm, environment and number the first that holds this run or nothing."""
     (variant,) = declared["variants"]
-    stem = re.sub("[^A-Za-z0-9._-]+", "-", f"{variant.rpartition(':')[2]}-{declared['env']}")
+    stem = re.sub("[^A-Za-z0-9._-]+", "-", f"{variant.rpartition(':')[2]}-{declared['env']}")[:LONGEST_NAME]
     number = 1
     while (folder := runs_folder() / f"{stem}-{number}").exists() and _differences(folder, declared) != []:
         number += 1
@@ -196,6 +227,10 @@ def _named_folder(declared: dict[str, Any], name: str) -> Path:
             f"{name!r} cannot be a run's name: it is a folder's, of letters, digits, dots, - and _, and begins with a "
             "letter or digit"
         )
+    if len(name) > LONGEST_NAME:
+        raise RunError(f"a run's name has {LONGEST_NAME} letters at most, got {len(name)}: {name[:20]}...")
+    if DEVICES.fullmatch(name) or name.endswith("."):
+        raise RunError(f"{name!r} cannot be a run's name: on Windows no folder can be called so; choose another --name")
     if name in _studies():
         raise RunError(f"{name!r} is a study in results/; choose another --name")
     folder = runs_folder() / name
@@ -210,7 +245,7 @@ def _named_folder(declared: dict[str, Any], name: str) -> Path:
 def _differences(folder: Path, declared: dict[str, Any]) -> list[str] | None:
     """Where what a folder declares differs from `declared`; None where it declares nothing that can be read."""
     try:
-        there = dict(_flat(tomllib.loads((folder / "study.toml").read_text("utf-8"))))
+        there = dict(_flat(tomllib.loads((folder / "study.toml").read_text("utf-8-sig"))))
     except (OSError, ValueError):
         return None
     here = dict(_flat(declared))
@@ -219,9 +254,11 @@ def _differences(folder: Path, declared: dict[str, Any]) -> list[str] | None:
 
 
 def _flat(declared: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Options by their own names, without those of the tables around them."""
+    """Options by their own names, without those of the tables around them; arguments of the environment apart."""
     for name, value in declared.items():
-        if isinstance(value, dict):
+        if name == "arguments":
+            yield from ((f"env-arg {each}", given) for each, given in value.items())
+        elif isinstance(value, dict):
             yield from _flat(value)
         else:
             yield name, value
@@ -231,19 +268,25 @@ def _check(study: Study) -> None:
     """Fail now where training, storing or the final evaluation would fail later."""
     (block, *_) = study.blocks()
     try:
+        _check_size(study, block.networks()[0].size)  # before anything of that size is made
         policy = block.policy()
     except ValueError as error:
-        raise RunError(str(error.__cause__ or error)) from error
+        raise RunError(message(error.__cause__ or error)) from error
     if block.world["time_limit"] is None:
         raise RunError(
             f"{study.env} has no time limit, so episodes may never end, those of the final evaluation neither; "
-            "register it with Gymnasium under an id of its own, with max_episode_steps, or use `pg.training` in Python"
+            "give it one with --env-arg max_episode_steps=1000"
         )
-    size = policy.size * 4
+    _check_size(study, policy.size)
+
+
+def _check_size(study: Study, parameters: int) -> None:
+    """Whether the policies, with so many parameters a seed, can be kept."""
+    (block, *_), size = study.blocks(), parameters * 4
     if size > POLICY_LIMIT:
         raise RunError(
             f"θ of one seed takes {size:,} bytes, and a record holds {POLICY_LIMIT:,} at most: take smaller layers "
-            "with --hidden, or use `pg.train` in Python and keep the policy yourself"
+            "with --hidden, or use `pg.train` in Python and keep the policy yourself with `run.policy.save`"
         )
     if len(block.seeds) * size > POLICY_LIMIT:
         workers = next(
@@ -252,6 +295,20 @@ def _check(study: Study) -> None:
         raise RunError(
             f"θ of {len(block.seeds)} seeds takes {len(block.seeds) * size:,} bytes, and a record holds "
             f"{POLICY_LIMIT:,} at most: divide the seeds with --workers {workers}"
+        )
+
+
+def _check_disk(study: Study) -> None:
+    """A disk that is full loses what came after the last checkpoint: better not to begin."""
+    needed = SPARE + 2 * POLICY_LIMIT * len(study.blocks())
+    try:
+        free = shutil.disk_usage(study.folder).free
+    except OSError:  # a file system that does not say
+        return
+    if free < needed:
+        raise RunError(
+            f"the disk of {study.folder} has {free:,} bytes left, and a run should find {needed:,}: make room, or set "
+            "PGCOURSE_RUNS to a folder on another disk"
         )
 
 

@@ -147,7 +147,7 @@ def modules(*start: str) -> set[str]:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a Python file's code, without comments and docstrings."""
-    return hashlib.sha256(_form(ast.parse(path.read_text("utf-8"))).encode()).hexdigest()
+    return hashlib.sha256(_form(ast.parse(path.read_text("utf-8-sig"))).encode()).hexdigest()
 
 
 def package_digest() -> str:
@@ -222,7 +222,7 @@ def _digest_of(*start: str) -> str:
 
 def _imports(module: str) -> Iterator[str]:
     """The modules of this package that a module imports names from, wherever in it, but not for type checkers only."""
-    for node in _statements(ast.parse(_file(module).read_text("utf-8"))):
+    for node in _statements(ast.parse(_file(module).read_text("utf-8-sig"))):
         if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
             found = [_defining(node.module or "", alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
@@ -245,9 +245,10 @@ def _defining(module: str, name: str) -> str | None:
         return module
     if (_file(module).parent / f"{name}.py").is_file() and _file(module).name == "__init__.py":
         return None if name in SWITCHBOARDS else f"{module}.{name}"
-    tree = ast.parse(_file(module).read_text("utf-8"))
+    stub = _file(module).with_suffix(".pyi")  # where there is one, it lists what the module gives
+    tree = ast.parse((stub if stub.is_file() else _file(module)).read_text("utf-8-sig"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module) and node.module != module:
             for alias in node.names:
                 if name == (alias.asname or alias.name):
                     return _defining(node.module or "", alias.name)

@@ -54,7 +54,12 @@ class UnknownSchema(RecordError):
 
 
 class ChangedWorld(RecordError):
-    """A record is of a world that is not the same any more."""
+    """A record is of a world that is not the same any more: `path` is the record, `what` differs."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self.what = path, what
+        remedy = f"have the old one again, or compute it anew: pgcourse study {path.parent.name} --refresh"
+        super().__init__(f"{path}: {what}; {remedy}")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from pgcourse.lab.records import Record, metrics_digest
 from pgcourse.lab.runs import INDEX, column_sizes
 
 VERDICTS = ("repeated", "reproduced", "drifted", "failed")  # from best to worst
+LATER = ("clipped_actions",)  # metrics that the first records do not have
 TOLERANCE = 1e-6  # between fingerprints, in units of the largest number of a column
 
 
@@ -70,7 +71,11 @@ def study_verdict(
 def compare(
     record: Record, tables: Mapping[str, pd.DataFrame], explanations: Mapping[str, tuple[Any, Any]] | None = None
 ) -> Comparison:
-    """Hold tables of a repetition, among them the `prefix` and perhaps the `fingerprint`, against those of a record."""
+    """Hold tables of a repetition, among them the `prefix` and perhaps the `fingerprint`, against those of a record.
+
+    A metric that came later is in no older record, and says nothing against it.
+    """
+    tables = {name: _as_then(table, record.tables[name]) for name, table in tables.items()}
     kept = record.tables["prefix"]
     unequal = first_difference(kept, tables["prefix"]) or next(
         (
@@ -84,6 +89,11 @@ def compare(
         return Comparison(unequal, dict(explanations or {}))
     apart = fingerprint_distance(record.tables["fingerprint"], tables["fingerprint"])
     return Comparison(unequal, dict(explanations or {}), *apart)
+
+
+def _as_then(now: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:
+    """A table without the metrics that came after a record was made."""
+    return now.drop(columns=[name for name in LATER if name in now and name not in kept])
 
 
 def fingerprint_distance(kept: pd.DataFrame, now: pd.DataFrame) -> tuple[float, str]:

@@ -66,6 +66,8 @@ class Results:
     def policy(self, variant: str, env: str | None = None, at: float = 1.0) -> TrainedPolicy:
         """The policies of a variant, a row of θ for each seed, as `evaluate` takes them; the final ones by default.
 
+        Those of an EnvPool simulator act in Gymnasium's where EnvPool is not installed.
+
         Args:
             env: in which environment, where the study has several.
             at: after which part of the training: 0 is before it began, others are the study's `stages`.
@@ -84,12 +86,13 @@ class Results:
             remedy = f"set keep_policies = true in its study.toml, then: pgcourse study {self.study.name} --refresh"
             raise MissingRecord(f"{self.study.name} keeps no policies; {remedy}")
         block = next(block for block in results.study.blocks() if block.variant == variant)
-        for record in records:
+        where = block.played_in
+        for record in records if where == block.environment else ():
             block.check_world(record)
         seeds = tuple(seed for record in records for seed in record.config["seeds"])
         name = "theta" if at == 1 else stage_name(at)
         if at == 0:
-            theta = block.algorithm.init(*block.networks(), Streams(seeds).child("init")).theta
+            theta = block.algorithm.init(*block.networks(where.name), Streams(seeds).child("init")).theta
         elif all(name in record.tensors for record in records):
             theta = torch.cat([record.tensors[name] for record in records])
         else:
@@ -98,7 +101,7 @@ class Results:
                 f"{self.study.name} keeps no policies after {at:g} of the steps, but after {', '.join(['0', *stages])} "
                 "and 1; others are kept where its study.toml lists them among stages when it is computed"
             )
-        return TrainedPolicy(block.policy(), theta, seeds, block.environment.make)
+        return TrainedPolicy(block.policy(where.name), theta, seeds, where.name, where.arguments)
 
     def describe(self) -> str:
         """Where the numbers come from, in one line."""

@@ -29,6 +29,7 @@ from pgcourse.algorithms import Curves, LatestReturn, Progress, evaluate, traini
 from pgcourse.core import Streams
 from pgcourse.envs import Env, Step, make
 from pgcourse.lab.checkpoints import Checkpoints, Saved, UnusableCheckpoint
+from pgcourse.lab.configurations import world_kind
 from pgcourse.lab.engines import Report
 from pgcourse.lab.provenance import commit, constraints_hash, machine
 from pgcourse.lab.records import Record
@@ -124,7 +125,7 @@ def compute_prefix(block: Block) -> pd.DataFrame:
     Raises:
         StudyError, FloatingPointError: as `pgcourse.lab.compute`.
     """
-    enough = ENOUGH_STEPS * min(len(block.seeds), PREFIX_SEEDS) // len(block.seeds)
+    enough = ENOUGH_STEPS * min(len(block.seeds), PREFIX_SEEDS) // (len(block.seeds) * _work(block))
     return prefix(_until(train(block), enough, ENOUGH_ITERATIONS, PREFIX), block.seeds)
 
 
@@ -134,7 +135,9 @@ def compute_fingerprint(block: Block) -> pd.DataFrame:
     Raises:
         StudyError, FloatingPointError: as `pgcourse.lab.compute`.
     """
-    table = _in_float64(block, _until(_train_in_float64(block), FINGERPRINT_STEPS, FINGERPRINT_ITERATIONS))
+    table = _in_float64(
+        block, _until(_train_in_float64(block), FINGERPRINT_STEPS // _work(block), FINGERPRINT_ITERATIONS)
+    )
     twin = repeat_fingerprint(block, table["iteration"].max(), NUDGE)
     numbers = table.columns.drop(INDEX)
     told = (table - twin).abs()[numbers] <= DETERMINED * column_sizes(table[numbers])
@@ -232,6 +235,11 @@ def _train_in_float64(block: Block, nudge: float = 0.0) -> Iterator[Progress]:
         return _Nudged(world, nudge) if nudge else world
 
     return train(block, env=world, seeds=block.seeds[:FINGERPRINT_SEEDS], dtype=torch.float64)
+
+
+def _work(block: Block) -> int:
+    """How many ordinary steps one of this world's is worth: a language model's is a whole response."""
+    return getattr(world_kind(block.env, block.environment.arguments), "work", 1)
 
 
 def _until(iterations: Iterator[Progress], steps: int, least: int, most: int | None = None) -> Iterator[Progress]:

@@ -34,6 +34,7 @@ Every variant is computed in every environment. A run has a folder named by them
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import re
 import tomllib
@@ -53,6 +54,7 @@ from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, make
 from pgcourse.lab.checkpoints import Checkpoints
 from pgcourse.lab.configurations import Configuration, canonical, describe_world, plain, world_changes, world_kind
+from pgcourse.lab.errors import message
 from pgcourse.lab.provenance import OtherClone, code_digest, repository
 from pgcourse.lab.records import POLICY_LIMIT, ChangedWorld, MissingRecord, Record, Store
 
@@ -149,7 +151,7 @@ class Study:
         """The study declared in FOLDER/study.toml. Raises as `read`, but for a missing file `FileNotFoundError`."""
         file = folder / "study.toml"
         try:
-            return parse(folder, tomllib.loads(file.read_text("utf-8")))
+            return parse(folder, tomllib.loads(file.read_text("utf-8-sig")))  # Windows' editors begin with a mark
         except ValueError as error:
             raise StudyError(f"{file}: {error}") from None
 
@@ -262,21 +264,28 @@ class Block:
             self.study.reports,
         )
 
-    def networks(self) -> tuple[Policy, Critic]:
-        """What the run trains.
+    def networks(self, env: str | None = None) -> tuple[Policy, Critic]:
+        """What the run trains; `env` is another world of the same spaces.
 
         Raises:
             StudyError: the environment cannot be made, or its spaces are not supported.
         """
         try:
-            world = make(self.env, 1, **self.environment.arguments)
+            world = make(env or self.env, 1, **self.environment.arguments)
             return self.network.policy(world), self.network.critic(world)
         except Exception as error:  # simulators raise all sorts of errors when asked for a world they do not have
-            raise StudyError(f"{self.study.name}: env = {self.env!r}: {error}") from error
+            raise StudyError(f"{self.study.name}: env = {self.env!r}: {message(error)}") from error
 
-    def policy(self) -> Policy:
-        """What θ belongs to: the algorithm may have wrapped the policy that it was given. Raises as `networks`."""
-        return self.algorithm.init(*self.networks(), Streams(1)).policy
+    def policy(self, env: str | None = None) -> Policy:
+        """What θ belongs to: the algorithm may have wrapped the policy that it was given. As `networks`."""
+        return self.algorithm.init(*self.networks(env), Streams(1)).policy
+
+    @property
+    def played_in(self) -> Environment:
+        """Where kept policies act: where they were trained, or in Gymnasium's simulator if EnvPool is not installed."""
+        if self.env.startswith("envpool:") and importlib.util.find_spec("envpool") is None:
+            return dataclasses.replace(self.environment, name=self.env.removeprefix("envpool:"))
+        return self.environment
 
     @property
     def world(self) -> dict[str, Any]:
@@ -304,9 +313,8 @@ class Block:
         """Raises `ChangedWorld` where the record is of another state of the world than the one here."""
         if changes := world_changes(record.manifest["world"], self.world):
             raise ChangedWorld(
-                f"{self.study.folder / record.name}: {self.env} is not the world of this record any more: "
-                f"{'; '.join(changes)}. Have the old one again, or compute it anew: "
-                f"pgcourse study {self.study.name} --refresh"
+                self.study.folder / record.name,
+                f"{self.env} is not the world of this record any more: {'; '.join(changes)}",
             )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from pgcourse.gait import KINDS, LEGS, Recording, bridged, limb_phase, stances
 from pgcourse.plots import style
+from pgcourse.stats import mean_interval
 
 LEG_COLORS = dict(zip(LEGS, (style.BLUE, style.VERMILION), strict=True))
 # From falling, red, over what does not get ahead, orange and grey, to walking, green and blue.
@@ -124,3 +125,58 @@ def kinds(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
     numbers = sorted({int(table.to_numpy().sum()) for table in tables.values()})
     style.note(ax, f"{' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} episodes a bar")
     return ax
+
+
+def gait_measures(table: pd.DataFrame, panels: Mapping[str, str]) -> list[Axes]:
+    """Measures of gaits against training, a panel each: a dot a seed, bars are the mean's 95 % t-interval.
+
+    `table` has the rows of `pgcourse.gait.measure` and a column `stage`, in the order in which stages are drawn; of a
+    seed's episodes the mean counts. `panels` maps columns to what stands above them. Where fewer than three seeds have
+    a measure, such as strides, there is no interval.
+    """
+    stages = list(dict.fromkeys(table["stage"]))
+    _, grid = plt.subplots(1, len(panels), figsize=(2.6 * len(panels), 2.8), squeeze=False)
+    for ax, (column, title) in zip(grid[0], panels.items(), strict=True):
+        for place, stage in enumerate(stages):
+            values = table[table["stage"] == stage].groupby("seed")[column].mean()
+            values = values[np.isfinite(values)].to_numpy()
+            _dots(ax, place, values, style.BLUE)
+        ax.set_xticks(range(len(stages)), stages, fontsize=8)
+        ax.set_title(title, fontsize=10)
+        ax.set_xlim(-0.5, len(stages) - 0.5)
+    figure = grid[0, 0].figure
+    seeds = table["seed"].nunique()
+    figure.supxlabel(f"environment steps of one seed ({seeds} seeds; bars: the mean's 95 % t-interval)", fontsize=9)
+    return list(grid[0])
+
+
+def disturbances(table: pd.DataFrame, panels: Mapping[str, str]) -> list[Axes]:
+    """Returns against the strength of a disturbance, a panel a kind: a dot a seed, bars the mean's 95 % t-interval.
+
+    `table` has the columns kind, strength, seed and return; of a seed's episodes the mean counts. `panels` maps kinds
+    to the labels of their axes.
+    """
+    _, grid = plt.subplots(1, len(panels), figsize=(2.6 * len(panels), 2.8), squeeze=False, sharey=True)
+    for ax, (kind, label) in zip(grid[0], panels.items(), strict=True):
+        of_kind = table[table["kind"] == kind]
+        strengths = sorted(of_kind["strength"].unique())
+        for place, strength in enumerate(strengths):
+            values = of_kind[of_kind["strength"] == strength].groupby("seed")["return"].mean().to_numpy()
+            _dots(ax, place, values, style.BLUE)
+        ax.set_xticks(range(len(strengths)), [f"{strength:g}" for strength in strengths])
+        ax.set(xlabel=label, xlim=(-0.5, len(strengths) - 0.5))
+    grid[0, 0].set_ylabel("return of an episode")
+    episodes = table.groupby(["kind", "strength", "seed"]).size().max()
+    each = f"{episodes} episode{'s' * int(episodes > 1)} of each of {table['seed'].nunique()} seeds"
+    grid[0, 0].figure.suptitle(f"{each}; bars: the mean's 95 % t-interval", fontsize=9)
+    return list(grid[0])
+
+
+def _dots(ax: Axes, place: float, values: np.ndarray, color: str) -> None:
+    """A dot a value at `place`, spread a little, and beside them their mean with its interval."""
+    aside = np.linspace(-0.18, 0.06, len(values)) if len(values) > 1 else np.array([-0.06])
+    ax.plot(place + aside, values, "o", color=color, ms=3, alpha=0.5, mew=0)
+    if len(values) >= 3:
+        mean, low, high = mean_interval(values)
+        ax.plot([place + 0.2] * 2, [low, high], color=color, lw=2)
+        ax.plot(place + 0.2, mean, "o", color=color, ms=5)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from pgcourse.rl.trajectory import Trajectory, require
+
+ROUNDINGS = 4  # that a target may have gone through on its way
 
 
 def td_residual(reward: Tensor, value: Tensor, next_value: Tensor, terminated: Tensor, gamma: float) -> Tensor:
@@ -95,18 +97,29 @@ class Samples(NamedTuple):
 
     def shuffled(self, order: Tensor, parts: int) -> Iterator[Samples]:
         """One pass: the samples in this order [seed, sample], each seed its own, divided into `parts`."""
-        seeds, size = order.shape
-        flat = (order + size * torch.arange(seeds, device=order.device).unsqueeze(1)).flatten()
-        columns = {name: x for name, x in self._asdict().items() if x is not None}
-        for dtype in {x.dtype for x in columns.values()}:  # columns of one type are gathered together
-            names = [name for name, x in columns.items() if x.dtype == dtype]
-            rows = [columns[name].reshape(seeds * size, -1) for name in names]
-            gathered = torch.cat(rows, 1).index_select(0, flat).split([row.shape[1] for row in rows], 1)
-            columns |= {
-                name: x.view(seeds, size, *columns[name].shape[2:]) for name, x in zip(names, gathered, strict=True)
-            }
-        for part in zip(*(x.chunk(parts, 1) for x in columns.values()), strict=True):
-            yield Samples(**dict(zip(columns, part, strict=True)))
+        return minibatches(self, order, parts)
+
+
+Columns = TypeVar("Columns", bound=NamedTuple)
+
+
+def minibatches(samples: Columns, order: Tensor, parts: int) -> Iterator[Columns]:
+    """One pass over a NamedTuple of tensors [seed, sample, ...], in this order [seed, sample], divided into `parts`.
+
+    Each seed has an order of its own. Columns that are None stay so.
+    """
+    seeds, size = order.shape
+    flat = (order + size * torch.arange(seeds, device=order.device).unsqueeze(1)).flatten()
+    columns: dict[str, Any] = {name: x for name, x in samples._asdict().items() if x is not None}
+    for dtype in {x.dtype for x in columns.values()}:  # columns of one type are gathered together
+        names = [name for name, x in columns.items() if x.dtype == dtype]
+        rows = [columns[name].reshape(seeds * size, -1) for name in names]
+        gathered = torch.cat(rows, 1).index_select(0, flat).split([row.shape[1] for row in rows], 1)
+        columns |= {
+            name: x.view(seeds, size, *columns[name].shape[2:]) for name, x in zip(names, gathered, strict=True)
+        }
+    for part in zip(*(x.chunk(parts, 1) for x in columns.values()), strict=True):
+        yield samples._replace(**dict(zip(columns, part, strict=True)))
 
 
 @torch.no_grad()
@@ -132,13 +145,28 @@ def judged(
     return Samples(*(x.flatten(1, 2) for x in parts))
 
 
-def standardized(advantage: Tensor) -> Tensor:
-    """Each seed's advantages [seed, sample] shifted and scaled to mean 0 and standard deviation 1."""
-    std, mean = torch.std_mean(advantage, 1, keepdim=True)
-    return (advantage - mean) / (std + 1e-8)
+def standardized(advantage: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Each seed's advantages shifted and scaled to mean 0 and standard deviation 1: "whitened".
+
+    [seed, ...], steps or tokens. With a mask the padding counts for nothing, may hold anything, and is given back as 0.
+    """
+    axes = tuple(range(1, advantage.ndim))
+    if mask is None:
+        std, mean = torch.std_mean(advantage, axes, keepdim=True)
+        return (advantage - mean) / (std + 1e-8)
+    count = mask.sum(axes, keepdim=True)
+    mean = advantage.where(mask, 0.0).sum(axes, keepdim=True) / count
+    centred = (advantage - mean).where(mask, 0.0)
+    std = (centred.square().sum(axes, keepdim=True) / (count - 1)).sqrt()
+    return centred / (std + 1e-8)
 
 
 def explained_variance(target: Tensor, value: Tensor) -> Tensor:
-    """1 - Var(target - v) / Var(target) of each seed, [seed, sample] to [seed]; NaN where targets do not vary."""
+    """1 - Var(target - v) / Var(target) of each seed, [seed, sample] to [seed]; NaN where targets do not vary.
+
+    A target is Â + v, so it varies a little by rounding alone, by ε of the larger of target and v: that does not count.
+    """
     unexplained, variance = ((x - x.mean(1, keepdim=True)).square().sum(1) for x in (target - value, target))
-    return torch.where(variance > 0, 1 - unexplained / variance, math.nan)
+    rounding = torch.finfo(target.dtype).eps * torch.maximum(target.abs(), value.abs()).amax(1)
+    varies = variance > target.shape[1] * (ROUNDINGS * rounding).square()
+    return torch.where(varies, 1 - unexplained / variance, math.nan)

@@ -42,7 +42,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     [seed, ...], all further axes are kept.
 
     Raises:
-        ValueError: fewer than two seeds, a value that is NaN or infinite, or a level outside (0, 1).
+        ValueError: fewer than two seeds, a value that is NaN, infinite or masked, or a level outside (0, 1).
     """
     x = checked(values, level)
     mean, half = x.mean(0), margin(x, level)
@@ -62,7 +62,7 @@ def standard_error(variances: Sequence[Any], sizes: Sequence[int]) -> tuple[Any,
 
 def checked(values: ArrayLike, level: float = 0.95) -> NDArray:
     """The values as an array of float64; raises ValueError as `mean_interval` says."""
-    x = np.asarray(values, dtype=np.float64)
+    x = as_numbers(values)
     if x.ndim < 1 or len(x) < 2:
         raise ValueError(f"an interval over seeds needs two seeds or more, got values of shape {x.shape}")
     if not np.isfinite(x).all():
@@ -70,3 +70,13 @@ def checked(values: ArrayLike, level: float = 0.95) -> NDArray:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     return x
+
+
+def as_numbers(values: ArrayLike) -> NDArray:
+    """The values as an array of float64. Raises ValueError where some are masked, which would count here."""
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        raise ValueError(
+            f"{np.ma.count_masked(values)} of the values are masked: say what a missing value means before averaging, "
+            "or leave it out with `values.compressed()`"
+        )
+    return np.asarray(values, dtype=np.float64)

@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +65,21 @@ def test_the_range_is_what_it_says(number, cups):
         else:
             with pytest.raises(ValueError, match=f"Kettle: {name} must be"):
                 Kettle(**{name: value})
+
+
+def test_numbers_of_numpys_are_pythons():
+    given = Kettle(cups=np.int64(3), heat=np.float32(0.5), lid=np.True_, tea=np.str_("green"))
+    assert given == Kettle(3, 0.5, lid=True, tea="green")
+    assert [type(getattr(given, name)) for name in ("cups", "heat", "lid", "tea")] == [int, float, bool, str]
+    with pytest.raises(ValueError, match=r"cups must be at least 1 and at most 8, got 9"):
+        Kettle(cups=np.int64(9))
+    assert Architecture(hidden=np.array([8, 4])).hidden == (8, 4)
+
+
+@pytest.mark.parametrize("hidden", [64, "64", None, [8.0], [0], [True], [[8]]])
+def test_layers_are_a_list_of_sizes(hidden):
+    with pytest.raises(ValueError, match=re.escape(f"hidden must list sizes of 1 or more, got {hidden!r}")):
+        Architecture(hidden=hidden)
 
 
 def test_metadata():

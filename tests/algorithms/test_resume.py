@@ -103,7 +103,7 @@ def test_only_worlds_that_cannot_be_restored_are_made_anew_and_at_checkpoints_on
 
     _, checkpoints = follow(Curves(1000), pg.A2C(envs=2), world, 2, 1000, checkpoint_steps=300)
     assert [int(checkpoint.steps.min()) for checkpoint, _ in checkpoints] == [320, 608, 928]
-    assert len(made) == 1 + (len(checkpoints) if kind is Unable else 0)
+    assert made.count(2) == 1 + (len(checkpoints) if kind is Unable else 0)  # what has one copy was for a trial
 
 
 def test_no_checkpoint_at_the_end_and_none_unless_asked_for():

@@ -1,14 +1,29 @@
 """Training: seeds that do not know of each other, curves that add up, errors before wrong numbers."""
 
+from dataclasses import replace
 from importlib import import_module
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gymnasium import spaces
 
-from pgcourse.algorithms import A2C, PPO, REINFORCE, Architecture, TrainedPolicy, evaluate, train, training
-from pgcourse.core import Streams
+import pgcourse as pg
+from pgcourse.algorithms import (
+    A2C,
+    PPO,
+    REINFORCE,
+    TRPO,
+    Architecture,
+    NaturalGradient,
+    TrainedPolicy,
+    evaluate,
+    train,
+    training,
+)
+from pgcourse.core import MLP, Critic, GaussianPolicy, SoftmaxPolicy, Streams
 from pgcourse.envs import CartPole, GymnasiumEnv, make
 
 ALGORITHMS = [
@@ -169,6 +184,182 @@ def test_bad_hyper_parameters_are_named(algorithm, options, message):
         algorithm(**options)
 
 
+def scaled(what, factor):
+    """A CartPole whose rewards or observations are far from 1."""
+
+    class Scaled(CartPole):
+        def transition(self, state, action, noise):
+            state, reward, terminated = super().transition(state, action, noise)
+            return state, reward * (factor if what == "rewards" else 1), terminated
+
+        def observe(self, state):
+            return state * (factor if what == "observations" else 1)
+
+    return Scaled
+
+
+LINEAR = {"policy": SoftmaxPolicy(MLP((4, 2))), "critic": Critic(MLP((4, 1)))}
+DIVERGING = {
+    "rewards": (A2C(envs=2, horizon=4), scaled("rewards", 1e30), {}, r"rewards reach 1e\+30: scale them to about 1"),
+    "observations": (
+        A2C(envs=2, horizon=4),
+        scaled("observations", 1e30),
+        LINEAR,
+        r"observations reach \S+: scale them to about 1",
+    ),
+    "parameters": (A2C(envs=2, horizon=4, lr=3e38), CartPole, {}, r"parameters reach 3e\+38: lower the learning rate"),
+}
+
+
+@pytest.mark.parametrize("cause", DIVERGING)
+def test_what_diverges_names_the_seeds_and_the_largest_number_that_it_was_computed_from(cause):
+    algorithm, world, parts, message = DIVERGING[cause]
+    kind = type(algorithm).__name__
+    said = rf"^{kind} on CartPole-v1, iteration \d: the gradient of seeds \[5, 7\] is NaN or infinite\. {message}"
+    with pytest.raises(FloatingPointError, match=said):
+        train(algorithm, world, seeds=[5, 7], steps=10_000, **parts)
+
+
+def test_of_several_seeds_those_are_named_that_diverge():
+    class Rich(CartPole):
+        def transition(self, state, action, noise):
+            state, reward, terminated = super().transition(state, action, noise)
+            rich = torch.tensor([1.0, 1e30, 1.0])[: len(reward), None]
+            return state, reward * rich, terminated
+
+    with pytest.raises(FloatingPointError, match=r"the gradient of seeds \[5\] is NaN or infinite. rewards reach 1e"):
+        train(A2C(envs=2, horizon=4), Rich, seeds=[3, 5, 7], steps=100)
+
+
+def test_where_nothing_is_large_it_is_the_loss_that_is_suspected():
+    class Broken(A2C):
+        def loss(self, policy, theta, samples):
+            loss, entropy = super().loss(policy, theta, samples)
+            return loss + 0 * loss.detach().sub(loss).abs().sqrt(), entropy
+
+    with pytest.raises(
+        FloatingPointError, match=r"is beyond ±\d.*: lower the learning rate; in a policy or loss of your"
+    ):
+        train(Broken(envs=2, horizon=4), "CartPole-v1", seeds=2, steps=100)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [(A2C, {"envs": 1, "horizon": 1}), (TRPO, {"envs": 1, "horizon": 1}), (NaturalGradient, {"envs": 1, "horizon": 1})],
+)
+def test_one_sample_has_no_spread(algorithm, options):
+    with pytest.raises(ValueError, match="one sample has no spread"):
+        algorithm(**options, normalize_advantage=True)
+
+
+def test_a_sigma_beyond_all_numbers_is_refused():
+    for make_it in (lambda: Architecture(log_std=1000.0), lambda: GaussianPolicy(MLP((3, 1)), log_std=1000.0)):
+        with pytest.raises(ValueError, match=r"log_std must .*20.*, got 1000.0"):
+            make_it()
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5, "5", None, True, float("nan")])
+def test_bad_steps_are_refused_by_name(steps):
+    for use in (lambda: train(A2C(), "CartPole-v1", 1, steps), lambda: pg.train(A2C(), "CartPole-v1", 1, steps)):
+        with pytest.raises(ValueError, match=f"steps must be 1 or more, got {steps!r}"):
+            use()
+
+
+def test_a_run_says_in_a_line_what_it_is():
+    run = train(A2C(envs=4, horizon=8), "CartPole-v1", seeds=[2, 7], steps=1000)
+    latest = np.mean([table["return"].dropna().iloc[-1] for _, table in run.curves.groupby("seed")])
+    assert repr(run) == f"<Run: A2C on CartPole-v1, 2 seeds × 1,024 steps, mean return {latest:.4g}>"
+    assert repr(replace(run, curves=run.curves.assign(**{"return": np.nan}))).endswith("2 seeds × 1,024 steps>")
+
+
+def test_a_run_is_evaluated_as_its_policy_is():
+    run = train(A2C(envs=2, horizon=4), "CartPole-v1", seeds=2, steps=8)
+    pd.testing.assert_frame_equal(evaluate(run, 3), evaluate(run.policy, 3))
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "gymnasium:CartPole-v1"])
+def test_an_evaluation_cuts_episodes_where_it_is_told_to(env):
+    """CartPole pays 1 a step: what is cut loses the rest, what has ended before loses nothing."""
+    policy = Architecture((8,)).policy(make("CartPole-v1"))
+    trained = TrainedPolicy(policy, policy.init(Streams(2)), (0, 1), env)
+    whole = evaluate(trained, 20)
+    cut = evaluate(trained, 20, max_episode_steps=18)
+    assert (whole["length"] > 18).any()
+    assert (whole["length"] < 18).any()
+    assert cut["length"].tolist() == whole["length"].clip(upper=18).tolist()
+    assert cut["return"].tolist() == cut["length"].tolist()
+
+
+class Timeless(CartPole):
+    time_limit = None
+
+
+def test_a_world_without_a_time_limit_is_evaluated_if_episodes_are_cut():
+    run = train(A2C(envs=2, horizon=4), Timeless, seeds=2, steps=8)
+    with pytest.raises(ValueError, match=r"has no time limit: .*Give one, max_episode_steps, to the world or the eval"):
+        evaluate(run, 2)
+    assert (evaluate(run, 30, max_episode_steps=12)["length"] <= 12).all()
+    limited = make(Timeless, 2, max_episode_steps=12)
+    assert limited.time_limit == 12
+    run = train(REINFORCE(envs=2), lambda envs: make(Timeless, envs, max_episode_steps=12), seeds=2, steps=8)
+    assert (evaluate(run, 30)["length"] <= 12).all()
+    for bad in (0, 2.5, "3", True):
+        with pytest.raises(ValueError, match=f"max_episode_steps must be an integer, 1 or more, got {bad!r}"):
+            make("CartPole-v1", 1, max_episode_steps=bad)
+
+
+@pytest.mark.parametrize(("name", "value"), [("episodes", 0), ("episodes", 2.5), ("episodes", "3"), ("episodes", True)])
+def test_bad_numbers_of_episodes_are_refused_by_name(name, value):
+    run = train(A2C(envs=2, horizon=4), "CartPole-v1", seeds=1, steps=8)
+    with pytest.raises(ValueError, match=f"{name} must be an integer, 1 or more, got {value!r}"):
+        evaluate(run, **{name: value})
+
+
 def test_bad_steps_are_named():
     with pytest.raises(ValueError, match="steps must be 1 or more, got 0"):
         train(A2C(), "CartPole-v1", seeds=1, steps=0)
+
+
+def test_training_needs_no_gradients_switched_on():
+    """Within `torch.no_grad()` the numbers are the same; inference mode is refused by name."""
+    usual = pg.train(pg.PPO(horizon=32), "CartPole-v1", seeds=2, steps=600)
+    with torch.no_grad():
+        within = pg.train(pg.PPO(horizon=32), "CartPole-v1", seeds=2, steps=600)
+    assert torch.equal(usual.policy.theta, within.policy.theta)
+    with torch.inference_mode(), pytest.raises(RuntimeError, match=r"torch.inference_mode\(\) has none: leave it"):
+        pg.train(pg.A2C(), "CartPole-v1", seeds=1, steps=100)
+
+
+def test_the_class_of_an_algorithm_is_not_one():
+    with pytest.raises(TypeError, match=r"PPO is the class of an algorithm: give one with its options, PPO\(\)"):
+        pg.train(pg.PPO, "CartPole-v1", seeds=1, steps=100)
+
+
+class Held(gymnasium.Env):
+    """Counts how many of it are open."""
+
+    observation_space, action_space = spaces.Box(-1, 1, (1,)), spaces.Discrete(2)
+    opened = 0
+
+    def __init__(self):
+        Held.opened += 1
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+    def close(self):
+        Held.opened -= 1
+
+
+def test_what_training_and_evaluation_open_they_close():
+    run = pg.train(pg.A2C(), Held, seeds=2, steps=200, env_args={"max_episode_steps": 5})
+    assert Held.opened == 0
+    pg.evaluate(run.policy, episodes=3)
+    assert Held.opened == 0
+    for _ in pg.training(pg.A2C(), Held, seeds=2, steps=200):
+        break
+    assert Held.opened == 0

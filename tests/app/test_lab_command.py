@@ -1,5 +1,6 @@
 """`pgcourse lab`: what it opens, and what it says."""
 
+import subprocess
 import sys
 
 import pytest
@@ -96,3 +97,8 @@ def test_the_course_s_own_notebooks_are_all_opened_by_their_path():
     root = find_root()
     for name in notebooks("chapters", "exercises"):
         assert lab.copy_of(root, root / name) == root / "my" / name
+
+
+def test_help_by_way_of_start_py_names_the_command_that_one_types():
+    command = [sys.executable, "-m", "pgcourse.app.console", "lab", "--help"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.startswith("Usage: pgcourse lab ")

@@ -12,6 +12,7 @@ import time
 import traceback
 from io import StringIO
 
+import gymnasium
 import pandas as pd
 import pytest
 import torch
@@ -26,7 +27,7 @@ from pgcourse.app import blocks
 from pgcourse.app import train as command
 from pgcourse.app.console import main
 from pgcourse.course import watched
-from pgcourse.lab import Study, compute, engines, personal, store
+from pgcourse.lab import Study, compute, configurations, engines, personal, store
 
 FEW = ["--seeds", "3", "--steps", "600", "--evaluation-episodes", "4", "--hidden", "8"]
 SMALL = ["train", "a2c", "--env", "CartPole-v1", *FEW, "--lr", "2e-3"]
@@ -295,6 +296,7 @@ def test_the_same_command_again_computes_nothing(kept):
         status, output = pgcourse(*again)
         assert status == 0
         assert "evaluation:  mean return" in output
+        assert "finished before: nothing is computed" in output
         assert personal.run_names() == [NAME]
         assert personal.results(kept).manifests == before
 
@@ -352,6 +354,25 @@ def test_progress_shows_the_mean_return_of_all_processes(runs, monkeypatch, term
     assert f"pgcourse train --resume {study.name}" in said
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_has_failed_is_not_counted_as_done(runs, monkeypatch, terminal):
+    def local(function, tasks, workers):
+        yield engines.Advanced(0, 0.25)
+        yield engines.Failed(0, "its process ended with exit code -9")
+
+    options = {"seeds": 2, "steps": 4000, "workers": 1, "checkpoint_steps": 1000, "evaluation_episodes": 2}
+    study = personal.begin(personal.declaration(pg.A2C(), Architecture(), "CartPole-v1", **options))
+    monkeypatch.setattr(blocks, "local", local)
+    monkeypatch.setattr(watched, "PATIENCE", 0)
+    monkeypatch.setattr(blocks, "A_MINUTE", 0)
+    screen = Console(file=StringIO(), width=160, force_terminal=terminal, color_system=None)
+    assert blocks.compute_run(screen, study) == 1
+    said = screen.file.getvalue()
+    assert "1,000 of 4,000 steps" in said
+    assert "4,000 of 4,000" not in said
+    assert "its process ended with exit code -9" in said
+
+
 def test_a_run_reports_its_latest_mean_return(runs):
     """Every episode of this world returns 1, of the other one at most 1 and at least 0."""
     reports = {}
@@ -398,12 +419,83 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bits(runs, here):
     assert (resumed["metrics"], resumed["tensors"]) == (whole["metrics"], whole["tensors"])
 
 
+ROOM = """
+import gymnasium
+from odd_worlds import Odd
+
+class Room(Odd):
+    def step(self, action):
+        obs, reward, *rest = super().step(action)
+        return obs, 1.0 * reward, *rest
+
+gymnasium.register("Room-v0", Room, max_episode_steps=20, disable_env_checker=True)
+"""
+
+
+@pytest.fixture
+def room(runs, here, tmp_path, monkeypatch):
+    """A world of one's own, made anew by `room(reward=100)`, as a command of its own would find it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(reward: int) -> None:
+        (tmp_path / "own_room.py").write_text(ROOM.replace("1.0", f"{reward}.0"), "utf-8")
+        sys.modules.pop("own_room", None)
+        gymnasium.registry.pop("Room-v0", None)
+        configurations._made.cache_clear()
+
+    yield write
+    write(0)
+
+
+def test_a_finished_run_in_a_world_that_has_changed_since_is_not_shown_as_one_in_it(room):
+    options = ["train", "a2c", "--env", "own_room:Room-v0", *FEW, "--name", "roomy"]
+    room(1)
+    status, output = pgcourse(*options)
+    assert (status, "mean return 10.0" in output) == (0, True), output
+    room(100)
+    for again in (options, ["train", "--resume", "roomy"], ["evaluate", "roomy"]):
+        status, output = pgcourse(*again)
+        assert status == 1
+        assert "is not the world of this record any more: own_room.py has been changed" in output
+        assert "delete that folder, then: pgcourse train --resume roomy" in output
+        assert "mean return" not in output
+    room(1)
+    assert pgcourse(*options)[0] == 0
+
+
+def test_a_stopped_run_does_not_go_on_in_another_world(room, monkeypatch):
+    options = ["train", "a2c", "--env", "own_room:Room-v0", *FEW, "--name", "roomy", "--checkpoint-steps", "100"]
+    room(1)
+    with monkeypatch.context() as patch:
+
+        def stop(*arguments):
+            raise KeyboardInterrupt
+
+        patch.setattr("pgcourse.lab.runs.evaluate", stop)
+        assert pgcourse(*options)[0] == 130
+    (checkpoint,) = (personal.runs_folder() / "roomy" / ".checkpoints").glob("*.pt")
+    before = checkpoint.read_bytes()
+    room(100)
+    for again in (options, ["train", "--resume", "roomy"]):
+        status, output = pgcourse(*again)
+        assert status == 1
+        assert "its checkpoint is of another own_room:Room-v0: own_room.py has been changed; have the old one" in output
+        assert checkpoint.read_bytes() == before
+    room(1)
+    status, output = pgcourse(*options)
+    assert (status, "% done" in output, "mean return 10.0" in output) == (0, True, True), output
+
+
 # Errors
 
 
 BAD = {
     "unknown environment": ("ppo", ["--env", "Pendulm-v1"], ["unknown environment 'Pendulm-v1'", "Pendulum-v1"]),
-    "observation space": ("ppo", ["--env", "odd_worlds:DictObservation-v0"], ["Dict", "FlattenObservation"]),
+    "observation space": (
+        "ppo",
+        ["--env", "odd_worlds:DictObservation-v0"],
+        ["Dict", "camera = Box", "is an image", "FilterObservation"],
+    ),
     "no time limit": ("ppo", ["--env", "odd_worlds:Endless-v0"], ["no time limit", "max_episode_steps"]),
     "range": ("ppo", ["--env", "CartPole-v1", "--gamma", "1.5"], ["gamma must be", "at most 1", "got 1.5"]),
     "NaN": ("a2c", ["--env", "CartPole-v1", "--lr", "nan"], ["lr must be above 0", "got nan"]),
@@ -468,18 +560,6 @@ def test_training_that_diverges_says_so(runs, here):
     assert "Traceback" not in output
 
 
-def test_an_error_of_another_kind_is_shown_whole():
-    def chained(*errors: str) -> str:
-        return "\n\nanother exception occurred:\n\n".join(
-            f"Traceback (most recent call last):\n  File x\n{error}" for error in errors
-        )
-
-    for errors in (["KeyError: 'x'"], ["ValueError: first", "KeyError: 'x'"]):
-        assert blocks.reason(chained(*errors)) == chained(*errors)
-    assert blocks.reason(chained("ValueError: first", "ValueError: too\nlong")) == "too\nlong"
-    assert blocks.reason("its process ended with exit code -9") == "its process ended with exit code -9"
-
-
 def test_a_damaged_record_is_not_used(kept, tmp_path, monkeypatch):
     import shutil
 
@@ -534,7 +614,8 @@ def test_evaluation_plays_the_kept_policies(kept):
     assert [row["mean_return"] for row in sampled["seeds"]] == recorded["mean_return"].tolist()
     assert [row["sd"] for row in sampled["seeds"]] == pytest.approx(recorded["sd"].tolist())
     assert sampled["checkpoint"] == 1
-    assert list(sampled) == ["study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint", "seeds"]
+    names = ["study", "variant", "env", "episodes", "deterministic", "seed", "checkpoint"]
+    assert list(sampled) == [*names, "max_episode_steps", "seeds"]
     assert (sampled["study"], sampled["episodes"], sampled["deterministic"], sampled["seed"]) == (NAME, 4, False, 0)
     (others,) = document("evaluate", NAME, "--episodes", "4", "--seed", "7")["evaluations"]
     assert others["seed"] == 7

@@ -273,7 +273,7 @@ def test_no_gradient_flows_into_an_invalid_actions_output(rows, seed):
     """Of log π(a), the entropy and the KL divergence, which are finite; exactly 0, not nearly."""
     policy, theta, obs, valid = masked(rows, seed)
     logits = policy.network(theta, obs).detach().requires_grad_()
-    dist, other = policy._valid(logits, obs), policy(1.1 * theta, obs)
+    dist, other = policy.masked(logits, obs), policy(1.1 * theta, obs)
     action = dist.sample(Streams(2, dtype=F64).uniform(len(rows)))
     for number in (dist.log_prob(action), dist.entropy(), dist.kl(other), other.kl(dist)):
         assert number.isfinite().all()

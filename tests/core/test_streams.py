@@ -111,10 +111,32 @@ def test_what_a_stream_looks_like():
     assert len(streams.generators()) == 2
 
 
-@pytest.mark.parametrize("seeds", [0, [], [3, -1], [2**32]])
+@pytest.mark.parametrize(
+    "seeds",
+    [0, [], [3, -1], [2**32], [1.7, 2.2], "12", ["1"], True, [True, False], [np.True_], 2.0, np.float64(2), None],
+)
 def test_bad_seeds_are_refused(seeds):
     with pytest.raises(ValueError, match=r"seeds must be one or more integers from 0 to 2\*\*32 - 1, got"):
         Streams(seeds)
+
+
+@pytest.mark.parametrize("seeds", [[3, 3], [1, 4, 1], np.array([5, 5])])
+def test_a_seed_twice_is_refused(seeds):
+    with pytest.raises(ValueError, match=r"seeds must be different: \d twice would be one training in two rows"):
+        Streams(seeds)
+
+
+@pytest.mark.parametrize("three", [3, np.int64(3), np.uint8(3), torch.tensor(3)])
+def test_a_number_of_seeds_may_be_numpys_or_torchs(three):
+    assert Streams(three).seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize("seeds", [[7, 3], (np.int32(7), 3), np.array([7, 3]), torch.tensor([7, 3]), {7: 0, 3: 0}])
+def test_seeds_may_be_anything_that_holds_integers(seeds):
+    streams = Streams(seeds)
+    assert streams.seeds == (7, 3)
+    assert all(type(seed) is int for seed in streams.seeds)
+    assert Streams(torch.tensor([5])).seeds == (5,)  # a list of one, not five
 
 
 def test_a_child_must_have_a_name():

@@ -1,10 +1,13 @@
-"""benchmarks/other_seeds.py tries a chapter again when its code has changed, and only then."""
+"""benchmarks/other_seeds.py counts complete sets, and tries a chapter anew when its code has changed, and only then."""
+
+import json
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from benchmarks import other_seeds
+from pgcourse.course.claims import Claim
 
 TRIED = [new_markdown_cell("Ten learners."), new_code_cell("run = train(seeds=10)")]
 
@@ -27,3 +30,48 @@ def test_prose_and_figures_to_move_need_no_other_try(digest, cell):
 
 def test_any_other_code_does(digest):
     assert digest([*TRIED, new_code_cell("explore()")]) != digest(TRIED)
+
+
+def claims(live, above=0.0, exact=0.5):
+    """A claim of a live run, one whose number never moves, one of a record, and one of no order."""
+    return (
+        Claim("run/live", ((live,),), above=above),
+        Claim("run/proved", ((exact,),), below=1.0),
+        Claim("run/record", ((live,),), above=0.0, rests_on=("ppo-cartpole",)),
+        Claim("run/close", ((live,),)),
+    )
+
+
+def test_only_claims_of_order_on_live_runs_are_counted():
+    tries = other_seeds.Tries("code")
+    for number, value in enumerate((3.0, 2.0, -1.0)):
+        tries.add(number, claims(value))
+    assert other_seeds.moved(tries.entry) == {"run/live": {"made": 2, "held": 1, "moved": True}}
+    assert other_seeds.fallen({"03": tries.entry}) == ["03: run/live held in 1 of 2"]
+
+
+def test_a_set_counts_once_those_before_it_are_complete():
+    tries = other_seeds.Tries("code")
+    for number, sets in ((2, 0), (0, 0), (1, 2), (4, 2), (3, 4)):
+        tries.add(number, claims(float(number)))
+        assert tries.sets == sets
+
+
+def test_what_was_stopped_goes_on(tmp_path):
+    notebook = tmp_path / "x.ipynb"
+    nbformat.write(new_notebook(cells=TRIED), notebook)
+    first = other_seeds.Tries.of(notebook, None)
+    first.add(0, claims(3.0))
+    first.add(1, claims(3.0))  # no number has moved yet
+    second = other_seeds.Tries.of(notebook, json.loads(json.dumps(first.entry)))
+    second.add(0, claims(3.0))
+    second.add(2, claims(-1.0))
+    assert other_seeds.moved(second.entry) == {"run/live": {"made": 2, "held": 1, "moved": True}}
+    assert other_seeds.Tries.of(notebook, first.entry | {"code": "another"}).sets == 0
+
+
+def test_a_claim_that_a_set_does_not_make_has_fallen():
+    tries = other_seeds.Tries("code")
+    for number, made in enumerate((claims(3.0), claims(2.0), ())):
+        tries.add(number, made)
+    assert other_seeds.fallen({"03": tries.entry}) == ["03: run/live held in 1 of 2"]

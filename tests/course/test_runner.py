@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import os
 import re
@@ -15,7 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 from jupyter_client.manager import start_new_kernel
+from rich.console import Console
 
+from pgcourse.app.run import explain
 from pgcourse.course import expected, runner
 from pgcourse.course.runner import find_chapters, find_root
 from pgcourse.lab import provenance
@@ -144,6 +147,9 @@ def test_the_time_limit_stops_the_chapter_and_leaves_no_process(write_chapter, t
             break
     assert result.failure.reason == f"stopped at the time limit of {timeout} s, in this cell"
     assert (result.failure.cell, result.failure.source) == (3, ORPHANS)
+    said = Console(file=io.StringIO(), width=200)
+    explain(said, result)
+    assert f"pgcourse run 01_endless --timeout {2 * timeout}" in said.file.getvalue()
     assert len(pids.read_text("utf-8").split()) == 3
     assert not [pid for pid in pids.read_text("utf-8").split() if alive(int(pid))]
 

@@ -64,7 +64,43 @@ class Broken(gymnasium.Env):
 
 
 class Dictionary(Broken):
-    observation_space = spaces.Dict({"a": spaces.Discrete(2)})
+    observation_space = spaces.Dict(
+        {
+            "place": spaces.Box(-2, 2, (2,), np.float64),
+            "eyes": spaces.Dict({"left": spaces.Box(0, 255, (8, 8, 3), np.uint8)}),
+        }
+    )
+
+
+class Letters(Broken):
+    observation_space = spaces.Tuple((spaces.Discrete(2), spaces.Sequence(spaces.Discrete(2))))
+
+
+class Sensors(gymnasium.Env):
+    """What it shows is a dictionary with parts of every kind."""
+
+    observation_space = spaces.Dict(
+        {
+            "place": spaces.Box(-2, 2, (2,), np.float64),
+            "where": spaces.Discrete(3, start=4),
+            "lamps": spaces.Tuple((spaces.MultiBinary(2), spaces.MultiDiscrete([2, 3]))),
+        }
+    )
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.shown = self._show()
+        return self.shown, {}
+
+    def step(self, action):
+        self.shown = self._show()
+        return self.shown, 1.0, False, False, {}
+
+    def _show(self):
+        place, where = self.np_random.uniform(-2, 2, 2), self.np_random.integers(4, 7)
+        lamps = self.np_random.integers(0, 2, 2).astype(np.int8), self.np_random.integers(0, [2, 3])
+        return {"place": place, "where": where, "lamps": lamps}
 
 
 class Counter(Broken):
@@ -134,6 +170,8 @@ IDS = {
     "Ring": (Ring, 7),
     "Broken": (Broken, None),
     "Dictionary": (Dictionary, 5),
+    "Letters": (Letters, 5),
+    "Sensors": (Sensors, 5),
     "Counter": (Counter, 5),
     "Sentence": (Sentence, 5),
     "Camera": (Camera, 9),
@@ -309,7 +347,48 @@ def test_a_second_reset_starts_other_episodes():
         assert not torch.equal(env.reset(streams), env.reset(streams))
 
 
-@pytest.mark.parametrize("name", ["Dictionary", "Counter", "Sentence"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Dictionary", r"eyes.left = Box\(.*\) is an image"),
+        ("Letters", r"1 = Sequence\(.*\) has no fixed number of entries"),
+    ],
+)
+def test_what_cannot_be_flattened_is_named(name, reason):
+    with pytest.raises(ValueError, match=f"pgcourse-test/{name}-v0: observations in .* cannot be flattened: {reason}"):
+        GymnasiumEnv(f"pgcourse-test/{name}-v0")
+
+
+def test_dictionaries_are_flattened_as_gymnasium_does():
+    with GymnasiumEnv("pgcourse-test/Sensors-v0", envs=2) as env:
+        obs = env.reset(Streams(3))
+        assert env.observation_space.shape == (2 + 3 + 2 + 2 + 3,) == obs.shape[2:]
+        for _ in range(12):  # over two automatic resets
+            shown = [spaces.flatten(Sensors.observation_space, each.shown) for each in env.simulators]
+            np.testing.assert_allclose(obs.flatten(0, 1), np.stack(shown), rtol=1e-6)
+            obs = env.step(torch.zeros(3, 2, dtype=torch.int64), env.noise(Streams(3), 1)[:, 0]).obs
+        assert env.spaces == (Sensors.observation_space, Sensors.action_space)
+
+
+class Floats(gymnasium.Env):
+    """A picture [height, width, channel] of floats from 0 to 255."""
+
+    observation_space = spaces.Box(0.0, 255.0, (6, 5, 3))
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.full((6, 5, 3), 51.0, np.float32) * [1, 2, 3], {}
+
+
+def test_pictures_of_floats_are_scaled_as_those_of_bytes():
+    with GymnasiumEnv(Floats) as env:
+        obs = env.reset(Streams(1))
+        assert env.observation_space == spaces.Box(0.0, 1.0, (3, 6, 5))
+        np.testing.assert_allclose(obs[0, 0].mean((1, 2)), [0.2, 0.4, 0.6], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["Counter", "Sentence"])
 def test_unsupported_spaces_are_named(name):
     with pytest.raises(
         ValueError, match=f"pgcourse-test/{name}-v0: .* are not supported; they must be Discrete, Multi"

@@ -1,8 +1,11 @@
 from importlib import metadata, util
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+from gymnasium.wrappers import TimeLimit, TransformObservation
 
 from pgcourse.core import Streams
 from pgcourse.envs import WORLDS, CartPole, GymnasiumEnv, Pendulum, make, names, origin
@@ -33,12 +36,109 @@ def test_options_reach_the_world():
     assert make("Acrobot-v1", max_episode_steps=7).time_limit == 7
 
 
+class Unrecorded(gymnasium.Wrapper):
+    """A wrapper whose arguments Gymnasium does not know."""
+
+
 def test_a_function_builds_the_world():
     built = CartPole(4)
     assert make(lambda envs: built, 4) is built
     assert make(CartPole, 5).envs == 5
-    with pytest.raises(TypeError, match="name or a function"):
+    with pytest.raises(TypeError, match=r"a name, a class or a function .* give its class, CartPole"):
         make(built)
+
+
+class Heavy(gymnasium.Env):
+    """Observation: its gravity."""
+
+    observation_space = spaces.Box(-10, 10, (1,))
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, gravity=1.0):
+        self.gravity = gravity
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.full(1, self.gravity, np.float32), {}
+
+    def step(self, action):
+        return np.full(1, self.gravity, np.float32), 0.0, False, False, {}
+
+
+def made_by(gravity=1.0):
+    return Heavy(gravity)
+
+
+def limited(envs):
+    return TimeLimit(Heavy(3.0), 7)
+
+
+gymnasium.register("test_make_env-Heavy-v3", Heavy, max_episode_steps=9)
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "gravity", "limit"),
+    [
+        (Heavy, {}, 1, None),
+        (Heavy, {"gravity": 5.0, "max_episode_steps": 4}, 5, 4),
+        (lambda: Heavy(2.0), {}, 2, None),
+        (made_by, {"gravity": 5.0}, 5, None),
+        (limited, {}, 3, 7),
+        (lambda *_: Heavy(4.0), {"max_episode_steps": 3}, 4, 3),
+        ("test_make_env-Heavy-v3", {"gravity": 5.0}, 5, 9),
+        ("test_make_env-Heavy", {}, 1, 9),
+        (f"{__name__}:Heavy", {"gravity": 5.0}, 5, None),
+        (gymnasium.make("test_make_env-Heavy-v3", gravity=6.0), {}, 6, 9),
+        (TransformObservation(gymnasium.make("test_make_env-Heavy-v3"), np.negative, None), {}, -1, 9),
+    ],
+)
+def test_a_world_of_ones_own_is_a_class_a_function_an_environment_or_an_id(env, options, gravity, limit):
+    world = make(env, 3, **options)
+    assert isinstance(world, GymnasiumEnv)
+    assert (world.envs, world.time_limit) == (3, limit)
+    assert (world.reset(Streams(2)) == gravity).all()
+    assert make(env, 2, dtype=torch.float64, **options).reset(Streams(1, dtype=torch.float64)).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "error", "said"),
+    [
+        (Heavy(), {}, TypeError, r"which gymnasium.make has not made; give its class, or .* `lambda: Heavy\(...\)`"),
+        (Unrecorded(gymnasium.make("test_make_env-Heavy-v3")), {}, TypeError, "copies are needed .* give its class"),
+        (gymnasium.make_vec("CartPole-v1", 2), {}, TypeError, "one environment, of which copies are made here"),
+        (lambda: 3, {}, ValueError, "makes 3, which is no environment"),
+        (lambda envs: 3, {}, TypeError, "made 3, which is neither"),
+        (3, {}, TypeError, "a name, a class or a function that makes a world, got 3"),
+        (Heavy, {"g": 5.0}, ValueError, "Heavy takes no argument 'g': "),
+        ("Acrobot-v1", {"g": 5.0}, ValueError, "Acrobot-v1 takes no argument 'g': "),
+        ("Pendulum-v1", {"g": 5.0}, ValueError, "it takes none. .* Gymnasium's own is 'gymnasium:Pendulum-v1'"),
+        ("Arm2-v0", {"g": 5.0}, ValueError, "Arm2-v0 takes no argument 'g': .*; it takes joints, "),
+        (
+            "nowhere:Heavy-v0",
+            {},
+            ValueError,
+            "nowhere:Heavy-v0: No module named 'nowhere'; a module of your own is looked",
+        ),
+        ("nowhere:Heavy", {}, ValueError, "nowhere:Heavy: No module named 'nowhere'; a module of your own is looked"),
+        ("ale_py:ALE/Pong-v5", {}, ValueError, "No module named 'ale_py'; `pip install ale-py`"),
+        ("Pong-v5", {}, ValueError, "comes with the package ale-py: .* and call it 'ale_py:ALE/Pong-v5'"),
+        ("PongNoFrameskip-v4", {}, ValueError, "call it 'ale_py:PongNoFrameskip-v4'"),
+        ("MiniGrid-Empty-5x5-v0", {}, ValueError, "call it 'minigrid:MiniGrid-Empty-5x5-v0'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_no_world_is_refused_with_what_to_write(env, options, error, said):
+    with pytest.raises(error, match=said):
+        make(env, 3, **options)
+
+
+def test_an_error_of_ones_own_world_keeps_its_place():
+    class Wrong(Heavy):
+        def __init__(self):
+            self.table = sorted(key=3)
+
+    with pytest.raises(TypeError, match="sorted expected 1 argument"):
+        make(Wrong)
 
 
 def test_names_can_be_made():

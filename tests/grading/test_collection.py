@@ -42,6 +42,11 @@ NEEDED = {
     "conditional": ("if 1 < 2:\n    def f(): return 1\nelse:\n    def f(): return 2", "f()", 1),
     "main": ("S = 0\nif __name__ == '__main__':\n    S = 1", "S", 1),
     "tried": ("try:\n    import no_such_module as m\nexcept ImportError:\n    m = None", "m", None),
+    "tried_with_the_course": (  # which is not there while grading
+        "try:\n    import pgcourse.nothing, math\n    import cmath\nexcept ImportError:\n    pass",
+        "(math.pi, cmath.pi)[0] > 3",
+        True,
+    ),
     "with": ("import contextlib\nwith contextlib.nullcontext(7) as a:\n    b = a + 1", "b", 8),
     "loop": ("T = []\nfor k in range(3):\n    T.append(k)", "T", [0, 1, 2]),
     "while": ("n = 1\nwhile n < 100:\n    n *= 2", "n", 128),

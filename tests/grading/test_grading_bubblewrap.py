@@ -1,5 +1,6 @@
 """Inside bubblewrap a submission reaches nothing of this computer."""
 
+import itertools
 import os
 import socket
 import sys
@@ -136,6 +137,49 @@ def test_docker_grades_as_no_sandbox_does(docker, tmp_path):
     reason = reasons(submit(tmp_path, function("looks", body), entries=["looks"], where=docker)[1]["looks"])["values"]
     assert "'grader'" in reason
     assert "'home'" not in reason
+
+
+def test_what_docker_is_asked_for(tmp_path, monkeypatch):
+    """Where there is no daemon, at least what it would be told: no network, nothing to write to, no rights, a limit of
+    memory and of processes, and of this computer's files only Python and libraries, read-only, without the course."""
+    fake = tmp_path / "docker"
+    fake.write_text("#!/bin/sh\ncat > /dev/null\necho isolated\n", encoding="utf-8")  # believes itself
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    docker = sandbox.find("docker")
+    command = docker.command(docker.worker, "{}", name="pgcourse-x")
+    image = command.index(sandbox.IMAGE)
+    assert command[:2] == [str(fake), "run"]
+    assert command[image + 1 :] == [sys.executable, "-I", "/grader/worker.py", "{}"]
+    options = command[2:image]
+    assert options.count("--rm") == options.count("--read-only") == options.count("--interactive") == 1
+    pairs = list(itertools.pairwise(options))
+    for name, value in {
+        "--name": "pgcourse-x",
+        "--network": "none",
+        "--cap-drop": "ALL",
+        "--security-opt": "no-new-privileges",
+        "--user": "65534:65534",
+        "--ipc": "none",
+        "--memory": "6g",
+        "--memory-swap": "6g",
+        "--pids-limit": "64",
+        "--log-driver": "none",
+    }.items():
+        assert [given for option, given in pairs if option == name] == [value]
+    mounts = [dict(part.partition("=")[::2] for part in value.split(",")) for name, value in pairs if name == "--mount"]
+    bound = [mount for mount in mounts if mount["type"] == "bind"]
+    assert all("readonly" in mount for mount in bound)
+    places = {mount["target"] for mount in bound}
+    assert {"/usr", sys.prefix, "/grader/worker.py", "/grader/collect.py", "/grader/syscalls.py"} <= places
+    assert not {"/", "/etc", "/home", "/root", "/tmp", str(ROOT)} & places
+    # The course's folder lies outside what is bound, or an empty folder lies on it.
+    hidden = {mount["target"] for mount in mounts if mount["type"] == "tmpfs"}
+    package = ROOT / "pgcourse"
+    assert str(package) in hidden or not any(package.is_relative_to(place) for place in places)
+    variables = [value.partition("=")[0] for name, value in pairs if name == "--env"]
+    assert sorted(variables) == sorted(sandbox.environment())
+    assert not {"--privileged", "--volume", "-v", "--pid", "--device"} & set(options)
 
 
 def test_docker_that_cannot_isolate_is_never_used(tmp_path, monkeypatch):

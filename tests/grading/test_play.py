@@ -127,9 +127,9 @@ def test_a_game_that_never_ends_is_over_at_the_limit(tmp_path):
             player.tell("one", "add", 1)
 
     checks = (Check(1, "Count.", play=endless, name="endless"), replace(COUNTER.checks[0]))
-    exercise = replace(COUNTER, name="03.counter", checks=checks, limits=Limits(check_seconds=1, exercise_seconds=60))
+    exercise = replace(COUNTER, name="03.counter", checks=checks, limits=Limits(check_seconds=0.2, exercise_seconds=60))
     (result,) = grade_file(write(tmp_path / "03_x.ipynb", SOURCE), [exercise], seed=1).exercises
-    assert "over the limit of CPU time (1 s a check" in reasons(result)["endless"]
+    assert "over the limit of CPU time (0.2 s a check" in reasons(result)["endless"]
 
 
 def test_a_method_may_return_nothing():

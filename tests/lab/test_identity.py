@@ -107,3 +107,33 @@ def test_a_time_limit_that_was_registered_anew_is_another_world(own):
     configurations._made.cache_clear()
     with pytest.raises(ChangedWorld, match="time limit was 20, is 5"):
         load("small").policy("a")
+
+
+def test_what_a_world_of_ones_own_is_made_of(tmp_path, monkeypatch):
+    """All of one's own that it imports, wherever in the file, by whichever name, and the module that registers it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "yard"
+    package.mkdir()
+    texts = {
+        "yard/__init__.py": "import gymnasium\n"
+        "gymnasium.register('Yard-v0', entry_point='yard.world:Yard', max_episode_steps=9)\n",
+        "yard/world.py": "from . import physics\nfrom .walls import Wall as W\n",
+        "yard/physics.py": "def step():\n    import yard_numbers\n",
+        "yard/walls.py": "import numpy as np, json\nclass Wall: pass\n",
+        "yard_numbers.py": "wind = 1\n",
+        "yard_unused.py": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    before = configurations.world_source("yard:Yard-v0")
+    assert set(before) == {*texts} - {"yard_unused.py"}
+    for name in before:
+        file = tmp_path / name
+        text = file.read_text("utf-8")
+        file.write_text(text + "# a comment\n", "utf-8")
+        assert configurations.world_source("yard:Yard-v0") == before
+        file.write_text(text + "more = 1\n", "utf-8")
+        after = configurations.world_source("yard:Yard-v0")
+        assert configurations.world_changes({"source": before}, {"source": after}) == [f"{name} has been changed"]
+        file.write_text(text, "utf-8")
+    gymnasium.registry.pop("Yard-v0")

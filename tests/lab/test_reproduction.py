@@ -1,5 +1,6 @@
 """Verdicts, from tables and from comparisons alone; tests/course/test_reproduce.py asks the command."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -184,3 +185,10 @@ UNKNOWN = Comparison("iteration 1 ...", {})  # nothing to compare with
 )
 def test_the_verdict_on_a_study(comparisons, problems, claims, verdict):
     assert study_verdict(comparisons, problems, claims) == verdict
+
+
+def test_a_metric_that_came_later_says_nothing_against_a_record(record, again):
+    tables = {name: table.assign(clipped_actions=np.float32(0.5)) for name, table in again.items()}
+    assert compare(record, tables) == compare(record, again)
+    with_it = dataclasses.replace(record, tables=record.tables | {"prefix": tables["prefix"]})
+    assert "other numbers are reported: clipped_actions" in compare(with_it, again).unequal

@@ -1,4 +1,5 @@
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -313,3 +314,19 @@ def test_ours_stand_beside_what_others_report():
     assert [float(row["score"]) for row in others] == published("Pendulum-v1", "PPO")["score"].tolist()
     assert "not said" in table["sd"].tolist()
     assert not table.map(lambda cell: "nan" in cell.lower()).any(axis=None)
+
+
+def test_without_envpool_its_policies_act_in_gymnasium_s_simulator(declare, monkeypatch):
+    pytest.importorskip("envpool")
+    declare(text=SMALL.replace('"CartPole-v1"', '"envpool:Pendulum-v1"').replace("steps = 600", "steps = 400"))
+    for block in Study.read("small").blocks():
+        store(block, compute(block))
+    here = load("small").policy("critic")
+    assert here.env == "envpool:Pendulum-v1"
+    monkeypatch.setitem(sys.modules, "envpool", None)  # as if it were not installed
+    for at in (0.0, 1.0):
+        there = load("small").policy("critic", at=at)
+        assert there.env == "Pendulum-v1"
+        assert there.seeds == here.seeds
+        assert len(pg.evaluate(there, 1)) == len(here.seeds)
+    assert torch.equal(there.theta, here.theta)

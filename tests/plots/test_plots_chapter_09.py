@@ -82,3 +82,26 @@ def test_strips_stand_below_each_other():
     assert (upper.get_title(loc="left"), lower.get_title(loc="left")) == ("falls", "walks")
     assert (upper.get_images()[0].get_array() == first).all()
     assert (lower.get_images()[0].get_array() == second).all()
+
+
+def test_measures_stand_over_their_stage_with_the_interval_of_their_mean():
+    table = pd.DataFrame({"stage": ["early"] * 4 + ["late"] * 4, "seed": [0, 1, 2, 3] * 2})
+    table["speed"] = [0.0, 1.0, 2.0, np.nan, 4.0, 4.0, 5.0, 7.0]
+    (ax,) = plots.gait_measures(table, {"speed": "speed (m/s)"})
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["early", "late"]
+    seeds = [line.get_ydata() for line in ax.get_lines() if line.get_markersize() == 3]
+    assert [sorted(values) for values in seeds] == [[0, 1, 2], [4, 4, 5, 7]]
+    (low, high), _ = (line.get_ydata() for line in ax.get_lines() if line.get_marker() == "None")
+    half = 4.3027 / 3**0.5  # t with two degrees of freedom times the standard error of 0, 1, 2
+    assert (low, high) == (pytest.approx(1 - half, abs=1e-3), pytest.approx(1 + half, abs=1e-3))
+
+
+def test_returns_stand_over_the_strength_of_their_disturbance():
+    rows = [(kind, s, seed, 300 - 100 * s) for kind in ("push", "noise") for s in (0.0, 1.0) for seed in (0, 0, 1, 2)]
+    table = pd.DataFrame(rows, columns=["kind", "strength", "seed", "return"])
+    push, noise = plots.disturbances(table, {"push": "push (m/s)", "noise": "noise"})
+    assert [ax.get_xlabel() for ax in (push, noise)] == ["push (m/s)", "noise"]
+    assert [label.get_text() for label in push.get_xticklabels()] == ["0", "1"]
+    means = [line.get_ydata()[0] for line in push.get_lines() if line.get_markersize() == 5]
+    assert means == [300, 200]
+    assert "2 episodes of each of 3 seeds" in push.figure.get_suptitle()

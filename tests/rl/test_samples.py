@@ -57,6 +57,30 @@ def test_explained_variance_is_numpys(seed, samples):
     np.testing.assert_allclose(explained_variance(torch.tensor(target), torch.tensor(value)), expected, rtol=1e-9)
 
 
+@given(
+    st.integers(0, 10_000), st.sampled_from([1, 2, 9, 640]), st.floats(-1e6, 1e6), st.sampled_from([0.0, 1e-2, 30.0])
+)
+def test_a_target_that_varies_by_rounding_alone_explains_nothing(seed, samples, reward, spread):
+    """γ = 0 and one reward: Â + v is the reward up to rounding, whatever the critic says."""
+    random = np.random.default_rng(seed)
+    reward, value = (
+        torch.tensor(x).expand(1, samples, 1).float() for x in (reward, random.normal(size=(1, samples, 1)))
+    )
+    value = reward + spread * value
+    over = torch.zeros_like(reward, dtype=torch.bool)
+    batch = Trajectory(value, value, reward, value, over, over, ~over)
+    judgement = judged(lambda phi, obs: obs, torch.zeros(1, 0), batch, gamma=0.0, lam=0.95)
+    assert explained_variance(judgement.target, judgement.value).isnan().all()
+
+
+def test_a_target_that_does_vary_a_little_is_explained():
+    """A spread of a thousandth of what is added to it: ten bits are left of float32's 24."""
+    target = 1000 + torch.randn(1, 500, generator=torch.Generator().manual_seed(0))
+    error = 0.5 * torch.randn(1, 500, generator=torch.Generator().manual_seed(1))
+    expected = 1 - np.var(error.double().numpy()) / np.var(target.double().numpy())
+    assert explained_variance(target, target - error).item() == pytest.approx(expected, abs=1e-3)
+
+
 def test_standardized_samples_have_mean_0_and_deviation_1_in_each_seed():
     x = torch.randn(3, 50, generator=torch.Generator().manual_seed(0), dtype=F64) * torch.tensor([[1.0], [5.0], [0.1]])
     found = standardized(x + 7).numpy()

@@ -151,6 +151,39 @@ def test_iqm_pools_axes_and_refuses_what_it_would_cut_off_unseen():
         iqm([])
 
 
+TAKES_SCORES = {
+    "mean_interval": mean_interval,
+    "bootstrap_interval": lambda x: bootstrap_interval(x, generator()),
+    "stratified_interval": lambda x: stratified_interval(x, generator()),
+    "performance_profile": lambda x: performance_profile(x, [0.5], generator()),
+    "probability_of_improvement": lambda x: probability_of_improvement([[1.0], [2.0]], x, generator()),
+    "welch_test": lambda x: welch_test([[1.0], [2.0]], x),
+    "permutation_test": lambda x: permutation_test([1.0, 2.0], x[:, 0], generator()),
+    "iqm": iqm,
+    "task_median": task_median,
+    "optimality_gap": optimality_gap,
+}
+
+
+@pytest.mark.parametrize("name", TAKES_SCORES)
+@pytest.mark.parametrize("missing", [np.nan, np.ma.masked])
+def test_a_score_that_is_missing_is_never_averaged(name, missing):
+    scores = np.ma.masked_array([[1.0], [2.0], [1000.0]])
+    scores[2] = missing
+    with pytest.raises(ValueError, match="masked" if missing is np.ma.masked else "NaN"):
+        TAKES_SCORES[name](scores if missing is np.ma.masked else scores.data)
+
+
+@pytest.mark.parametrize("aggregate", [iqm, task_median, optimality_gap])
+def test_of_no_scores_there_is_no_aggregate(aggregate):
+    with pytest.raises(ValueError, match="or of none"):
+        aggregate(np.empty((0, 2)))
+
+
+def test_a_mask_that_masks_nothing_changes_nothing():
+    assert mean_interval(np.ma.masked_array([1.0, 2.0, 4.0], mask=False)) == mean_interval([1.0, 2.0, 4.0])
+
+
 # Several tasks, as rliable has them
 
 

@@ -12,12 +12,16 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers import TransformObservation
+from gymnasium.wrappers import TimeLimit
 from torch import Tensor
 
 from pgcourse.core import Streams
 from pgcourse.envs.adapters import memory
+from pgcourse.envs.adapters.declared import Declared
 from pgcourse.envs.base import Step
+
+FLATTENED = spaces.Dict | spaces.Tuple | spaces.MultiDiscrete
+MOST_FLATTENED = 1_000_000  # numbers of an observation in a Dict or Tuple
 
 
 class GymnasiumEnv:
@@ -26,9 +30,14 @@ class GymnasiumEnv:
         with GymnasiumEnv("MountainCarContinuous-v0", envs=8) as env:
             obs = env.reset(streams)
 
+    Instead of an id, a class or function that makes one environment from `kwargs`; its time limit is
+    `max_episode_steps`, and without that there is none.
+
     Observations: Discrete (int64, from 0), MultiBinary, or a Box of floats, integers or truth values (given in `dtype`,
-    shape kept). A Box of integers with three axes is an image, and given as [channel, height, width]: the shorter one
-    of the first and the last axis is the channels', and bytes are scaled to 0 ... 1.
+    shape kept). A Box of three axes that holds integers, or floats from 0 to 255, is an image, and given as
+    [channel, height, width]: the shorter one of the first and the last axis is the channels', and 0 ... 255 is scaled
+    to 0 ... 1. Dict, Tuple and MultiDiscrete are flattened by `gymnasium.spaces.flatten`, unless there are images among
+    their parts.
 
     Actions: Discrete (from 0), MultiDiscrete (each from 0) and MultiBinary, both as vectors, or a Box of floats,
     clipped to its bounds on the way to the environment: the log-probability of a policy remains that of the *unclipped*
@@ -40,22 +49,32 @@ class GymnasiumEnv:
 
     Raises:
         gymnasium.error.Error: `id` is unknown or something that it needs is not installed.
-        ValueError: unsupported spaces; NaN or infinity in an observation, a reward or an action.
+        ValueError: unsupported spaces; something else returned than declared (see `Declared`); NaN or infinity in an
+            observation, a reward or an action.
     """
 
-    def __init__(self, id: str, envs: int = 1, dtype: torch.dtype = torch.float32, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        id: str | Callable[..., gymnasium.Env],
+        envs: int = 1,
+        dtype: torch.dtype = torch.float32,
+        **kwargs: Any,
+    ) -> None:
         if envs < 1:
             raise ValueError(f"envs must be 1 or more, got {envs}")
-        self.name = id
+        self.name = name = _name(id)
         self.envs = envs
         self.dtype = dtype
         self._make = partial(_make, id, kwargs)
         self._copies: Any = None  # a vector environment, as `_start` makes them
         with self._make() as sample:
-            self.observation_space, self._to_obs = _observations(id, sample.observation_space, dtype)
-            self.action_space, self._to_action = _actions(id, sample.action_space)
+            inner = sample.env if isinstance(sample, _Flattened) else sample
+            self.spaces = (inner.observation_space, sample.action_space)
+            self.observation_space, self._to_obs = _observations(name, sample.observation_space, dtype)
+            self.action_space, self._to_action = _actions(name, sample.action_space)
             self._action_shape = sample.action_space.shape or ()
-            self.time_limit = sample.spec.max_episode_steps if sample.spec else None
+            self.time_limit = _time_limit(sample)
+            self.metadata: dict[str, Any] = dict(sample.metadata or {})
             self.restorable = memory.known(sample)
             self.source: type = type(sample.unwrapped)
 
@@ -142,19 +161,92 @@ class GymnasiumEnv:
 
     def _tensor(self, array: np.ndarray, what: str) -> Tensor:
         if not np.isfinite(array).all():
-            raise ValueError(f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}")
+            raise ValueError(
+                f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}; it must be a "
+                "finite number"
+            )
         return torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
 
 
-def _make(id: str, kwargs: dict[str, Any]) -> gymnasium.Env:
-    env = gymnasium.make(id, **kwargs)
-    # An environment may return the very array that its reset overwrites; the final observation must outlive that.
-    if isinstance(env.observation_space, spaces.Box):
-        return TransformObservation(env, np.copy, env.observation_space)
+class _Flattened(gymnasium.ObservationWrapper):
+    """Observations in a Dict or Tuple as one array, as Gymnasium flattens them."""
+
+    def __init__(self, env: gymnasium.Env, name: str) -> None:
+        super().__init__(env)
+        self._name = name
+        self.observation_space: Any = spaces.flatten_space(env.observation_space)
+
+    def observation(self, observation: Any) -> np.ndarray:
+        declared = self.env.observation_space
+        try:
+            flat = np.asarray(spaces.flatten(declared, observation))
+        except Exception as error:  # what is not in the space fails in as many ways as there are
+            raise ValueError(
+                f"{self._name}: returned the observation {observation!r}, which is not as declared, observation_space "
+                f"= {declared}: {type(error).__name__}: {error}"
+            ) from error
+        if flat.shape != self.observation_space.shape:
+            raise ValueError(
+                f"{self._name}: returned the observation {observation!r}, whose parts have other shapes than declared, "
+                f"observation_space = {declared}"
+            )
+        return flat
+
+
+def _make(id: str | Callable[..., gymnasium.Env], kwargs: dict[str, Any]) -> gymnasium.Env:
+    env, name = (gymnasium.make(id, **kwargs), id) if isinstance(id, str) else (_called(id, **kwargs), _name(id))
+    env = Declared(env, name)
+    if isinstance(env.observation_space, FLATTENED) and not _unflattened(env.observation_space):
+        return _Flattened(env, name)
     return env
 
 
+def _name(id: str | Callable[..., Any]) -> str:
+    return id if isinstance(id, str) else str(getattr(id, "__name__", type(id).__name__))
+
+
+def _called(make: Callable[..., gymnasium.Env], max_episode_steps: int | None = None, **kwargs: Any) -> gymnasium.Env:
+    env = make(**kwargs)
+    if not isinstance(env, gymnasium.Env):
+        raise ValueError(f"{_name(make)} makes {env!r}, which is no environment of Gymnasium's")
+    return env if max_episode_steps is None else TimeLimit(env, max_episode_steps)
+
+
+def _time_limit(env: gymnasium.Env) -> int | None:
+    limits = [env.spec.max_episode_steps] if env.spec else []
+    while isinstance(env, gymnasium.Wrapper):
+        limits += [env._max_episode_steps] if isinstance(env, TimeLimit) else []
+        env = env.env
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _unflattened(space: spaces.Space, name: str = "") -> str:
+    """Why observations in this space are not flattened; "" where they are."""
+    if not name and space.is_np_flattenable and (numbers := spaces.flatdim(space)) > MOST_FLATTENED:
+        return f"they would be {numbers:,} numbers"
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        parts = space.items() if isinstance(space, spaces.Dict) else enumerate(space)
+        within = f"{name}." if name else ""
+        return next(filter(None, (_unflattened(part, f"{within}{key}") for key, part in parts)), "")
+    if isinstance(space, spaces.Box) and (len(space.shape) == 3 or (len(space.shape) == 2 and space.dtype == np.uint8)):
+        return f"{name} = {space} is an image, which a network must see as one"
+    if not space.is_np_flattenable:
+        return f"{name} = {space} has no fixed number of entries"
+    return ""
+
+
 Convert = Callable[[np.ndarray], np.ndarray]
+
+
+def converters(
+    name: str, observations: spaces.Space, actions: spaces.Space, dtype: torch.dtype
+) -> tuple[Convert, Convert]:
+    """How a batch of an environment's observations becomes what a policy sees, and its actions the environment's.
+
+    Raises:
+        ValueError: spaces that are not supported.
+    """
+    return _observations(name, observations, dtype)[1], _actions(name, actions)[1]
 
 
 def _observations(id: str, space: spaces.Space, dtype: torch.dtype) -> tuple[spaces.Space, Convert]:
@@ -163,16 +255,23 @@ def _observations(id: str, space: spaces.Space, dtype: torch.dtype) -> tuple[spa
     if isinstance(space, spaces.Discrete):
         return spaces.Discrete(int(space.n)), lambda obs: obs - space.start
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        if _is_picture(space):
+            return _numbers(space, kind)
         low, high = space.low.astype(np.float32), space.high.astype(np.float32)
         return spaces.Box(low, high), lambda obs: obs.astype(kind)
     if isinstance(space, spaces.MultiBinary):
         return spaces.Box(0, 1, space.shape), lambda obs: obs.astype(kind)
     if isinstance(space, spaces.Box) and _exact_in_float32(space):
-        return _integers(space, kind)
+        return _numbers(space, kind)
+    if isinstance(space, spaces.Dict | spaces.Tuple) and (reason := _unflattened(space)):
+        raise ValueError(
+            f"{id}: observations in {space} cannot be flattened: {reason}. Give a function that makes it with fewer of "
+            "them, wrapped in gymnasium.wrappers.FilterObservation or TransformObservation"
+        )
     raise ValueError(
-        f"{id}: observations in {space} are not supported; they must be Discrete, MultiBinary or a Box of floats or of "
-        "integers up to 2**24. "
-        "Register a version of it that is wrapped in gymnasium.wrappers.FlattenObservation or TransformObservation"
+        f"{id}: observations in {space} are not supported; they must be Discrete, MultiBinary, a Box of floats or of "
+        "integers up to 2**24, MultiDiscrete, or a Dict or Tuple of these. "
+        "Give a function that makes it wrapped in gymnasium.wrappers.TransformObservation"
     )
 
 
@@ -184,10 +283,16 @@ def _exact_in_float32(space: spaces.Box) -> bool:
     return max(abs(float(space.low.min())), abs(float(space.high.max()))) <= 2**24
 
 
-def _integers(space: spaces.Box, kind: np.dtype) -> tuple[spaces.Space, Convert]:
+def _is_picture(space: spaces.Box) -> bool:
+    """Whether what is seen is [height, width, channel] or [channel, height, width] with values from 0 to 255."""
+    return len(space.shape) == 3 and bool((space.low == 0).all() and (space.high == 255).all())
+
+
+def _numbers(space: spaces.Box, kind: np.dtype) -> tuple[spaces.Space, Convert]:
+    """Integers, and images of any type."""
     image = len(space.shape) == 3
     channels_last = image and space.shape[-1] < space.shape[0]
-    scale = kind.type(255 if image and space.dtype == np.uint8 else 1)
+    scale = kind.type(255 if image and (space.dtype == np.uint8 or _is_picture(space)) else 1)
 
     def convert(obs: np.ndarray) -> np.ndarray:
         return (np.moveaxis(obs, -1, -3) if channels_last else obs).astype(kind) / scale
@@ -210,5 +315,5 @@ def _actions(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
     raise ValueError(
         f"{id}: actions in {space} are not supported; they must be Discrete, MultiDiscrete, MultiBinary or a Box of "
         "floats. "
-        "Register a version of it that is wrapped in gymnasium.wrappers.TransformAction"
+        "Give a function that makes it wrapped in gymnasium.wrappers.TransformAction"
     )

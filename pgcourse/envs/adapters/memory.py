@@ -16,8 +16,10 @@ import torch
 from gymnasium import wrappers
 from torch import Tensor
 
+from pgcourse.envs.adapters.declared import Declared
+
 KNOWN = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.", "gymnasium.envs.mujoco.", "minatar.gym")
-WRAPPERS = (wrappers.TransformObservation, wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
+WRAPPERS = (Declared, wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
 LAGGING = ("xpos", "xipos")  # positions in MuJoCo's data that are those of one substep before, and read as they are
 
 

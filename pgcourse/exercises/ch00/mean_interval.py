@@ -110,5 +110,41 @@ EXERCISE = implement(
             "-math.inf, math.inf",
             "math.nan, math.nan",
         ),
+        "Divided by the square root of n - 1: the n - 1 belongs inside the standard deviation only.": (
+            "n**0.5",
+            "(n - 1) ** 0.5",
+        ),
+        "This takes the variance for the standard deviation: take its root.": (
+            "means.std(correction=1)",
+            "means.var(correction=1)",
+        ),
+        "The median of each seed's episodes: the mean over them is asked for.": (
+            "means = returns.mean(1)",
+            "means = returns.median(1).values",
+        ),
+        "The median of the seeds: the interval lies around their mean.": (
+            "mean = means.mean()",
+            "mean = means.median()",
+        ),
+        "The episodes of a seed are added up: take their mean.": (
+            "means = returns.mean(1)",
+            "means = returns.sum(1)",
+        ),
+        "Only the last episode of each seed is used: take the mean over all of them.": (
+            "means = returns.mean(1)",
+            "means = returns[:, -1]",
+        ),
+        "Divided by the root of the number of episodes: n counts seeds.": (
+            "n**0.5",
+            "returns.numel() ** 0.5",
+        ),
+        "These are the mean and the half width: asked are the two ends, low and high.": (
+            "mean - half, mean + half",
+            "mean, half",
+        ),
+        "With one seed the ends are in the wrong order: the lower one, -inf, comes first.": (
+            "-math.inf, math.inf",
+            "math.inf, -math.inf",
+        ),
     },
 )

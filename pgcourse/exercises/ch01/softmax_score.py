@@ -101,5 +101,41 @@ EXERCISE = derive(
             "z.softmax(-1)",
             "(z - z.exp().sum(-1, keepdim=True).log()).exp()",
         ),
+        "A sigmoid in place of the softmax: the probabilities of all actions add up to 1.": (
+            "z.softmax(-1)",
+            "z.sigmoid()",
+        ),
+        "Divided by π once more: e_a - π is the derivative of log π already.": (
+            "one - z.softmax(-1)",
+            "(one - z.softmax(-1)) / z.softmax(-1)",
+        ),
+        "The one-hot vector is inverted: the 1 stands at the action taken.": (
+            "one - z.softmax(-1)",
+            "(1 - one) - z.softmax(-1)",
+        ),
+        "This is log π(a) at its place: asked is its gradient.": (
+            "one - z.softmax(-1)",
+            "one * z.log_softmax(-1)",
+        ),
+        "e_a is missing: the action taken must become more probable.": (
+            "one - z.softmax(-1)",
+            "0 * one - z.softmax(-1)",
+        ),
+        "π(a) is subtracted everywhere: each component has its own π_i.": (
+            "one - z.softmax(-1)",
+            "one - z.softmax(-1).gather(-1, a[..., None])",
+        ),
+        "exp z is not π yet: it is not normalised.": (
+            "z.softmax(-1)",
+            "z.exp()",
+        ),
+        "The logits are divided by their sum: a softmax takes exp first.": (
+            "z.softmax(-1)",
+            "(z / z.sum(-1, keepdim=True))",
+        ),
+        "The components are summed up, and that is 0: one for each logit is asked for.": "f(z, a).sum(-1)",
+        "Only the component of the action taken is returned: one for each logit is asked for.": (
+            "f(z, a).gather(-1, a[..., None])[..., 0]"
+        ),
     },
 )

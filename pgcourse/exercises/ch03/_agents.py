@@ -13,7 +13,9 @@ NETWORK = "nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(
 RIGHT: dict[str, Change] = {
     "the solution": [],
     "step size 0.002": ("0.005", "0.002"),
+    "step size 0.001": ("0.005", "0.001"),
     "step size 0.01": ("0.005", "0.01"),
+    "step size 0.02": ("0.005", "0.02"),
     "relu": (NETWORK, NETWORK.replace("Tanh", "ReLU")),
     "one wide layer": (NETWORK, "nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 2)"),
     "γ 0.95": ("0.99 * after", "0.95 * after"),
@@ -44,8 +46,7 @@ WRONG: dict[str, Change] = {
     "probability instead of its logarithm": (".log_prob(actions)", ".log_prob(actions).exp()"),
 }
 
-EVERY = RIGHT | WRONG
-
 if __name__ == "__main__":
-    chosen = {name: EVERY[name] for name in sys.argv[2:] or EVERY}
-    calibrate("03.agent", chosen, int(sys.argv[1]) if len(sys.argv) > 1 else 30)
+    for some in (RIGHT, WRONG):
+        chosen = {name: change for name, change in some.items() if name in sys.argv[2:] or not sys.argv[2:]}
+        calibrate("03.agent", chosen, int(sys.argv[1]) if len(sys.argv) > 1 else 30, wrong=some is WRONG)

@@ -112,5 +112,30 @@ EXERCISE = implement(
         "All equal, and still divided by a tiny number's worth of rounding: they should be 0, not the mean.": (
             "f(*a) if mask.sum() > 1 and advantage[mask].std() > 0 else advantage.where(mask, 0.0)"
         ),
+        "Divided by the largest value: take the standard deviation.": (
+            "real.std()\n",
+            "real.abs().max()\n",
+        ),
+        "Divided by the range, largest minus smallest: take the standard deviation.": (
+            "real.std()\n",
+            "(real.max() - real.min())\n",
+        ),
+        "The median is subtracted: it is the mean that becomes 0.": (
+            "(real - real.mean())",
+            "(real - real.median())",
+        ),
+        "Divided by the norm: that makes all numbers smaller the more there are. The standard deviation does not.": (
+            "(real - real.mean()) / real.std()\n",
+            "(real - real.mean()) / (real - real.mean()).norm()\n",
+        ),
+        "A divisor of at least 1: small advantages stay small, and the scale is not gone.": (
+            "real.std()\n",
+            "real.std().clamp(min=1)\n",
+        ),
+        "Padding is normalised with all else: mean and standard deviation are those of the real steps.": (
+            "(advantage - advantage.mean()) / advantage.std()"
+        ),
+        "Sign flipped? What is above the mean stays above 0.": "-f(*a)",
+        "These are the advantages as they came.": "advantage.clone()",
     },
 )

@@ -194,5 +194,34 @@ EXERCISE = implement(
             "advantage = torch.empty_like(reward)",
             "advantage = reward",
         ),
+        "The flags are inverted in the recursion: it stops where an episode ended, and goes on elsewhere.": (
+            "~(terminated | truncated)",
+            "(terminated | truncated)",
+        ),
+        "The flags are inverted in δ: where the world has terminated, u_next counts as 0, and only there.": (
+            "masked_fill(terminated, 0.0)",
+            "masked_fill(~terminated, 0.0)",
+        ),
+        "u is added: δ is r + γ u' - u.": (
+            " - u\n",
+            " + u\n",
+        ),
+        "The reward is discounted, too: δ is r + γ u' - u.": (
+            "delta = reward + gamma",
+            "delta = gamma * reward + gamma",
+        ),
+        "The reward is missing in δ: it is r + γ u' - u.": (
+            "delta = reward + gamma",
+            "delta = 0 * reward + gamma",
+        ),
+        "The advantages stand in reversed order: you filled them from the end, so turn them round.": "f(*a).flip(-1)",
+        "δ has u twice: the first one is u', what the critic says of the next state.": (
+            "gamma * u_next.masked_fill",
+            "gamma * u.masked_fill",
+        ),
+        "λ is 0.95 whatever was asked for: use the argument.": (
+            "gamma * lam *",
+            "gamma * 0.95 *",
+        ),
     },
 )

@@ -105,5 +105,34 @@ EXERCISE = derive(
         "The log-probability itself, not its derivatives: z²/2 is gone after differentiating.": (
             "[-0.5 * ((action - mean) / log_std.exp()) ** 2 - log_std - 0.5 * np.log(2 * np.pi)] * 2"
         ),
+        "The σ² is missing: the score of the mean is (a - μ)/σ².": (
+            "z / std",
+            "(action - mean)",
+        ),
+        "The square is missing in log σ's score: it is z² - 1.": (
+            "z.square() - 1",
+            "z - 1",
+        ),
+        "The absolute value stands where the square belongs: log σ's score is z² - 1.": (
+            "z.square() - 1",
+            "z.abs() - 1",
+        ),
+        "+1 in place of -1: on average over the actions a score is 0.": (
+            "z.square() - 1",
+            "z.square() + 1",
+        ),
+        "z² - ½: on average over the actions a score is 0, and z² is 1.": (
+            "z.square() - 1",
+            "z.square() - 0.5",
+        ),
+        "exp(log σ) is squared before z is made: divide a - μ by σ, not by the variance.": (
+            "log_std.exp()",
+            "log_std.exp().square()",
+        ),
+        "Multiplied by σ once more: z² - 1 is the derivative by log σ already.": (
+            "z.square() - 1",
+            "(z.square() - 1) * std",
+        ),
+        "The two are joined to one tensor: asked are two.": "torch.cat(f(*a), -1)",
     },
 )

@@ -107,5 +107,34 @@ EXERCISE = gradient(
         "No gradient reaches the new policy: a penalty made of this trains nothing, silently.": (
             "f(*a[:2], *(x.detach() for x in a[2:]))"
         ),
+        "+½ in place of -½: of a policy to itself it is 0.": (
+            " - 0.5)",
+            " + 0.5)",
+        ),
+        "-1 in place of -½: of a policy to itself it is 0.": (
+            " - 0.5)",
+            " - 1)",
+        ),
+        "The difference of the means is not squared, and has a sign.": (
+            "(old_mean - new_mean).square()",
+            "(old_mean - new_mean)",
+        ),
+        "Multiplied with the new variance: divide by it.": (
+            "/ (2 * new_var)",
+            "/ 2 * new_var",
+        ),
+        "The logarithms of σ are missing: a wider policy has a lower density, too.": (
+            "new_log_std - old_log_std + ",
+            "",
+        ),
+        "Half of log σ - log σ: the ½ belongs to logarithms of variances.": (
+            "new_log_std - old_log_std",
+            "(new_log_std - old_log_std) / 2",
+        ),
+        "This is in bits: take the natural logarithm, for nats.": "f(*a) / 0.6931471805599453",
+        "The mean of both directions: asked is KL(old ‖ new) alone.": "0.5 * (f(*a) + f(*a[2:], *a[:2]))",
+        "No gradient reaches the new mean: a penalty made of this does not hold it back.": (
+            "f(*a[:2], new_mean.detach(), new_log_std)"
+        ),
     },
 )

@@ -171,5 +171,28 @@ EXERCISE = gradient(
             "advantage.detach().masked_fill(~mask, 0.0)",
             "advantage.detach()",
         ),
+        "The lower bound is missing: for Â < 0 the ratio is held at 1-ε from below.": (
+            "clamp(1 - clip, 1 + clip)",
+            "clamp(max=1 + clip)",
+        ),
+        "The upper bound is missing: for Â > 0 the ratio is held at 1+ε from above.": (
+            "clamp(1 - clip, 1 + clip)",
+            "clamp(min=1 - clip)",
+        ),
+        "The lower bound is 1/(1+ε): it is 1-ε.": (
+            "clamp(1 - clip, 1 + clip)",
+            "clamp(1 / (1 + clip), 1 + clip)",
+        ),
+        "Divided by the number of episodes: the mean over the real samples is asked for.": (
+            "mask.sum()\n",
+            "len(mask)\n",
+        ),
+        "r - 1 in place of r: its gradient is the same, its clip and its value are not.": (
+            "masked_fill(~mask, 0.0).exp()",
+            "masked_fill(~mask, 0.0).expm1()",
+        ),
+        "exp is taken before the difference: r is the exponential of a difference of logarithms.": (
+            "f(log_prob.exp(), old_log_prob.exp(), *a[2:])"
+        ),
     },
 )

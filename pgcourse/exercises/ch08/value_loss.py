@@ -124,5 +124,45 @@ EXERCISE = gradient(
         "No gradient is left: the value was detached, and there is nothing else to learn.": (
             "f(value.detach(), old_value, target, clip)"
         ),
+        "Four times as much: the factor is ½, not 2.": (
+            "0.5 * ",
+            "2.0 * ",
+        ),
+        "The difference is clipped the wrong way round: v_old + clip(v - v_old).": (
+            "(value - old_value).clamp",
+            "(old_value - value).clamp",
+        ),
+        "The clip alone is squared, as if old value and target were one: v_old + clip(v - v_old) is compared with y.": (
+            "near = old_value + (value",
+            "near = target + (value",
+        ),
+        "The clip is 0.2 whatever was asked for: use the argument.": (
+            "clamp(-clip, clip)",
+            "clamp(-0.2, 0.2)",
+        ),
+        "The clip is that of a ratio, around 1: here a difference is clipped, around 0.": (
+            "clamp(-clip, clip)",
+            "clamp(1 - clip, 1 + clip)",
+        ),
+        "Clipped on one side only: a value may neither rise nor fall by more than ε.": (
+            "clamp(-clip, clip)",
+            "clamp(max=clip)",
+        ),
+        "The larger difference is squared: take the larger one of the squares, a difference may be negative.": (
+            "torch.maximum((value - target).square(), (near - target).square())",
+            "torch.maximum(value - target, near - target).square()",
+        ),
+        "The average of the two errors: the larger one counts.": (
+            "torch.maximum((value - target).square(), (near - target).square())",
+            "0.5 * ((value - target).square() + (near - target).square())",
+        ),
+        "The root of the mean: a mean of squares is asked for.": (
+            "error.mean()",
+            "error.mean().sqrt()",
+        ),
+        "One error for each sample: their mean is asked for.": (
+            "error.mean()",
+            "error",
+        ),
     },
 )

@@ -24,6 +24,7 @@ import torch
 from pgcourse.lab.engines.events import Advanced, Done, Event, Failed, Task
 
 REPORT_EVERY = 0.5  # seconds between two reports of a task's progress
+ENDING = 10.0  # seconds that a process has to end by itself
 
 
 def local(function: Task, arguments: Sequence[Any], workers: int | None = None) -> Generator[Event, None, None]:
@@ -47,7 +48,8 @@ def local(function: Task, arguments: Sequence[Any], workers: int | None = None) 
             while waiting and len(running) < workers:
                 task, argument = waiting.pop()
                 receive, send = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(send, function, task, argument), daemon=True)
+                # No daemon: those may have no processes of their own, and a world may want some. `finally` ends it.
+                process = context.Process(target=_work, args=(send, function, task, argument), daemon=False)
                 with _interrupts_held_back():
                     process.start()
                     running[receive] = task, process
@@ -61,7 +63,7 @@ def local(function: Task, arguments: Sequence[Any], workers: int | None = None) 
                     process.join()
                     event = Failed(task, f"its process ended with exit code {process.exitcode}")
                 if not isinstance(event, Advanced):
-                    process.join()
+                    _see_out(process)
                     receive.close()
                     del running[receive]
                 yield event
@@ -69,9 +71,16 @@ def local(function: Task, arguments: Sequence[Any], workers: int | None = None) 
         for _, process in running.values():
             process.terminate()
         for _, process in running.values():
-            process.join(10)
-            process.kill()
-            process.join()
+            _see_out(process)
+
+
+def _see_out(process: SpawnProcess) -> None:
+    """Wait for a process to end, but not for those that it may have left running and waits for itself."""
+    for end in (process.terminate, process.kill):
+        process.join(ENDING)
+        if process.exitcode is None:
+            end()
+    process.join()
 
 
 def _processors() -> int:

@@ -166,7 +166,7 @@ def _scores(results: Results) -> str:
     rows = []
     for env in results.study.environments:
         for variant, x in _by_variant(results, env).items():
-            mean, low, high = mean_interval(x) if len(x) > 1 else (x[0], np.nan, np.nan)
+            mean, low, high = map(float, mean_interval(x) if len(x) > 1 else (x[0], np.nan, np.nan))
             numbers = (float(np.median(x)), float(iqm(x)), x.min(), x.max())
             rows.append((env, variant, str(len(x)), _figure(mean), _span(low, high), *map(_figure, numbers)))
     head = ["environment", "variant", "seeds", "mean", "95 % interval", "median", "IQM", "worst seed", "best seed"]

@@ -1,0 +1,180 @@
+"""What is tried before anything learns: whether policy, critic and world fit, and whether the world repeats itself."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from pgcourse.algorithms.acting import act
+from pgcourse.algorithms.architecture import parts
+from pgcourse.algorithms.dqn import EpsilonGreedy
+from pgcourse.core import (
+    Bernoulli,
+    Categorical,
+    Critic,
+    MultiDiscrete,
+    Policy,
+    Streams,
+    memory,
+)
+from pgcourse.envs import Env
+
+STEPS = 3  # of a trial
+TAKEN: dict[str, tuple[type[spaces.Space], ...]] = {  # as actions in these spaces
+    "numbers": (spaces.Box,),
+    "switches": (spaces.MultiBinary,),
+    "integers": (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary),
+}
+
+
+class NotRepeatable(UserWarning):
+    """A world gives other numbers where it is asked the same again: so will trainings in it."""
+
+
+def trial(
+    algorithm: Any,
+    begin: Callable[[int], Env],
+    streams: Streams,
+    policy: Policy | None = None,
+    critic: Critic | None = None,
+) -> None:
+    """Play a world's first steps twice, each time in one copy of it that `begin(1)` makes.
+
+    What does not fit is told before anything is computed, and of a world that gives other numbers the second time warns
+    `NotRepeatable`. The trial's numbers are drawn from streams of its own: a training is the same with it and without.
+
+    Raises:
+        ValueError: as `require_fit`; a world that returns something else than it declares.
+    """
+    own = Streams(streams.seeds[:1], (*streams.path, "trial"), streams.device, streams.dtype)
+    state: Any = None
+    plays = []
+    for _ in range(2):
+        world = begin(1)
+        try:
+            if state is None:
+                fitting = parts(world, policy, critic)
+                try:
+                    state = algorithm.init(*fitting, own.child("init"))
+                except ValueError as error:
+                    raise ValueError(f"{world.name}: {error}") from error
+                learned = (getattr(state, name, None) for name in ("critic", "phi"))  # some learn no critic
+                require_fit(world, state.policy, state.theta, *learned)
+            plays.append(list(_played(world, state, own)))
+        finally:
+            getattr(world, "close", lambda: None)()
+    for (what, x), (_, y) in zip(*plays, strict=True):
+        if not torch.equal(x.nan_to_num(), y.nan_to_num()):
+            warnings.warn(
+                f"{world.name} does not repeat itself: made anew and reset with the same seed, it gave {what} "
+                "otherwise. So trainings in it cannot be repeated. Let the seed determine all its random numbers: an "
+                "environment of Gymnasium's draws from self.np_random after super().reset(seed=seed), a tensor world "
+                "from the noise it is given, and none from np.random, random or a space's sample(), which know nothing "
+                "of the seed",
+                NotRepeatable,
+                stacklevel=1,  # one place, so that a process that trains in it several times says it once
+            )
+            return
+
+
+def require_fit(
+    world: Env, policy: Policy, theta: Tensor, critic: Critic | None = None, phi: Tensor | None = None
+) -> None:
+    """Hold what policy and critic take and give against the spaces of a world.
+
+    Raises:
+        ValueError: naming the world, its space and what does not fit.
+    """
+    seen, taken = world.observation_space, world.action_space
+    obs = _an_observation(seen, theta)
+    network = memory(policy)
+    obs = obs if network is None else network.begun(obs)
+    with torch.no_grad():
+        dist = _of(obs, policy.at(theta), f"the policy {policy}", world)
+        if given := _misfit(dist, taken):
+            raise ValueError(
+                f"{world.name} takes actions in {taken}, but the policy {policy} gives {given}: leave it out, or build "
+                "it for the world's spaces, as pgcourse.algorithms.Architecture does"
+            )
+        if critic is None or phi is None:
+            return
+        value = _of(obs, critic.at(phi), f"the critic {critic}", world)
+        of_actions = getattr(critic, "network", None) is getattr(policy, "network", critic)  # q, of DQN
+        if value.shape != obs.shape[:2] and not of_actions:
+            raise ValueError(
+                f"{world.name}: a critic gives one number for an observation, but {critic} gives an array of shape "
+                f"{list(value.shape[2:])}; its network should have one output"
+            )
+
+
+def _of(obs: Tensor, part: Callable[[Tensor], Any], name: str, world: Env) -> Any:
+    try:
+        return part(obs)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"{world.name} gives observations in {world.observation_space}, which {name} cannot take: {error}"
+        ) from error
+
+
+def _an_observation(space: spaces.Space, like: Tensor) -> Tensor:
+    """One in the space for each seed, [seed, 1, ...]; of those with numbers the last one."""
+    if isinstance(space, spaces.Discrete):
+        return torch.full((len(like), 1), int(space.n) - 1, device=like.device)
+    if isinstance(space, spaces.MultiDiscrete):
+        return torch.tensor(space.nvec - 1, device=like.device).expand(len(like), 1, *space.shape)
+    return like.new_zeros(len(like), 1, *(space.shape or ()))
+
+
+def _misfit(dist: Any, space: spaces.Space) -> str:
+    """What a distribution [seed, 1] draws, where that is not an action of the space; "" where it is."""
+    choices = dist.logits.shape[-1] if isinstance(dist, Categorical) else None
+    if isinstance(dist, EpsilonGreedy) and dist.grid is None:
+        choices = dist.q.shape[-1]
+    if choices is not None:
+        return "" if isinstance(space, spaces.Discrete) and space.n == choices else f"one of {choices} choices"
+    if isinstance(dist, MultiDiscrete):
+        fits = isinstance(space, spaces.MultiDiscrete) and tuple(space.nvec.flatten()) == tuple(dist.sizes)
+        return "" if fits else f"choices of {dist.sizes}"
+    action = dist.mode[0, 0]
+    what = "switches" if isinstance(dist, Bernoulli) else "numbers" if action.is_floating_point() else "integers"
+    fits = isinstance(space, TAKEN[what]) and action.shape == space.shape
+    return "" if fits else f"{what} of shape {list(action.shape)}"
+
+
+def _played(world: Env, state: Any, streams: Streams) -> Iterator[tuple[str, Tensor]]:
+    """What a world gives, step by step, each with its name. Raises `ValueError` where it is not what it declares."""
+    space, copies = world.observation_space, (len(streams), world.envs)
+    shape = (*copies, *(space.shape or ()))
+    numbered = isinstance(space, spaces.Discrete | spaces.MultiDiscrete)
+    kind = torch.int64 if numbered else state.theta.dtype
+    obs = world.reset(streams.child("reset"))
+    _require(world, "reset() returned observations", obs, shape, kind)
+    yield "its first observation", obs
+    if (network := memory(state.policy)) is not None:
+        shape = (*shape[:-1], shape[-1] + network.units)  # beside them stands what the policy remembers
+    steps = act(state.policy, state.theta, world, obs, streams.child("act"), STEPS, block=STEPS)
+    for number, step in enumerate(steps, 1):
+        _require(world, "step() returned next_obs", step.next_obs, shape, kind)
+        _require(world, "step() returned obs", step.after, shape, kind)
+        _require(world, "step() returned reward", step.reward, copies, state.theta.dtype)
+        _require(world, "step() returned terminated", step.terminated, copies, torch.bool)
+        _require(world, "step() returned truncated", step.truncated, copies, torch.bool)
+        yield f"the observation of step {number}", step.next_obs
+        yield f"the reward of step {number}", step.reward
+        yield f"the end of an episode in step {number}", step.terminated | step.truncated
+        yield f"the observation after step {number}", step.after
+
+
+def _require(world: Env, what: str, x: Any, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    if isinstance(x, Tensor) and x.shape == shape and x.dtype == dtype:
+        return
+    given = f"of shape {list(x.shape)} and type {x.dtype}" if isinstance(x, Tensor) else f"as {type(x).__name__}"
+    raise ValueError(
+        f"{world.name}: {what} {given}; with observation_space = {world.observation_space} it must be a tensor "
+        f"[seed, env, ...] of shape {list(shape)} and type {dtype}"
+    )

@@ -1,0 +1,121 @@
+"""What BipedalWalker's reward pays for."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, derive
+
+FORWARD, UPRIGHT, TORQUE, FALL = 130 / 30, 5.0, 0.00035 * 80, -100.0
+
+
+def episode_pay(x, lean, action, fell):
+    """The sum of Gymnasium's `bipedal_walker` rewards, step by step as its `step` computes them."""
+    paid = 0.0
+    for t, chosen in enumerate(action):
+        shaping = [FORWARD * x[i] - UPRIGHT * abs(lean[i]) for i in (t, t + 1)]
+        paid += shaping[1] - shaping[0] - TORQUE * np.clip(np.abs(chosen), 0.0, 1.0).sum()
+        if fell and t == len(action) - 1:
+            paid += FALL - (shaping[1] - shaping[0] - TORQUE * np.clip(np.abs(chosen), 0.0, 1.0).sum())
+    return paid
+
+
+def drawn(steps, fell, size=1.0):
+    def case(rng):
+        return {
+            "x": 4.7 + rng.normal(0.1, 0.2, steps + 1).cumsum(),
+            "lean": rng.normal(0.1, 0.3, steps + 1),
+            "action": rng.normal(0.0, size, (steps, 4)),
+            "fell": fell,
+        }
+
+    return case
+
+
+EXERCISE = derive(
+    episode_pay,
+    title="What the reward pays for",
+    goal="Find out what a reward pays for over a whole episode, before a robot finds it out.",
+    minutes=20,
+    difficulty=2,
+    importance=4,
+    hints=[
+        "Write down the rewards of three steps and add them. Which terms stand there twice, once with a minus?",
+        "The sum telescopes: only x and |φ| at the beginning and the end are left, and the torques of every step. In "
+        "an episode that ends in a fall the last step pays -100 and nothing else, so the sum stops one step earlier.",
+    ],
+    checks={
+        "forward": Check(
+            2,
+            "Without torques and upright: 130/30 for each metre between the first and the last position.",
+            [
+                {"x": [1, 2, 4], "lean": [0, 0, 0], "action": [[0, 0, 0, 0]] * 2, "fell": False},
+                {"x": [4, 1, 3, 2], "lean": [0, 0, 0, 0], "action": [[0, 0, 0, 0]] * 3, "fell": False},
+            ],
+        ),
+        "upright": Check(
+            2,
+            "5 (|φ_0| - |φ_T|): what the trunk did on the way drops out, and so does its direction.",
+            [
+                {"x": [0, 0, 0], "lean": [0.2, 1.0, -0.4], "action": [[0, 0, 0, 0]] * 2, "fell": False},
+                {"x": [0, 0, 0], "lean": [-0.5, 0.3, 0.0], "action": [[0, 0, 0, 0]] * 2, "fell": False},
+            ],
+        ),
+        "torques": Check(
+            2,
+            "0.028 for each joint and step at full torque; a motor gives no more than 1.",
+            [
+                {"x": [0, 0], "lean": [0, 0], "action": [[1, -0.5, 0, 0.5]], "fell": False},
+                {"x": [0, 0], "lean": [0, 0], "action": [[3, -2, 0, 0.5]], "fell": False},
+            ],
+        ),
+        "a fall": Check(
+            2,
+            "The step that ends in a fall pays -100 in place of everything else, its torques included.",
+            [
+                {"x": [1, 2, 4], "lean": [0, 0.1, 1.5], "action": [[0.5, 0, 0, 0], [1, 1, 1, 1]], "fell": True},
+                {"x": [1, 2], "lean": [0, 1.5], "action": [[1, 1, 1, 1]], "fell": True},
+                drawn(6, True),
+            ],
+        ),
+        "whole episodes": Check(
+            1,
+            "All parts together.",
+            [drawn(40, False), drawn(40, True, 2.0), drawn(1, False)],
+            tolerance=(1e-4, 1e-3),
+        ),
+    },
+    mistakes={
+        "The trunk's angles are added up over the steps: only the first and the last are left.": (
+            "lean[last].abs() - lean[0].abs()",
+            "lean[1 : last + 1].abs().sum()",
+        ),
+        "The way is added up: whoever goes back and forth would be paid for it.": (
+            "x[last] - x[0]",
+            "x[: last + 1].diff().abs().sum()",
+        ),
+        "The lean counts without its sign.": (
+            "lean[last].abs() - lean[0].abs()",
+            "lean[last] - lean[0]",
+        ),
+        "The first angle is missing: the sum begins with the shaping of the first state.": (
+            "lean[last].abs() - lean[0].abs()",
+            "lean[last].abs()",
+        ),
+        "The first position is missing: it is the way that is paid, and the track does not begin at 0.": (
+            "x[last] - x[0]",
+            "x[last]",
+        ),
+        "Torques count with their signs: two motors that work against each other would cost nothing.": (
+            "action[:last].abs()",
+            "action[:last]",
+        ),
+        "Motors give no more than 1, and are charged for no more.": (".clamp(max=1.0)", ""),
+        "The torques' mean over the joints is taken: every joint is charged.": (".sum()", ".mean(1).sum()"),
+        "The -100 comes on top of what the last step pays: it replaces it.": (
+            "last = len(action) - fell",
+            "last = len(action)",
+        ),
+        "The -100 of a fall is missing.": ("- 100.0 * fell", "- 0.0 * fell"),
+        "A fall costs, it is not paid: the sign of the 100.": ("- 100.0 * fell", "+ 100.0 * fell"),
+        "The torques' charge is added: it is a cost.": ("- 0.028 *", "+ 0.028 *"),
+    },
+)

@@ -1,0 +1,126 @@
+"""The scale of rewards."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, implement
+
+
+def scaled(reward, done, gamma):
+    """r / sd(S), S_t = Σ_k γ^k r_{t-k} over the episode so far. Engstrom et al. (2020), section 3."""
+    steps, copies = reward.shape
+    sums = np.zeros_like(reward)
+    for copy in range(copies):
+        first = 0
+        for t in range(steps):
+            sums[t, copy] = sum(gamma ** (t - k) * reward[k, copy] for k in range(first, t + 1))
+            if done[t, copy]:
+                first = t + 1
+    return reward / np.sqrt(sums.var() + 1e-8)
+
+
+def drawn(steps, copies, gamma, ends=0.0, size=1.0, offset=0.0):
+    def case(rng):
+        return {
+            "reward": size * (offset + rng.normal(size=(steps, copies))),
+            "done": rng.uniform(size=(steps, copies)) < ends,
+            "gamma": gamma,
+        }
+
+    return case
+
+
+EXERCISE = implement(
+    scaled,
+    title="The scale of rewards",
+    goal="Bring the critic's targets to the size that its step size was chosen for, and change no preference.",
+    minutes=20,
+    difficulty=3,
+    importance=5,
+    hints=[
+        "Follow one copy by hand: S_0 = r_0, S_1 = r_1 + γ S_0. What does S begin with after an episode has ended, and "
+        "does the last reward of the old episode belong to the old S?",
+        "Loop over time: `s = gamma * s + reward[t]`, store s, then `s = s * ~done[t]`. At the end divide the rewards "
+        "by `(sums.var(correction=0) + 1e-8).sqrt()`, and take no mean away.",
+    ],
+    checks={
+        "one episode": Check(
+            2,
+            "S_t = r_t + γ S_{t-1}; the rewards are divided by the standard deviation of all S.",
+            [
+                {"reward": [[1], [1]], "done": [[False], [False]], "gamma": 0.5},
+                drawn(6, 1, 0.9),
+                drawn(40, 1, 0.99, offset=1.0),
+            ],
+        ),
+        "episodes": Check(
+            2,
+            "The reward of the step that ends an episode belongs to it; after that S begins at 0 again.",
+            [
+                {"reward": [[1], [2], [4], [8]], "done": [[False], [True], [False], [False]], "gamma": 0.5},
+                drawn(30, 1, 0.95, ends=0.2, offset=1.0),
+            ],
+        ),
+        "copies": Check(
+            2,
+            "Every copy of the world has its own S and its own ends; the scale is one for all.",
+            [drawn(12, 3, 0.9, ends=0.2, offset=0.5), drawn(5, 4, 0.99, ends=0.3)],
+            dtype="as input",
+            leaves_input_alone=True,
+        ),
+        "other units": Check(
+            1,
+            "Rewards in other units give the same result: that is what the scale is for.",
+            [drawn(10, 2, 0.9, size=100.0), drawn(10, 2, 0.9, size=0.01)],
+        ),
+        "γ = 0 and no reward": Check(
+            1,
+            "With γ = 0 the sums are the rewards. Where nothing is paid the result is 0, and not NaN.",
+            [drawn(8, 2, 0.0), {"reward": [[0, 0], [0, 0]], "done": [[False, False], [True, False]], "gamma": 0.9}],
+        ),
+    },
+    mistakes={
+        "The rewards' mean is taken away: a robot that is paid for every step is then punished for half of them.": (
+            "return reward / scale",
+            "return (reward - reward.mean()) / scale",
+        ),
+        "The sums' mean is taken away from the rewards: only the scale may change.": (
+            "return reward / scale",
+            "return (reward - sums.mean()) / scale",
+        ),
+        "This is the standard deviation of the rewards: the critic predicts sums of them.": (
+            "sums.var(correction=0)",
+            "reward.var(correction=0)",
+        ),
+        "S goes on through the end of an episode: the next one begins at 0.": ("s = s * ~done[t]", "s = s * 1"),
+        "S starts anew one step too early: the reward of the step that ends an episode belongs to that episode.": (
+            "s = gamma * s + reward[t]",
+            "s = gamma * s * ~done[t] + reward[t]",
+        ),
+        "γ is missing in S.": ("s = gamma * s + reward[t]", "s = s + reward[t]"),
+        "γ stands before the reward: it is the older sum that fades.": (
+            "s = gamma * s + reward[t]",
+            "s = s + gamma * reward[t]",
+        ),
+        "These are sums of what follows, backwards in time: S looks back.": (
+            "f(reward.flip(0), torch.cat([done[:-1].flip(0), done[-1:]]), gamma).flip(0)"
+        ),
+        "Every copy has a scale of its own: the critic is one for all of them.": (
+            "sums.var(correction=0)",
+            "sums.var(0, correction=0)",
+        ),
+        "The variance divides by the number of sums, not by one less.": ("correction=0", "correction=1"),
+        "Divided by the variance: rewards in other units would change the result.": (
+            "(sums.var(correction=0) + 1e-8).sqrt()",
+            "sums.var(correction=0) + 1e-8",
+        ),
+        "The sums are returned, and not the rewards: they are only what the scale is measured on.": (
+            "return reward / scale",
+            "return sums / scale",
+        ),
+        "The root mean square is no standard deviation: the mean of S does not count.": (
+            "sums.var(correction=0)",
+            "sums.square().mean()",
+        ),
+        "0/0 where nothing has been paid yet: add 1e-8 under the root.": (" + 1e-8)", ")"),
+    },
+)

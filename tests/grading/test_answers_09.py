@@ -1,0 +1,187 @@
+"""Chapter 09's exercises: right answers in other styles, and truths that come from elsewhere."""
+
+import dataclasses
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gaits import walk
+
+from pgcourse.exercises.ch09 import contact_diagram, gamma
+from pgcourse.exercises.ch09.episode_pay import episode_pay
+from pgcourse.gait import kind
+from pgcourse.grading.catalogue import EXERCISES
+from pgcourse.grading.exercise import Examination, InProcess
+
+RIGHT = {}
+
+
+def right(name):
+    def keep(answer):
+        RIGHT.setdefault(name, []).append(answer)
+        return answer
+
+    return keep
+
+
+@right("09.moments")
+def by_welford(mean, variance, number, batch):
+    mean, squares, number = mean.clone(), variance * number, float(number)
+    for row in batch:
+        number += 1
+        change = row - mean
+        mean = mean + change / number
+        squares = squares + change * (row - mean)
+    return mean, squares / number, number
+
+
+@right("09.moments")
+def in_numpy(mean, variance, number, batch):
+    x = np.asarray(batch, np.float64)
+    m, v = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
+    n = float(number) + len(x)
+    new = (float(number) * m + x.sum(0)) / n
+    spread = (float(number) * (v + (m - new) ** 2) + ((x - new) ** 2).sum(0)) / n
+    return torch.from_numpy(new), torch.from_numpy(spread), n
+
+
+@right("09.moments")
+def of_all_at_once(mean, variance, number, batch):
+    """Two values with the moments so far, each counted number / 2 times."""
+    deviation = variance.double().sqrt()
+    values = torch.cat([(mean - deviation).unsqueeze(0), (mean + deviation).unsqueeze(0), batch.double()])
+    weights = torch.tensor([number / 2, number / 2] + [1.0] * len(batch), dtype=torch.float64).unsqueeze(1)
+    total = weights.sum()
+    centre = (weights * values).sum(0) / total
+    return [centre, (weights * (values - centre) ** 2).sum(0) / total, total]
+
+
+@right("09.reward_scale")
+def with_a_matrix(reward, done, gamma):
+    episode = done.long().cumsum(0) - done.long()
+    same = episode.unsqueeze(1) == episode.unsqueeze(0)  # [t, k, copy]
+    lag = torch.arange(len(reward)).unsqueeze(1) - torch.arange(len(reward))
+    power = torch.full(lag.shape, float(gamma), dtype=torch.float64) ** lag.clamp(min=0)
+    weight = torch.where(same & (lag >= 0).unsqueeze(-1), power.unsqueeze(-1), 0.0)
+    sums = (weight * reward.double().unsqueeze(0)).sum(1)
+    return (reward.double() / (sums.var(unbiased=False) + 1e-8) ** 0.5).to(reward.dtype)
+
+
+@right("09.reward_scale")
+def copy_by_copy(reward, done, gamma):
+    sums = []
+    for one, ends in zip(reward.double().T.tolist(), done.T.tolist(), strict=True):
+        s = 0.0
+        for r, end in zip(one, ends, strict=True):
+            s = r + gamma * s
+            sums.append(s)
+            if end:
+                s = 0.0
+    return reward / np.sqrt(np.var(sums) + 1e-8)
+
+
+@right("09.time_limit")
+def with_the_limit_in_the_reward(reward, value, last_value, final_value, terminated, truncated, gamma, lam):
+    cut = truncated & ~terminated
+    reward = reward + torch.where(cut, gamma * final_value, torch.zeros_like(reward))
+    done = (terminated | truncated).to(reward.dtype)
+    result, ahead = torch.zeros_like(reward), torch.zeros_like(last_value)
+    for t in range(len(reward) - 1, -1, -1):
+        after = value[t + 1] if t + 1 < len(reward) else last_value
+        delta = reward[t] + gamma * after * (1 - done[t]) - value[t]
+        ahead = delta + gamma * lam * (1 - done[t]) * ahead
+        result[t] = ahead
+    return result
+
+
+@right("09.time_limit")
+def in_numpy_copy_by_copy(reward, value, last_value, final_value, terminated, truncated, gamma, lam):
+    r, v, f = (x.double().numpy() for x in (reward, value, final_value))
+    result = np.zeros_like(r)
+    for copy in range(r.shape[1]):
+        ahead = 0.0
+        for t in reversed(range(len(r))):
+            over, cut = bool(terminated[t, copy]), bool(truncated[t, copy])
+            if over:
+                after = 0.0
+            elif cut:
+                after = f[t, copy]
+            else:
+                after = v[t + 1, copy] if t + 1 < len(r) else float(last_value[copy])
+            ahead = r[t, copy] + gamma * after - v[t, copy] + (0.0 if over or cut else gamma * lam * ahead)
+            result[t, copy] = ahead
+    return torch.from_numpy(result).to(reward.dtype)
+
+
+@right("09.episode_pay")
+def step_by_step(x, lean, action, fell):
+    paid = 0.0
+    for t in range(len(action)):
+        if fell and t == len(action) - 1:
+            paid -= 100
+        else:
+            paid += 130 / 30 * float(x[t + 1] - x[t]) - 5 * float(lean[t + 1].abs() - lean[t].abs())
+            paid -= 0.00035 * 80 * float(action[t].abs().clamp(0, 1).sum())
+    return paid
+
+
+@right("09.episode_pay")
+def in_two_cases(x, lean, action, fell):
+    a = np.minimum(np.abs(action.numpy()), 1)
+    if fell:
+        return -100 + 13 / 3 * (x[-2] - x[0]) - 5 * (abs(lean[-2]) - abs(lean[0])) - 0.028 * a[:-1].sum()
+    return 13 / 3 * (x[-1] - x[0]) - 5 * (abs(lean[-1]) - abs(lean[0])) - 0.028 * a.sum()
+
+
+@right("09.gamma")
+def as_a_horizon():
+    return 1 - 1 / (4 * 25)
+
+
+@right("09.gamma")
+def as_a_tensor():
+    return torch.tensor(0.992)
+
+
+@pytest.mark.parametrize(("name", "answer"), [(name, one) for name, some in RIGHT.items() for one in some])
+def test_a_right_answer_loses_no_point(name, answer):
+    for seed in range(1 if name == "09.gamma" else 4):
+        result = Examination(EXERCISES[name], seed, mutants={}).judge(InProcess(answer))
+        assert [(one.check.name, one.message) for one in result.checks if not one.passed] == []
+
+
+@pytest.mark.parametrize("letter", contact_diagram.TRUTH)
+def test_the_rules_of_the_taxonomy_call_each_diagram_by_its_name(letter):
+    name = contact_diagram.TRUTH[letter]
+    contact = contact_diagram.contacts(name)
+    recording = dataclasses.replace(walk(dt=contact_diagram.DT, strides=15, speed=2.0), contact=contact)
+    assert len(recording) == len(contact)
+    assert kind(recording) == name.removesuffix(" on both legs").removesuffix(" on one leg")
+
+
+def test_the_pay_is_that_of_the_simulator():
+    with gymnasium.make("BipedalWalker-v3") as env:
+        for seed, most in ((1, 400), (2, 20)):
+            env.reset(seed=seed)
+            rng, robot, done = np.random.default_rng(seed), env.unwrapped, False
+            x, lean, actions, paid = [robot.hull.position.x], [robot.hull.angle], [], 0.0
+            while not done and len(actions) < most:
+                actions.append(1.5 * rng.standard_normal(4))
+                _, reward, done, _, _ = env.step(actions[-1])
+                paid += reward
+                x.append(robot.hull.position.x)
+                lean.append(robot.hull.angle)
+            fell = done and reward == -100
+            assert fell == (most == 400)
+            assert episode_pay(np.array(x), np.array(lean), np.array(actions), fell) == pytest.approx(paid, abs=1e-3)
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.9, 0.99, 1.0])
+def test_what_a_lunge_seems_to_be_worth(discount):
+    """1 - 2 γ^25, as the exercise's text says, and -1 in truth."""
+    lunge = np.zeros((1, 1, 60))
+    lunge[..., 10] = 1.0
+    paid = gamma.pay(lunge, np.zeros_like(lunge))[0, 0]
+    assert sum(discount ** (t - 10) * paid[t] for t in range(10, 60)) == pytest.approx(1 - 2 * discount**25)
+    assert paid.sum() == pytest.approx(-1.0)
