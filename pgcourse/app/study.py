@@ -64,7 +64,7 @@ def study(
     checkpoints: Path | None,
     to: Path | None,
 ) -> None:
-    """Compute the studies declared in results/NAME/study.toml; list them, begin one, report on one.
+    """Compute the studies declared in results/NAME/study.toml.
 
     A run whose record is there is not computed again. Ctrl-C keeps every finished run, and of the others what they had
     computed up to their last checkpoint.
@@ -119,7 +119,7 @@ def overview(console: Console) -> None:
 
 def report(console: Console, names: Sequence[str], to: Path | None) -> None:
     """Write NAME.md and NAME.html of each study, or report.md and report.html into its folder. Errors as `load`."""
-    from pgcourse.lab.report import markdown, page
+    from pgcourse.lab.study_report import markdown, page
 
     for name in names:
         results = load(name)

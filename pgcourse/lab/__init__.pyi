@@ -10,7 +10,6 @@ from pgcourse.lab.records import Record as Record
 from pgcourse.lab.records import RecordError as RecordError
 from pgcourse.lab.records import Store as Store
 from pgcourse.lab.records import UnknownSchema as UnknownSchema
-from pgcourse.lab.report import comparisons as comparisons
 from pgcourse.lab.results import Results as Results
 from pgcourse.lab.results import beside_published as beside_published
 from pgcourse.lab.results import load as load
@@ -26,3 +25,4 @@ from pgcourse.lab.studies import Block as Block
 from pgcourse.lab.studies import Study as Study
 from pgcourse.lab.studies import StudyError as StudyError
 from pgcourse.lab.studies import study_names as study_names
+from pgcourse.lab.study_report import comparisons as comparisons

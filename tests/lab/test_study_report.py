@@ -10,7 +10,7 @@ from scipy import stats
 from small_study import SMALL
 
 from pgcourse.lab import Study, compute, load, store
-from pgcourse.lab.report import comparisons, markdown, page
+from pgcourse.lab.study_report import comparisons, markdown, page
 
 SAID = 'question = "Which?"\nanalysis = "Welch."\ntuning = "None."\n'
 
