@@ -13,7 +13,7 @@ import click
 VERBS = {
     "run": "Execute chapters and check every number they claim.",
     "train": "Train agents of your own, several seeds at once.",
-    "rlhf": "Train a language model of your own with a reward of your own.",
+    "rlhf": "Train a language model of your own with a reward of your own, or the course's own models.",
     "evaluate": "Play whole episodes with kept policies, every seed's.",
     "watch": "Watch a kept policy act, as a GIF or in a window.",
     "study": "Compute the studies declared in results/NAME/study.toml.",
