@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pgcourse.algorithms.acting import episodes, rollout
 from pgcourse.algorithms.architecture import parts
-from pgcourse.algorithms.trial import trial
+from pgcourse.algorithms.trial import require_ready, trial
 from pgcourse.core import Critic, Policy, Streams, shared
 from pgcourse.core.adam import NotFinite
 from pgcourse.envs import Env, make
@@ -91,11 +91,7 @@ def iterate(
             (`trial`); `after` with a world that is yet to be made.
         FloatingPointError: a reward, observation or gradient that is NaN or infinite.
     """
-    if isinstance(algorithm, type):
-        name = algorithm.__name__
-        raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
-    if torch.is_inference_mode_enabled():
-        raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
+    require_ready(algorithm)
     require_steps(steps)
     world: Any = env
     if isinstance(env, str | gymnasium.Env) or callable(env):  # yet to be made

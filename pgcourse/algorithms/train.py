@@ -17,7 +17,7 @@ from pgcourse.algorithms.far_bounds import FarBounds, bounds_of
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, require_steps
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy
-from pgcourse.algorithms.trial import trial
+from pgcourse.algorithms.trial import require_ready, trial
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, close, make, name_of, spaces_of, versioned
 
@@ -112,6 +112,7 @@ def training(
     """
     if checkpoint_steps is not None and checkpoint_steps < 1:
         raise ValueError(f"checkpoint_steps must be 1 or more, got {checkpoint_steps}")
+    require_ready(algorithm)
     streams = Streams(seeds, device=device, dtype=dtype)
     arguments = dict(env_args or {})
     env = versioned(env) if isinstance(env, str) else env

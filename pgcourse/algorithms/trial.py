@@ -84,6 +84,15 @@ def trial(
             return
 
 
+def require_ready(algorithm: Any) -> None:
+    """Raises `TypeError` for the class of an algorithm, `RuntimeError` where gradients are switched off for good."""
+    if isinstance(algorithm, type):
+        name = algorithm.__name__
+        raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
+
+
 def require_fit(
     world: Env, policy: Policy, theta: Tensor, critic: Critic | None = None, phi: Tensor | None = None
 ) -> None:

@@ -157,7 +157,7 @@ def test_an_observation_that_is_nan_names_its_seed():
     class Blind(CartPole):
         def observe(self, state):
             state = state.clone()
-            state[1] = float("nan")
+            state[1:2] = float("nan")  # of the second seed, where there is one
             return state
 
     with pytest.raises(FloatingPointError, match=r"gave an observation that is NaN .* in iteration 0, to seeds \[5\]"):
