@@ -1,5 +1,7 @@
 """A causal language model of the transformers library, as a function of a flat θ: your own model in the trainer.
 
+Its use::
+
     model = HFCausalLM("path/to/checkpoint")                    # the extra `hf`: pip install "pgcourse[hf]"
     policy = LanguagePolicy(model, model.start, longest=64, eos=model.eos, pad=model.pad)
     world = partial(Prompted, prompts=model.encode(["Dear", ...]), judge=model.judge(reward), policy=policy,
