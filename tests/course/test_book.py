@@ -271,7 +271,8 @@ PROSE = """() => {
 def found(tab, site, word):
     """The text of the page with what a search finds."""
     tab.goto((site / "search.html").as_uri() + f"?q={word}")
-    tab.wait_for_selector("#search-results li a")
+    summary = "document.querySelector('#search-results .search-summary')?.innerText"
+    tab.wait_for_function(f"/finished|did not match/.test({summary} ?? '')")  # results come one after the other
     return tab.inner_text("#search-results")
 
 
