@@ -24,8 +24,10 @@ __all__ = [
     "gradient",
     "implement",
     "learn",
+    "letters",
     "predict",
     "repair",
+    "swapped",
 ]
 
 
@@ -137,6 +139,18 @@ def diagnose(entry: str, truth: Mapping[str, str], *, choices: Sequence[str], **
         for name, check in fields.pop("checks").items()
     }
     return implement(lambda: dict(truth), entry=entry, kind="diagnose", choices=choices, checks=checks, **fields)
+
+
+def letters(truth: Mapping[str, str], *names: str) -> tuple[str, ...]:
+    """Of the letters in a diagnosis' `truth`, those that stand for these names."""
+    return tuple(letter for letter, name in truth.items() if name in names)
+
+
+def swapped(truth: Mapping[str, str], one: str, other: str) -> Change:
+    """The changes of a diagnosis' solution that put two names in each other's place."""
+    of = {name: letter for letter, name in truth.items()}
+    pairs = (one, other), (other, one)
+    return [(f'"{of[name]}": "{name}"', f'"{of[name]}": "{instead}"') for name, instead in pairs]
 
 
 def predict(

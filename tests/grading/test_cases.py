@@ -13,7 +13,7 @@ import pytest
 import torch
 from submissions import TO_GO, grade_file, reasons, write
 
-from pgcourse.grading import process, sandbox
+from pgcourse.grading import process
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.collect import read
 from pgcourse.grading.exercise import InProcess, Limits, judge
@@ -81,14 +81,6 @@ HOSTILE = {  # what is said of the first check; "" where the answer is right
 }
 LENGTHS = {"binop": "x = 1" + "+1" * 200_000, "magics": "%a\n" * 19_823}
 PART = replace(TO_GO, checks=TO_GO.checks[:1], limits=Limits(check_seconds=1.0, exercise_seconds=3.0))
-
-
-@pytest.fixture(scope="module")
-def bubblewrap():
-    try:
-        return sandbox.find("bwrap")
-    except sandbox.CannotGrade as error:
-        pytest.skip(f"these need bubblewrap: {error}")
 
 
 def test_each_attack_has_its_line():

@@ -16,14 +16,6 @@ MARK = f"pgcourse-test-daemon-{os.getpid()}"
 
 
 @pytest.fixture(scope="module")
-def bubblewrap():
-    try:
-        return sandbox.find("bwrap")
-    except sandbox.CannotGrade as error:
-        pytest.skip(f"these need bubblewrap: {error}")
-
-
-@pytest.fixture(scope="module")
 def docker():
     try:
         return sandbox.find("docker")

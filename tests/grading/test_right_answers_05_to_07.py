@@ -7,21 +7,15 @@ import pytest
 import scipy.linalg
 import torch
 import torch.nn.functional as F
+from submissions import Answers
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.check import examine
 from pgcourse.grading.exercise import Examination, InProcess
 
-RIGHT = {}
-
-
-def right(name):
-    def keep(answer):
-        RIGHT.setdefault(name, []).append(answer)
-        return answer
-
-    return keep
+RIGHT = Answers()
+right = RIGHT.to
 
 
 # ---------------------------------------------------------------------------------------------------- chapter 05

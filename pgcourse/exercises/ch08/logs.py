@@ -1,7 +1,9 @@
 """Twelve logs of broken PPO runs."""
 
+from functools import partial
 from pathlib import Path
 
+from pgcourse.grading import kinds
 from pgcourse.grading.kinds import Check, diagnose
 
 TRUTH = {
@@ -38,16 +40,7 @@ def evidence():
         symptoms(shown, runs["healthy"], rows, limits, logarithmic=("kl", "value_loss", "grad_norm"))
 
 
-def swapped(one, other):
-    """A change of the solution: two names in each other's place."""
-    letters = {name: letter for letter, name in TRUTH.items()}
-    pairs = (one, other), (other, one)
-    return [(f'"{letters[name]}": "{name}"', f'"{letters[name]}": "{instead}"') for name, instead in pairs]
-
-
-def group(*names):
-    return tuple(letter for letter, name in TRUTH.items() if name in names)
-
+swapped, group = partial(kinds.swapped, TRUTH), partial(kinds.letters, TRUTH)
 
 EXERCISE = diagnose(
     "diagnosis",

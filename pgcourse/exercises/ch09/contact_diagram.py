@@ -1,7 +1,10 @@
 """Six gaits and their contact diagrams."""
 
+from functools import partial
+
 import numpy as np
 
+from pgcourse.grading import kinds
 from pgcourse.grading.kinds import Check, diagnose
 
 DT = 0.02  # s, a step of BipedalWalker
@@ -60,16 +63,7 @@ def evidence(start=4.0, seconds=4.0):
     axes[-1].set_xlabel("time (s)")
 
 
-def swapped(one, other):
-    """A change of the solution: two names in each other's place."""
-    letters = {name: letter for letter, name in TRUTH.items()}
-    pairs = (one, other), (other, one)
-    return [(f'"{letters[name]}": "{name}"', f'"{letters[name]}": "{instead}"') for name, instead in pairs]
-
-
-def group(*names):
-    return tuple(letter for letter, name in TRUTH.items() if name in names)
-
+swapped, group = partial(kinds.swapped, TRUTH), partial(kinds.letters, TRUTH)
 
 EXERCISE = diagnose(
     "gaits",
