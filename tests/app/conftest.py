@@ -1,4 +1,4 @@
-"""A clone of the course, for tests that run its commands as a learner does."""
+"""What tests of commands share: a clone of the course as a learner has it, and folders of runs."""
 
 import pytest
 
@@ -18,3 +18,12 @@ def learner(upstream, tmp_path):
 
     git(tmp_path, "clone", "--quiet", str(upstream), "learner")
     return tmp_path / "learner"
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """An empty folder of runs, and one of studies."""
+    (tmp_path / "results").mkdir()
+    monkeypatch.setenv("PGCOURSE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("PGCOURSE_RESULTS", str(tmp_path / "results"))
+    return tmp_path / "runs"

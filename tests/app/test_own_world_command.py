@@ -47,14 +47,6 @@ class Mine(gymnasium.Env):
 FEW = ["--seeds", "2", "--steps", "64", "--evaluation-episodes", "2", "--hidden", "4"]
 
 
-@pytest.fixture
-def runs(tmp_path, monkeypatch):
-    (tmp_path / "results").mkdir()
-    monkeypatch.setenv("PGCOURSE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("PGCOURSE_RESULTS", str(tmp_path / "results"))
-    return tmp_path / "runs"
-
-
 def refused(*arguments):
     result = CliRunner().invoke(main, ["train", "a2c", "--env", "CartPole-v1", *FEW, *arguments])
     assert isinstance(result.exception, SystemExit), result.exception

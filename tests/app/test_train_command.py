@@ -47,15 +47,6 @@ def document(*arguments: str) -> dict:
 
 
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
-    """An empty folder of runs, and one of studies."""
-    (tmp_path / "results").mkdir()
-    monkeypatch.setenv("PGCOURSE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("PGCOURSE_RESULTS", str(tmp_path / "results"))
-    return tmp_path / "runs"
-
-
-@pytest.fixture
 def declared(runs, monkeypatch):
     """The runs that the command declares, none of which is computed."""
     studies: list[Study] = []
