@@ -1,8 +1,11 @@
 import pytest
 import torch
 
+from pgcourse.core import Streams
+from pgcourse.lab.reviews import language_policy
 from pgcourse.rlhf import BalancedReview, encoded
 from pgcourse.rlhf.corpus import EOS, LONGEST, PAD
+from pgcourse.rlhf.pools import pool
 
 GOOD = "the coffee was great but awful . i loved the soup . the cake was dull ."
 
@@ -38,3 +41,10 @@ def test_other_demands_other_answers():
     assert right("the coffee was great .", warm=1, cold=0, aspects=1) == 1
     with pytest.raises(ValueError, match="warm must be at least 0, got -1"):
         BalancedReview(warm=-1)
+
+
+def test_seven_in_a_thousand_of_the_pretrained_models_responses_are_right():
+    """The share that docstring and page say; its standard error is 0.1 %."""
+    policy, streams = language_policy(), Streams(1)
+    share = pool(policy, policy.init(streams.child("theta")), BalancedReview(), (1_500, 4), streams).score.mean()
+    assert 0.004 < share < 0.010
