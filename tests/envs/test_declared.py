@@ -7,9 +7,11 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.wrappers import FlattenObservation
 
 from pgcourse.core import Streams
 from pgcourse.envs import GymnasiumEnv
+from pgcourse.envs.adapters.declared import Declared
 
 OBS = np.zeros(2, np.float32)
 
@@ -137,3 +139,15 @@ def test_an_observation_outlives_the_array_that_the_next_reset_overwrites():
         seen = [world.step(obs.new_zeros(1, 1).long(), obs) for _ in range(2)]
     assert [each.next_obs[0, 0, 0].item() for each in seen] == [0.25, 0.5]
     assert seen[1].obs[0, 0, 0].item() == 0.0
+
+
+def test_a_wrapper_that_cannot_unpack_what_reset_returned_is_put_in_our_words():
+    class Bare(gymnasium.Env):
+        observation_space, action_space = spaces.Dict(a=spaces.Box(-1, 1, (3,))), spaces.Discrete(2)
+
+        def reset(self, seed=None, options=None):
+            return {"a": np.zeros(3, np.float32)}
+
+    world = Declared(FlattenObservation(Bare()), "Bare-v0")
+    with pytest.raises(ValueError, match=r"^Bare-v0: reset\(\) did not return \(observation, info\), as it must: "):
+        world.reset()

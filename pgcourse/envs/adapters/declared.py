@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-STEP = ("observation", "reward", "terminated", "truncated", "info")
+RETURNS = {"reset": "(observation, info)", "step": "(observation, reward, terminated, truncated, info)"}
 
 
 class Declared(gymnasium.Wrapper):
@@ -33,7 +33,7 @@ class Declared(gymnasium.Wrapper):
         with self._noted("reset"):
             returned: Any = self.env.reset(seed=seed, options=options)
         if not isinstance(returned, tuple) or len(returned) != 2:
-            raise self._fault("reset", f"returned {_brief(returned)}; it must return (observation, info)")
+            raise self._fault("reset", f"returned {_brief(returned)}; it must return {RETURNS['reset']}")
         obs, info = returned
         return self._observation("reset", obs), self._info("reset", info)
 
@@ -41,7 +41,7 @@ class Declared(gymnasium.Wrapper):
         with self._noted("step"):
             returned: Any = self.env.step(action)
         if not isinstance(returned, tuple) or len(returned) != 5:
-            raise self._fault("step", f"returned {_brief(returned)}; it must return ({', '.join(STEP)})")
+            raise self._fault("step", f"returned {_brief(returned)}; it must return {RETURNS['step']}")
         obs, reward, terminated, truncated, info = returned
         told: tuple[tuple[str, Any, str], ...] = (
             ("reward", reward, "biuf"),
@@ -84,7 +84,7 @@ class Declared(gymnasium.Wrapper):
             yield
         except Exception as error:
             if "unpack" in str(error) and _raised_in(error).startswith("gymnasium.wrappers."):
-                what = f"did not return ({', '.join(STEP)}): {error}"
+                what = f"did not return {RETURNS[method]}, as it must: {error}"
                 remedy = "; an old Gym environment's `done` has become terminated and truncated"
                 raise self._fault(method, what + remedy * (method == "step")) from error
             error.add_note(f"(raised by {method}() of {self._name})")
