@@ -83,7 +83,7 @@ class Declared(gymnasium.Wrapper):
         try:
             yield
         except Exception as error:
-            if "unpack" in str(error) and _raised_in(error).startswith("gymnasium.wrappers."):
+            if "unpack" in str(error) and _raised_in(error).startswith(("gymnasium.core", "gymnasium.wrappers.")):
                 what = f"did not return {RETURNS[method]}, as it must: {error}"
                 remedy = "; an old Gym environment's `done` has become terminated and truncated"
                 raise self._fault(method, what + remedy * (method == "step")) from error
