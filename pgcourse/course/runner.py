@@ -350,7 +350,7 @@ def _execution_failure(
         if started:
             return replace(at(started[-1], f"{reason}, in this cell"), timeout=timeout)
         done, of_all = _progress(log)  # where the executed copy cannot be read, it was being written
-        where = f"in cell {done + 1} of {of_all}" if done else "before its first cell"
+        where = f"in cell {done + 1} of {of_all}" if done else "in its first cell or before it"
         return Failure(f"{reason}, {where}", timeout=timeout)
     for number in numbers:
         for output in cells[number - 1]["outputs"]:

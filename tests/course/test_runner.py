@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 from jupyter_client.manager import start_new_kernel
@@ -152,6 +153,38 @@ def test_the_time_limit_stops_the_chapter_and_leaves_no_process(write_chapter, t
     assert f"pgcourse run 01_endless --timeout {2 * timeout}" in said.file.getvalue()
     assert len(pids.read_text("utf-8").split()) == 3
     assert not [pid for pid in pids.read_text("utf-8").split() if alive(int(pid))]
+
+
+@pytest.mark.parametrize(
+    ("log", "where"),
+    [
+        ("Executing:  25%|##5       | 1/4 [00:03<00:09]", "in cell 2 of 4"),
+        ("Executing:   0%|          | 0/4 [00:00<?]", "in its first cell or before it"),
+        ("", "in its first cell or before it"),
+    ],
+)
+def test_the_cell_at_the_time_limit_is_told_where_the_executed_copy_cannot_be_read(log, where):
+    """As where 60,000 printed lines are being written into it: then nothing is known but papermill's progress."""
+    failure = runner._execution_failure([], None, 4.0, log)
+    assert failure == runner.Failure(f"stopped at the time limit of 4 s, {where}", timeout=4.0)
+
+
+def test_a_cell_whose_error_could_not_be_sent_is_told():
+    """A message with a lone surrogate: papermill marks the cell, and there is no output."""
+    papermill = {"papermill": {"start_time": "now", "exception": True}}
+    cell = {"source": "raise ValueError(chr(0xD800))", "outputs": [], "execution_count": None, "metadata": papermill}
+    failure = runner._execution_failure([cell], 1, 4.0, "")
+    assert (failure.cell, failure.source) == (1, cell["source"])
+    assert "raised an error whose message could not be sent" in failure.reason
+
+
+def test_a_notebook_need_not_say_in_what_language_it_is(write_chapter, tmp_path):
+    path = write_chapter(tmp_path, "01_bare", ["assert 1 + 1 == 2"])
+    notebook = nbformat.read(path, as_version=4)
+    del notebook.metadata["kernelspec"]
+    nbformat.write(notebook, path)
+    (result,) = runner.run([path], tmp_path / "_build", timeout=60)
+    assert result.failure is None
 
 
 def test_papermills_own_cell_timeout_is_a_failure(write_chapter, tmp_path):
