@@ -99,20 +99,23 @@ def family_spreads(
 
 
 def family_gradients(panels: Mapping[str, Mapping[str, Mapping[int, ArrayLike]]], xlabel: str) -> list[Axes]:
-    """Cosines with the right gradient: {title: {estimator: {x: one for each seed}}}; seeds are dots, lines medians."""
+    """Cosines with the right gradient: {title: {estimator: {x: one for each seed}}}; seeds are dots, lines medians.
+
+    A panel's places are those of its first estimator.
+    """
     figure, grid = plt.subplots(1, len(panels), figsize=(8.0, 3.2), sharey=True, squeeze=False)
     for ax, (title, lines) in zip(grid[0], panels.items(), strict=True):
+        ticks = list(next(iter(lines.values())))
         for place, (name, cosines) in enumerate(lines.items()):
             values = np.stack([np.asarray(each, dtype=float) for each in cosines.values()])
-            at = np.arange(len(values)) + 0.12 * (place - (len(lines) - 1) / 2)
+            at = np.array([ticks.index(x) for x in cosines]) + 0.12 * (place - (len(lines) - 1) / 2)
             ax.plot(at, values, ".", ms=4, alpha=0.5, color=ESTIMATORS[name])
             ax.plot(at, np.median(values, 1), "o-", ms=5, lw=1.6, color=ESTIMATORS[name], label=name)
-        ticks = list(next(iter(lines.values())))
         ax.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks])
         ax.axhline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
         ax.set(title=title, ylim=(-1.08, 1.08))
     grid[0, 0].set_ylabel(r"cosine with $\nabla\,\mathrm{KL}(\pi_\theta\|\pi_\mathrm{ref})$")
-    grid[0, -1].legend(loc="lower left", fontsize=9)
+    grid[0, 0].legend(loc="lower left", fontsize=9)
     figure.supxlabel(f"{xlabel} ({values.shape[1]} seeds, each a dot; lines: their median)", fontsize=9)
     return list(grid[0])
 
