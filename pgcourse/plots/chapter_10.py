@@ -189,7 +189,7 @@ def explore_samples(
     Args:
         kl, proxy, gold: of each iteration.
         terms: the mean of each term, a row an iteration.
-        samples: a few texts of each iteration.
+        samples: two texts of each iteration.
     """
     d, proxy, gold = (
         np.asarray(x, dtype=float) for x in (np.sqrt(np.clip(np.asarray(kl, float), 0, None)), proxy, gold)
@@ -211,10 +211,8 @@ def explore_samples(
         bars.append(Segment(0, row, values, row, PROXY if up else GOLD, width=BAR + 2))
         place = -0.15 if up else 0.15
         bars.append(Text(place, row - 0.14, name.replace("_", " "), anchor="end" if up else "start"))
-    told = [
-        Number(f"a response ({k + 1})", np.array([each[k] for each in samples], dtype=object))
-        for k in range(len(samples[0]))
-    ]
+    texts = np.array(samples, dtype=object)  # [iteration, response]
+    told = [Number(label, texts[:, k]) for k, label in enumerate(("a response", "another"))]
     return Explorable(
         "A slider chooses an iteration of the training without a price of divergence. One panel shows proxy and gold "
         "against the root of the KL divergence with a dot for that iteration, the other the rubric's terms as bars; "
