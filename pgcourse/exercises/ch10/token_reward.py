@@ -183,10 +183,10 @@ EXERCISE = implement(
             "score.detach() - eos_penalty * ~ended",
             "torch.where(ended, score.detach(), -eos_penalty)",
         ),
-        "Every token of a response that was cut pays the penalty: it is taken once, from the score.": (
-            "reward = -beta * kl",
-            "reward = -beta * kl - eos_penalty * (mask & ~ended.unsqueeze(1) & (mask.cumsum(1) < mask.sum(1)[:, None]))",
-        ),
+        "Every token of a response that was cut pays the penalty: it is taken once, from the score.": [
+            ("reward = -beta * kl", "reward = -beta * kl - eos_penalty * (mask & ~ended.unsqueeze(1))"),
+            (" - eos_penalty * ~ended", ""),
+        ],
         "The penalty is weighed with β: it is in units of the score.": ("- eos_penalty", "- beta * eos_penalty"),
         "The score is weighed with β, too: β is the price of the divergence alone.": (
             "paid = score.detach()",
