@@ -160,11 +160,11 @@ EXERCISE = implement(
         "Equal scores each get the weight of all of them: share it.": (WEIGHT, "within[upto] - within[below]"),
         "Of equal scores the one that stands last takes most: sorting puts them in some order, which means nothing.": (
             WEIGHT,
-            "(within[1:] - within[:-1])[score.argsort(-1, stable=True).argsort(-1)]",
+            "(within[1:] - within[:-1])[score.argsort(stable=True, dim=-1).argsort(-1)]",
         ),
         "Of equal scores the one that stands first takes most: sorting puts them in some order, which means nothing.": (
             WEIGHT,
-            "(within[1:] - within[:-1])[score.flip(-1).argsort(-1, stable=True).argsort(-1).flip(-1)]",
+            "(within[1:] - within[:-1])[score.flip(-1).argsort(stable=True, dim=-1).argsort(-1).flip(-1)]",
         ),
         "Of equal scores each gets the weight of the lowest of them: then the weights do not add up to 1.": (
             WEIGHT,

@@ -94,7 +94,7 @@ EXERCISE = implement(
                 group([[2, 2, 2, 2], [0, 0, 0, 0]]),
                 nothing_apart(1000.0, 12, 7, 1e-8),
                 nothing_apart(-1000.0, 12, 6, 1e-8),
-                nothing_apart(1.0, 12, 5, 1e-8),
+                nothing_apart(1.0, 12, 7, 1e-8),
             ],
             through=GRPO,
             tolerance=(1e-4, 1e-6),
@@ -120,16 +120,14 @@ EXERCISE = implement(
             f"centred * size / (size - 1) / ({STD} + eps)",
         ),
         "The baseline is the best of the others: it is their mean.": (
-            LEAVE_ONE_OUT,
-            "score - torch.stack([torch.cat([score[..., :i], score[..., i + 1 :]], -1).amax(-1) for i in range(size)], "
-            "-1)",
+            "(score - torch.stack([torch.cat([score[..., :i], score[..., i + 1 :]], -1).amax(-1) for i in "
+            "range(score.shape[-1])], -1), f(*a)[1])"
         ),
         "GRPO is not divided by σ: that is Dr. GRPO's.": (f"centred / ({STD} + eps)", "centred"),
         "GRPO's mean and σ are those of the others: on scores (1, 0, 0, 0) that σ is 0, and the one success has an "
         "advantage of 1/ε. Take them of all responses.": (
-            f"centred / ({STD} + eps)",
-            "torch.stack([(score[..., i] - x.mean(-1)) / (x.std(-1) + eps) for i in range(size) for x in "
-            "[torch.cat([score[..., :i], score[..., i + 1 :]], -1)]], -1)",
+            "(f(*a)[0], torch.stack([(score[..., i] - x.mean(-1)) / (x.std(-1) + eps) for i in range(score.shape[-1]) "
+            "for x in [torch.cat([score[..., :i], score[..., i + 1 :]], -1)]], -1))"
         ),
         "GRPO's mean is that of the others: take that of all responses, here.": (
             f"centred / ({STD} + eps)",
