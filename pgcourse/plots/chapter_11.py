@@ -95,8 +95,8 @@ def profiles_and_curves(
     """What runs over several tasks reach, and how soon: a column an algorithm, the others in grey.
 
     Above, the performance profile of the final scores: the share of runs above τ. Below, the IQM of all runs against
-    `step`, the part of the training that is done. Bands are 95 % stratified bootstrap intervals, pointwise. `scores` has a
-    row a run, `curves` a row a report: variant, seed, `task`, `y`.
+    `step`, the part of the training that is done. Bands are 95 % stratified bootstrap intervals, pointwise. `scores`
+    has a row a run, `curves` a row a report: variant, seed, `task`, `y`.
     """
     taus = np.linspace(scores[y].min() - 0.02, scores[y].max() + 0.02, 150)
     bands: dict[str, list[tuple[ArrayLike, ...]]] = {}
