@@ -25,7 +25,7 @@ def _in_units(what: str) -> str:
 
 
 def _symbol(name: str) -> str:
-    return _symbol(name)
+    return name.replace("β", r"$\beta$")
 
 
 def proxy_and_gold(curves: pd.DataFrame, variants: Sequence[str], responses: int) -> list[Axes]:
