@@ -176,11 +176,12 @@ def at_equal_kl(gold: Mapping[str, Mapping[float, ArrayLike]], baseline: str) ->
             interval, place, pairs = mean_interval(difference), level + 0.1 * (shift - 2), pairs + 1
             right.plot(np.full(len(difference), place), difference, ".", color=color[name], ms=3, alpha=0.5)
             right.plot([place] * 2, [float(interval.low), float(interval.high)], color=color[name], lw=2.2)
-            right.plot(place, difference.mean(), "o", color=color[name], ms=5, label=label if level == x[0] else None)
+            right.plot(place, difference.mean(), "o", color=color[name], ms=5)
     right.axhline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
     for ax in (left, right):
         ax.set(xlabel="KL from the pretrained model, nats", xticks=list(next(iter(gold.values()))))
-        ax.legend(fontsize=8, loc="upper left")
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=9, loc="outside upper center", ncols=len(labels))
     left.set_title("gold")
     left.set_ylabel(_in_units("gold"), fontsize=9)
     right.set(title=f"less that of {_symbol(baseline)}, seed by seed")
