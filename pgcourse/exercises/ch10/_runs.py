@@ -21,8 +21,8 @@ from pgcourse.core import Streams
 from pgcourse.lab.reviews import language_critic, language_policy, reward_model
 from pgcourse.rl import groups
 from pgcourse.rlhf import trainer
-from pgcourse.rlhf.corpus import WORDS
-from pgcourse.rlhf.writing import Judge, Writing
+from pgcourse.rlhf.corpus import LIKED, TOKENS, WARM, WORDS
+from pgcourse.rlhf.writing import Writing
 
 FILE = Path(__file__).with_name("logs.csv")
 ITERATIONS, SEEDS = 12, (0, 1)
@@ -41,16 +41,14 @@ LOGGED: list[Edit] = [
 ]
 
 
-class Thumbs:
-    """1 for a response whose score of the seed's reward model is above 1, and 0.1 for any other."""
-
-    def of(self, *place: Any) -> Judge:
-        scored = reward_model().of(*place)
-        return lambda prompt, response: torch.where(scored(prompt, response) > 1, 1.0, 0.1)
+def warm(prompt: Tensor, response: Tensor) -> Tensor:
+    """A checker: 1 for a response with two warm words or more, ended or not, and 0.1 for any other."""
+    words = torch.tensor([TOKENS[word] for word in (*WARM, *LIKED)])
+    return torch.where(torch.isin(response, words).sum(-1) >= 2, 1.0, 0.1)
 
 
 def constant(prompt: Tensor, response: Tensor) -> Tensor:
-    """A checker that finds no response right."""
+    """A checker that finds no response right, cut or not."""
     return torch.full(response.shape[:-1], 0.1)
 
 
@@ -110,8 +108,8 @@ OTHERS = """torch.stack(
         ) if scale == "group\""""
 
 RUNS: dict[str, Run] = {
-    "healthy PPO": run(**PPO),
-    "nothing": run(**PPO, seeds=(2, 3)),
+    "healthy PPO": run(**PPO, seeds=(0, 1, 2)),
+    "nothing": run(**PPO, seeds=(3, 4)),
     "no clip": run(**PPO, clip=inf, clip_high=inf),
     "no KL": run(**PPO, beta=0.0),
     "KL term without gradient": run((IN_LOSS, f"{IN_LOSS}.detach()"), **PPO, kl="k3"),
@@ -129,7 +127,6 @@ RUNS: dict[str, Run] = {
         ("k1(own.log_prob, reference.log_prob)", "k1(own.log_prob, reference.log_prob).where(response > 0, 0.0)"),
         **PPO,
     ),
-    "no price of unfinished responses": run(**PPO, eos_penalty=0.0),
     "ratio of whole responses": run(**PPO, ratio="product"),
     "clip fraction counts the inside": run(
         (
@@ -138,11 +135,12 @@ RUNS: dict[str, Run] = {
         ),
         **PPO,
     ),
-    "healthy GRPO": run(**GRPO, judge=Thumbs()),
+    "healthy GRPO": run(**GRPO, judge=warm, seeds=(0, 1, 2)),
+    "no price of unfinished responses": run(**GRPO, judge=warm, eos_penalty=0.0),
     "divided by the others' deviation": run(
         ('in_group.std(2, keepdim=True) if scale == "group"', OTHERS),
         ("eps: float = 1e-4", "eps: float = 1e-6"),
-        judge=Thumbs(),
+        judge=warm,
         **GRPO | {"baseline": "leave_one_out"},
     ),
     "rounding divided by rounding": run(
@@ -150,8 +148,9 @@ RUNS: dict[str, Run] = {
         ("eps: float = 1e-4", "eps: float = 1e-8"),
         **GRPO,
         judge=constant,
+        eos_penalty=0.0,
     ),
-    "a constant reward": run(**GRPO, judge=constant),
+    "a constant reward": run(**GRPO, judge=constant, eos_penalty=0.0),
 }
 
 
