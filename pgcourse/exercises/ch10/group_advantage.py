@@ -33,14 +33,8 @@ def drawn(prompts, responses, eps=0.1):
 
 
 def nothing_apart(size, prompts, responses, eps):
-    """A case of prompts, all of whose responses score the same, but for one prompt."""
-
-    def case(rng):
-        score = np.repeat(size * rng.uniform(0.5, 1.5, (prompts, 1)), responses, 1)
-        score[0] = rng.normal(0.0, 1.0, responses)
-        return group(score, eps)
-
-    return case
+    """A case of prompts, all of whose responses score the same."""
+    return lambda rng: group(np.repeat(size * rng.uniform(0.5, 1.5, (prompts, 1)), responses, 1), eps)
 
 
 RLOO, GRPO = "f(score, eps)[0]", "f(score, eps)[1]"
@@ -71,13 +65,13 @@ EXERCISE = implement(
         "GRPO": Check(
             2,
             "Take the mean of all of them away, and divide by σ + ε; torch's `std` divides by G - 1.",
-            [group([[4, 0]]), group([[1, 2, 6]], 0.5), drawn(1, 4), drawn(1, 7)],
+            [group([[4, 0]]), group([[1, 2, 6]], 0.5), group([[0.1, 0.2, 0.3]], 0.5), drawn(1, 4), drawn(1, 7)],
             through=GRPO,
         ),
         "many prompts": Check(
             1,
             "Only responses to the same prompt are compared: the last axis, with `keepdim=True`.",
-            [group([[1, 2, 6], [20, 10, 0]]), drawn(3, 4), drawn(4, 3)],
+            [group([[1, 2, 6], [20, 10, 0]]), group([[1, 2, 6], [5, 5, 5]]), drawn(3, 4), drawn(4, 3)],
             leading_axes=("score",),
             leaves_input_alone=True,
         ),
@@ -139,6 +133,10 @@ EXERCISE = implement(
         ),
         "Divided by the variance: take the standard deviation.": (STD, "apart.var(-1, keepdim=True)"),
         "ε is missing: 0/0 is NaN where all score the same.": (f"({STD} + eps)", STD),
+        "ε is missing: where all score the same σ is 0, and a rounding error of the mean over 0 is infinite.": [
+            (f"({STD} + eps)", STD),
+            ("score - score[..., :1]", "score"),
+        ],
         "ε is 0.0001 whatever was asked for: use the argument.": (f"({STD} + eps)", f"({STD} + 1e-4)"),
         "ε is added to the variance: it stands beside σ, outside the root.": (
             f"({STD} + eps)",

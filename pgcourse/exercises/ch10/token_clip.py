@@ -15,13 +15,13 @@ def token_clip(log_prob, old_log_prob, advantage, mask, clip, clip_high, by):
     def gain(r, good):
         return good * r.clamp(max=1 + clip_high) if good > 0 else good * r.clamp(min=1 - clip)
 
-    clipped, rows = torch.zeros(mask.shape, dtype=torch.bool), []
+    clipped = torch.zeros(mask.shape, dtype=torch.bool)
+    rows: list[list[torch.Tensor]] = [[] for _ in mask]
     for i, row in enumerate(mask):
-        rows.append([])
         for t in range(int(row.sum())):
             ratio, good = (log_prob[i, t] - old_log_prob[i, t].detach()).exp(), advantage[i, t].detach()
             clipped[i, t] = gain(ratio + 1e-6, good) == gain(ratio - 1e-6, good)
-            rows[-1].append(gain(ratio, good))
+            rows[i].append(gain(ratio, good))
     means = [torch.stack(row).mean() for row in rows]
     counts = [len(row) if by == "token" else 1 for row in rows]
     return [-sum(n * x for n, x in zip(counts, means, strict=True)) / sum(counts), clipped]
