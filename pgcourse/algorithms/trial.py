@@ -76,8 +76,8 @@ def trial(
                 f"{world.name} does not repeat itself: made anew and reset with the same seed, it gave {what} "
                 "otherwise. So trainings in it cannot be repeated. Let the seed determine all its random numbers: an "
                 "environment of Gymnasium's draws from self.np_random after super().reset(seed=seed), which goes on "
-                "where seed is None, a tensor world from the noise it is given, and none from np.random, random or a space's "
-                "sample(), which know nothing of the seed",
+                "where seed is None, a tensor world from the noise it is given, and none from np.random, random or a "
+                "space's sample(), which know nothing of the seed",
                 NotRepeatable,
                 stacklevel=1,  # one place, so that a process that trains in it several times says it once
             )

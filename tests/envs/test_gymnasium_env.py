@@ -406,6 +406,16 @@ def test_nan_and_infinity_are_errors(article, what, value):
             env.step(torch.zeros(1, 1, dtype=torch.int64), env.noise(Streams(1), 1)[:, 0])
 
 
+def test_too_many_choices_to_flatten_are_counted():
+    class Wide(Vast):
+        observation_space = spaces.MultiDiscrete([2**30, 2**30])
+
+    with pytest.raises(
+        ValueError, match=r"Wide: .* cannot be flattened: they would be 2,147,483,648 numbers\. .*Transf"
+    ):
+        GymnasiumEnv(Wide)
+
+
 class Vast(gymnasium.Env):
     observation_space, action_space = spaces.Box(-np.inf, np.inf, (2,), np.float64), spaces.Discrete(2)
 

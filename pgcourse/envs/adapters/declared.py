@@ -36,6 +36,11 @@ class Declared(gymnasium.Wrapper):
                     "in __init__"
                 )
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The environment's, which libraries read as a dictionary; an empty one where it is none."""
+        return dict(self.env.metadata) if isinstance(self.env.metadata, dict) else {}
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         with self._noted("reset"):
             returned: Any = self.env.reset(seed=seed, options=options)

@@ -289,10 +289,13 @@ def _observations(id: str, space: spaces.Space, dtype: torch.dtype) -> tuple[spa
         return spaces.Box(0, 1, space.shape), lambda obs: obs.astype(kind)
     if isinstance(space, spaces.Box) and _exact_in_float32(space):
         return _numbers(space, kind)
-    if isinstance(space, spaces.Dict | spaces.Tuple) and (reason := _unflattened(space)):
+    if isinstance(space, FLATTENED) and (reason := _unflattened(space)):
+        wrappers = (
+            "FilterObservation or TransformObservation" if isinstance(space, spaces.Dict) else "TransformObservation"
+        )
         raise ValueError(
             f"{id}: observations in {space} cannot be flattened: {reason}. Give a function that makes it with fewer of "
-            "them, wrapped in gymnasium.wrappers.FilterObservation or TransformObservation"
+            f"them, wrapped in gymnasium.wrappers.{wrappers}"
         )
     raise ValueError(
         f"{id}: observations in {space} are not supported; they must be Discrete, MultiBinary, a Box of floats or of "
