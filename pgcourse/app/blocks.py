@@ -95,7 +95,7 @@ def compute_run(console: Console, study: Study) -> int:
             if so_far:
                 console.print(f"{block.title}{so_far}", markup=False, highlight=False)
         elif isinstance(state, RecordError):
-            what, remedy = getattr(state, "what", str(state)), personal.anew(study)
+            what, remedy = getattr(state, "what", str(state)), personal.anew(study, state)
             console.print(f"[red]{study.folder / block.name}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True)
             return 1
     if not todo:
@@ -180,9 +180,9 @@ def display(console: Console, study: Study) -> Iterator[Callable[[int, float | N
 
 
 def state_of(block: Block) -> str | RecordError:
-    """`done` for a record that verifies and is of the world as it is now, `missing`, or what is wrong with it."""
+    """`done` for a record that verifies and is of world and algorithm as they are now, `missing`, or what is wrong."""
     try:
-        block.check_world(block.record())
+        block.check(block.record())
     except MissingRecord:
         return "missing"
     except RecordError as error:

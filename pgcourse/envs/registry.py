@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module, metadata
@@ -11,6 +12,7 @@ from typing import Any
 
 import gymnasium
 
+from pgcourse.envs.adapters.declared import raised_in
 from pgcourse.envs.adapters.envpool import EnvPoolEnv
 from pgcourse.envs.adapters.gymnasium import GymnasiumEnv
 from pgcourse.envs.adapters.minatar import MinAtar
@@ -82,6 +84,13 @@ def make(env: str | Callable[..., Any] | gymnasium.Env, envs: int = 1, **options
     except TypeError as error:
         none = str(error).endswith("() takes no arguments")
         unknown = [name for name in options if none or f"unexpected keyword argument '{name}'" in str(error)]
+        missing = re.search(r"missing \d+ required (?:positional|keyword-only) arguments?: '(\w+)'", str(error))
+        if missing and raised_in(error).startswith(("gymnasium.", "pgcourse.")):  # not in the world's own code
+            name = missing[1]
+            raise ValueError(
+                f"{name_of(env)} needs the argument {name!r}: {error}; give it with env_args={{{name!r}: ...}}, on the "
+                f"command line --env-arg {name}=..."
+            ) from error
         if not unknown:
             raise
         raise ValueError(f"{name_of(env)} takes no argument {unknown[0]!r}: {error}{_known_arguments(env)}") from error

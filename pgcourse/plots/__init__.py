@@ -28,6 +28,7 @@ _HOMES = {
         "against_distance at_equal_kl clip_and_passes explore_samples overoptimization proxy_and_gold rubric_terms "
         "while_it_learns"
     ),
+    "chapter_10b": "family_courses family_gradients family_planes family_spreads pass_curves",
     "chapter_11": "conclusions every_seed improvements profiles_and_curves shares_against_seeds",
     "explorable": "Explorable",
     "learning": "learning_curve_grid learning_curves",

@@ -330,6 +330,13 @@ def test_training_needs_no_gradients_switched_on():
         pg.train(pg.A2C(), "CartPole-v1", seeds=1, steps=100)
 
 
+@pytest.mark.parametrize("given", ["ppo", None, 3])
+def test_what_is_no_algorithm_is_told_what_comes_first(given):
+    for begin in (lambda: train(given, "CartPole-v1"), lambda: next(pg.iterate(given, "CartPole-v1", pg.Streams(1)))):
+        with pytest.raises(TypeError, match=rf"an algorithm with its options comes first, such as .*; got {given!r}"):
+            begin()
+
+
 def test_the_class_of_an_algorithm_is_not_one():
     with pytest.raises(TypeError, match=r"PPO is the class of an algorithm: give one with its options, PPO\(\)"):
         pg.train(pg.PPO, "CartPole-v1", seeds=1, steps=100)
