@@ -79,7 +79,7 @@ def rubric_terms(terms: pd.DataFrame, kl: ArrayLike, shown: float = 0.25) -> Axe
     """
     ax = style.axes(figsize=(7.6, 4.0))
     d = np.sqrt(np.clip(np.asarray(kl, dtype=float), 0, None))
-    moved = [name for name in terms if float(terms[name].max() - terms[name].min()) >= shown]
+    moved = [str(name) for name in terms if float(terms[name].max() - terms[name].min()) >= shown]
     color = dict(zip(moved, style.CYCLE, strict=False))
     order = np.argsort(d)
     for name in terms:
@@ -237,7 +237,7 @@ def explore_samples(
         Dot(d, proxy, PROXY),
         Dot(d, gold, GOLD),
     ]
-    names = list(terms)
+    names = [str(name) for name in terms]
     least = min(-1.0, float(terms.to_numpy().min())) - 0.2
     most = max(3.0, float(terms.to_numpy().max())) + 0.2
     bars: list[Mark] = [Segment(0, -0.6, 0, len(names) - 0.4, style.GREY, width=1)]
