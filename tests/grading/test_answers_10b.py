@@ -10,6 +10,7 @@ from torch.nn.functional import logsigmoid
 from pgcourse.exercises.ch10 import _runs, choose_beta, logs
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Examination, InProcess
+from pgcourse.lab import load
 
 RIGHT = Answers()
 right = RIGHT.to
@@ -134,6 +135,12 @@ def test_settings_pass_and_fail_as_published():
     assert (border[0.03, 8.0], border[0.0, 5.0]) == (6, 4)
     wrong = [(0.0, np.inf), (0.0, 20.0), (0.0, 10.0), (0.03, np.inf), (0.1, 0.5), (0.3, 1.0)]
     assert [border[one] for one in wrong] == [0] * len(wrong)
+
+
+def test_grpo_drifts_as_far_as_the_solution_says():
+    ends = load("rlhf-algorithms").curves.groupby(["variant", "seed"])["kl"].last()
+    assert ends["GRPO"].round().between(8, 11).all()
+    assert ends["GRPO, KL in the reward"].round().between(4, 5).all()
 
 
 def reading(run, healthy, others):

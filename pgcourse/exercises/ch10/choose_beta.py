@@ -1,10 +1,12 @@
 """β and where to stop, chosen without gold.
 
 What is shown are seeds 0 and 1 of the record `rlhf-frontier`; what counts is gold on seeds 2, 3 and 4, at the iteration
-at which the answer stops. The threshold was set on the two that are shown. `python -m pgcourse.exercises.ch10.choose_beta`
-prints gold for 44 settings on both, and on how many of the ten choices of three of the five seeds each would pass. The
-course's own answer and all others with β of 0.1 or 0.3 that stop at 3 nats or later, or never, pass on ten of ten, and
-none of the mistakes on any. Between them is a border: β = 0.03 stopped at 8 nats passes on 6, β = 0 stopped at 5 on 4.
+at which the answer stops. The threshold was set on the two that are shown.
+
+`python -m pgcourse.exercises.ch10.choose_beta` prints gold for 44 settings on both, and on how many of the ten choices
+of three of the five seeds each would pass. The course's own answer and all others with β of 0.1 or 0.3 that stop at 3
+nats or later, or never, pass on ten of ten, and none of the mistakes on any. Between them is a border: β = 0.03 stopped
+at 8 nats passes on 6, β = 0 stopped at 5 on 4.
 """
 
 from collections.abc import Iterator
@@ -47,7 +49,7 @@ def runs():
     grid = drawing.runs(table.assign(run="β = " + table["beta"].astype(str)), "iteration", PANELS, "iteration")
     grid[0, list(PANELS).index("kl")].set_yscale("log")
     for row in grid:
-        row[0].yaxis.labelpad = 28
+        row[0].yaxis.labelpad = 36
 
 
 def settings(value):
@@ -122,8 +124,8 @@ EXERCISE = implement(
     hints=[
         "The proxy is what is being optimised, so it goes up whatever happens. Which curve says how far the reward "
         "model has been left behind by what is written?",
-        "Look where the divergence settles by itself, at a few nats, while the proxy has risen: there nothing has to be "
-        "stopped. Where it does not settle, stop at 4 to 6 nats. Chapter 10 shows texts at 4, 12 and 40.",
+        "Look where the divergence settles by itself, at a few nats, while the proxy has risen: there nothing has to "
+        "be stopped. Where it does not settle, stop at 4 to 6 nats. Chapter 10 shows texts at 4, 12 and 40.",
     ],
     checks={
         "settings": Check(
@@ -151,7 +153,8 @@ EXERCISE = implement(
             '"beta": 0.1, "stop_kl": 6.0',
             '"beta": 0.0, "stop_kl": 20.0',
         ),
-        "At β = 0.03 the divergence is still growing when the run ends: it slows the way down and does not end it.": (
+        "At β = 0.03 the divergence ends at ten nats and more: that price slows the way down, and does not end it in "
+        "time. Look at the part of the responses that is unique, too.": (
             '"beta": 0.1, "stop_kl": 6.0',
             '"beta": 0.03, "stop_kl": None',
         ),

@@ -58,8 +58,8 @@ EXERCISE = derive(
     difficulty=3,
     importance=4,
     hints=[
-        "A token's log-probability enters through the sum over its response alone, so all tokens of a response have the "
-        "same derivative. What is the derivative of -log σ(x) by x?",
+        "A token's log-probability enters through the sum over its response alone, so all tokens of a response have "
+        "the same derivative. What is the derivative of -log σ(x) by x?",
         "It is -σ(-x). With x = β (h_chosen - h_rejected) the chain rule gives a factor β, -1 for the rejected tokens, "
         "and the mean over pairs 1/n: `weight = beta * torch.sigmoid(-margin) / len(margin)`.",
     ],
@@ -106,14 +106,14 @@ EXERCISE = derive(
             ("(chosen - ref_chosen)", "(ref_chosen - chosen)"),
             ("(rejected - ref_rejected)", "(ref_rejected - rejected)"),
         ],
-        "The derivatives have the wrong sign: a step against the gradient of the loss has to raise the chosen tokens.": [
+        "The derivatives have the wrong sign: a step against the loss's gradient has to raise the chosen tokens.": [
             ('"chosen": -weight', '"chosen": weight'),
             ('"rejected": weight', '"rejected": -weight'),
         ],
         "The weight is σ(+margin): pairs whose order is right already would be pulled the most. It is σ(-margin), the "
         "probability of being wrong.": ("torch.sigmoid(-margin)", "torch.sigmoid(margin)"),
-        "Every pair has the weight ½, as at the start: the derivative of -log σ(x) is -σ(-x), which falls to 0 on pairs "
-        "whose order is certain.": ("torch.sigmoid(-margin)", "torch.sigmoid(0 * margin)"),
+        "Every pair has the weight ½, as at the start: the derivative of -log σ(x) is -σ(-x), which falls to 0 on "
+        "pairs whose order is certain.": ("torch.sigmoid(-margin)", "torch.sigmoid(0 * margin)"),
         "This is the derivative of σ, σ(x) σ(-x): that of log σ has no second factor.": (
             "torch.sigmoid(-margin)",
             "torch.sigmoid(-margin) * torch.sigmoid(margin)",

@@ -95,9 +95,7 @@ EXERCISE = diagnose(
             4,
             "Hold the clip fraction against the largest ratio and the KL of an update, and the length against the part "
             "that finished.",
-            items=group(
-                "no clip", "clip fraction counts the inside", "ratio of whole responses", "padding counted"
-            ),
+            items=group("no clip", "clip fraction counts the inside", "ratio of whole responses", "padding counted"),
         ),
         "the price, read off": Check(
             3,

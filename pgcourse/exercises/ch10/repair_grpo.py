@@ -119,7 +119,7 @@ EXERCISE = repair(
             LAST,
             "standardized(score - beta * kl) - beta * kl",
         ),
-        "The division is gone: Dr. GRPO does so, and a nat then costs β. Here the advantages are to stay standardised.": (
+        "The division is gone: Dr. GRPO does so, and a nat then costs β. Here advantages are to stay standardised.": (
             "(x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-4)",
             "(x - x.mean(1, keepdim=True))",
         ),
