@@ -80,7 +80,7 @@ def family_spreads(
     points: Mapping[str, tuple[ArrayLike, ArrayLike]], xlabel: str, ylabel: str, note: str, trend: bool = False
 ) -> Axes:
     """Standard deviations as dots on logarithmic axes: {name: (x, y)}; `trend` draws each name's power law."""
-    figure, ax = plt.subplots(figsize=(7.0, 3.8))
+    figure, ax = plt.subplots(figsize=(7.4, 3.8))
     color = style.colors(points) | {name: ESTIMATORS[name] for name in points if name in ESTIMATORS}
     for name, (x, y) in points.items():
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)

@@ -50,7 +50,7 @@ def test_the_loss_and_its_gradient_are_the_librarys(page, name):
     response[0, 0, 2] = EOS
     mask = response != PAD
     old = policy.tokens(theta, prompt, response).log_prob
-    reference = old + 0.1 * streams.normal(*old.shape)
+    reference = old + 0.1 * streams.normal(*old.shape[1:])
     advantage = streams.normal(6, 1).expand_as(old)
     batch = Written(prompt, response, mask, old, reference, advantage)
     moved = (theta + 0.02 * streams.child("moved").normal(network.size)).requires_grad_()
