@@ -25,7 +25,8 @@ _HOMES = {
     "chapter_08": "against_passes clip_cases crossing details explore_clip film_strips settings symptoms",
     "chapter_09": "disturbances footfalls gait_measures kinds phase_portraits pose_strips",
     "chapter_10": (
-        "against_distance at_equal_kl explore_samples overoptimization proxy_and_gold rubric_terms while_it_learns"
+        "against_distance at_equal_kl clip_and_passes explore_samples overoptimization proxy_and_gold rubric_terms "
+        "while_it_learns"
     ),
     "chapter_10b": "family_courses family_gradients family_planes family_spreads pass_curves",
     "chapter_11": "conclusions every_seed improvements profiles_and_curves shares_against_seeds",

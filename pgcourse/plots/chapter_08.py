@@ -241,8 +241,8 @@ def symptoms(
         row[0].set_ylabel(label, fontsize=8)
     for ax, name in zip(grid[0], runs, strict=True):
         ax.set_title(name, fontsize=10, loc="center", fontweight="bold")
-    seeds = healthy["seed"].nunique()
-    note = f"{seeds} seeds, thin; thick: their median; grey: {seeds} seeds of a healthy run"
+    seeds, band_seeds = max(table["seed"].nunique() for table in runs.values()), healthy["seed"].nunique()
+    note = f"{seeds} seeds, thin; thick: their median; grey: {band_seeds} seeds of a healthy run"
     figure.supxlabel(f"environment steps of one seed ({note})", fontsize=9)
     return list(grid.flat)
 

@@ -18,7 +18,14 @@ from pgcourse.rl.overoptimization import OveroptimizationFit
 from pgcourse.stats import mean_interval
 
 PROXY, GOLD = style.BLUE, style.VERMILION
-UNITS = "in standard deviations of the pretrained model"
+
+
+def _in_units(what: str) -> str:
+    return f"{what},\nin standard deviations of the pretrained model"
+
+
+def _symbol(name: str) -> str:
+    return name.replace("β", r"$\beta$")
 
 
 def proxy_and_gold(curves: pd.DataFrame, variants: Sequence[str], responses: int) -> list[Axes]:
@@ -33,8 +40,8 @@ def proxy_and_gold(curves: pd.DataFrame, variants: Sequence[str], responses: int
             ax.fill_between(steps / responses, low, high, color=color, alpha=0.15, lw=0)
             ax.plot(steps / responses, mean, color=color, lw=2.2, label=name)
         ax.axhline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
-        ax.set(title=variant.replace("β", r"$\beta$"), xlabel=f"iterations of {responses} responses")
-    panels[0, 0].set_ylabel(f"mean reward of the responses,\n{UNITS}", fontsize=9)
+        ax.set(title=_symbol(variant), xlabel=f"iterations of {responses} responses")
+    panels[0, 0].set_ylabel(_in_units("mean reward of the responses"), fontsize=9)
     panels[0, 0].legend(loc="lower left", fontsize=9)
     seeds = curves["seed"].nunique()
     figure.supxlabel(f"{seeds} seeds (thin), each with its own reward model; thick: mean, band: 95 %", fontsize=8)
@@ -54,7 +61,7 @@ def while_it_learns(
     for ax, (title, names) in zip(grid.flat, panels.items(), strict=False):
         for run, table in runs.items():
             for name, dashes in zip(names, ("-", "--"), strict=False):
-                label = run.replace("β", r"$\beta$") if name == names[0] else None
+                label = _symbol(run) if name == names[0] else None
                 ax.plot(table.index, table[name], dashes, color=color[run], lw=1.8, label=label)
         ax.set_title(title, fontsize=10)
         ax.margins(y=0.12)
@@ -72,21 +79,22 @@ def rubric_terms(terms: pd.DataFrame, kl: ArrayLike, shown: float = 0.25) -> Axe
     """
     ax = style.axes(figsize=(7.6, 4.0))
     d = np.sqrt(np.clip(np.asarray(kl, dtype=float), 0, None))
-    moved = [name for name in terms if float(terms[name].max() - terms[name].min()) >= shown]
+    moved = [str(name) for name in terms if float(terms[name].max() - terms[name].min()) >= shown]
     color = dict(zip(moved, style.CYCLE, strict=False))
     order = np.argsort(d)
-    for name in terms:
+    for name in map(str, terms):
         values = terms[name].to_numpy()[order]
         ax.plot(d[order], values, color=color.get(name, style.GREY), lw=1.8 if name in color else 0.9)
     low, high = ax.get_ylim()
     at = -np.inf
-    for name in sorted(moved, key=lambda name: terms[name].iloc[-1]):
+    for name in sorted(map(str, moved), key=lambda name: terms[name].iloc[-1]):
         at = max(float(terms[name].iloc[-1]), at + 0.06 * (high - low))
         ax.annotate(
             name.replace("_", " "), (d.max(), at), (6, 0), textcoords="offset points", va="center",
             color=color[name], annotation_clip=False,
         )  # fmt: skip
     ax.axhline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
+    ax.margins(x=0)
     ax.set(xlabel=r"$\sqrt{\mathrm{KL}}$ from the pretrained model", ylabel="points of a response, mean")
     style.note(ax, "one run; 256 responses a point; grey: terms that hardly move")
     return ax
@@ -122,7 +130,7 @@ def overoptimization(curves: pd.DataFrame, fits: Mapping[int, OveroptimizationFi
     figure.supxlabel(
         r"$\sqrt{\mathrm{KL}}$ from the pretrained model; a dot is an iteration of 256 responses", fontsize=9
     )
-    figure.supylabel(f"gold, {UNITS}", fontsize=9)
+    figure.supylabel(_in_units("gold"), fontsize=9, ha="center")
     return list(grid.flat)[: len(fits)]
 
 
@@ -134,10 +142,10 @@ def against_distance(ways: Mapping[str, pd.DataFrame], furthest: float) -> list[
         for name, table in ways.items():
             near = table[table["kl"] <= furthest]
             d = np.sqrt(near["kl"].clip(lower=0))
-            ax.plot(d, near[column], "o-", color=color[name], ms=3.5, lw=1.3, label=name.replace("β", r"$\beta$"))
+            ax.plot(d, near[column], "o-", color=color[name], ms=3.5, lw=1.3, label=_symbol(name))
         ax.axhline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
         ax.set(title=column, xlabel=r"$\sqrt{\mathrm{KL}}$ from the pretrained model")
-    panels[0].set_ylabel(f"reward, {UNITS}", fontsize=9)
+    panels[0].set_ylabel(_in_units("reward"), fontsize=9)
     panels[0].legend(fontsize=9, loc="upper left")
     figure.supxlabel("one seed; a dot of PPO is an iteration of 256 responses", fontsize=8)
     return list(panels)
@@ -153,7 +161,7 @@ def at_equal_kl(gold: Mapping[str, Mapping[float, ArrayLike]], baseline: str) ->
     color = style.colors(gold)
     pairs = 0
     for shift, (name, levels) in enumerate(gold.items()):
-        label, x = name.replace("β", r"$\beta$"), np.array(list(levels))
+        label, x = _symbol(name), np.array(list(levels))
         values = np.array([np.asarray(each, dtype=float) for each in levels.values()])  # [level, seed]
         there = np.isfinite(values).any(1)
         left.plot(x[there] + 0.05 * shift, values[there], ".", color=color[name], ms=4, alpha=0.6)
@@ -168,17 +176,45 @@ def at_equal_kl(gold: Mapping[str, Mapping[float, ArrayLike]], baseline: str) ->
             interval, place, pairs = mean_interval(difference), level + 0.1 * (shift - 2), pairs + 1
             right.plot(np.full(len(difference), place), difference, ".", color=color[name], ms=3, alpha=0.5)
             right.plot([place] * 2, [float(interval.low), float(interval.high)], color=color[name], lw=2.2)
-            right.plot(place, difference.mean(), "o", color=color[name], ms=5, label=label if level == x[0] else None)
+            right.plot(place, difference.mean(), "o", color=color[name], ms=5)
     right.axhline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
     for ax in (left, right):
         ax.set(xlabel="KL from the pretrained model, nats", xticks=list(next(iter(gold.values()))))
-        ax.legend(fontsize=8, loc="lower right")
-    left.set(title="gold", ylabel=f"gold, {UNITS}")
-    left.yaxis.label.set_size(9)
-    right.set(title=rf"less that of {baseline.replace('β', r'$' + chr(92) + 'beta$')}, seed by seed")
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=9, loc="outside upper center", ncols=len(labels))
+    left.set_title("gold")
+    left.set_ylabel(_in_units("gold"), fontsize=9)
+    right.set(title=f"less that of {_symbol(baseline)}, seed by seed")
     seeds = max(len(np.atleast_1d(each)) for levels in gold.values() for each in levels.values())
     figure.supxlabel(f"up to {seeds} seeds, each a small dot; bars: 95 % t-intervals of paired differences", fontsize=8)
     return [left, right]
+
+
+def clip_and_passes(
+    panels: Mapping[str, Mapping[str, Mapping[int, ArrayLike]]], logarithmic: Sequence[str] = ()
+) -> list[Axes]:
+    """A line a seed from few passes to many, with the clip and without: {title: {line: {passes: seeds}}}.
+
+    Three seeds are too few for an interval that stays within what is possible, so every seed is shown.
+    """
+    figure, grid = plt.subplots(1, len(panels), figsize=(8.2, 3.2), squeeze=False)
+    for ax, (title, lines) in zip(grid[0], panels.items(), strict=True):
+        color = style.colors(lines)
+        for name, scores in lines.items():
+            places = range(len(scores))
+            values = np.array([np.asarray(each, dtype=float) for each in scores.values()])  # [passes, seed]
+            ax.plot(places, values, "o-", color=color[name], ms=4, lw=0.8, alpha=0.6)
+            ax.plot(places, values.mean(1), color=color[name], lw=2.4, label=name)
+        ticks = list(next(iter(lines.values())))
+        ax.set_xticks(range(len(ticks)), [f"{k} pass{'es' * (k > 1)}" for k in ticks])
+        ax.margins(x=0.12)
+        ax.set_title(title)
+        if title in logarithmic:
+            ax.set_yscale("log")
+    grid[0, 0].legend(loc="lower left", fontsize=9)
+    seeds = {np.size(each) for lines in panels.values() for line in lines.values() for each in line.values()}
+    figure.supxlabel(f"{max(seeds)} seeds, each a thin line; thick: their mean", fontsize=8)
+    return list(grid[0])
 
 
 def explore_samples(
@@ -201,7 +237,7 @@ def explore_samples(
         Dot(d, proxy, PROXY),
         Dot(d, gold, GOLD),
     ]
-    names = list(terms)
+    names = [str(name) for name in terms]
     least = min(-1.0, float(terms.to_numpy().min())) - 0.2
     most = max(3.0, float(terms.to_numpy().max())) + 0.2
     bars: list[Mark] = [Segment(0, -0.6, 0, len(names) - 0.4, style.GREY, width=1)]

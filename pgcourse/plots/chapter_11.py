@@ -72,11 +72,11 @@ def shares_against_seeds(
     A column has one colour in all panels.
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(2.4 + 3.2 * len(panels), 3.2), sharey=True, squeeze=False)
-    color = style.colors(name for table in panels.values() for name in table)
+    color = style.colors(str(name) for table in panels.values() for name in table)
     lines = {}
     for ax, (title, table) in zip(axes.flat, panels.items(), strict=True):
-        for name in table:
-            (lines[name],) = ax.plot(table.index, table[name], "o-", ms=4, lw=1.8, color=color[name], label=name)
+        for name, shares in table.items():
+            (lines[name],) = ax.plot(table.index, shares, "o-", ms=4, lw=1.8, color=color[str(name)], label=name)
         if promised is not None:
             ax.axhline(promised, color=style.BLACK, lw=0.9, ls="--")
         ax.set(title=title, xscale="log")
@@ -95,8 +95,8 @@ def profiles_and_curves(
     """What runs over several tasks reach, and how soon: a column an algorithm, the others in grey.
 
     Above, the performance profile of the final scores: the share of runs above τ. Below, the IQM of all runs against
-    `step`. Bands are 95 % stratified bootstrap intervals, pointwise. `scores` has a row a run, `curves` a row a report:
-    variant, seed, `task`, `y`.
+    `step`, the part of the training that is done. Bands are 95 % stratified bootstrap intervals, pointwise. `scores`
+    has a row a run, `curves` a row a report: variant, seed, `task`, `y`.
     """
     taus = np.linspace(scores[y].min() - 0.02, scores[y].max() + 0.02, 150)
     bands: dict[str, list[tuple[ArrayLike, ...]]] = {}
@@ -134,15 +134,14 @@ def improvements(scores: pd.DataFrame, rng: np.random.Generator, y: str = "score
     of each pair stands first.
     """
     matrices = {str(name): stats.score_matrix(table, y, task) for name, table in scores.groupby("variant", sort=False)}
-    found = {}
+    found: dict[str, tuple[float, float, float]] = {}
     for a, b in combinations(matrices, 2):
-        better = stats.probability_of_improvement(matrices[a], matrices[b], rng).average
-        estimate, low, high = map(float, better)
-        pair = (
-            (f"{a} > {b}", estimate, low, high) if estimate >= 0.5 else (f"{b} > {a}", 1 - estimate, 1 - high, 1 - low)
-        )
-        found[pair[0]] = pair[1:]
-    found = dict(sorted(found.items(), key=lambda item: item[1][0]))
+        estimate, low, high = map(float, stats.probability_of_improvement(matrices[a], matrices[b], rng).average)
+        if estimate >= 0.5:
+            found[f"{a} > {b}"] = (estimate, low, high)
+        else:
+            found[f"{b} > {a}"] = (1 - estimate, 1 - high, 1 - low)
+    found = dict(sorted(found.items(), key=lambda item: item[1]))
     ax = style.axes(figsize=(6.8, 0.9 + 0.3 * len(found)))
     for row, (estimate, low, high) in enumerate(found.values()):
         color = style.GREY if low <= 0.5 <= high else style.BLUE

@@ -199,7 +199,7 @@ def test_policies_that_were_not_kept(declare):
     with pytest.raises(MissingRecord, match=r"keeps no policies; .*pgcourse study small --refresh"):
         results.policy("plain")
     before = results.policy("plain", at=0)  # follows from the seeds
-    assert torch.equal(before.theta, before.policy.init(pg.Streams(before.seeds).child("init")))
+    assert torch.equal(before.theta, before.policy.init(pg.Streams(before.seeds).child("init").child("theta")))
     assert before.seeds == (0, 1, 2, 3)
     with pytest.raises(KeyError, match="no variant 'other'; it has plain, critic"):
         results.policy("other")

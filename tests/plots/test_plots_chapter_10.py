@@ -97,6 +97,17 @@ def test_gold_at_equal_kl_is_compared_seed_by_seed():
     np.testing.assert_allclose(bar.get_ydata(), [low, high])
 
 
+def test_every_seed_is_a_line_from_few_passes_to_many():
+    gold = {"clip": {1: [1.0, 1.2, 0.8], 8: [1.1, 1.3, 0.9]}, "no clip": {1: [0.9, 1.0, 0.8], 8: [-6.0, -1.0, -2.0]}}
+    first, second = plots.clip_and_passes({"gold": gold, "KL": {"clip": gold["clip"]}}, ["KL"])
+    (mean,) = [line for line in drawn(first, style.COLORS["no clip"]) if line.get_label() == "no clip"]
+    np.testing.assert_allclose(mean.get_ydata(), [0.9, -3.0])
+    seeds = [line.get_ydata().tolist() for line in drawn(first, style.COLORS["no clip"]) if line is not mean]
+    assert seeds == [[0.9, -6.0], [1.0, -1.0], [0.8, -2.0]]
+    assert [label.get_text() for label in first.get_xticklabels()] == ["1 pass", "8 passes"]
+    assert (first.get_yscale(), second.get_yscale()) == ("linear", "log")
+
+
 def test_the_slider_tells_the_iterations_numbers_and_responses():
     terms = pd.DataFrame({"warmth": [0.5, 3.0], "gush": [0.0, -4.0]})
     figure = plots.explore_samples(

@@ -59,13 +59,13 @@ EXERCISE = implement(
         "RLOO": Check(
             2,
             "From each score take the mean of the *other* responses' scores to the same prompt.",
-            [group([[4, 0]]), group([[1, 2, 6]]), drawn(1, 4), drawn(1, 7)],
+            [group([[6, 0, 0]]), group([[1, 2, 6]]), drawn(1, 4), drawn(1, 7)],
             through=RLOO,
         ),
         "GRPO": Check(
             2,
             "Take the mean of all of them away, and divide by σ + ε; torch's `std` divides by G - 1.",
-            [group([[4, 0]]), group([[1, 2, 6]], 0.5), group([[0.1, 0.2, 0.3]], 0.5), drawn(1, 4), drawn(1, 7)],
+            [group([[6, 0, 0]]), group([[1, 2, 6]], 0.5), group([[0.1, 0.2, 0.3]], 0.5), drawn(1, 4), drawn(1, 7)],
             through=GRPO,
         ),
         "many prompts": Check(
@@ -160,7 +160,7 @@ EXERCISE = implement(
         "Signs flipped? What is above the others is positive.": "tuple(-x for x in f(*a))",
         "The two results are in the other order: first RLOO's, then GRPO's.": "f(*a)[::-1]",
         "Equal scores do not give 0: in float32 their mean is off by a rounding error, and divided by a tiny ε that is "
-        "an advantage of hundreds. Take one of the scores away from all first, or ask whether they are all equal.": (
+        "an advantage of thousands. Take one of the scores away from all first, or ask whether they are all equal.": (
             "score - score[..., :1]",
             "score",
         ),
