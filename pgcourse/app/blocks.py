@@ -71,7 +71,8 @@ def store_block(block: Block, done: Done, checkpoints: Checkpoints | None, repla
     try:
         runs.store(block, done.result, checkpoints, replace=replace)
     except (OSError, RecordError) as error:
-        return f"computed, but not stored: {type(error).__name__}: {error}"
+        remedy = "; make room, and the same command goes on from the last checkpoint" * isinstance(error, OSError)
+        return f"computed, but not stored: {type(error).__name__}: {error}{remedy}"
     return None
 
 

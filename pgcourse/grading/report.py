@@ -44,6 +44,7 @@ def row(graded: Graded) -> Row:
                         "max_points": check.check.points,
                         "message": check.message,
                         "diagnosis": check.diagnosis,
+                        "hint": check.check.hint if check.trial and not check.diagnosis else "",
                     }
                     for check in result.checks
                 ],
@@ -216,6 +217,11 @@ def gradescope(row: Row) -> Row:
 
 
 PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+{% macro words(text) %}
+{% for part in text.split("`") %}
+{%- if loop.index is even %}<code>{{ part }}</code>{% else %}{{ part }}{% endif %}
+{%- endfor %}
+{% endmacro %}
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -246,7 +252,9 @@ td, li { overflow-wrap: anywhere } td:not(:last-child) { white-space: nowrap }
 <td class="{{ "no" if check.message else "yes" }}">{{ "✗" if check.message else "✓" }}</td>
 <td>{{ check.check }}</td>
 <td>{{ check.points }}/{{ check.max_points }}</td>
-<td>{{ check.message }}{% if check.diagnosis %}<br><b>{{ check.diagnosis }}</b>{% endif %}</td>
+<td>{{ check.message }}
+{%- if check.diagnosis %}<br><b>{{ words(check.diagnosis) }}</b>{% endif %}
+{%- if check.hint %}<br>{{ words(check.hint) }}{% endif %}</td>
 </tr>
 {% endfor %}
 </table>

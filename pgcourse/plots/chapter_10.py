@@ -82,12 +82,12 @@ def rubric_terms(terms: pd.DataFrame, kl: ArrayLike, shown: float = 0.25) -> Axe
     moved = [str(name) for name in terms if float(terms[name].max() - terms[name].min()) >= shown]
     color = dict(zip(moved, style.CYCLE, strict=False))
     order = np.argsort(d)
-    for name in terms:
+    for name in map(str, terms):
         values = terms[name].to_numpy()[order]
         ax.plot(d[order], values, color=color.get(name, style.GREY), lw=1.8 if name in color else 0.9)
     low, high = ax.get_ylim()
     at = -np.inf
-    for name in sorted(moved, key=lambda name: terms[name].iloc[-1]):
+    for name in sorted(map(str, moved), key=lambda name: terms[name].iloc[-1]):
         at = max(float(terms[name].iloc[-1]), at + 0.06 * (high - low))
         ax.annotate(
             name.replace("_", " "), (d.max(), at), (6, 0), textcoords="offset points", va="center",

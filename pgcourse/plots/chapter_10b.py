@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
 from pgcourse.plots import style
@@ -79,7 +80,7 @@ def family_spreads(
     points: Mapping[str, tuple[ArrayLike, ArrayLike]], xlabel: str, ylabel: str, note: str, trend: bool = False
 ) -> Axes:
     """Standard deviations as dots on logarithmic axes: {name: (x, y)}; `trend` draws each name's power law."""
-    ax = style.axes(figsize=(6.6, 3.6))
+    figure, ax = plt.subplots(figsize=(7.4, 3.8))
     color = style.colors(points) | {name: ESTIMATORS[name] for name in points if name in ESTIMATORS}
     for name, (x, y) in points.items():
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
@@ -91,10 +92,11 @@ def family_spreads(
             label = f"{name}: power {power:.2f}".replace("-", "\N{MINUS SIGN}")
         ax.plot(x, y, "o", ms=4, alpha=0.7, color=color[name], label=label)
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     ax.xaxis.set_minor_formatter(lambda x, _: "")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
-    style.note(ax, note)
+    figure.legend(loc="outside upper center", ncols=len(points), fontsize=9)
+    figure.supxlabel(note, fontsize=8)
     return ax
 
 

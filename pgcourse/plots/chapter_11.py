@@ -72,11 +72,11 @@ def shares_against_seeds(
     A column has one colour in all panels.
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(2.4 + 3.2 * len(panels), 3.2), sharey=True, squeeze=False)
-    color = style.colors(name for table in panels.values() for name in table)
+    color = style.colors(str(name) for table in panels.values() for name in table)
     lines = {}
     for ax, (title, table) in zip(axes.flat, panels.items(), strict=True):
-        for name in table:
-            (lines[name],) = ax.plot(table.index, table[name], "o-", ms=4, lw=1.8, color=color[name], label=name)
+        for name, shares in table.items():
+            (lines[name],) = ax.plot(table.index, shares, "o-", ms=4, lw=1.8, color=color[str(name)], label=name)
         if promised is not None:
             ax.axhline(promised, color=style.BLACK, lw=0.9, ls="--")
         ax.set(title=title, xscale="log")

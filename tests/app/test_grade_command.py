@@ -57,6 +57,7 @@ def test_the_document_and_the_honest_guarantee():
         "max_points": first.points,
         "message": "not attempted",
         "diagnosis": "",
+        "hint": "",
     }
     shown = words(done.stderr)
     assert "No sandbox: ordinary Python tampering cannot change the score, but the submission runs with your" in shown

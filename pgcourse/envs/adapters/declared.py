@@ -36,8 +36,8 @@ class Declared(gymnasium.Wrapper):
                     "in __init__"
                 )
 
-    @property
-    def metadata(self) -> dict[str, Any]:
+    @property  # type: ignore[misc]
+    def metadata(self) -> dict[str, Any]:  # type: ignore[override]
         """The environment's, which libraries read as a dictionary; an empty one where it is none."""
         return dict(self.env.metadata) if isinstance(self.env.metadata, dict) else {}
 

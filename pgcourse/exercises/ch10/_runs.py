@@ -62,7 +62,7 @@ class ShortReviews(Writing):
         super().__init__(envs, judge=judge or reward_model(), policy=policy, critic=language_critic(), **placed)
 
 
-class Run(NamedTuple):
+class Edited(NamedTuple):
     """An algorithm, and what judges the responses: None is the seed's reward model."""
 
     algorithm: Any
@@ -79,7 +79,7 @@ class Run(NamedTuple):
             yield {"seed": seed, "iteration": it.number} | {name: metrics[name].item() for name in COLUMNS}
 
 
-def run(*edits: Edit, judge: Any = None, seeds: tuple[int, ...] = SEEDS, **options: Any) -> Run:
+def run(*edits: Edit, judge: Any = None, seeds: tuple[int, ...] = SEEDS, **options: Any) -> Edited:
     """The course's trainer with edits of its own source. Raises ValueError where one does not fit exactly once."""
     source = inspect.getsource(groups.group_advantage) + "\n\n" + inspect.getsource(trainer.RLHF)
     for old, new in (*LOGGED, *edits):
@@ -96,7 +96,7 @@ def run(*edits: Edit, judge: Any = None, seeds: tuple[int, ...] = SEEDS, **optio
 
     scope = vars(groups) | vars(trainer) | {"noted": noted}
     exec(compile(source, "<an edited trainer>", "exec", __future__.annotations.compiler_flag, True), scope)
-    return Run(scope["RLHF"](**options), notes, judge, seeds)
+    return Edited(scope["RLHF"](**options), notes, judge, seeds)
 
 
 PPO: dict[str, Any] = {"envs": 64, "epochs": 4, "lr": 5e-4}
@@ -107,7 +107,7 @@ OTHERS = """torch.stack(
             [torch.cat([in_group[..., :i], in_group[..., i + 1 :]], 2).std(2) for i in range(responses)], 2
         ) if scale == "group\""""
 
-RUNS: dict[str, Run] = {
+RUNS: dict[str, Edited] = {
     "healthy PPO": run(**PPO, seeds=(0, 1, 2)),
     "nothing": run(**PPO, seeds=(3, 4)),
     "no clip": run(**PPO, clip=inf, clip_high=inf),

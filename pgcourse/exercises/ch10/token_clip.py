@@ -136,8 +136,8 @@ EXERCISE = gradient(
         "broken padding": Check(
             1,
             "0 · NaN is NaN, also in the gradient: replace padding with `masked_fill` before exp and products.",
-            [responses(*UNLIKE, by=by, padding=x) for by in ("token", "sequence") for x in BROKEN]
-            + [drawn([4, 2, 6], padding=x) for x in BROKEN],
+            [responses(*UNLIKE, padding=x) for x in BROKEN]
+            + [drawn([4, 2, 6], "sequence", padding=x) for x in BROKEN[:2]],
             through=LOSS,
             gradient=("log_prob",),
             requires="padding may be NaN or infinite",
@@ -152,10 +152,7 @@ EXERCISE = gradient(
         ),
     },
     mistakes={
-        "Sign flipped? This is a loss, to be made small: minus the gain.": [
-            (f"loss = -{TOKENS}", f"loss = {TOKENS}"),
-            (f"loss = -{SEQUENCES}", f"loss = {SEQUENCES}"),
-        ],
+        "Sign flipped? This is a loss, to be made small: minus the gain.": ("-means[by]", "means[by]"),
         "The minimum is missing: clip(r) Â alone takes the gradient also from tokens that have gone the wrong way, and "
         "nothing brings them back.": (GAIN, "ratio.clamp(1 - clip, 1 + clip_high) * good"),
         "Nothing is clipped in the loss: this is r Â.": (GAIN, "ratio * good"),
@@ -218,14 +215,14 @@ EXERCISE = gradient(
             "ratio > 1 + clip",
         ),
         "Padding is called clipped: it is no token.": (
-            "return loss, clipped",
-            "return loss, clipped | ~mask",
+            "means[by], clipped",
+            "means[by], clipped | ~mask",
         ),
-        "The mean is over all tokens whatever is asked for: look at `by`.": ('if by == "token":', "if True:"),
-        "The mean is over responses whatever is asked for: look at `by`.": ('if by == "token":', "if False:"),
+        "The mean is over all tokens whatever is asked for: look at `by`.": ("means[by]", 'means["token"]'),
+        "The mean is over responses whatever is asked for: look at `by`.": ("means[by]", 'means["sequence"]'),
         'The two means are swapped: "token" is the one in which every token counts the same.': (
-            'if by == "token":',
-            'if by != "token":',
+            "means[by]",
+            'means["token" if by == "sequence" else "sequence"]',
         ),
         "Over tokens, padding is counted: divide by the number of real tokens.": (TOKENS, "gain.mean()"),
         "Over responses, padding is counted: each response is divided by its own length.": (
