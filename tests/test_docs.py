@@ -305,7 +305,7 @@ def test_wrong_minutes_of_a_plan_are_seen():
     assert tables_module().written(text.replace(true, "| 05, 06 | 1 |")) == text
 
 
-def test_the_plan_for_seven_weeks_has_every_chapter_once():
+def test_the_plan_for_six_weeks_has_every_chapter_once():
     plan = text_of(TEACHING).partition("<!-- plan -->\n")[2].partition("\n\n")[0]
     named = [chapter for row in plan.splitlines()[2:-1] for chapter in row.split("|")[2].strip().split(", ")]
     assert named == [path.stem.partition("_")[0] for path in find_chapters(ROOT)]
