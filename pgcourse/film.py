@@ -27,7 +27,9 @@ from pgcourse.algorithms import TrainedPolicy, Transition, play
 from pgcourse.envs import WORLDS, Arm, Env, GymnasiumEnv, close, make, name_of, own
 
 FPS = 20.0  # pictures a second, at most
+PACES = (0.1, 1000.0)  # steps a second, between which a world's pace is believed
 WIDTH = 480  # pixels of a GIF, at most
+SMALLEST = 32  # pixels to which a GIF's shorter side is brought down, at least
 COLORS = 64  # of each picture of a GIF
 PAUSE = 1.0  # seconds that the last picture stays
 GYMNASIUM = ("CartPole-v1", "Pendulum-v1")  # tensor worlds that Gymnasium has, too, and can draw
@@ -146,7 +148,7 @@ def show(
         ValueError: as `shoot`.
     """
     id, arguments = _drawing_itself(trained.env), trained.env_args
-    if id is None or "human" not in _metadata(id, arguments).get("render_modes", []):
+    if id is None or "human" not in _modes(_metadata(id, arguments)):
         raise CannotDraw(f"{name_of(trained.env)} has no window; leave out --window for a GIF")
     if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))):
         raise CannotDraw("this machine has no display for a window; leave out --window for a GIF")
@@ -169,7 +171,7 @@ def stage(env: str | Callable[..., Any], env_args: Mapping[str, Any] = MappingPr
         return Stage(robots, lambda obs: gait.live(robot, robots.simulators[0]), _fps(robots.metadata))
     if id is not None:
         metadata = _metadata(id, env_args)
-        if "rgb_array" not in metadata.get("render_modes", []):
+        if "rgb_array" not in _modes(metadata):
             raise CannotDraw(f"{name_of(env)} draws no pictures: its metadata names no render mode 'rgb_array'")
         world = _made(id, {**env_args, "render_mode": "rgb_array"})
         return Stage(world, lambda obs: _picture(world.render()[0]), _fps(metadata))
@@ -195,8 +197,8 @@ def gif(pictures: Film, most_bytes: int = 1_000_000) -> bytes:
     scale = min(1.0, WIDTH / width)
     starts = [10 * round(100 * k / pictures.fps) for k in range(len(pictures.frames))]  # GIFs count in 10 ms
     duration = [*np.diff(starts).tolist(), round(1000 * PAUSE)]
-    while min(width, height) * scale >= 32:
-        size = (round(width * scale), round(height * scale))
+    while True:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
         images = [
             Image.fromarray(frame).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST)
             for frame in pictures.frames
@@ -207,10 +209,11 @@ def gif(pictures: Film, most_bytes: int = 1_000_000) -> bytes:
         if buffer.tell() <= most_bytes:
             return buffer.getvalue()
         scale *= 0.8
-    raise ValueError(
-        f"{len(pictures.frames)} pictures do not fit into {most_bytes:,} bytes: take fewer episodes, or allow more "
-        "bytes"
-    )
+        if min(width, height) * scale < SMALLEST:
+            raise ValueError(
+                f"{len(pictures.frames)} pictures do not fit into {most_bytes:,} bytes: take fewer episodes, or allow "
+                "more bytes"
+            )
 
 
 def arm(world: Arm, state: Tensor, size: int = 240) -> NDArray[np.uint8]:
@@ -292,8 +295,14 @@ def _metadata(id: str | Callable[..., Any], arguments: Mapping[str, Any]) -> dic
 def _fps(metadata: Mapping[str, Any]) -> float:
     """Steps a second; 30 where an environment does not say it in a number that makes sense."""
     said = metadata.get("render_fps")
-    number = isinstance(said, int | float | np.number) and math.isfinite(said) and said > 0
-    return float(said) if number else 30.0  # type: ignore[arg-type]
+    sensible = isinstance(said, int | float | np.number) and PACES[0] <= said <= PACES[1]
+    return float(said) if sensible else 30.0  # type: ignore[arg-type]
+
+
+def _modes(metadata: Mapping[str, Any]) -> tuple[Any, ...]:
+    """In which ways an environment says that it can be drawn."""
+    said = metadata.get("render_modes")
+    return tuple(said) if isinstance(said, list | tuple | set | frozenset) else ()
 
 
 def _picture(drawn: Any) -> NDArray[np.uint8]:
@@ -303,7 +312,7 @@ def _picture(drawn: Any) -> NDArray[np.uint8]:
         picture = picture[..., 0]
     if picture.ndim == 2:
         picture = np.stack([picture] * 3, -1)
-    if picture.ndim != 3 or picture.shape[-1] not in (3, 4) or picture.dtype.kind not in "biuf":
+    if picture.ndim != 3 or picture.shape[-1] not in (3, 4) or picture.dtype.kind not in "biuf" or not picture.size:
         raise ValueError(
             f"render() gives {drawn if drawn is None else f'an array {picture.shape} of {picture.dtype}'}, and not "
             "[height, width, 3] or [height, width]"

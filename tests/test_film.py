@@ -258,8 +258,8 @@ class Drawn(gymnasium.Env):
 
     observation_space, action_space = spaces.Box(-1, 1, (1,)), spaces.Discrete(2)
 
-    def __init__(self, picture=None, fps=None, render_mode=None):
-        self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps}
+    def __init__(self, picture=None, fps=None, render_mode=None, **other):
+        self.metadata = other.get("metadata", {"render_modes": ["rgb_array"], "render_fps": fps})
         self.picture, self.render_mode = picture, render_mode
 
     def reset(self, seed=None, options=None):
@@ -271,6 +271,14 @@ class Drawn(gymnasium.Env):
 
     def render(self):
         return self.picture
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10, 10), (2, 900)])
+def test_small_pictures_fit(size):
+    pictures = [np.full((*size, 3), 255 * k, np.uint8) for k in (0, 1)]
+    shown = Image.open(io.BytesIO(film.gif(film.Film(pictures, 10.0, [0.0]))))
+    assert shown.n_frames == 2
+    assert shown.size[0] == min(size[1], film.WIDTH)
 
 
 class Windowless(Drawn):
@@ -292,7 +300,7 @@ GREY = np.arange(64 * 48, dtype=np.uint8).reshape(64, 48)
     ],
     ids=["grey", "grey with an axis", "transparent", "floats to 1", "floats to 255"],
 )
-@pytest.mark.parametrize("fps", [None, 0, float("nan"), "fast"])
+@pytest.mark.parametrize("fps", [None, 0, float("nan"), "fast", 1e-9, 1e9])
 def test_pictures_and_paces_of_every_kind_are_shown(picture, shown, fps):
     policy = SoftmaxPolicy(MLP((1, 2)))
     trained = TrainedPolicy(policy, policy.init(Streams(1)), (0,), Drawn, {"picture": picture, "fps": fps})
@@ -306,6 +314,11 @@ def test_pictures_and_paces_of_every_kind_are_shown(picture, shown, fps):
     [
         (Drawn, {}, r"Drawn cannot be drawn on this machine \(ValueError: render\(\) gives None"),
         (Drawn, {"picture": np.zeros(5)}, r"an array \(5,\) of float64"),
+        (Drawn, {"picture": np.zeros((0, 4, 3))}, r"an array \(0, 4, 3\) of float64"),
+        (Drawn, {"metadata": {"render_modes": None}}, "names no render mode 'rgb_array'"),
+        (Drawn, {"metadata": {"render_modes": 5}}, "names no render mode 'rgb_array'"),
+        (Drawn, {"metadata": None}, "names no render mode 'rgb_array'"),
+        (Drawn, {"metadata": ["rgb_array"]}, "names no render mode 'rgb_array'"),
         (Windowless, {}, "Windowless cannot be drawn: it cannot be made with render_mode='rgb_array'"),
     ],
 )

@@ -142,6 +142,14 @@ def require_steps(steps: Any) -> None:
         raise ValueError(f"steps must be 1 or more, got {steps!r}; a whole number")
 
 
+def whole_steps(steps: Any) -> int:
+    """The number of steps of a training, which ends, as an integer. Raises as `require_steps`, and for infinity."""
+    require_steps(steps)
+    if math.isinf(steps):
+        raise ValueError("a training needs a number of steps; pgcourse.iterate is the loop without end")
+    return int(steps)
+
+
 def placed(streams: Streams) -> dict[str, Any]:
     """The options that give a world its streams' device and dtype; left out where they are the defaults."""
     usual = {"device": torch.device("cpu"), "dtype": torch.float32}

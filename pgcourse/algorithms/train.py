@@ -14,12 +14,13 @@ from torch import Tensor
 from pgcourse.algorithms.architecture import parts
 from pgcourse.algorithms.curves import Curves, Episodes
 from pgcourse.algorithms.far_bounds import FarBounds, bounds_of
-from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, require_steps
+from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, whole_steps
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy
 from pgcourse.algorithms.trial import require_ready, trial
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, close, make, name_of, spaces_of, versioned
+from pgcourse.envs.registry import require_arguments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +116,7 @@ def training(
     require_ready(algorithm)
     streams = Streams(seeds, device=device, dtype=dtype)
     arguments = dict(env_args or {})
+    require_arguments(arguments)
     env = versioned(env) if isinstance(env, str) else env
     begin: Callable[[int], Env] = partial(make, env, **arguments, **placed(streams))
     world = begin(algorithm.envs)
@@ -184,7 +186,7 @@ def train(
     What comes back is on the CPU. `watch` is shown every iteration; training ends where it returns False.
     `pgcourse.train` is this with somebody who watches.
     """
-    require_steps(steps)
+    steps = whole_steps(steps)
     curves = Curves(steps)
     progress = None
     for progress in training(algorithm, env, seeds, steps, policy, critic, device=device, env_args=env_args):

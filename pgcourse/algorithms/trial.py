@@ -75,9 +75,9 @@ def trial(
             warnings.warn(
                 f"{world.name} does not repeat itself: made anew and reset with the same seed, it gave {what} "
                 "otherwise. So trainings in it cannot be repeated. Let the seed determine all its random numbers: an "
-                "environment of Gymnasium's draws from self.np_random after super().reset(seed=seed), a tensor world "
-                "from the noise it is given, and none from np.random, random or a space's sample(), which know nothing "
-                "of the seed",
+                "environment of Gymnasium's draws from self.np_random after super().reset(seed=seed), which goes on "
+                "where seed is None, a tensor world from the noise it is given, and none from np.random, random or a "
+                "space's sample(), which know nothing of the seed",
                 NotRepeatable,
                 stacklevel=1,  # one place, so that a process that trains in it several times says it once
             )
@@ -85,10 +85,12 @@ def trial(
 
 
 def require_ready(algorithm: Any) -> None:
-    """Raises `TypeError` for the class of an algorithm, `RuntimeError` where gradients are switched off for good."""
+    """Raises `TypeError` for what is no algorithm, `RuntimeError` where gradients are switched off for good."""
     if isinstance(algorithm, type):
         name = algorithm.__name__
         raise TypeError(f"{name} is the class of an algorithm: give one with its options, {name}()")
+    if not all(hasattr(algorithm, each) for each in ("envs", "horizon", "init", "update")):
+        raise TypeError(f"an algorithm with its options comes first, such as pgcourse.PPO(); got {algorithm!r}")
     if torch.is_inference_mode_enabled():
         raise RuntimeError("training needs gradients, and torch.inference_mode() has none: leave it")
 
@@ -102,6 +104,13 @@ def require_fit(
         ValueError: naming the world, its space and what does not fit.
     """
     seen, taken = world.observation_space, world.action_space
+    for name, part, parameters in (("policy", policy, theta), ("critic", critic, phi)):
+        size = getattr(part, "size", None)
+        if parameters is not None and isinstance(size, int) and parameters.shape[-1] != size:
+            raise ValueError(
+                f"{world.name}: the {name} {part} has {size:,} parameters for each seed, but it is given "
+                f"{parameters.shape[-1]:,}: give those that were trained with it"
+            )
     obs = _an_observation(seen, theta)
     network = memory(policy)
     obs = obs if network is None else network.begun(obs)
@@ -179,6 +188,8 @@ def _played(world: Env, state: Any, streams: Streams) -> Iterator[tuple[str, Ten
         yield f"the reward of step {number}", step.reward
         yield f"the end of an episode in step {number}", step.terminated | step.truncated
         yield f"the observation after step {number}", step.after
+    if (renewed := getattr(world, "renewed", None)) is not None:
+        yield "the first observation of its next episode", renewed()
 
 
 def _require(world: Env, what: str, x: Any, shape: tuple[int, ...], dtype: torch.dtype) -> None:

@@ -71,7 +71,8 @@ def store_block(block: Block, done: Done, checkpoints: Checkpoints | None, repla
     try:
         runs.store(block, done.result, checkpoints, replace=replace)
     except (OSError, RecordError) as error:
-        return f"computed, but not stored: {type(error).__name__}: {error}"
+        remedy = "; make room, and the same command goes on from the last checkpoint" * isinstance(error, OSError)
+        return f"computed, but not stored: {type(error).__name__}: {error}{remedy}"
     return None
 
 
@@ -95,7 +96,7 @@ def compute_run(console: Console, study: Study) -> int:
             if so_far:
                 console.print(f"{block.title}{so_far}", markup=False, highlight=False)
         elif isinstance(state, RecordError):
-            what, remedy = getattr(state, "what", str(state)), personal.anew(study)
+            what, remedy = getattr(state, "what", str(state)), personal.anew(study, state)
             console.print(f"[red]{study.folder / block.name}[/red]: {what}; {remedy}", highlight=False, soft_wrap=True)
             return 1
     if not todo:
@@ -180,9 +181,9 @@ def display(console: Console, study: Study) -> Iterator[Callable[[int, float | N
 
 
 def state_of(block: Block) -> str | RecordError:
-    """`done` for a record that verifies and is of the world as it is now, `missing`, or what is wrong with it."""
+    """`done` for a record that verifies and is of world and algorithm as they are now, `missing`, or what is wrong."""
     try:
-        block.check_world(block.record())
+        block.check(block.record())
     except MissingRecord:
         return "missing"
     except RecordError as error:

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ SUMMARIES = {
     "recurrent-ppo": "PPO with a memory",
     "dqn": "Deep Q-learning on discrete or discretised actions",
 }
+
+
+MOST = 10**12  # of whatever is counted
 
 
 class Algorithms(click.Group):
@@ -151,7 +154,7 @@ class TrainCommand(click.Command):
                 kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
                 for kind in self.kinds
             )
-            arguments = dict(values.pop("env_args"))
+            arguments = arguments_of(values.pop("env_args"))
             study = personal.begin(personal.declaration(algorithm, network, **values, arguments=arguments), name)
         except ValueError as error:
             raise click.ClickException(message(error)) from None
@@ -160,6 +163,8 @@ class TrainCommand(click.Command):
 
 class Count(click.IntRange):
     """An integer, also as people write large ones: 200000, 200_000, 2e5."""
+
+    name = "integer"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and re.fullmatch(r"[0-9.]+[eE]\+?[0-9]+", value):
@@ -180,12 +185,28 @@ class Argument(click.ParamType):
         if not (sign and name.isidentifier()):
             self.fail(f"{value!r} is not like gravity=5", param, ctx)
         try:
-            given = json.loads(text)
+            given = json.loads(text, parse_constant=lambda number: self._refused(value, number, param, ctx))
         except ValueError:
             given = text
         if given is None:
             self.fail(f"{value!r}: an argument that is not given is left out", param, ctx)
         return name, given
+
+    def _refused(self, value: str, number: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
+        self.fail(f"{value!r}: {number} cannot be recorded; give a finite number", param, ctx)
+
+
+def arguments_of(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """All arguments of the environment. Raises `ValueError` for one that is given twice, or is none."""
+    from pgcourse.envs.registry import require_arguments
+
+    arguments: dict[str, Any] = {}
+    for name, value in given:
+        if name in arguments:
+            raise ValueError(f"--env-arg {name} is given twice, {arguments[name]!r} and {value!r}: give one of them")
+        arguments[name] = value
+    require_arguments(arguments)
+    return arguments
 
 
 class Sizes(click.ParamType):
@@ -226,7 +247,7 @@ def run_options() -> list[click.Option]:
     from pgcourse.lab.studies import DEFAULTS
 
     def count(flag: str, default: int, help: str, least: int = 1) -> click.Option:
-        return click.Option([flag], type=Count(least), metavar="N", default=default, show_default=True, help=help)
+        return click.Option([flag], type=Count(least, MOST), metavar="N", default=default, show_default=True, help=help)
 
     return [
         click.Option(

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+MOST = 1_000_000  # seeds that are given by their number
+
 
 class Streams:
     """Independent random streams, one for each seed.
@@ -87,14 +89,27 @@ def _checked(seeds: Any) -> tuple[int, ...]:
     plain = seeds.tolist() if hasattr(seeds, "tolist") else seeds  # numpy's, torch's and pandas' integers
     found: tuple[int, ...] = ()
     with suppress(TypeError):  # something that is no integer
-        found = tuple(map(_integer, plain)) if isinstance(plain, Iterable) else tuple(range(_integer(plain)))
+        found = tuple(map(_integer, plain)) if isinstance(plain, Iterable) else _from_zero(_integer(plain))
     # The bounds keep seeds and names apart in the generator's entropy, of which trailing zeros do not count.
     if not found or min(found) < 0 or max(found) >= 2**32:
-        raise ValueError(f"seeds must be one or more integers from 0 to 2**32 - 1, got {seeds!r}")
+        raise ValueError(
+            "seeds must be their number, 1 or more, or a list of integers from 0 to 2**32 - 1 such as [3, 7]; got "
+            f"{seeds!r}"
+        )
     if len({*found}) < len(found):
         twice = next(seed for seed in found if found.count(seed) > 1)
         raise ValueError(f"seeds must be different: {twice} twice would be one training in two rows, got {seeds!r}")
     return found
+
+
+def _from_zero(number: int) -> tuple[int, ...]:
+    """So many seeds, unless it is one seed that was meant: 20261128, say."""
+    if number > MOST:
+        raise ValueError(
+            f"{number} is a number of seeds, 0 to {number - 1}, and {MOST:,} are the most; the one seed {number} is "
+            f"[{number}]"
+        )
+    return tuple(range(number))
 
 
 def _integer(value: Any) -> int:

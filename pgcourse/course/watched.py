@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pgcourse import algorithms
 from pgcourse.algorithms import LatestReturn, Progress, Run
-from pgcourse.algorithms.iterate import require_steps
+from pgcourse.algorithms.iterate import whole_steps
 from pgcourse.envs import name_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def train(
     """
     if os.environ.get(UNATTENDED):
         return algorithms.train(algorithm, env, seeds, steps, policy, critic, device, env_args=env_args)
-    require_steps(steps)
+    steps = whole_steps(steps)
     draw, every = place() if show else (_nowhere, math.inf)
     meter = Meter(f"{type(algorithm).__name__} on {name_of(env)}", steps, draw, every)
     returns = LatestReturn(max(1, min(steps // 100, SMOOTHED)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module, metadata
@@ -10,7 +12,9 @@ from inspect import Parameter, signature
 from typing import Any
 
 import gymnasium
+import numpy as np
 
+from pgcourse.envs.adapters.declared import raised_in
 from pgcourse.envs.adapters.envpool import EnvPoolEnv
 from pgcourse.envs.adapters.gymnasium import GymnasiumEnv
 from pgcourse.envs.adapters.minatar import MinAtar
@@ -38,6 +42,7 @@ WORLDS: dict[str, Callable[..., Env]] = {
 }
 
 
+SAID = frozenset({"env", "envs", "dtype", "device", "self", "id"})  # names that are no argument's of an environment
 OWN_MODULE = "a module of your own is looked for in the working folder"
 # The distribution behind a module; of several that fit, the first.
 PACKAGES = {
@@ -77,14 +82,36 @@ def make(env: str | Callable[..., Any] | gymnasium.Env, envs: int = 1, **options
         TypeError: nothing of this kind; a single environment, of which no copies can be made.
         gymnasium.error.DependencyNotInstalled: the environment needs a package that is not there.
     """
+    _require_limit(options.get("max_episode_steps"))
     try:
         return _named_world(versioned(env), envs, options) if isinstance(env, str) else _own_world(env, envs, options)
     except TypeError as error:
         none = str(error).endswith("() takes no arguments")
         unknown = [name for name in options if none or f"unexpected keyword argument '{name}'" in str(error)]
+        missing = re.search(r"missing \d+ required (?:positional|keyword-only) arguments?: '(\w+)'", str(error))
+        if missing and raised_in(error).startswith(("gymnasium.", "pgcourse.")):  # not in the world's own code
+            name = missing[1]
+            raise ValueError(
+                f"{name_of(env)} needs the argument {name!r}: {error}; give it with env_args={{{name!r}: ...}}, on the "
+                f"command line --env-arg {name}=..."
+            ) from error
         if not unknown:
             raise
         raise ValueError(f"{name_of(env)} takes no argument {unknown[0]!r}: {error}{_known_arguments(env)}") from error
+
+
+def require_arguments(arguments: Iterable[str]) -> None:
+    """Raises `ValueError` for what is no argument of an environment, but said by whoever makes its copies."""
+    if taken := sorted(set(arguments) & SAID):
+        raise ValueError(
+            f"{taken[0]!r} is no argument of an environment: copies, devices and types of numbers are options of the "
+            "training itself. If your environment has one of that name, give it another"
+        )
+
+
+def _require_limit(steps: Any) -> None:
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1):
+        raise ValueError(f"max_episode_steps must be an integer, 1 or more, got {steps!r}")
 
 
 def _known_arguments(env: Any) -> str:
@@ -114,7 +141,9 @@ def _named_world(env: str, envs: int, options: dict[str, Any]) -> Env:
         raise
     except gymnasium.error.Error as error:
         near = difflib.get_close_matches(env, names(), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"{error} Our own are {', '.join(WORLDS)}."
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else _held(env) or f"{error} Our own are {', '.join(WORLDS)}."
+        )
         if found := package_of(env):
             hint = f"it comes with the package {found[0]}: `pip install {found[0]}`, and call it {found[1]!r}"
         raise ValueError(f"unknown environment {env!r}; {hint}") from error
@@ -122,6 +151,23 @@ def _named_world(env: str, envs: int, options: dict[str, Any]) -> Env:
         said = error.__cause__ or error  # Gymnasium adds words of its own
         remedy = f"`pip install {found[0]}`" if (found := package_of(env)) else OWN_MODULE
         raise ValueError(f"{env}: {said}; {remedy}") from error
+    except ImportError as error:
+        newest = versioned(env.rpartition("-v")[0])
+        if newest == env or newest not in gymnasium.registry:
+            raise
+        raise ValueError(f"{env}: {error} The newest one here is {newest}") from error
+
+
+def _held(env: str) -> str:
+    """Which worlds a module of one's own has, where one of another name is asked for; "" for any other name."""
+    module = sys.modules.get(env.rpartition(":")[0])
+    if module is None or _packages(module.__name__):
+        return ""
+    held = [
+        name for name, each in vars(module).items()
+        if isinstance(each, type) and issubclass(each, gymnasium.Env) and each.__module__ == module.__name__
+    ]  # fmt: skip
+    return f"{module.__name__} registers no such id, and its environments are {', '.join(held) or 'none'}"
 
 
 def name_of(env: Any) -> str:
@@ -182,8 +228,6 @@ def _own_world(env: Any, envs: int, options: dict[str, Any]) -> Env:
 def _limited(world: Any, max_episode_steps: int | None = None) -> Any:
     """A tensor world, with another time limit than its own."""
     if max_episode_steps is not None:
-        if type(max_episode_steps) is not int or max_episode_steps < 1:
-            raise ValueError(f"max_episode_steps must be an integer, 1 or more, got {max_episode_steps!r}")
         world.time_limit = max_episode_steps
     return world
 
@@ -231,6 +275,9 @@ def own(env: str) -> Callable[..., Any] | None:
     module, _, name = env.rpartition(":")
     if not (module and name.isidentifier()):
         return None
+    if module.endswith(".py") or "/" in module or "\\" in module:
+        right = re.split(r"[/\\]", module.removesuffix(".py"))[-1]
+        raise ValueError(f"{env}: a module is written without folder and .py: {right}:{name}, from the folder it is in")
     try:
         kind = getattr(import_module(module), name, None)
     except ModuleNotFoundError as error:

@@ -42,6 +42,9 @@ class Checkpointed(Protocol):
     def world(self) -> dict[str, Any]: ...
 
     @property
+    def own_algorithm(self) -> dict[str, str | None]: ...
+
+    @property
     def code(self) -> str: ...
 
 
@@ -126,6 +129,7 @@ def _origin(run: Checkpointed) -> str:
             "configuration": canonical(run.configuration),
             "source code": run.code,
             "world": run.world,
+            **({"algorithm": own} if (own := run.own_algorithm) else {}),
             **{key: here[key] for key in SUSPECTS},
         }
     )

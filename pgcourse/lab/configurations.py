@@ -26,7 +26,7 @@ from pgcourse.algorithms import Algorithm, Architecture
 from pgcourse.algorithms.curves import REPORTS
 from pgcourse.envs import WORLDS, make
 from pgcourse.envs.registry import own
-from pgcourse.lab.provenance import PACKAGE, SIMULATORS, file_digest, package_version
+from pgcourse.lab.provenance import PACKAGE, SIMULATORS, file_digest, package_version, tree_of
 
 # Options that were renamed or taken away, by class, with the value under which things are as they are without.
 GONE: Mapping[str, Mapping[str, Any]] = MappingProxyType({"Architecture": {"bins": 0}})
@@ -139,7 +139,7 @@ def world_source(env: str) -> dict[str, str | None]:
         importlib.import_module(package)
     entry = gymnasium.spec(name).entry_point
     of_world = entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", package)
-    registering = _own_files(package) if package else {}
+    registering = own_files(package) if package else {}
     return _files(of_world) | registering
 
 
@@ -150,7 +150,12 @@ def world_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for name in ("observations", "actions", "time_limit")
         if name in now and now[name] != then[name]
     ]
-    before, after = then["source"], now["source"]
+    return said + file_changes(then["source"], now["source"])
+
+
+def file_changes(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> list[str]:
+    """What differs between {file: digest of its code} or {package: version}, before and after."""
+    said = []
     for name in sorted({*before, *after}):
         was, new = before.get(name), after.get(name)
         if was != new and name.endswith(".py"):
@@ -183,7 +188,7 @@ def _made(env: str, arguments: str) -> tuple[type, dict[str, Any]]:
 def _files(module: str) -> dict[str, str | None]:
     """The file of a module, or, where it is installed, its package and the simulators that it speaks of."""
     package = module.partition(".")[0]
-    if package != PACKAGE and (own := _own_files(module)):
+    if package != PACKAGE and (own := own_files(module)):
         return own
     file = _file(module)
     if file and not _installed(file):
@@ -192,7 +197,7 @@ def _files(module: str) -> dict[str, str | None]:
     return {package: package_version(package), **simulators}
 
 
-def _own_files(module: str) -> dict[str, str | None]:
+def own_files(module: str) -> dict[str, str | None]:
     """{file: digest} of a module that is neither installed nor ours, and of all such modules that it imports."""
     found: dict[str, str | None] = {}
     todo = [module]
@@ -216,7 +221,7 @@ def _own_files(module: str) -> dict[str, str | None]:
 def _imported(file: Path, package: str) -> list[str]:
     """What a module in this package may import: modules, and names that may be modules."""
     names = []
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -21,7 +21,15 @@ from pgcourse.algorithms.registry import name_of
 from pgcourse.envs import versioned
 from pgcourse.lab.errors import message
 from pgcourse.lab.provenance import OtherClone, repository
-from pgcourse.lab.records import POLICY_LIMIT, ChangedWorld, CorruptRecord, MissingRecord, RecordError, write_whole
+from pgcourse.lab.records import (
+    POLICY_LIMIT,
+    Changed,
+    ChangedWorld,
+    CorruptRecord,
+    MissingRecord,
+    RecordError,
+    write_whole,
+)
 from pgcourse.lab.results import Results, collect
 from pgcourse.lab.studies import Study, StudyError, parse, study_names
 
@@ -149,14 +157,15 @@ def results(study: Study) -> Results:
     except MissingRecord:
         raise RunError(f"{study.name} is not finished; `{again}` goes on") from None
     except CorruptRecord as error:
-        raise RunError(f"{error.path}: {error.what}; {anew(study)}") from None
+        raise RunError(f"{error.path}: {error.what}; {anew(study, error)}") from None
     except RecordError as error:
         raise RunError(str(error)) from None
 
 
-def anew(study: Study) -> str:
-    """What to do where a record of a run cannot be used."""
-    return f"delete that folder, then: pgcourse train --resume {study.name}"
+def anew(study: Study, error: RecordError) -> str:
+    """What to do where a record of a run cannot be used, which the error tells."""
+    keep = "; or keep it, and begin another run with --name" * isinstance(error, Changed)
+    return f"delete that folder, then: pgcourse train --resume {study.name}{keep}"
 
 
 def policies(name: str, at: float = 1.0) -> dict[str, TrainedPolicy]:
@@ -173,7 +182,7 @@ def policies(name: str, at: float = 1.0) -> dict[str, TrainedPolicy]:
         try:
             return {name: results(study).policy(next(iter(study.variants)), at=at)}
         except ChangedWorld as error:
-            raise RunError(f"{error.path}: {error.what}; {anew(study)}") from None
+            raise RunError(f"{error.path}: {error.what}; {anew(study, error)}") from None
     study_name, _, rest = name.partition("/")
     if study_name not in _studies():
         raise RunError(f"no run and no study {name!r}; {_near(name, [*run_names(), *_studies()])}")

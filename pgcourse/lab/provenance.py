@@ -147,7 +147,12 @@ def modules(*start: str) -> set[str]:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a Python file's code, without comments and docstrings."""
-    return hashlib.sha256(_form(ast.parse(path.read_text("utf-8-sig"))).encode()).hexdigest()
+    return hashlib.sha256(_form(tree_of(path)).encode()).hexdigest()
+
+
+def tree_of(path: Path) -> ast.Module:
+    """A Python file as Python reads it: in the encoding that it declares, with or without a byte order mark."""
+    return ast.parse(path.read_bytes(), str(path))
 
 
 def package_digest() -> str:
@@ -222,9 +227,10 @@ def _digest_of(*start: str) -> str:
 
 def _imports(module: str) -> Iterator[str]:
     """The modules of this package that a module imports names from, wherever in it, but not for type checkers only."""
-    for node in _statements(ast.parse(_file(module).read_text("utf-8-sig"))):
+    for node in _statements(tree_of(_file(module))):
         if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
-            found = [_defining(node.module or "", alias.name) for alias in node.names]
+            names = [name for alias in node.names for name in _meant(node.module or "", alias.name)]
+            found = [_defining(node.module or "", name) for name in names]
         elif isinstance(node, ast.Import):
             found = [alias.name for alias in node.names if _is_ours(alias.name) and not _is_switchboard(alias.name)]
         else:
@@ -239,14 +245,27 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _statements(node)
 
 
+def _meant(module: str, name: str) -> list[str]:
+    """A name that is imported from a module of this package; of a switchboard `*` means all that it imports."""
+    if name != "*" or not _is_switchboard(module):
+        return [name]
+    nodes = [node for node in ast.walk(tree_of(_declaring(module))) if isinstance(node, ast.ImportFrom)]
+    return [alias.asname or alias.name for node in nodes if _is_ours(node.module) for alias in node.names]
+
+
+def _declaring(module: str) -> Path:
+    """The file that lists what a switchboard gives: its stub, where there is one."""
+    stub = _file(module).with_suffix(".pyi")
+    return stub if stub.is_file() else _file(module)
+
+
 def _defining(module: str, name: str) -> str | None:
     """Where a name that is imported from a module is defined; None where that is a switchboard itself."""
     if not _is_switchboard(module):
         return module
     if (_file(module).parent / f"{name}.py").is_file() and _file(module).name == "__init__.py":
         return None if name in SWITCHBOARDS else f"{module}.{name}"
-    stub = _file(module).with_suffix(".pyi")  # where there is one, it lists what the module gives
-    tree = ast.parse((stub if stub.is_file() else _file(module)).read_text("utf-8-sig"))
+    tree = tree_of(_declaring(module))
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and _is_ours(node.module) and node.module != module:
             for alias in node.names:

@@ -53,13 +53,21 @@ class UnknownSchema(RecordError):
     """A record of another format version."""
 
 
-class ChangedWorld(RecordError):
-    """A record is of a world that is not the same any more: `path` is the record, `what` differs."""
+class Changed(RecordError):
+    """A record is of code that is not the same any more: `path` is the record, `what` differs."""
 
     def __init__(self, path: Path, what: str) -> None:
         self.path, self.what = path, what
         remedy = f"have the old one again, or compute it anew: pgcourse study {path.parent.name} --refresh"
         super().__init__(f"{path}: {what}; {remedy}")
+
+
+class ChangedWorld(Changed):
+    """Of a world that is not the same any more."""
+
+
+class ChangedAlgorithm(Changed):
+    """Of an algorithm of one's own that is not the same any more."""
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ def compute(
         "constraints": constraints_hash(),
         "machine": machine(),
         "world": block.world,
+        **({"algorithm": own} if (own := block.own_algorithm) else {}),
         "wall_seconds": wall_seconds,
         "cpu_seconds": cpu_seconds,
         "resumed": resumed,

@@ -53,10 +53,19 @@ from pgcourse.algorithms.curves import REPORTS
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, make
 from pgcourse.lab.checkpoints import Checkpoints
-from pgcourse.lab.configurations import Configuration, canonical, describe_world, plain, world_changes, world_kind
+from pgcourse.lab.configurations import (
+    Configuration,
+    canonical,
+    describe_world,
+    file_changes,
+    own_files,
+    plain,
+    world_changes,
+    world_kind,
+)
 from pgcourse.lab.errors import message
 from pgcourse.lab.provenance import OtherClone, code_digest, repository
-from pgcourse.lab.records import POLICY_LIMIT, ChangedWorld, MissingRecord, Record, Store
+from pgcourse.lab.records import POLICY_LIMIT, ChangedAlgorithm, ChangedWorld, MissingRecord, Record, Store
 
 DEFAULTS: dict[str, Any] = {
     "steps": None,  # may be said of each environment instead
@@ -293,6 +302,11 @@ class Block:
         return describe_world(self.env, self.environment.arguments)
 
     @property
+    def own_algorithm(self) -> dict[str, str | None]:
+        """The files of an algorithm of one's own, with the digests of their code; none of ours."""
+        return own_files(type(self.algorithm).__module__)
+
+    @property
     def code(self) -> str:
         """The digest of the code that decides the run's numbers."""
         return code_digest(type(self.algorithm), world_kind(self.env, self.environment.arguments))
@@ -315,6 +329,17 @@ class Block:
             raise ChangedWorld(
                 self.study.folder / record.name,
                 f"{self.env} is not the world of this record any more: {'; '.join(changes)}",
+            )
+
+    def check(self, record: Record) -> None:
+        """Raises as `check_world`, and `ChangedAlgorithm` where an algorithm of one's own is another one by now."""
+        self.check_world(record)
+        then = record.manifest.get("algorithm", {})
+        if then and (changes := file_changes(then, self.own_algorithm)):
+            name = type(self.algorithm).__name__
+            raise ChangedAlgorithm(
+                self.study.folder / record.name,
+                f"{name} is not the algorithm of this record any more: {'; '.join(changes)}",
             )
 
 

@@ -265,6 +265,18 @@ def test_bad_steps_are_refused_by_name(steps):
             use()
 
 
+def test_steps_may_be_written_as_floats_and_end():
+    run = train(A2C(envs=1, horizon=2), "CartPole-v1", seeds=1, steps=4.0)
+    assert run.curves["step"].tolist() == [2, 4]
+    with pytest.raises(ValueError, match=r"a training needs a number of steps; pgcourse.iterate is the loop"):
+        train(A2C(), "CartPole-v1", steps=np.inf)
+
+
+def test_what_the_training_says_itself_is_no_argument_of_the_world():
+    with pytest.raises(ValueError, match="'envs' is no argument of an environment"):
+        train(A2C(), "Acrobot-v1", env_args={"envs": 3})
+
+
 def test_a_run_says_in_a_line_what_it_is():
     run = train(A2C(envs=4, horizon=8), "CartPole-v1", seeds=[2, 7], steps=1000)
     latest = np.mean([table["return"].dropna().iloc[-1] for _, table in run.curves.groupby("seed")])
@@ -328,6 +340,13 @@ def test_training_needs_no_gradients_switched_on():
     assert torch.equal(usual.policy.theta, within.policy.theta)
     with torch.inference_mode(), pytest.raises(RuntimeError, match=r"torch.inference_mode\(\) has none: leave it"):
         pg.train(pg.A2C(), "CartPole-v1", seeds=1, steps=100)
+
+
+@pytest.mark.parametrize("given", ["ppo", None, 3])
+def test_what_is_no_algorithm_is_told_what_comes_first(given):
+    for begin in (lambda: train(given, "CartPole-v1"), lambda: next(pg.iterate(given, "CartPole-v1", pg.Streams(1)))):
+        with pytest.raises(TypeError, match=rf"an algorithm with its options comes first, such as .*; got {given!r}"):
+            begin()
 
 
 def test_the_class_of_an_algorithm_is_not_one():

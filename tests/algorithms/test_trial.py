@@ -66,7 +66,15 @@ class EndsAnywhere(Line):
         return obs, reward, np.random.default_rng().random() < 0.5, *rest
 
 
-KINDS = [Line, GlobalGenerator, RandomModule, ForgetsTheSeed, SamplesItsSpace, EndsAnywhere]
+class GeneratorOfEachEpisode(Line):
+    """Its first episode is the seed's; where the seed is None, as after the end of an episode, it is anybody's."""
+
+    def reset(self, *, seed=None, options=None):
+        self.t, self._np_random = 0, np.random.default_rng(seed)
+        return self.np_random.random(2, np.float32), {}
+
+
+KINDS = [Line, GlobalGenerator, RandomModule, ForgetsTheSeed, SamplesItsSpace, EndsAnywhere, GeneratorOfEachEpisode]
 for kind in KINDS:
     gymnasium.register(f"Trial{kind.__name__}-v0", kind, max_episode_steps=20, disable_env_checker=True)
 
@@ -84,6 +92,7 @@ WHAT = {
     "TrialForgetsTheSeed-v0": "its first observation",
     "TrialSamplesItsSpace-v0": "the observation of step 1",
     "TrialEndsAnywhere-v0": r"the (end of an episode in|observation after) step \d",
+    "TrialGeneratorOfEachEpisode-v0": "the first observation of its next episode",
     Drawing: "its first observation",
 }
 

@@ -448,7 +448,7 @@ def test_a_finished_run_in_a_world_that_has_changed_since_is_not_shown_as_one_in
         status, output = pgcourse(*again)
         assert status == 1
         assert "is not the world of this record any more: own_room.py has been changed" in output
-        assert "delete that folder, then: pgcourse train --resume roomy" in output
+        assert "delete that folder, then: pgcourse train --resume roomy; or keep it, and begin another run" in output
         assert "mean return" not in output
     room(1)
     assert pgcourse(*options)[0] == 0
@@ -475,6 +475,29 @@ def test_a_stopped_run_does_not_go_on_in_another_world(room, monkeypatch):
     room(1)
     status, output = pgcourse(*options)
     assert (status, "% done" in output, "mean return 10.0" in output) == (0, True, True), output
+
+
+def test_a_finished_run_of_an_algorithm_of_ones_own_that_has_changed_since_is_not_shown_as_one_of_it(
+    runs, here, tmp_path, monkeypatch
+):
+    """Also where the change is in a module that it imports."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_method.py").write_text(
+        "from dataclasses import dataclass\nfrom own_factor import factor\nfrom pgcourse.algorithms import *\n"
+        "@dataclass(frozen=True)\nclass Mine(A2C):\n    factor = factor\n",
+        "utf-8",
+    )
+    factor = tmp_path / "own_factor.py"
+    factor.write_text("factor = 1\n", "utf-8")
+    options = ["train", "own_method:Mine", "--env", "CartPole-v1", *FEW, "--name", "mine"]
+    status, output = pgcourse(*options)
+    assert status == 0, output
+    for text, changed in (("factor = 1  # one\n", False), ("factor = 2\n", True)):
+        factor.write_text(text, "utf-8")
+        status, output = pgcourse(*options)
+        assert status == changed, output
+        said = "Mine is not the algorithm of this record any more: own_factor.py has been changed; delete that folder"
+        assert (said in output, "mean return" in output) == (changed, not changed)
 
 
 # Errors

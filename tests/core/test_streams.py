@@ -116,8 +116,14 @@ def test_what_a_stream_looks_like():
     [0, [], [3, -1], [2**32], [1.7, 2.2], "12", ["1"], True, [True, False], [np.True_], 2.0, np.float64(2), None],
 )
 def test_bad_seeds_are_refused(seeds):
-    with pytest.raises(ValueError, match=r"seeds must be one or more integers from 0 to 2\*\*32 - 1, got"):
+    with pytest.raises(ValueError, match=r"seeds must be their number, .* integers from 0 to 2\*\*32 - 1 .*; got"):
         Streams(seeds)
+
+
+@pytest.mark.parametrize("seed", [20_261_128, 10**30])
+def test_one_seed_that_would_be_millions_is_asked_for_as_a_list(seed):
+    with pytest.raises(ValueError, match=rf"1,000,000 are the most; the one seed {seed} is \[{seed}\]"):
+        Streams(seed)
 
 
 @pytest.mark.parametrize("seeds", [[3, 3], [1, 4, 1], np.array([5, 5])])

@@ -141,6 +141,38 @@ def test_an_observation_outlives_the_array_that_the_next_reset_overwrites():
     assert seen[1].obs[0, 0, 0].item() == 0.0
 
 
+class TakesNothing(Told):
+    def reset(self):
+        return OBS, {}
+
+
+class TakesASeed(Told):
+    def reset(self, seed=None):
+        return OBS, {}
+
+
+class TakesMore(Told):
+    def reset(self, start, *, seed=None, options=None):
+        return OBS, {}
+
+
+@pytest.mark.parametrize("old", [TakesNothing, TakesASeed, TakesMore])
+def test_a_reset_of_an_old_gym_is_told_what_it_has_to_take(old):
+    for made in (old(), gymnasium.wrappers.TimeLimit(old(), 3)):
+        with pytest.raises(ValueError, match=r"^Old: reset\(\) does not take what .* must be reset\(self, \*, seed="):
+            Declared(made, "Old").reset(seed=3)
+
+
+def test_a_call_that_fails_within_a_reset_is_the_environments_own():
+    class Calls(Told):
+        def reset(self, *, seed=None, options=None):
+            return Told().reset(nothing=seed)
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nothing'") as raised:
+        Declared(Calls(), "Calls").reset()
+    assert raised.value.__notes__ == ["(raised by reset() of Calls)"]
+
+
 def test_a_wrapper_that_cannot_unpack_what_reset_returned_is_put_in_our_words():
     class Bare(gymnasium.Env):
         observation_space, action_space = spaces.Dict(a=spaces.Box(-1, 1, (3,))), spaces.Discrete(2)

@@ -397,12 +397,44 @@ def test_unsupported_spaces_are_named(name):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("what", ["observation", "reward"])
+@pytest.mark.parametrize(("article", "what"), [("an", "observation"), ("a", "reward")])
 @pytest.mark.filterwarnings("ignore")
-def test_nan_and_infinity_are_errors(what, value):
+def test_nan_and_infinity_are_errors(article, what, value):
     with GymnasiumEnv("pgcourse-test/Broken-v0", **{what: value}) as env:
         env.reset(Streams(1))
-        with pytest.raises(ValueError, match=f"Broken-v0 returned an? {what} that is NaN or infinite: {value}"):
+        with pytest.raises(ValueError, match=f"Broken-v0 returned {article} {what} that is NaN or infinite: {value}"):
+            env.step(torch.zeros(1, 1, dtype=torch.int64), env.noise(Streams(1), 1)[:, 0])
+
+
+def test_too_many_choices_to_flatten_are_counted():
+    class Wide(Vast):
+        observation_space = spaces.MultiDiscrete([2**30, 2**30])
+
+    with pytest.raises(
+        ValueError, match=r"Wide: .* cannot be flattened: they would be 2,147,483,648 numbers\. .*Transf"
+    ):
+        GymnasiumEnv(Wide)
+
+
+class Vast(gymnasium.Env):
+    observation_space, action_space = spaces.Box(-np.inf, np.inf, (2,), np.float64), spaces.Discrete(2)
+
+    def __init__(self, observation=0.0, reward=0.0):
+        self.observation, self.reward = np.array([1.0, observation]), reward
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2), {}
+
+    def step(self, action):
+        return self.observation, self.reward, False, False, {}
+
+
+@pytest.mark.parametrize(("what", "wrapper"), [("observation", "Observation"), ("reward", "Reward")])
+def test_a_number_that_is_finite_in_float64_only_is_told_as_it_was(what, wrapper):
+    said = rf"^Vast returned the {what} 1e\+300, which is too large for torch.float32: scale it .*Transform{wrapper}"
+    with GymnasiumEnv(Vast, **{what: 1e300}) as env:
+        env.reset(Streams(1))
+        with pytest.raises(ValueError, match=said):
             env.step(torch.zeros(1, 1, dtype=torch.int64), env.noise(Streams(1), 1)[:, 0])
 
 

@@ -73,7 +73,21 @@ def limited(envs):
     return TimeLimit(Heavy(3.0), 7)
 
 
+class Sized(Heavy):
+    def __init__(self, *, size):
+        super().__init__(size)
+
+
+class Spaceless(gymnasium.Env):
+    action_space = spaces.Discrete(2)
+
+
+class Numbered(Heavy):
+    action_space = 2
+
+
 gymnasium.register("test_make_env-Heavy-v3", Heavy, max_episode_steps=9)
+gymnasium.register("test_make_env-Sized-v0", Sized, max_episode_steps=9)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +124,10 @@ def test_a_world_of_ones_own_is_a_class_a_function_an_environment_or_an_id(env, 
         (lambda envs: 3, {}, TypeError, "made 3, which is neither"),
         (3, {}, TypeError, "a name, a class or a function that makes a world, got 3"),
         (Heavy, {"g": 5.0}, ValueError, "Heavy takes no argument 'g': "),
+        (Sized, {}, ValueError, r"^Sized needs the argument 'size': .* env_args=\{'size': \.\.\.\}, .*--env-arg size="),
+        ("test_make_env-Sized-v0", {}, ValueError, "^test_make_env-Sized-v0 needs the argument 'size': "),
+        (Spaceless, {}, ValueError, "^Spaceless: its observation_space is None; it must be one of gymnasium.spaces"),
+        (Numbered, {}, ValueError, "^Numbered: its action_space is 2; it must be one of gymnasium.spaces"),
         ("Acrobot-v1", {"g": 5.0}, ValueError, "Acrobot-v1 takes no argument 'g': "),
         ("Pendulum-v1", {"g": 5.0}, ValueError, "it takes none. .* Gymnasium's own is 'gymnasium:Pendulum-v1'"),
         ("Arm2-v0", {"g": 5.0}, ValueError, "Arm2-v0 takes no argument 'g': .*; it takes joints, "),
@@ -137,8 +155,23 @@ def test_an_error_of_ones_own_world_keeps_its_place():
         def __init__(self):
             self.table = sorted(key=3)
 
-    with pytest.raises(TypeError, match="sorted expected 1 argument"):
+    with pytest.raises(TypeError, match="sorted expected 1 argument") as raised:
         make(Wrong)
+    assert raised.value.__notes__ == ["(raised where Wrong is made)"]
+
+    class Inner(Heavy):
+        def __init__(self):
+            self.other = Sized()
+
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'size'"):  # nobody can give it
+        make(Inner)
+
+
+def test_every_copy_is_an_environment_of_its_own():
+    one = Heavy()
+    world = make(lambda: one, 2)
+    with pytest.raises(ValueError, match=r"makes the same environment each time, .* `lambda: Heavy\(...\)`"):
+        world.reset(Streams(2))
 
 
 def test_names_can_be_made():

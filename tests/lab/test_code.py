@@ -97,6 +97,14 @@ def test_code_of_ones_own_counts(tmp_path, monkeypatch):
     assert digest() != first
 
 
+def test_a_star_means_all_that_a_switchboard_gives(tmp_path, monkeypatch):
+    for name, given in {"starred": "*", "listed": "MLP"}.items():
+        (tmp_path / f"{name}.py").write_text(f"from pgcourse.core import {given}", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert provenance.modules("starred") >= provenance.modules("listed") - {"listed"}
+    assert "pgcourse.core.distributions" in provenance.modules("starred") - provenance.modules("listed")
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

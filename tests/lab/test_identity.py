@@ -137,3 +137,15 @@ def test_what_a_world_of_ones_own_is_made_of(tmp_path, monkeypatch):
         assert configurations.world_changes({"source": before}, {"source": after}) == [f"{name} has been changed"]
         file.write_text(text, "utf-8")
     gymnasium.registry.pop("Yard-v0")
+
+
+@pytest.mark.parametrize("head", [b"\xef\xbb\xbf", b"# -*- coding: latin-1 -*-\n# caf\xe9\n"])
+def test_a_module_is_read_in_the_encoding_in_which_python_reads_it(head, tmp_path, monkeypatch):
+    """As Windows' editors begin it, and as older ones wrote it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "garden.py").write_bytes(head + b"import hedge\n")
+    (tmp_path / "hedge.py").write_bytes(head + b"height = 1\n")
+    said = configurations.own_files("garden")
+    assert set(said) == {"garden.py", "hedge.py"}
+    (tmp_path / "plain.py").write_bytes(b"height = 1\n")
+    assert said["hedge.py"] == file_digest(tmp_path / "plain.py")

@@ -28,6 +28,18 @@ class Declared(gymnasium.Wrapper):
     def __init__(self, env: gymnasium.Env, name: str) -> None:
         super().__init__(env)
         self._name = name
+        for each in ("observation_space", "action_space"):
+            space = getattr(env, each, None)
+            if not isinstance(space, spaces.Space):
+                raise ValueError(
+                    f"{name}: its {each} is {_brief(space)}; it must be one of gymnasium.spaces, given in the class or "
+                    "in __init__"
+                )
+
+    @property  # type: ignore[misc]
+    def metadata(self) -> dict[str, Any]:  # type: ignore[override]
+        """The environment's, which libraries read as a dictionary; an empty one where it is none."""
+        return dict(self.env.metadata) if isinstance(self.env.metadata, dict) else {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         with self._noted("reset"):
@@ -83,7 +95,10 @@ class Declared(gymnasium.Wrapper):
         try:
             yield
         except Exception as error:
-            if "unpack" in str(error) and _raised_in(error).startswith(("gymnasium.core", "gymnasium.wrappers.")):
+            if method == "reset" and isinstance(error, TypeError) and _is_of_a_call(error, "reset"):
+                remedy = "reset(self, *, seed=None, options=None), and hand seed to super().reset(seed=seed)"
+                raise self._fault(method, f"does not take what it is given: {error}; it must be {remedy}") from error
+            if "unpack" in str(error) and raised_in(error).startswith(("gymnasium.core", "gymnasium.wrappers.")):
                 what = f"did not return {RETURNS[method]}, as it must: {error}"
                 remedy = "; an old Gym environment's `done` has become terminated and truncated"
                 raise self._fault(method, what + remedy * (method == "step")) from error
@@ -94,7 +109,12 @@ class Declared(gymnasium.Wrapper):
         return ValueError(f"{self._name}: {method}() {what}")
 
 
-def _raised_in(error: BaseException) -> str:
+def _is_of_a_call(error: TypeError, method: str) -> bool:
+    """Whether a method was called with other arguments than it has, by somebody else than the environment."""
+    return f".{method}() " in str(error) and raised_in(error).startswith(("gymnasium.", "pgcourse."))
+
+
+def raised_in(error: BaseException) -> str:
     """The module whose code raised an error."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -99,10 +99,11 @@ class _Pool:
         self._limit = limit
         self._pool: Any = None
 
-    def reset(self, seed: list[int]) -> tuple[np.ndarray, dict[str, Any]]:
-        self.close()
-        # Seeds are C++ ints, and 2**31 - 1 is not one of them.
-        self._pool = self._build([min(one, FOREVER - 1) for one in seed])
+    def reset(self, seed: list[int] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        if seed is not None:
+            self.close()
+            # Seeds are C++ ints, and 2**31 - 1 is not one of them.
+            self._pool = self._build([min(one, FOREVER - 1) for one in seed])
         self._elapsed = np.zeros(self.num_envs, np.int64)
         obs, info = self._pool.reset()
         return obs, info

@@ -79,8 +79,11 @@ class GymnasiumEnv:
             self.source: type = type(sample.unwrapped)
 
     def reset(self, streams: Streams) -> Tensor:
-        obs = self._begin(streams.integers(2**31, self.envs).flatten().tolist())
-        return self._tensor(self._to_obs(obs), "observation")
+        return self._seen(self._begin(streams.integers(2**31, self.envs).flatten().tolist()))
+
+    def renewed(self) -> Tensor:
+        """A new episode in every copy, with no seed, as where an episode has ended by itself."""
+        return self._seen(self._copies.reset()[0])
 
     def noise(self, streams: Streams, steps: int) -> Tensor:
         return torch.empty(len(streams), steps, self.envs, 0, dtype=self.dtype)
@@ -97,12 +100,14 @@ class GymnasiumEnv:
         if done.any():
             next_obs = obs.copy()
             next_obs[done] = np.stack(info["final_obs"][done])
+        with np.errstate(over="ignore"):  # it is said in our words
+            rewards = reward.astype(_numpy(self.dtype))
         return Step(
-            self._tensor(self._to_obs(obs), "observation"),
-            self._tensor(reward.astype(_numpy(self.dtype)), "reward"),
-            self._tensor(self._to_obs(next_obs), "observation"),
-            self._tensor(terminated, "terminated"),
-            self._tensor(truncated, "truncated"),
+            self._seen(obs),
+            self._tensor(rewards, "reward", reward),
+            self._seen(next_obs),
+            self._tensor(terminated, "terminated", terminated),
+            self._tensor(truncated, "truncated", truncated),
         )
 
     def state(self) -> dict[str, Tensor]:
@@ -157,13 +162,29 @@ class GymnasiumEnv:
 
     def _start(self, copies: int) -> Any:
         """Copies that begin their next episode within the step that ended the last one."""
-        return SyncVectorEnv([self._make] * copies, autoreset_mode=AutoresetMode.SAME_STEP)
-
-    def _tensor(self, array: np.ndarray, what: str) -> Tensor:
-        if not np.isfinite(array).all():
+        vector = SyncVectorEnv([self._make] * copies, autoreset_mode=AutoresetMode.SAME_STEP)
+        if len({id(copy.unwrapped) for copy in vector.envs}) < copies:
             raise ValueError(
-                f"{self.name} returned a {what} that is NaN or infinite: {array[~np.isfinite(array)][0]}; it must be a "
-                "finite number"
+                f"{self.name} makes the same environment each time, and every copy must be one of its own: give a "
+                f"function that makes a new one, such as `lambda: {type(vector.envs[0].unwrapped).__name__}(...)`"
+            )
+        return vector
+
+    def _seen(self, obs: np.ndarray) -> Tensor:
+        """Observations of all copies, as a policy sees them."""
+        with np.errstate(over="ignore"):  # it is said in our words
+            return self._tensor(self._to_obs(obs), "observation", obs)
+
+    def _tensor(self, array: np.ndarray, what: str, given: np.ndarray) -> Tensor:
+        if not np.isfinite(array).all():
+            if np.isfinite(given).all():
+                raise ValueError(
+                    f"{self.name} returned the {what} {given.flat[np.abs(given).argmax()]:g}, which is too large for "
+                    f"{self.dtype}: scale it to about 1, as gymnasium.wrappers.Transform{what.capitalize()} does"
+                )
+            raise ValueError(
+                f"{self.name} returned {'an' if what == 'observation' else 'a'} {what} that is NaN or infinite: "
+                f"{array[~np.isfinite(array)][0]}; it must be a finite number"
             )
         return torch.from_numpy(array).view(-1, self.envs, *array.shape[1:])
 
@@ -194,7 +215,12 @@ class _Flattened(gymnasium.ObservationWrapper):
 
 
 def _make(id: str | Callable[..., gymnasium.Env], kwargs: dict[str, Any]) -> gymnasium.Env:
-    env, name = (gymnasium.make(id, **kwargs), id) if isinstance(id, str) else (_called(id, **kwargs), _name(id))
+    name = _name(id)
+    try:
+        env = gymnasium.make(id, **kwargs) if isinstance(id, str) else _called(id, **kwargs)
+    except Exception as error:
+        error.add_note(f"(raised where {name} is made)")
+        raise
     env = Declared(env, name)
     if isinstance(env.observation_space, FLATTENED) and not _unflattened(env.observation_space):
         return _Flattened(env, name)
@@ -263,10 +289,13 @@ def _observations(id: str, space: spaces.Space, dtype: torch.dtype) -> tuple[spa
         return spaces.Box(0, 1, space.shape), lambda obs: obs.astype(kind)
     if isinstance(space, spaces.Box) and _exact_in_float32(space):
         return _numbers(space, kind)
-    if isinstance(space, spaces.Dict | spaces.Tuple) and (reason := _unflattened(space)):
+    if isinstance(space, FLATTENED) and (reason := _unflattened(space)):
+        wrappers = (
+            "FilterObservation or TransformObservation" if isinstance(space, spaces.Dict) else "TransformObservation"
+        )
         raise ValueError(
             f"{id}: observations in {space} cannot be flattened: {reason}. Give a function that makes it with fewer of "
-            "them, wrapped in gymnasium.wrappers.FilterObservation or TransformObservation"
+            f"them, wrapped in gymnasium.wrappers.{wrappers}"
         )
     raise ValueError(
         f"{id}: observations in {space} are not supported; they must be Discrete, MultiBinary, a Box of floats or of "
