@@ -82,7 +82,8 @@ class Declared(gymnasium.Wrapper):
             return obs
         else:
             given = f"the observation {_brief(obs)}"
-        raise self._fault(method, f"returned {given}; declared is observation_space = {space}")
+        what = f"returned {given}; declared is observation_space = {space}"
+        raise self._fault(method, f"{what}: return one of these, or declare what it is")
 
     def _info(self, method: str, info: Any) -> dict[str, Any]:
         if not isinstance(info, dict):
