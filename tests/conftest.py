@@ -1,6 +1,7 @@
 """One thread a process: faster for tensors of this size, and the same on every machine."""
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,17 @@ torch.set_num_threads(1)
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # what a test interrupts can be interrupted, however the suite was started
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where processes share the suite, a file's tests stay together, as do all that need the executed course."""
+    for item in items:
+        needs_course = "results" in getattr(item, "fixturenames", ()) and "course" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("the executed course" if needs_course else str(item.path)))
+
 
 WriteChapter = Callable[..., Path]
 

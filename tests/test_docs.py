@@ -301,8 +301,8 @@ def test_a_wrong_number_or_question_of_a_chapter_is_seen(true, false):
 
 def test_wrong_minutes_of_a_plan_are_seen():
     text = text_of(TEACHING)
-    true = re.search(r"\| 06, 07 \| \d+ \|", text)[0]
-    assert tables_module().written(text.replace(true, "| 06, 07 | 1 |")) == text
+    true = re.search(r"\| 05, 06 \| \d+ \|", text)[0]
+    assert tables_module().written(text.replace(true, "| 05, 06 | 1 |")) == text
 
 
 def test_the_plan_for_six_weeks_has_every_chapter_once():

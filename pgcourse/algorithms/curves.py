@@ -89,16 +89,19 @@ class Curves:
         self._rows: list[dict[str, Tensor]] = []  # added since those were stacked
 
     def add(self, progress: Progress) -> None:
-        self._rows.append(
-            {
-                "step": progress.steps,
-                "active": progress.active,
-                "episodes": progress.episodes,
-                "return": progress.total_return,
-                "length": progress.total_length,
-                **progress.metrics,
-            }
-        )
+        """Raises ValueError where a metric has the name of another column."""
+        own = {
+            "step": progress.steps,
+            "active": progress.active,
+            "episodes": progress.episodes,
+            "return": progress.total_return,
+            "length": progress.total_length,
+        }
+        if taken := sorted({"seed", *own} & progress.metrics.keys()):
+            raise ValueError(
+                f"curves have columns of their own called {', '.join(taken)}; give the metrics other names"
+            )
+        self._rows.append(own | progress.metrics)
 
     def iterations(self) -> dict[str, Tensor]:
         """Everything gathered so far, each [seed, iteration], to resume another `Curves` from."""

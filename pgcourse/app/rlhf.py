@@ -24,7 +24,7 @@ SHOWN = {
     "proxy": "reward",
     "kl": "KL",
     "entropy": "entropy",
-    "length": "length",
+    "tokens": "tokens",
     "clip_fraction": "clipped",
 }  # on the way
 

@@ -44,7 +44,7 @@ Follow: TypeAlias = Callable[
     Iterable[engines.Done | engines.Failed],
 ]
 RunChapters: TypeAlias = Callable[[Sequence[Path], Path, Path], Sequence[Result]]
-TOGETHER = 8  # prefixes that one process computes: most are shorter than its start
+TOGETHER = 16  # prefixes that one process computes: most are shorter than its start
 
 
 @dataclass

@@ -7,6 +7,7 @@ reference says; where the answer runs (in the learner's notebook, in a sandboxed
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -678,7 +679,9 @@ class Examination:
         key = (words, check, number)
         if key not in self._mistaken:
             question = self.questions[check][number]
-            self._mistaken[key] = self._try(InProcess(self.mutants[words]), question, np.inf)
+            with warnings.catch_warnings():  # not the learner's, who would read them
+                warnings.simplefilter("ignore")
+                self._mistaken[key] = self._try(InProcess(self.mutants[words]), question, np.inf)
         return self._mistaken[key]
 
     def _try(self, answer: Answer, question: Question, deadline: float) -> Trial:

@@ -582,7 +582,8 @@ class SessionAnswer:
             self.chain = key
         key = f"{key}-{self.times[key]}"
         if key not in self.known:
-            self.replies[key] = self._asked([*self.behind, call], deadline)
+            before = [one.request(self.entry) for one in self.behind]
+            self.replies[key] = self._asked([*before, request], deadline)
             self.behind = []
         elif self.chain:
             self.behind.append(call)
@@ -597,8 +598,8 @@ class SessionAnswer:
             self.session.stop()
             raise
 
-    def _asked(self, calls: list[Call], deadline: float) -> dict[str, Any]:
-        """The reply to the last of these calls, as it is kept."""
+    def _asked(self, requests: list[dict[str, Any]], deadline: float) -> dict[str, Any]:
+        """The reply to the last of these requests, as it is kept."""
         try:
             process = self.session.start(self.limits)
         except AnswerStopped as error:
@@ -607,11 +608,11 @@ class SessionAnswer:
         limit = f"{self.limits.check_seconds:g} s a check, {self.limits.exercise_seconds:g} s an exercise"
         content: dict[str, Any] = {}
         try:
-            for call in calls:
+            for request in requests:
                 left = deadline - self.session.used - (process.spent - before)
                 if left <= 0:
                     raise AnswerStopped(f"over the limit of CPU time ({limit})")
-                content = process.ask(call.request(self.entry), left, limit)
+                content = process.ask(request, left, limit)
         except AnswerStopped as error:
             self.session.stop()
             return {"stopped": str(error)}

@@ -44,6 +44,7 @@ def row(graded: Graded) -> Row:
                         "max_points": check.check.points,
                         "message": check.message,
                         "diagnosis": check.diagnosis,
+                        "hint": check.check.hint if check.trial and not check.diagnosis else "",
                     }
                     for check in result.checks
                 ],
@@ -86,8 +87,8 @@ def state(row: Row) -> str:
     """A submission in a few words: which checks it fails, and why where nothing is right."""
     if row["state"] != "graded":
         return str(row["state"])
-    if all(exercise["state"] == "not attempted" for exercise in row["exercises"]):
-        return "not attempted"
+    if one := _reason_for_nothing(row):
+        return one
     parts = []
     for exercise in row["exercises"]:
         failed = [check for check in exercise["checks"] if check["message"]]
@@ -99,6 +100,14 @@ def state(row: Row) -> str:
         if failed:
             parts.append(f"{exercise['exercise']}: {words}")
     return "; ".join(parts) or "solved"
+
+
+def _reason_for_nothing(row: Row) -> str:
+    """What is said of every check alike, such as that the file is no notebook; "" if they differ."""
+    said = {check["message"] for _, check in each_check(row)}
+    if all(exercise["state"] == "not attempted" for exercise in row["exercises"]):
+        return "not attempted"
+    return said.pop() if len(said) == 1 else ""
 
 
 def document(rows: Sequence[Row], how: Row) -> Row:
@@ -115,9 +124,11 @@ def summary(rows: Sequence[Row]) -> list[str]:
         full = sum(score == 100 for score in scores)
         middle = (scores[(len(scores) - 1) // 2] + scores[len(scores) // 2]) / 2
         lines.append(f"{len(done)} graded: {full} with all points, median {middle:.0f} %")
+    nothing = Counter(reason for row in done if (reason := _reason_for_nothing(row)))
+    judged = [row for row in done if not _reason_for_nothing(row)]
     asked: Counter[tuple[str, str]] = Counter()
     failed: dict[tuple[str, str], Counter[str]] = {}
-    for row in done:
+    for row in judged:
         for exercise, check in each_check(row):
             asked[exercise, check["check"]] += 1
             if check["message"]:
@@ -127,6 +138,8 @@ def summary(rows: Sequence[Row]) -> list[str]:
         often, times = words.most_common(1)[0]
         most = f"; most frequent ({times}): {often}" if times > 1 else ""
         lines.append(f"{words.total()} of {asked[key]} fail {key[0]}, {key[1]}{most}")
+    for reason, times in nothing.most_common():
+        lines.append(f"{times} of {len(done)} get no points: {reason}")
     if missed := len(rows) - len(scored(rows)):
         lines.append(f"{missed} not graded")
     return lines
@@ -204,6 +217,11 @@ def gradescope(row: Row) -> Row:
 
 
 PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+{% macro words(text) %}
+{% for part in text.split("`") %}
+{%- if loop.index is even %}<code>{{ part }}</code>{% else %}{{ part }}{% endif %}
+{%- endfor %}
+{% endmacro %}
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -234,7 +252,9 @@ td, li { overflow-wrap: anywhere } td:not(:last-child) { white-space: nowrap }
 <td class="{{ "no" if check.message else "yes" }}">{{ "✗" if check.message else "✓" }}</td>
 <td>{{ check.check }}</td>
 <td>{{ check.points }}/{{ check.max_points }}</td>
-<td>{{ check.message }}{% if check.diagnosis %}<br><b>{{ check.diagnosis }}</b>{% endif %}</td>
+<td>{{ check.message }}
+{%- if check.diagnosis %}<br><b>{{ words(check.diagnosis) }}</b>{% endif %}
+{%- if check.hint %}<br>{{ words(check.hint) }}{% endif %}</td>
 </tr>
 {% endfor %}
 </table>

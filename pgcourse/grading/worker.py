@@ -41,7 +41,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -82,7 +82,7 @@ def encode(array: np.ndarray) -> dict[str, Any]:
         raise Refused(f"dtype {array.dtype} is not one of real numbers or booleans")
     if array.nbytes > REPLY_BYTES // 2:
         raise Refused(f"an array of {array.nbytes / 1e6:.0f} MB is too large to send")
-    data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+    data = base64.b64encode(array.tobytes()).decode()
     return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
@@ -328,15 +328,14 @@ def _limit_resources(limits: dict[str, Any]) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def work(limits: dict[str, Any]) -> None:
-    """Answer requests from standard input until it closes."""
+def work(limits: dict[str, Any], guarded: bool = False) -> None:
+    """Answer requests from standard input until it closes. `guarded`: somebody ends this process with the grader."""
     inbox, outbox = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what the submission prints goes to the log, before the process is ended
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(inbox, requests), daemon=True).start()
+    requests = _requests(inbox) if guarded else _watched(inbox)
     _limit_resources(limits)
     sys.meta_path.insert(0, _Absent())  # type: ignore[arg-type]
     torch.compile = _uncompiled
@@ -344,8 +343,7 @@ def work(limits: dict[str, Any]) -> None:
     objects: dict[str, Any] = {}
     sys.modules["__worker__"] = sys.modules["__main__"]  # kept alive
     sys.modules["__main__"] = notebook.module
-    while True:
-        request = requests.get()
+    for request in requests:
         reply: dict[str, Any] = {}
         try:
             match request["do"]:
@@ -365,15 +363,26 @@ def work(limits: dict[str, Any]) -> None:
             frame = frame[write(outbox, frame) :]
 
 
-def _receive(inbox: int, requests: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Read requests as they come; when the grader is gone, so is this process, even out of an endless loop."""
+def _requests(inbox: int) -> Iterator[dict[str, Any]]:
     with open(inbox, "rb") as pipe:
         while len(header := pipe.read(4)) == 4:
             request = json.loads(pipe.read(struct.unpack(">I", header)[0]))
             if "bytes" in request:
                 request["content"] = pipe.read(request["bytes"])
-            requests.put(request)
-    os._exit(0)
+            yield request
+
+
+def _watched(inbox: int) -> Iterator[dict[str, Any]]:
+    """The requests; when the grader is gone, so is this process, even out of an endless loop. A thread sees to that."""
+    waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+
+    def receive() -> None:
+        for request in _requests(inbox):
+            waiting.put(request)
+        os._exit(0)
+
+    threading.Thread(target=receive, daemon=True).start()
+    return iter(waiting.get, None)
 
 
 def serve() -> None:
@@ -400,7 +409,8 @@ def serve() -> None:
             limits = json.loads(message)
             os.environ["HOME"] = limits["folder"]
             os.chdir(limits["folder"])
-            work(limits)
+            work(limits, guarded=True)  # by this process, whose socket closes with the grader
+            os._exit(0)
         for pipe in pipes:
             os.close(pipe)
         control.recv(1)

@@ -70,7 +70,8 @@ class Results:
 
         Args:
             env: in which environment, where the study has several.
-            at: after which part of the training: 0 is before it began, others are the study's `stages`.
+            at: after which part of the training: 0 is before it began, which follows from the seeds and is there for
+                every study; others are the study's `stages`.
 
         Raises:
             KeyError: the study has no such variant.
@@ -82,7 +83,9 @@ class Results:
             raise KeyError(f"{self.study.name} has no variant {variant!r}; it has {', '.join(self.records)}")
         results = self.on(env or self.study.env)
         records = results.records.get(variant, [])
-        if not records or not all("theta" in record.tensors for record in records):
+        if not records:
+            raise MissingRecord(f"{self.study.name} has no run of {variant!r} in {results.study.env!r}")
+        if at != 0 and not all("theta" in record.tensors for record in records):
             remedy = f"set keep_policies = true in its study.toml, then: pgcourse study {self.study.name} --refresh"
             raise MissingRecord(f"{self.study.name} keeps no policies; {remedy}")
         block = next(block for block in results.study.blocks() if block.variant == variant)

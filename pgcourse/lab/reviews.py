@@ -22,6 +22,7 @@ from pgcourse.lab.provenance import code_digest, commit, constraints_hash, machi
 from pgcourse.lab.records import MissingRecord, Record, Store, tensor_digest
 from pgcourse.lab.runs import single
 from pgcourse.lab.studies import results_folder
+from pgcourse.rlhf.checkers import BalancedReview
 from pgcourse.rlhf.corpus import prompts
 from pgcourse.rlhf.gpt import GPT, ScalarHead
 from pgcourse.rlhf.language import LanguageCritic, LanguagePolicy
@@ -214,3 +215,15 @@ class Reviews(Writing):
             group=group,
             **placed,
         )
+
+
+class CheckedReviews(Reviews):
+    """`Reviews` whose judge is the checker `BalancedReview`: 1 for a right response, 0 for others.
+
+    Right responses are rare, so a prompt gets more of them than in `Reviews`.
+    """
+
+    name = "CheckedReviews"
+
+    def __init__(self, envs: int = 1, *, group: int = 32, **placed: Any) -> None:
+        super().__init__(envs, judge=BalancedReview(), group=group, **placed)

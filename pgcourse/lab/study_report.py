@@ -129,14 +129,19 @@ def _checklist(results: Results) -> Iterator[tuple[str, str]]:
     study = results.study
     manifests = list(chain(*results.manifests.values()))
     machines = [each["machine"] for each in manifests]
-    variants, seeds = len(study.variants), study.seeds
+    seeds = study.seeds
+    variants = [
+        name if len(worlds) == len(study.environments) else f"{name} (in {', '.join(worlds)} only)"
+        for name, worlds in study.variants.items()
+    ]
     envs = [f"{each.name} ({each.steps:,} steps of each seed)" for each in study.environments.values()]
     episodes = study.evaluation_episodes
     cpu, wall = (sum(each[name] for each in manifests) for name in ("cpu_seconds", "wall_seconds"))
     versions = sorted({f"{name} {m[name]}" for m in machines for name in ("python", "torch", "numpy", "gymnasium")})
-    names = len(study.variants) - 1
+    first, *others = study.variants.values()
+    compared = sum(env in first for each in others for env in each)
     yield "environments", "; ".join(envs)
-    yield "variants", f"{variants}: {'; '.join(study.variants)}"
+    yield "variants", f"{len(variants)}: {'; '.join(variants)}"
     yield "seeds", f"{seeds} of each variant in each environment, numbers 0 to {seeds - 1}; all are reported"
     yield (
         "score",
@@ -145,11 +150,11 @@ def _checklist(results: Results) -> Iterator[tuple[str, str]]:
     )
     yield "unit", "the seed: n is the number of seeds, never that of episodes or steps"
     yield "intervals", "95 %, two-sided: Student's t of a mean, Welch's of a difference, bootstrap of a probability"
-    if names:
+    if compared:
         several = f", in {len(envs)} environments" if len(envs) > 1 else ""
         yield (
             "comparisons",
-            f"{names} with the first variant{several}; p-values corrected by Holm's method over all of them",
+            f"{compared} with the first variant{several}; p-values corrected by Holm's method over all of them",
         )
     yield "tuning", study.tuning or NOT_SAID
     yield "compute", f"{cpu:,.0f} s of CPU time ({wall:,.0f} s on the clock), {_said(m['cpu_model'] for m in machines)}"

@@ -16,7 +16,7 @@ from pgcourse.plots import style
 from pgcourse.plots.explorable import MINUS, Choice, Curve, Dot, Explorable, Mark, Number, Panel, Segment, Slider, Text
 from pgcourse.plots.learning import on_common_steps, thousands
 from pgcourse.rl.objectives import clipped_surrogate
-from pgcourse.stats import mean_interval, welch_test
+from pgcourse.stats import mean_interval, paired_test
 
 
 def clip_cases(clip: float = 0.2) -> list[Axes]:
@@ -113,10 +113,10 @@ def details(
 ) -> list[Axes]:
     """What changing one detail does: {environment: {detail: (with the change, without)}}, one value a seed.
 
-    A dot is the difference of means; the thick line its 95 % interval (Welch), the thin one with Bonferroni's
-    correction for all comparisons shown. Grey is what the plain interval does not tell from zero. A full dot is clear
-    of zero even after the correction, an empty one is not. Panels share their rows: a detail that one of them lacks
-    stays empty there.
+    A dot is the mean difference, seed by seed; the thick line its 95 % interval (`paired_test`), the thin one with
+    Bonferroni's correction for all comparisons shown. Grey is what the plain interval does not tell from zero. A full
+    dot is clear of zero even after the correction, an empty one is not. Panels share their rows: a detail that one of
+    them lacks stays empty there.
 
     Rows stand under the name of their family, the worst first: by the difference in units of its interval's half width,
     averaged over the panels.
@@ -138,7 +138,7 @@ def details(
     for ax, (title, pairs) in zip(grid[0], panels.items(), strict=True):
         for name, (a, b) in pairs.items():
             row = rows[name, False]
-            thick, thin = (welch_test(a, b, level).difference for level in (0.95, 1 - 0.05 / comparisons))
+            thick, thin = (paired_test(a, b, level).difference for level in (0.95, 1 - 0.05 / comparisons))
             unclear = thin.low <= 0 <= thin.high
             color = style.BLUE if thick.low > 0 else style.VERMILION if thick.high < 0 else style.GREY
             ax.plot([thin.low, thin.high], [row] * 2, color=color, lw=0.9)
@@ -153,8 +153,8 @@ def details(
         tick.tick1line.set_visible(not is_family)
     seeds = sorted({np.size(sample) for pairs in panels.values() for pair in pairs.values() for sample in pair})
     note = (
-        f"{' or '.join(map(str, seeds))} seeds each; thick: 95 %; thin: 95 % for all {comparisons} together; "
-        "full dot: clear even then; grey: not clear of zero at all"
+        f"{' or '.join(map(str, seeds))} seeds, each with and without; thick: 95 %; thin: 95 % for all {comparisons} "
+        "together; full dot: clear even then; grey: not clear of zero"
     )
     figure.supxlabel(f"{xlabel}\n{note}", fontsize=9)
     return list(grid[0])
@@ -241,8 +241,8 @@ def symptoms(
         row[0].set_ylabel(label, fontsize=8)
     for ax, name in zip(grid[0], runs, strict=True):
         ax.set_title(name, fontsize=10, loc="center", fontweight="bold")
-    seeds = healthy["seed"].nunique()
-    note = f"{seeds} seeds, thin; thick: their median; grey: {seeds} seeds of a healthy run"
+    seeds, band_seeds = max(table["seed"].nunique() for table in runs.values()), healthy["seed"].nunique()
+    note = f"{seeds} seeds, thin; thick: their median; grey: {band_seeds} seeds of a healthy run"
     figure.supxlabel(f"environment steps of one seed ({note})", fontsize=9)
     return list(grid.flat)
 
@@ -285,7 +285,7 @@ def _points(
 
 def _size(name: str, panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]]) -> float:
     """A detail's difference in units of its interval's half width, averaged over the panels that have it."""
-    tests = [welch_test(*pairs[name]).difference for pairs in panels.values() if name in pairs]
+    tests = [paired_test(*pairs[name]).difference for pairs in panels.values() if name in pairs]
     return float(np.mean([test.estimate / (test.high - test.estimate) for test in tests]))
 
 

@@ -32,6 +32,10 @@ COLORS = {
     "leave-one-out mean": BLUE,
     "value baseline": GREEN,
     "exact": BLACK,
+    "RLOO": BLUE,
+    "GRPO": VERMILION,
+    "GRPO, KL in the reward": SKY,
+    "Dr. GRPO": GREEN,
 }
 
 # Most of it is the theme "ticks" of seaborn, whose import would take longer than that of matplotlib.

@@ -56,6 +56,35 @@ def overoptimization_fit(kl: Tensor, gold: Tensor, form: str) -> Overoptimizatio
     return OveroptimizationFit(form, alpha, beta, r2)
 
 
+def gold_at(kl: Tensor, gold: Tensor, at: float, pooled: int = 8) -> float:
+    """Gold where a training is `at` nats from its reference; NaN where it never came so far.
+
+    One iteration is a noisy reading, and none has exactly this divergence. So a parabola in √KL is put through the
+    `pooled` iterations that are nearest, and read at `at`.
+
+    Args:
+        kl: KL(π ‖ π_ref) of each iteration, in nats, [iteration].
+        gold: mean gold reward of each iteration's responses, [iteration].
+        at: the divergence asked for, in nats.
+        pooled: how many iterations, four or more.
+
+    Raises:
+        ValueError: fewer than four iterations to pool, or unlike shapes.
+    """
+    if kl.ndim != 1 or kl.shape != gold.shape or not 4 <= pooled <= len(kl):
+        raise ValueError(
+            f"kl and gold must be [iteration] alike, with 4 to {len(kl)} to pool; got {list(kl.shape)}, "
+            f"{list(gold.shape)} and pooled = {pooled}"
+        )
+    off = kl.double().clamp_min(0).sqrt() - math.sqrt(at)
+    near = off.abs().argsort()[:pooled]
+    x = off[near]
+    if x.min() > 0 or x.max() < 0:
+        return math.nan
+    parabola = torch.stack([torch.ones_like(x), x, x.square()], 1)
+    return torch.linalg.lstsq(parabola, gold.double()[near].unsqueeze(1)).solution[0].item()
+
+
 def _features(kl: Tensor, form: str) -> Tensor:
     """What α and β are multiplied with, [point, 2]."""
     d = kl.double().sqrt()

@@ -18,7 +18,7 @@ class Diagnostics(NamedTuple):
     kl: Tensor  # KL(π_θ ‖ π_ref) of whole responses in nats: the sum over tokens, the one to come averaged out exactly
     kl_k1: Tensor  # the same from the sampled tokens alone: unbiased as well, with more noise, and perhaps negative
     entropy: Tensor  # of the next token, in nats: the mean over tokens
-    length: Tensor  # tokens of a response, <eos> included
+    tokens: Tensor  # of a response, <eos> included
     finished: Tensor  # the part of the responses that end with <eos>, and not at the limit
     unique: Tensor  # the part of the responses that are different from all before them in the batch
 
@@ -32,7 +32,7 @@ def diagnosed(own: Tokens, reference: Tokens, response: Tensor, mask: Tensor, eo
         kl=_a_response(kl, mask),
         kl_k1=_a_response(k1(own.log_prob, reference.log_prob), mask),
         entropy=masked_mean(entropy, mask),
-        length=mask.sum(-1).to(kl.dtype).mean(1),
+        tokens=mask.sum(-1).to(kl.dtype).mean(1),
         finished=(response == eos).any(-1).to(kl.dtype).mean(1),
         unique=kl.new_tensor([len(seed.unique(dim=0)) / len(seed) for seed in response]),
     )

@@ -48,7 +48,7 @@ class Metrics(NamedTuple):
     kl: Tensor  # and the others: see `Diagnostics`
     kl_k1: Tensor
     entropy: Tensor
-    length: Tensor
+    tokens: Tensor
     finished: Tensor
     unique: Tensor
     group_std: Tensor  # the mean over prompts of the scores' standard deviation

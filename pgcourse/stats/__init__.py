@@ -13,6 +13,7 @@ from pgcourse.stats.few_seeds import (
     coverage,
     disagreeing,
     false_winners,
+    mean_share,
     order_weights,
     right_rankings,
     tuning_optimism,
@@ -22,7 +23,7 @@ from pgcourse.stats.iqm import iqm, optimality_gap, task_median
 from pgcourse.stats.power import plan, seeds_needed, welch_power
 from pgcourse.stats.sequential import Decision, adastop
 from pgcourse.stats.tables import mean_over_training, on_common_steps, sample_efficiency, score_matrix
-from pgcourse.stats.tests import MeanDifference, effects, holm, permutation_test, welch_test, z_threshold
+from pgcourse.stats.tests import MeanDifference, effects, holm, paired_test, permutation_test, welch_test, z_threshold
 
 __all__ = [
     "Decision",
@@ -41,9 +42,11 @@ __all__ = [
     "iqm",
     "mean_interval",
     "mean_over_training",
+    "mean_share",
     "on_common_steps",
     "optimality_gap",
     "order_weights",
+    "paired_test",
     "performance_profile",
     "permutation_test",
     "plan",

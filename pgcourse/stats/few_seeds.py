@@ -7,7 +7,7 @@ one. Every share comes with its standard error over the redrawn experiments, √
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -26,6 +26,12 @@ class Share(NamedTuple):
 
     share: float
     error: float
+
+
+def mean_share(shares: Sequence[Share]) -> Share:
+    """The mean of independent shares, and its standard error √(Σ e²)/k."""
+    values, errors = zip(*shares, strict=True)
+    return Share(float(np.mean(values)), float(np.linalg.norm(errors) / len(errors)))
 
 
 class Optimism(NamedTuple):

@@ -49,10 +49,33 @@ def welch_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> MeanDifferenc
     return MeanDifference(Interval(difference, difference - half, difference + half), p_value)
 
 
+def paired_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> MeanDifference:
+    """Mean of x - y over seeds that both sides share, with Student's paired interval and two-sided p-value.
+
+    t = d̄/(s_d/√n) with n - 1 degrees of freedom, d = x - y (Student, 1908). For learners that start from the same
+    policies and differ in one setting: their scores are not independent. `x` and `y` are [seed, ...], further axes are
+    kept.
+
+    Raises:
+        ValueError: as `mean_interval`; shapes that differ; differences that are the same for every seed.
+    """
+    from scipy.special import stdtr  # scipy.stats would take a second to import
+
+    a, b = checked(x, level), checked(y, level)
+    if a.shape != b.shape:
+        raise ValueError(f"x and y are not pairs: shapes {a.shape} and {b.shape}")
+    d = a - b
+    if (np.ptp(d, 0) == 0).any():
+        raise ValueError("all seeds have the same difference: a paired test needs a spread")
+    mean, error = d.mean(0), d.std(0, ddof=1) / np.sqrt(len(d))
+    half = student_t((1 + level) / 2, len(d) - 1) * error
+    return MeanDifference(Interval(mean, mean - half, mean + half), 2 * stdtr(len(d) - 1, -np.abs(mean) / error))
+
+
 def effects(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], comparisons: int | None = None) -> pd.DataFrame:
     """What each change does to a score: a row for each of {name: (each seed's score with the change, without it)}.
 
-    Columns are `change`, the difference of means, `low` and `high`, the ends of its 95 % interval (Welch), and
+    Columns are `change`, the mean difference, `low` and `high`, the ends of its 95 % interval (`paired_test`), and
     `verdict`: `clear` where zero is excluded even after Bonferroni's correction for so many `comparisons` (as many as
     there are pairs, unless given), `not clear after correction` where only the plain interval excludes it, and
     `no detectable effect` where even that contains zero.
@@ -61,7 +84,7 @@ def effects(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], comparisons: int |
 
     rows = {}
     for name, (a, b) in pairs.items():
-        (change, low, high), p_value = welch_test(a, b)
+        (change, low, high), p_value = paired_test(a, b)
         clear = p_value < 0.05 / (comparisons or len(pairs))
         plain = "no detectable effect" if low <= 0 <= high else "not clear after correction"
         rows[name] = (float(change), float(low), float(high), "clear" if clear else plain)

@@ -1,6 +1,7 @@
 """Curves: a world that has to be restarted leaves no trace in them."""
 
 import math
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -104,6 +105,14 @@ def test_after_a_restart_a_seed_counts_when_all_copies_have_ended_one_and_as_lon
 def test_at_the_start_of_a_training_everything_counts():
     _, ended = Episodes.start(torch.zeros(1, 2)).follow(ends([1, 3], []))
     assert (int(ended.number), int(ended.total_length)) == (2, 4)
+
+
+@pytest.mark.parametrize("name", ["seed", "step", "length", "return"])
+def test_a_metric_may_not_be_called_as_another_column_is(name):
+    """`length` of a language model's responses became the mean length of an episode, divided by 256."""
+    progress = next(iter(pg.training(Idle(), "CartPole-v1", [4], 100)))
+    with pytest.raises(ValueError, match=f"columns of their own called {name}; give the metrics other names"):
+        Curves(100).add(replace(progress, metrics={name: torch.zeros(1)}))
 
 
 def test_a_curve_has_about_a_hundred_rows_and_goes_on_from_what_was_gathered():

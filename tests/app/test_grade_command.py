@@ -57,6 +57,7 @@ def test_the_document_and_the_honest_guarantee():
         "max_points": first.points,
         "message": "not attempted",
         "diagnosis": "",
+        "hint": "",
     }
     shown = words(done.stderr)
     assert "No sandbox: ordinary Python tampering cannot change the score, but the submission runs with your" in shown
@@ -100,7 +101,12 @@ def test_a_folder_of_submissions(tmp_path):
     assert "not a valid notebook" in rows["03_cara"]["state"]
     assert rows["ann"]["03.loss: broken padding"] == "2"
     assert len(json.loads((out / "grades.json").read_text(encoding="utf-8"))["submissions"]) == 3
-    assert "3 graded: 1 with all points, median 0 %" in words(done.output)
+    shown = words(done.output)
+    assert "3 graded: 1 with all points, median 0 %" in shown
+    assert "1 of 3 get no points: not attempted" in shown
+    assert "1 of 3 get no points: not a valid notebook" in shown
+    assert "fail 03." not in shown  # nobody whose answers were judged failed a check
+    assert rows["03_cara"]["state"].count("not a valid notebook") == 1
     page = (out / "feedback" / "03_cara_03_cara.html").read_text(encoding="utf-8")
     assert "not a valid notebook" in page
 

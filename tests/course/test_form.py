@@ -69,3 +69,10 @@ def test_prose_has_no_jargon_of_the_house(cells):
     prose = "\n".join(source for kind, source, _ in cells if kind == "markdown")
     for word in ("as committed", "nan seeds", "z threshold", "obviously", "trivially", "!\n"):
         assert word not in prose, word
+
+
+def test_the_map_of_chapter_00_leads_to_every_other_chapter():
+    start, *others = sorted(CHAPTERS)
+    prose = "\n".join("".join(cell["source"]) for cell in json.loads(start.read_text("utf-8"))["cells"])
+    linked = re.findall(r"^\| \[[^\]]+\]\(([\w.]+\.ipynb)\)", prose, re.MULTILINE)
+    assert linked == [path.name for path in others]

@@ -1,6 +1,7 @@
 """What grading is made of: arrays on the wire, code from notebooks, one number against another."""
 
 import base64
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from submissions import TO_GO
 
 from pgcourse.grading import batch, sandbox
-from pgcourse.grading.exercise import Check, Reply, difference, draws, plain
+from pgcourse.grading.exercise import Check, Examination, InProcess, Reply, difference, draws, plain
 from pgcourse.grading.kinds import code
 from pgcourse.grading.worker import DTYPES, Refused, decode, encode, pack, perform
 
@@ -134,6 +135,17 @@ def test_every_check_has_draws_of_its_own():
     assert numbers(values, 3) == numbers(values, 3) != numbers(values, 4)
     first = {draws(3, TO_GO, check).random() for check in TO_GO.checks}
     assert len(first) == len(TO_GO.checks)
+
+
+def test_what_a_known_mistake_warns_of_is_not_shown_to_the_learner():
+    def loud(reward, gamma):
+        warnings.warn("loud", stacklevel=1)
+        return -reward
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = Examination(TO_GO, 0, mutants={"wrong": loud}).judge(InProcess(lambda reward, gamma: -reward))
+    assert {one.diagnosis for one in result.checks if not one.passed} == {"wrong"}
 
 
 @given(st.text(max_size=2000))

@@ -198,6 +198,9 @@ def test_policies_that_were_not_kept(declare):
     results = load("small")
     with pytest.raises(MissingRecord, match=r"keeps no policies; .*pgcourse study small --refresh"):
         results.policy("plain")
+    before = results.policy("plain", at=0)  # follows from the seeds
+    assert torch.equal(before.theta, before.policy.init(pg.Streams(before.seeds).child("init").child("theta")))
+    assert before.seeds == (0, 1, 2, 3)
     with pytest.raises(KeyError, match="no variant 'other'; it has plain, critic"):
         results.policy("other")
 
@@ -290,7 +293,7 @@ def test_what_others_report_is_found_by_environment_and_algorithm():
     whole = published()
     assert len(whole) == len(whole.drop_duplicates()) > 40
     assert whole[["environment", "algorithm", "score", "metric", "source"]].notna().all(axis=None)
-    assert set(published("CartPole-v1")["algorithm"]) == {"PPO", "TRPO", "A2C", "REINFORCE"}
+    assert set(published("CartPole-v1")["algorithm"]) == {"PPO", "TRPO", "A2C", "REINFORCE", "DQN"}
     assert published("Nothing-v0").empty
     walker = published("envpool:BipedalWalker-v3")
     assert set(walker["environment"]) == {"BipedalWalker-v3"}  # and not the hardcore one

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from scipy import stats
 from small_study import SMALL
 
-from pgcourse.lab import Study, compute, load, store
+from pgcourse.lab import Study, compute, load, store, study_report
 from pgcourse.lab.study_report import comparisons, markdown, page
 
 SAID = 'question = "Which?"\nanalysis = "Welch."\ntuning = "None."\n'
@@ -44,6 +44,13 @@ def test_a_report_holds_the_records_numbers_and_what_was_said(results):
     assert f"torch {results.manifests['plain'][0]['machine']['torch']}" in said
     assert "envs = 4, baseline = none" in said
     assert "too few for a bootstrap" in said
+
+
+def test_a_variant_that_is_not_in_all_worlds_is_said_to_be_so():
+    items = dict(study_report._checklist(load("five-worlds")))
+    assert items["variants"].startswith("6: REINFORCE; A2C; ")
+    assert items["variants"].endswith("; PPO; DQN (in CartPole-v1, Acrobot-v1 only)")
+    assert items["comparisons"].startswith(f"{4 * 5 + 2} with the first variant, in 5 environments; ")
 
 
 def test_what_nobody_said_is_not_made_up(results):

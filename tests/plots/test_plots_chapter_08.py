@@ -23,14 +23,14 @@ def test_the_clip_is_flat_where_there_is_nothing_to_gain():
         assert not flat.all()
 
 
-def test_details_show_welch_intervals_and_colour_what_the_plain_interval_tells_from_zero():
+def test_details_show_paired_intervals_and_colour_what_the_plain_interval_tells_from_zero():
     rng = np.random.default_rng(1)
-    base = rng.normal(0, 1, 10)
-    pairs = {"better": (base + 5, base), "worse": (base - 5, base), "nothing": (rng.normal(0, 1, 10), base)}
+    base, noise = rng.normal(0, 5, 10), rng.normal(0, 1, 10)
+    pairs = {"better": (base + noise + 5, base), "worse": (base + noise - 5, base), "nothing": (base + noise, base)}
     there = {"worse": pairs["worse"], "only there": pairs["nothing"]}
     alone, other = plots.details({"here": pairs, "there": there}, "change")
     assert [label.get_text() for label in alone.get_yticklabels()] == ["better", "nothing", "only there", "worse"]
-    clear = stats.ttest_ind(*pairs["better"], equal_var=False)
+    clear = stats.ttest_rel(*pairs["better"])
     for color, name in ((style.BLUE, "better"), (style.VERMILION, "worse"), (style.GREY, "nothing")):
         thin, thick, dot = drawn(alone, color)
         assert dot.get_xdata() == pytest.approx(np.mean(pairs[name][0]) - np.mean(pairs[name][1]))
@@ -41,11 +41,12 @@ def test_details_show_welch_intervals_and_colour_what_the_plain_interval_tells_f
 
 
 def test_a_dot_is_full_where_the_corrected_interval_leaves_zero_out_and_empty_where_only_the_plain_one_does():
-    base = np.linspace(-1, 1, 10)
+    base, noise = np.linspace(-9, 9, 10), np.random.default_rng(2).normal(0, 1, 10)
     between = next(
-        shift for shift in np.linspace(0, 2, 401) if stats.ttest_ind(base + shift, base, equal_var=False).pvalue < 0.04
+        s for s in np.linspace(0, 3, 601) if s > -noise.mean() and stats.ttest_1samp(noise + s, 0).pvalue < 0.04
     )
-    (ax,) = plots.details({"here": {"a little": (base + between, base), "much": (base + 5, base)}}, "change")
+    changed = {"a little": (base + noise + between, base), "much": (base + noise + 9, base)}
+    (ax,) = plots.details({"here": changed}, "change")
     dots = {
         line.get_ydata()[0]: line.get_markerfacecolor() for line in drawn(ax, style.BLUE) if len(line.get_xdata()) == 1
     }
@@ -53,8 +54,8 @@ def test_a_dot_is_full_where_the_corrected_interval_leaves_zero_out_and_empty_wh
 
 
 def test_details_stand_under_their_family_the_worst_first():
-    base = np.random.default_rng(0).normal(0, 1, 10)
-    pairs = {name: (base + shift, base) for name, shift in {"a": 3, "b": -3, "c": 1}.items()}
+    base, noise = np.random.default_rng(0).normal(0, 1, (2, 10))
+    pairs = {name: (base + noise + shift, base) for name, shift in {"a": 3, "b": -3, "c": 1}.items()}
     (ax,) = plots.details({"here": pairs}, "change", {"first": ["c"], "second": ["a", "b"]})
     assert [label.get_text() for label in ax.get_yticklabels()][::-1] == ["first", "c", "second", "b", "a"]
     with pytest.raises(ValueError, match="one family"):

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pgcourse import plots
+from pgcourse import plots, stats
 
 SCORES = {"A2C": np.array([100.0, 200.0, 480.0, 500.0]), "PPO": np.array([500.0, 500.0, 490.0, 300.0])}
 
@@ -42,3 +42,57 @@ def test_shares_are_lines_over_the_numbers_of_seeds():
     assert lines["t"].get_xdata().tolist() == [3, 20]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["3", "20"]
     assert ax.get_xscale() == "log"
+
+
+def test_a_column_has_one_colour_in_all_panels():
+    one = pd.DataFrame({"t": [0.9, 0.95], "percentile": [0.7, 0.9]}, index=[3, 20])
+    two = pd.DataFrame({"percentile": [0.8, 0.9], "stratified": [0.8, 0.85]}, index=[3, 20])
+    first, second = plots.shares_against_seeds({"CartPole": one, "Arm2": two}, "covered")
+    left, right = ({line.get_label(): line.get_color() for line in ax.get_lines()} for ax in (first, second))
+    assert left["percentile"] == right["percentile"]
+    assert len({*left.values(), *right.values()}) == 3
+    assert [text.get_text() for text in second.get_legend().get_texts()] == ["t", "percentile", "stratified"]
+
+
+def runs(seeds=4):
+    """Finals and curves of two algorithms on two tasks; every curve is a straight line from 0 to its final score."""
+    rng = np.random.default_rng(0)
+    final = pd.DataFrame(
+        [
+            (v, env, s, rng.normal(mean))
+            for v, mean in (("A2C", 0.0), ("PPO", 5.0))
+            for env in "ab"
+            for s in range(seeds)
+        ],
+        columns=["variant", "env", "seed", "score"],
+    )
+    parts = [final.assign(step=part, score=part * final["score"]) for part in (0.1, 0.4, 1.0)]
+    return final, pd.concat(parts, ignore_index=True)
+
+
+def test_profiles_and_curves_are_those_of_the_statistics():
+    final, curves = runs()
+    axes = plots.profiles_and_curves(final, curves, np.random.default_rng(1))
+    assert [ax.get_title(loc="left") for ax in axes] == ["A2C", "PPO", "", ""]
+    for column, variant in enumerate(("A2C", "PPO")):
+        matrix = stats.score_matrix(final[final["variant"] == variant], "score", "env")
+        profile, learned = (ax.get_lines()[-1] for ax in (axes[column], axes[2 + column]))
+        assert profile.get_color() == learned.get_color() == plots.style.COLORS[variant]
+        above = [(matrix > tau).mean() for tau in profile.get_xdata()]
+        np.testing.assert_allclose(profile.get_ydata(), above)
+        np.testing.assert_allclose(learned.get_ydata(), learned.get_xdata() * stats.iqm(matrix, (0, 1)), atol=1e-12)
+        assert (learned.get_xdata()[0], learned.get_xdata()[-1]) == (0.1, 1.0)
+
+
+def test_improvements_put_the_better_first_and_the_undecided_in_grey():
+    final, _ = runs()
+    twin = final[final["variant"] == "A2C"].assign(variant="twin")
+    ax = plots.improvements(pd.concat([final, twin]), np.random.default_rng(2))
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    dots = [line for line in ax.get_lines() if line.get_marker() == "o"]
+    drawn = {name: (dot.get_xdata()[0], dot.get_color()) for name, dot in zip(names, dots, strict=True)}
+    assert set(drawn) == {"PPO > A2C", "A2C > twin", "PPO > twin"}
+    assert drawn["A2C > twin"] == (0.5, plots.style.GREY)
+    assert drawn["PPO > A2C"] == drawn["PPO > twin"]
+    assert drawn["PPO > A2C"][0] > 0.9
+    assert drawn["PPO > A2C"][1] == plots.style.BLUE

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit, minimize_scalar
 
-from pgcourse.rl.overoptimization import OveroptimizationFit, overoptimization_fit
+from pgcourse.rl.overoptimization import OveroptimizationFit, gold_at, overoptimization_fit
 
 KL = torch.tensor([0.0, 0.3, 1.0, 2.5, 6.0, 11.0, 20.0], dtype=torch.float64)
 
@@ -56,3 +56,27 @@ def test_what_is_wrong_is_named():
         overoptimization_fit(KL[:2], KL[:2], "rl")
     with pytest.raises(ValueError, match=r"kl must not be negative, got -0\.1; take the exact KL"):
         overoptimization_fit(KL - 0.1, KL, "rl")
+
+
+def test_gold_at_a_divergence_is_read_from_the_iterations_around_it():
+    d = torch.linspace(0, 4, 41, dtype=torch.float64)
+    gold = 1 + 2 * d - 0.7 * d.square()
+    for at in (0.5, 2.0, 5.0, 12.0):
+        expected = 1 + 2 * at**0.5 - 0.7 * at
+        assert gold_at(d.square(), gold, at) == pytest.approx(expected, abs=1e-9)
+        shuffled = torch.randperm(41, generator=torch.Generator().manual_seed(0))
+        assert gold_at(d.square()[shuffled], gold[shuffled], at) == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_is_far_away_does_not_matter_for_gold_at_a_divergence():
+    d = torch.linspace(0, 4, 41, dtype=torch.float64)
+    assert gold_at(d.square(), d.where(d < 2.5, -99.0), 4.0) == pytest.approx(2.0)
+
+
+def test_gold_where_nobody_has_been_is_not_known():
+    d = torch.linspace(0, 2, 20, dtype=torch.float64)
+    assert math.isnan(gold_at(d.square(), d, 4.1))
+    with pytest.raises(ValueError, match=r"4 to 20 to pool; got .* pooled = 3"):
+        gold_at(d.square(), d, 1.0, pooled=3)
+    with pytest.raises(ValueError, match=r"\[20\], \[19\]"):
+        gold_at(d.square(), d[1:], 1.0)

@@ -167,7 +167,7 @@ def test_an_update_with_the_courses_trainer(model, name):
     assert second.metrics.kl.item() > 0
     response = first.batch.action.flatten(0, 2)
     assert first.metrics.proxy.item() == pytest.approx(sum(long(None, model.decode(response))) / 8)
-    assert first.metrics.length.item() == pytest.approx((response != PAD).sum().item() / 8)
+    assert first.metrics.tokens.item() == pytest.approx((response != PAD).sum().item() / 8)
     assert 0 < first.metrics.entropy.item() < math.log(len(WORDS))
     prompts = first.batch.obs.view(2, 4, -1)
     assert (prompts == prompts[:, :1]).all()  # a group has one prompt

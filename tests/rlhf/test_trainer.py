@@ -1,6 +1,8 @@
 """The one update of all algorithms: against numbers by hand, equalities between algorithms, and what it must learn."""
 
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -205,6 +207,18 @@ def test_cartpole_and_the_language_model_call_the_same_functions(started, monkey
     algorithm.update(state, batch, 0.0, Streams(2, dtype=F64))
     names = {"gae", "clipped_surrogate", "standardized"}
     assert set(calls) == {(name, side) for name in names for side in ("cartpole", "language")}
+
+
+def test_the_studies_algorithms_are_the_variants():
+    declared = tomllib.loads((Path(__file__).parents[2] / "results/rlhf-algorithms/study.toml").read_text("utf-8"))
+    own = {name: RLHF(**options) for name, options in declared["variants"].items()}
+    repaired = own.pop("GRPO, KL in the reward")
+    assert own == {
+        name: replace(value, beta=0.1, kl=value.kl if value.beta else "k3")
+        for name, value in VARIANTS.items()
+        if name != "PPO"
+    }
+    assert repaired == replace(VARIANTS["GRPO"], kl="reward")
 
 
 def test_what_makes_no_sense_is_refused(started, policy, critic):

@@ -20,6 +20,7 @@ from pgcourse.stats import (
     few_seeds,
     holm,
     iqm,
+    mean_share,
     order_weights,
     plan,
     right_rankings,
@@ -124,6 +125,14 @@ def test_intervals_cover_what_theory_says_of_normal_seeds():
     found = coverage(population, 20, rng, "percentile", redraws=4_000, resamples=2_000)
     exact = 2 * stats.t(19).cdf(stats.norm.ppf(0.975) * np.sqrt(19 / 20)) - 1
     assert found.share == pytest.approx(exact, abs=4.5 * found.error + 0.003)  # what is left of skewness in resamples
+
+
+def test_the_error_of_a_mean_share_is_that_of_all_experiments_together():
+    parts = [few_seeds.Share(p, np.sqrt(p * (1 - p) / 100)) for p in (0.2, 0.5, 0.9)]
+    drawn = np.random.default_rng(3).binomial(100, [part.share for part in parts], (100_000, 3)) / 100
+    found = mean_share(parts)
+    assert found.share == pytest.approx(np.mean([part.share for part in parts]))
+    assert found.error == pytest.approx(drawn.mean(1).std(), rel=0.02)
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)

@@ -26,6 +26,7 @@ from pgcourse.stats import (
     mean_over_training,
     on_common_steps,
     optimality_gap,
+    paired_test,
     performance_profile,
     permutation_test,
     probability_of_improvement,
@@ -158,6 +159,7 @@ TAKES_SCORES = {
     "performance_profile": lambda x: performance_profile(x, [0.5], generator()),
     "probability_of_improvement": lambda x: probability_of_improvement([[1.0], [2.0]], x, generator()),
     "welch_test": lambda x: welch_test([[1.0], [2.0]], x),
+    "paired_test": lambda x: paired_test([[1.0], [2.0]], x),
     "permutation_test": lambda x: permutation_test([1.0, 2.0], x[:, 0], generator()),
     "iqm": iqm,
     "task_median": task_median,
@@ -494,6 +496,27 @@ def test_welchs_interval_covers_where_students_does_not():
     np.testing.assert_array_equal(p_value < 0.05, (low > 0) | (high < 0))
 
 
+def test_pairs_cover_where_what_they_share_would_fool_welchs_test():
+    """Seeds that share their luck: Welch's interval is too wide. Seeds whose luck is opposite: it is too narrow."""
+    rng, experiments = generator(12), 20_000
+    luck, x, y = (
+        rng.normal(0, 2, (6, experiments)),
+        rng.normal(3, 1, (6, experiments)),
+        rng.normal(1, 1, (6, experiments)),
+    )
+    for sign, misses_of_welch in ((1, (0, 0.01)), (-1, (0.1, 0.2))):
+        a, b = x + luck, y + sign * luck
+        (_, low, high), p_value = paired_test(a, b)
+        assert 0.045 < ((low > 2) | (high < 2)).mean() < 0.055
+        np.testing.assert_array_equal(p_value < 0.05, (low > 0) | (high < 0))
+        interval = welch_test(a, b).difference
+        low_share, high_share = misses_of_welch
+        assert low_share <= ((interval.low > 2) | (interval.high < 2)).mean() < high_share
+    found, theirs = paired_test(a[:, 0], b[:, 0], 0.9), stats.ttest_rel(a[:, 0], b[:, 0])
+    assert found.p_value == pytest.approx(theirs.pvalue)
+    np.testing.assert_allclose(found.difference[1:], theirs.confidence_interval(0.9))
+
+
 def share_of_splits(x, y):
     """The permutation test's p-value by going through all splits, in exact arithmetic: x and y hold integers."""
     pooled, n = [int(v) for v in (*x, *y)], len(x)
@@ -612,6 +635,8 @@ def scores_of(*shape):
         (lambda rng: probability_of_improvement(scores_of(3, 2), scores_of(3, 4), rng), r"\(3, 2\) and \(3, 4\)"),
         (lambda rng: welch_test(scores_of(3, 2), scores_of(4, 1)), r"shapes \(3, 2\) and \(4, 1\)"),
         (lambda rng: welch_test([1.0], [2.0, 3.0]), "two seeds or more"),
+        (lambda rng: paired_test([1.0, 2.0, 4.0], [2.0, 3.0]), r"not pairs: shapes \(3,\) and \(2,\)"),
+        (lambda rng: paired_test([1.0, 2.0], [2.0, 3.0]), "the same difference"),
         (lambda rng: permutation_test(scores_of(3, 2), scores_of(3, 2), rng), "lists of seeds, got shapes"),
         (lambda rng: permutation_test([1, 2], [3, 4], rng, resamples=0), "resamples must be positive"),
         (lambda rng: welch_power(1, 1, 1), "2 or more, got 1"),
@@ -656,12 +681,15 @@ def test_mean_over_training_is_the_area_under_a_seeds_curve():
 
 
 def test_effects_say_which_intervals_leave_zero_out_before_and_after_the_correction():
-    base = np.linspace(-1, 1, 10)
-    p_of = {shift: welch_test(base + shift, base).p_value for shift in np.linspace(0, 2, 401)}
+    rng = generator(13)
+    base, noise = rng.normal(0, 5, 10), rng.normal(0, 1, 10)
+    p_of = {shift: paired_test(base + noise + shift, base).p_value for shift in np.linspace(0, 2, 401)}
     between = next(shift for shift, p in p_of.items() if 0.05 / 40 < p < 0.05)
-    found = effects({"much": (base + 5, base), "some": (base + between, base), "none": (base, base)}, comparisons=40)
+    nothing = next(shift for shift, p in p_of.items() if p > 0.5)
+    changes = {"much": 5, "some": between, "none": nothing}
+    found = effects({name: (base + noise + shift, base) for name, shift in changes.items()}, comparisons=40)
     assert found["verdict"].tolist() == ["clear", "not clear after correction", "no detectable effect"]
     assert found.loc["some", ["change", "low", "high"]].tolist() == pytest.approx(
-        list(welch_test(base + between, base).difference)
+        list(paired_test(base + noise + between, base).difference)
     )
-    assert effects({"some": (base + between, base)})["verdict"].item() == "clear"
+    assert effects({"some": (base + noise + between, base)})["verdict"].item() == "clear"

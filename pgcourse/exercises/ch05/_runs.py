@@ -7,7 +7,7 @@ signs 4 are shown, 2 of them those of E by F.
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ from torch import Tensor
 from pgcourse.algorithms import A2C, train
 
 PATH = Path(__file__).with_name("runs.csv")
-ROWS = 24  # of a seed
+STEPS = 24_000
+RECORDED, ROWS = 101, 24  # of a seed: rows of its curves, and of the table, each the mean of some of these
 
 
 class Metrics(NamedTuple):
@@ -67,19 +68,22 @@ SIGNS: dict[str, Callable[[pd.DataFrame], bool]] = {  # what tells a run from th
 }
 
 
+def table(name: str, seeds: Iterable[int], updates: float = math.inf) -> pd.DataFrame:
+    """A run's rows, those of its first `updates` updates. The last row may then miss some of its part."""
+    curves = train(RUNS[name], "CartPole-v1", seeds, STEPS, watch=lambda now: now.number + 1 < updates).curves
+    part = (curves.groupby("seed").cumcount() * ROWS // RECORDED).rename("part")
+    columns = ["step", "return", *Metrics._fields]
+    means = curves.groupby(["seed", part])[columns].mean().reset_index()
+    return means.assign(run=name)[["run", "seed", *columns]]
+
+
 def main(seeds: list[int]) -> None:
-    tables = []
-    for name, algorithm in RUNS.items():
-        curves = train(algorithm, "CartPole-v1", seeds=seeds or range(3), steps=24_000).curves
-        part = curves.groupby("seed")["step"].transform(lambda step: (step.rank() - 1) * ROWS // len(step))
-        columns = ["step", "return", *Metrics._fields]
-        tables.append(curves.groupby(["seed", part.rename("part")])[columns].mean().reset_index().assign(run=name))
-    table = pd.concat(tables)[["run", "seed", "step", "return", *Metrics._fields]]
+    tables = pd.concat([table(name, seeds or range(3)) for name in RUNS])
     if seeds:
-        for run, rows in table.groupby("run"):
+        for run, rows in tables.groupby("run"):
             print(run, {sign: sum(bool(shows(t)) for _, t in rows.groupby("seed")) for sign, shows in SIGNS.items()})
     else:
-        table.round(3).to_csv(PATH, index=False)
+        tables.round(3).to_csv(PATH, index=False)
 
 
 if __name__ == "__main__":

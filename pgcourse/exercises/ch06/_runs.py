@@ -7,7 +7,7 @@ B, C and E, and 27 in D; none shows that of another run.
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,22 +86,28 @@ SIGNS: dict[str, Callable[[pd.DataFrame], bool]] = {  # what tells a run from th
 }
 
 
+def table(name: str, seeds: Iterable[int], updates: int = UPDATES) -> pd.DataFrame:
+    """A run's rows, those of its first updates, and before them what it starts with."""
+    algorithm, log_std = RUNS[name]
+    networks = GaussianPolicy(MLP((2, 1), last_gain=0.01), log_std=log_std), Critic(MLP((2, 32, 1)))
+    steps = UPDATES * algorithm.envs * algorithm.horizon
+    curves = train(
+        algorithm, "DoubleIntegrator-v0", seeds, steps, *networks, watch=lambda now: now.number + 1 < updates
+    ).curves
+    start = curves.groupby("seed", as_index=False)[["seed"]].first().assign(sigma=math.exp(log_std))
+    start["entropy"] = entropy(torch.tensor([[log_std]])).item()
+    both = pd.concat([start, curves])
+    both = both.assign(run=name, update=both.groupby("seed").cumcount()).sort_values(["seed", "update"])
+    return both[["run", "seed", "update", *Metrics._fields]]
+
+
 def main(seeds: list[int]) -> None:
-    tables = []
-    for name, (algorithm, log_std) in RUNS.items():
-        networks = GaussianPolicy(MLP((2, 1), last_gain=0.01), log_std=log_std), Critic(MLP((2, 32, 1)))
-        steps = UPDATES * algorithm.envs * algorithm.horizon
-        curves = train(algorithm, "DoubleIntegrator-v0", seeds or range(3), steps, *networks).curves
-        start = curves.groupby("seed", as_index=False)[["seed"]].first().assign(sigma=math.exp(log_std))
-        start["entropy"] = entropy(torch.tensor([[log_std]])).item()
-        both = pd.concat([start, curves])
-        tables.append(both.assign(run=name, update=both.groupby("seed").cumcount()).sort_values(["seed", "update"]))
-    table = pd.concat(tables)[["run", "seed", "update", *Metrics._fields]]
+    tables = pd.concat([table(name, seeds or range(3)) for name in RUNS])
     if seeds:
-        for run, rows in table.groupby("run"):
+        for run, rows in tables.groupby("run"):
             print(run, {sign: sum(bool(shows(t)) for _, t in rows.groupby("seed")) for sign, shows in SIGNS.items()})
     else:
-        table.round(3).to_csv(PATH, index=False)
+        tables.round(3).to_csv(PATH, index=False)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,7 @@ EXERCISE = implement(
                 table([0, 1, 2, 3], 0.5),
                 table([-1, -1, 2, 3], 0.1, beyond=9),
                 table([-1, -0.5, 2, 3], 0.5, high=-3.0),
+                table([-1, -1, -1, 5], 0.5, backtracks=4),
                 drawn,
             ],
         ),

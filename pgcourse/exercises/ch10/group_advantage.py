@@ -1,0 +1,168 @@
+"""Advantages from the other responses to the same prompt."""
+
+import numpy as np
+
+from pgcourse.grading.kinds import Check, implement
+
+
+def group_advantage(score, eps):
+    """[RLOO's, GRPO's] advantages. Kool et al. (2019); Shao et al. (2024), section 4.1.2.
+
+    From all differences between two responses s_i - s_j to a prompt: their mean over j ≠ i is RLOO's advantage, and
+    the mean square of them all is twice the variance.
+    """
+    size = score.shape[-1]
+    pairs = score[..., :, None] - score[..., None, :]
+    leave_one_out = pairs.sum(-1) / (size - 1)
+    variance = (pairs**2).sum((-2, -1)) / (2 * size * (size - 1))
+    return [leave_one_out, pairs.sum(-1) / size / (np.sqrt(variance) + eps)[..., None]]
+
+
+def group(score, eps=0.0001):
+    return {"score": score, "eps": eps}
+
+
+def drawn(prompts, responses, eps=0.1):
+    """A case of prompts that are not equally hard, each with another spread."""
+
+    def case(rng):
+        level, spread = rng.normal(0.0, 3.0, (prompts, 1)), rng.uniform(0.5, 2.0, (prompts, 1))
+        return group(level + spread * rng.normal(size=(prompts, responses)), eps)
+
+    return case
+
+
+def nothing_apart(size, prompts, responses, eps):
+    """A case of prompts, all of whose responses score the same."""
+    return lambda rng: group(np.repeat(size * rng.uniform(0.5, 1.5, (prompts, 1)), responses, 1), eps)
+
+
+RLOO, GRPO = "f(score, eps)[0]", "f(score, eps)[1]"
+LEAVE_ONE_OUT = "centred * size / (size - 1)"
+STD = "apart.std(-1, keepdim=True)"
+
+EXERCISE = implement(
+    group_advantage,
+    title="Each other's baseline",
+    goal="Replace the critic by the other responses to the same prompt, also where they have nothing to say.",
+    minutes=20,
+    difficulty=2,
+    importance=5,
+    hints=[
+        "What do two responses of the same score tell about each other, and does your program say so exactly? In "
+        "float32 a mean of seven equal numbers need not be that number.",
+        "Take the first response's score away from all of them: then equal scores are exactly 0, and so is their mean. "
+        "`centred = apart - apart.mean(-1, keepdim=True)`; RLOO is `centred * G / (G - 1)`, GRPO is "
+        "`centred / (apart.std(-1, keepdim=True) + eps)`.",
+    ],
+    checks={
+        "RLOO": Check(
+            2,
+            "From each score take the mean of the *other* responses' scores to the same prompt.",
+            [group([[6, 0, 0]]), group([[1, 2, 6]]), drawn(1, 4), drawn(1, 7)],
+            through=RLOO,
+        ),
+        "GRPO": Check(
+            2,
+            "Take the mean of all of them away, and divide by σ + ε; torch's `std` divides by G - 1.",
+            [group([[6, 0, 0]]), group([[1, 2, 6]], 0.5), group([[0.1, 0.2, 0.3]], 0.5), drawn(1, 4), drawn(1, 7)],
+            through=GRPO,
+        ),
+        "many prompts": Check(
+            1,
+            "Only responses to the same prompt are compared: the last axis, with `keepdim=True`.",
+            [group([[1, 2, 6], [20, 10, 0]]), group([[1, 2, 6], [5, 5, 5]]), drawn(3, 4), drawn(4, 3)],
+            leading_axes=("score",),
+            leaves_input_alone=True,
+        ),
+        "one success": Check(
+            1,
+            "A single success of four has an advantage of about 1.5, whatever ε is.",
+            [group([[1, 0, 0, 0]], 1e-6), group([[0, 0, 1, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 1, 1]], 1e-8)],
+            through=GRPO,
+        ),
+        "nothing to tell apart": Check(
+            2,
+            "Equal scores must give exactly 0: a rounding error of 10^-5, divided by a tiny ε, is a large advantage.",
+            [
+                group([[2, 2, 2, 2], [0, 0, 0, 0]]),
+                nothing_apart(1000.0, 12, 7, 1e-8),
+                nothing_apart(-1000.0, 12, 6, 1e-8),
+                nothing_apart(1.0, 12, 7, 1e-8),
+            ],
+            through=GRPO,
+            tolerance=(1e-4, 1e-6),
+            requires="where all responses to a prompt score the same, GRPO's advantages are exactly 0, also for scores "
+            "near ±1,000 in float32 and `eps` of 1e-8",
+        ),
+    },
+    mistakes={
+        "RLOO's baseline contains the response itself: this is s less the mean of all. Its advantages are too small by "
+        "the factor (G - 1)/G.": (LEAVE_ONE_OUT, "centred"),
+        "RLOO's advantage has the factor (G - 1)/G the wrong way round: less the mean of the others it is G/(G - 1) "
+        "times as large as less the mean of all.": (LEAVE_ONE_OUT, "centred * (size - 1) / size"),
+        "The others' scores are added up and divided by G: there are G - 1 of them.": (
+            LEAVE_ONE_OUT,
+            "score - (score.sum(-1, keepdim=True) - score) / size",
+        ),
+        "The others' scores are added up and not divided: take their mean.": (
+            LEAVE_ONE_OUT,
+            "score - (score.sum(-1, keepdim=True) - score)",
+        ),
+        "RLOO is divided by σ, too: that is GRPO's. RLOO keeps the scale of the scores.": (
+            LEAVE_ONE_OUT,
+            f"centred * size / (size - 1) / ({STD} + eps)",
+        ),
+        "The baseline is the best of the others: it is their mean.": (
+            "(score - torch.stack([torch.cat([score[..., :i], score[..., i + 1 :]], -1).amax(-1) for i in "
+            "range(score.shape[-1])], -1), f(*a)[1])"
+        ),
+        "GRPO is not divided by σ: that is Dr. GRPO's.": (f"centred / ({STD} + eps)", "centred"),
+        "GRPO's mean and σ are those of the others: on scores (1, 0, 0, 0) that σ is 0, and the one success has an "
+        "advantage of 1/ε. Take them of all responses.": (
+            "(f(*a)[0], torch.stack([(score[..., i] - x.mean(-1)) / (x.std(-1) + eps) for i in range(score.shape[-1]) "
+            "for x in [torch.cat([score[..., :i], score[..., i + 1 :]], -1)]], -1))"
+        ),
+        "GRPO's mean is that of the others: take that of all responses, here.": (
+            f"centred / ({STD} + eps)",
+            f"centred * size / (size - 1) / ({STD} + eps)",
+        ),
+        "σ divides by G: torch's default is G - 1, and that is what is asked for.": (
+            STD,
+            "apart.std(-1, keepdim=True, correction=0)",
+        ),
+        "Divided by the variance: take the standard deviation.": (STD, "apart.var(-1, keepdim=True)"),
+        "ε is missing: 0/0 is NaN where all score the same.": (f"({STD} + eps)", STD),
+        "ε is missing: where all score the same σ is 0, and a rounding error of the mean over 0 is infinite.": [
+            (f"({STD} + eps)", STD),
+            ("score - score[..., :1]", "score"),
+        ],
+        "ε is 0.0001 whatever was asked for: use the argument.": (f"({STD} + eps)", f"({STD} + 1e-4)"),
+        "ε is added to the variance: it stands beside σ, outside the root.": (
+            f"({STD} + eps)",
+            "(apart.var(-1, keepdim=True) + eps).sqrt()",
+        ),
+        "ε is a lower bound of σ here: add it.": (f"({STD} + eps)", f"{STD}.clamp(min=eps)"),
+        "Mean and σ are those of all prompts together: an easy prompt's responses would all be praised. Compare those "
+        "to the same prompt.": [
+            ("apart.mean(-1, keepdim=True)", "apart.mean()"),
+            ("score - score[..., :1]", "score - score.flatten()[0]"),
+            (STD, "apart.std()"),
+        ],
+        "σ is that of all prompts together: GRPO's is of the responses to one prompt.": (STD, "score.std()"),
+        "You compare along the first axis, over prompts: responses are the last one.": (
+            "tuple(x.movedim(-1, 0) for x in f(score.movedim(0, -1), eps))"
+        ),
+        "The median is taken away: it is the mean.": (
+            "apart.mean(-1, keepdim=True)",
+            "apart.median(-1, keepdim=True)[0]",
+        ),
+        "Signs flipped? What is above the others is positive.": "tuple(-x for x in f(*a))",
+        "The two results are in the other order: first RLOO's, then GRPO's.": "f(*a)[::-1]",
+        "Equal scores do not give 0: in float32 their mean is off by a rounding error, and divided by a tiny ε that is "
+        "an advantage of thousands. Take one of the scores away from all first, or ask whether they are all equal.": (
+            "score - score[..., :1]",
+            "score",
+        ),
+    },
+)
