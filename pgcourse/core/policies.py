@@ -440,7 +440,10 @@ def recurrent(policy: Policy, critic: Critic, units: int) -> tuple[Policy, Criti
         return policy, critic
     no_mask = not isinstance(policy, MaskedSoftmaxPolicy)
     if not (no_mask and isinstance(of_policy, MLP) and isinstance(of_critic, MLP)):
-        raise ValueError(f"a GRU takes the place of an MLP, beside an MLP as critic, and knows no mask; got {policy!r}")
+        raise ValueError(
+            f"a GRU takes the place of an MLP, beside an MLP as critic, and knows no mask; got {policy!r}: take PPO, "
+            "which trains any"
+        )
     inputs, *hidden = of_critic.sizes
     gru = GRU(of_policy.sizes[0], units, of_policy.outputs, of_policy.last_gain)
     return _with(policy, gru), _with(critic, replace(of_critic, sizes=(inputs + units, *hidden)))

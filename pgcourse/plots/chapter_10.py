@@ -68,7 +68,7 @@ def while_it_learns(
     for ax in list(grid.flat)[len(panels) :]:
         ax.set_axis_off()
     grid.flat[0].legend(fontsize=9, loc="best")
-    figure.supxlabel("iteration", fontsize=9)
+    figure.supxlabel("iteration; one seed", fontsize=9)
     return list(grid.flat)[: len(panels)]
 
 

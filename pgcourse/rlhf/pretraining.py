@@ -17,7 +17,7 @@ from pgcourse.core.adam import Adam, clipped, gradient
 from pgcourse.rlhf.corpus import LONGEST, PAD, PROMPT, WORDS, corpus
 from pgcourse.rlhf.gpt import GPT
 
-REVIEWERS = GPT(len(WORDS), PROMPT + LONGEST)  # the course's model, of 63,312 parameters
+REVIEWERS = GPT(len(WORDS), PROMPT + LONGEST)  # the course's model, of 62,976 parameters
 
 
 class Learned(NamedTuple):

@@ -28,6 +28,8 @@ class Declared(gymnasium.Wrapper):
     def __init__(self, env: gymnasium.Env, name: str) -> None:
         super().__init__(env)
         self._name = name
+        given: Any = env.metadata
+        self.metadata = dict(given) if isinstance(given, dict) else {}  # libraries read it as a dictionary
         for each in ("observation_space", "action_space"):
             space = getattr(env, each, None)
             if not isinstance(space, spaces.Space):
@@ -35,11 +37,6 @@ class Declared(gymnasium.Wrapper):
                     f"{name}: its {each} is {_brief(space)}; it must be one of gymnasium.spaces, given in the class or "
                     "in __init__"
                 )
-
-    @property  # type: ignore[misc]
-    def metadata(self) -> dict[str, Any]:  # type: ignore[override]
-        """The environment's, which libraries read as a dictionary; an empty one where it is none."""
-        return dict(self.env.metadata) if isinstance(self.env.metadata, dict) else {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         with self._noted("reset"):
@@ -82,7 +79,8 @@ class Declared(gymnasium.Wrapper):
             return obs
         else:
             given = f"the observation {_brief(obs)}"
-        raise self._fault(method, f"returned {given}; declared is observation_space = {space}")
+        what = f"returned {given}; declared is observation_space = {space}"
+        raise self._fault(method, f"{what}: return one of these, or declare what it is")
 
     def _info(self, method: str, info: Any) -> dict[str, Any]:
         if not isinstance(info, dict):

@@ -204,12 +204,12 @@ class _Flattened(gymnasium.ObservationWrapper):
         except Exception as error:  # what is not in the space fails in as many ways as there are
             raise ValueError(
                 f"{self._name}: returned the observation {observation!r}, which is not as declared, observation_space "
-                f"= {declared}: {type(error).__name__}: {error}"
+                f"= {declared} ({type(error).__name__}: {error}): return one of these, or declare what it is"
             ) from error
         if flat.shape != self.observation_space.shape:
             raise ValueError(
                 f"{self._name}: returned the observation {observation!r}, whose parts have other shapes than declared, "
-                f"observation_space = {declared}"
+                f"observation_space = {declared}: return one of these, or declare what it is"
             )
         return flat
 

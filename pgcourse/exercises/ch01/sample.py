@@ -110,5 +110,13 @@ EXERCISE = implement(
             ".clamp(max=z.shape[-1] - 1)",
             "",
         ),
+        "The pieces that end after u are counted, among them the one that holds it: those before it give the action.": (
+            ">= ends",
+            "< ends",
+        ),
+        "`sigmoid` looks at each logit alone: these do not add up to 1. Take `softmax`.": (
+            "z.softmax(-1)",
+            "z.sigmoid()",
+        ),
     },
 )

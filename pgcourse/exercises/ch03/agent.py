@@ -1,8 +1,11 @@
 """REINFORCE from an empty file.
 
 The parent plays, so that no return can be forged. `python -m pgcourse.exercises.ch03._agents` measures on seeds
-from 1000 on, by which no threshold was set. On 8 of them the solution, also with step sizes from 0.001 to 0.02, failed
-0 times.
+from 1000 on, by which no threshold was set. Right answers: the solution passed on 24 of 24, eight others, with other
+step sizes (0.001 to 0.02), networks, γ or normalised returns, on 64 of 64. Wrong answers: the six known mistakes passed
+on 0 of 144, and were called by their name on 143, `[N]` against `[N, 1]` once by another's. Of eight others six passed
+on 0 of 48. Two learn something and pass sometimes: with the state of another step on 1 of 8, with π in the place of
+log π on 4 of 8.
 """
 
 from collections.abc import Callable

@@ -116,5 +116,13 @@ EXERCISE = implement(
         "You run along the first axis. Time is the last one.": (
             "f(reward.movedim(0, -1), u.movedim(0, -1), last, gamma, n).movedim(-1, 0)"
         ),
+        "Where the recording stops the last u is taken once more: `last` says what is still to come.": (
+            "later[..., t + m]",
+            "u[..., min(t + m, steps - 1)]",
+        ),
+        "Every sum starts with the first reward: that of step t starts with r_t.": (
+            "reward[..., t + k]",
+            "reward[..., k]",
+        ),
     },
 )

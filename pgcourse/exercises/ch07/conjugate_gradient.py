@@ -149,5 +149,7 @@ EXERCISE = implement(
         "This is the residual, not x.": ("return x", "return residual"),
         "Sign flipped? A x = b, not -b.": "-f(*a)",
         "The gradient b itself is no solution.": "b",
+        "x moves along the residual: it moves along the direction.": ("length * direction", "length * residual"),
+        "The first r·r is used in every step: keep the new one.": ("        square = new\n", ""),
     },
 )

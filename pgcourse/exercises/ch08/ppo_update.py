@@ -152,5 +152,13 @@ EXERCISE = implement(
         "The objective of a minibatch is a mean, not a sum.": ("* good).mean()", "* good).sum()"),
         "θ is returned as it came: nothing is learned, silently. Keep the result of each step.": "theta.clone()",
         "The given θ is overwritten: who called still needs it.": "theta.copy_(f(*a)).clone()",
+        "The larger of the two terms is taken: the clip then takes nothing away. It is the smaller one.": (
+            "torch.minimum(",
+            "torch.maximum(",
+        ),
+        "The ratio is missing its exponential: logarithms are subtracted, and exp makes a ratio of them.": (
+            "- old_log_prob[part]).exp()",
+            "- old_log_prob[part])",
+        ),
     },
 )

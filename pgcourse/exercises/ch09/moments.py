@@ -116,5 +116,14 @@ EXERCISE = implement(
         "This is the standard deviation: variances are what is merged.": ("spread, total", "spread**0.5, total"),
         "One mean for all sensors: each has its own.": "f(*a[:3], batch.mean(1, keepdim=True) + 0 * batch)",
         "Only the last batch counts: what was seen before is forgotten.": ("part = added / total", "part = 1.0"),
+        "The new mean is that of the last batch: what came before belongs to it, too.": (
+            "return mean + part * change",
+            "return batch.mean(0)",
+        ),
+        "The variances are added up: each counts by its share of the values.": (
+            "(1 - part) * variance + part * within",
+            "variance + within",
+        ),
+        "The distance between the means is not squared.": ("change**2", "change"),
     },
 )

@@ -88,5 +88,12 @@ EXERCISE = implement(
         "Rounded down: that is one seed too few.": ("math.ceil(needed)", "math.floor(needed)"),
         "The spread of `first` only: both sides scatter.": ("first.var() + second.var()", "2 * first.var()"),
         "z of 1 - power has the wrong sign: a larger power would need fewer seeds.": ("z(power)", "z(1 - power)"),
+        "The variance of one side only: both means scatter.": ("first.var() + second.var()", "first.var()"),
+        "Standard deviations stand where variances belong.": (
+            "first.var() + second.var()",
+            "first.std() + second.std()",
+        ),
+        "The sum of the z values is not squared.": (") ** 2 * (", ") * ("),
+        "Seeds are whole: round up.": ("math.ceil(needed)", "needed"),
     },
 )
