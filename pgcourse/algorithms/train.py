@@ -66,12 +66,20 @@ class Run:
     curves: pd.DataFrame
 
     def __repr__(self) -> str:
-        """One line: the algorithm, the world, how many seeds and steps, and the latest mean return."""
-        seeds, steps = len(self.policy.seeds), int(self.curves["step"].max())
+        """Five lines: algorithm and world, seeds, steps, latest returns, the policy and its size."""
+        seeds, steps = self.policy.seeds, int(self.curves["step"].max())
         latest = self.curves.dropna(subset="return").groupby("seed")["return"].last()
-        value = f", mean return {latest.mean():.4g}" if len(latest) == seeds else ""
-        kind, world = type(self.algorithm).__name__, name_of(self.policy.env)
-        return f"<Run: {kind} on {world}, {seeds} seed{'s' * (seeds > 1)} × {steps:,} steps{value}>"
+        returns = "no episode of every seed has ended"
+        if len(latest) == len(seeds):
+            returns = f"{latest.mean():.4g}, from {latest.min():.4g} to {latest.max():.4g} over seeds"
+        shown = ", ".join(map(str, seeds)) if len(seeds) <= 5 else f"{seeds[0]}, {seeds[1]}, …, {seeds[-1]}"
+        return (
+            f"<Run: {type(self.algorithm).__name__} on {name_of(self.policy.env)}\n"
+            f"  seeds    {len(seeds)}: {shown}\n"
+            f"  steps    {steps:,} each\n"
+            f"  returns  {returns}\n"
+            f"  policy   {self.policy.policy}, {self.policy.theta.shape[-1]:,} parameters each>"
+        )
 
 
 def training(

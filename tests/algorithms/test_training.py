@@ -277,11 +277,19 @@ def test_what_the_training_says_itself_is_no_argument_of_the_world():
         train(A2C(), "Acrobot-v1", env_args={"envs": 3})
 
 
-def test_a_run_says_in_a_line_what_it_is():
+def test_a_run_says_in_five_lines_what_it_is():
     run = train(A2C(envs=4, horizon=8), "CartPole-v1", seeds=[2, 7], steps=1000)
-    latest = np.mean([table["return"].dropna().iloc[-1] for _, table in run.curves.groupby("seed")])
-    assert repr(run) == f"<Run: A2C on CartPole-v1, 2 seeds × 1,024 steps, mean return {latest:.4g}>"
-    assert repr(replace(run, curves=run.curves.assign(**{"return": np.nan}))).endswith("2 seeds × 1,024 steps>")
+    latest = [table["return"].dropna().iloc[-1] for _, table in run.curves.groupby("seed")]
+    assert repr(run).splitlines() == [
+        "<Run: A2C on CartPole-v1",
+        "  seeds    2: 2, 7",
+        "  steps    1,024 each",
+        f"  returns  {np.mean(latest):.4g}, from {min(latest):.4g} to {max(latest):.4g} over seeds",
+        f"  policy   {run.policy.policy}, {run.policy.theta.shape[1]:,} parameters each>",
+    ]
+    unfinished = repr(replace(run, curves=run.curves.assign(**{"return": np.nan}))).splitlines()
+    assert unfinished[3] == "  returns  no episode of every seed has ended"
+    assert len(unfinished) == 5
 
 
 def test_a_run_is_evaluated_as_its_policy_is():

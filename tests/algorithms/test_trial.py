@@ -183,6 +183,13 @@ def test_a_policy_that_does_not_fit_is_refused_before_anything_is_computed(name)
             use()
 
 
+def test_parameters_of_another_network_are_refused():
+    policy = SoftmaxPolicy(MLP((4, 8, 2)))
+    trained = TrainedPolicy(policy, policy.init(Streams(2))[:, :-1], (0, 1), "CartPole-v1")
+    with pytest.raises(ValueError, match="has 58 parameters for each seed, but it is given 57: give those that were"):
+        pg.evaluate(trained, 2)
+
+
 @pytest.mark.parametrize(
     ("critic", "message"),
     [
