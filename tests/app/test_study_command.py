@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -154,7 +155,11 @@ def test_interrupting_keeps_what_is_finished(declare):
         assert process.poll() is None
         assert not line.startswith("failed")
     os.killpg(process.pid, signal.SIGINT)
-    output, errors = process.communicate(timeout=60)  # ends when no process holds the pipes any more
+    try:
+        output, errors = process.communicate(timeout=60)  # ends when no process holds the pipes any more
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert "Finished runs are kept, others as their last checkpoints" in output
     assert "Traceback" not in errors
