@@ -130,6 +130,7 @@ def make(
     _show_sources(out, repository)
     for path in (out / "_static").rglob("*.map"):  # 3 MB for whoever debugs the theme's scripts
         path.unlink()
+    shutil.rmtree(out / "_static" / "locales", ignore_errors=True)  # the theme's words in other languages
     progress("checking links", 0)
     found = list(faults(out))
     if found:
