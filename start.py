@@ -537,7 +537,7 @@ def main(arguments=None, root=Path(__file__).parent):
         return 0
     python = environment.python
     if options.command == "test":
-        shared = ["--numprocesses", "2", "--dist", "loadgroup"]
+        shared = ["--numprocesses", "2", "--dist", "loadfile"]
         return hand_over([python, "-m", "pytest", *shared, *options.rest], environment.root)
     if options.command == "lab":
         return hand_over([python, "-m", "pgcourse.app.console", "lab", *options.rest], environment.root)

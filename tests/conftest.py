@@ -26,14 +26,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # what a test interrupts can be interru
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where processes share the suite, a file's tests stay together, as do all that need the executed course."""
-    for item in items:
-        needs_course = "results" in getattr(item, "fixturenames", ()) and "course" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("the executed course" if needs_course else str(item.path)))
-
-
 WriteChapter = Callable[..., Path]
 
 

@@ -302,19 +302,3 @@ def test_what_a_reader_must_not_see_is_seen(tab, tmp_path, html, fault):
     (tmp_path / "a.html").write_text(f"<!doctype html><article>{html}</article>", encoding="utf-8")
     faults = seen(tab, tmp_path, "a.html")
     assert any(fault in each for each in faults) if fault else faults == []
-
-
-@pytest.mark.chapters
-def test_the_course_itself_makes_a_book_that_reads_well_without_network(results, build, tab):
-    """All of it: the chapters as they ran, exercises, pages, reference. Sphinx warns of nothing and no link is dead."""
-    assert {result.verdict for result in results.values()} == {"passed"}
-    made = book.make(ROOT, build=build)
-    assert made.size < 40_000_000
-    names = [path.relative_to(made.folder).as_posix() for path in made.folder.rglob("*.html")]
-    shown = sorted(name for name in names if not name.startswith(("_static/", "source/", "search")))
-    faults = {}
-    for width in (1400, 390):
-        tab.set_viewport_size({"width": width, "height": 900})
-        faults |= {(name, width): wrong for name in shown if (wrong := seen(tab, made.folder, name))}
-    assert faults == {}
-    assert "05 · Actor-critic and GAE" in found(tab, made.folder, "advantage")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+from test_book import found, seen
+from test_book import pytestmark as needs_book
 from tracked import ROOT, notebooks
 
-from pgcourse.course import expected
+from pgcourse.course import book, expected
 from pgcourse.course.claims import Claim
 from pgcourse.course.expected import Close, Exact, Order, OverSeeds
 from pgcourse.lab import study_names
@@ -110,3 +112,20 @@ def test_every_study_has_claims_that_rest_on_it(results):
     """They are what `pgcourse reproduce --full` asks on another kind of machine."""
     claims = [claim for result in results.values() for claim in result.claims]
     assert {name for claim in claims for name in claim.rests_on} == set(study_names())
+
+
+@needs_book
+@pytest.mark.chapters
+def test_the_course_itself_makes_a_book_that_reads_well_without_network(results, build, tab):
+    """All of it: the chapters as they ran, exercises, pages, reference. Sphinx warns of nothing and no link is dead."""
+    assert {result.verdict for result in results.values()} == {"passed"}
+    made = book.make(ROOT, build=build)
+    assert made.size < 40_000_000
+    names = [path.relative_to(made.folder).as_posix() for path in made.folder.rglob("*.html")]
+    shown = sorted(name for name in names if not name.startswith(("_static/", "source/", "search")))
+    faults = {}
+    for width in (1400, 390):
+        tab.set_viewport_size({"width": width, "height": 900})
+        faults |= {(name, width): wrong for name in shown if (wrong := seen(tab, made.folder, name))}
+    assert faults == {}
+    assert "05 · Actor-critic and GAE" in found(tab, made.folder, "advantage")
