@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import comb
 from statistics import NormalDist
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,18 +35,13 @@ def welch_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> MeanDifferenc
     Raises:
         ValueError: as `mean_interval`; further axes that differ; values of which neither side varies between seeds.
     """
-    from scipy.special import stdtr  # scipy.stats would take a second to import
-
     a, b = checked(x, level), checked(y, level)
     if a.shape[1:] != b.shape[1:]:
         raise ValueError(f"x and y differ in more than their seeds: shapes {a.shape} and {b.shape}")
     if ((np.ptp(a, 0) == 0) & (np.ptp(b, 0) == 0)).any():
         raise ValueError("the seeds agree on both sides: Welch's test needs a spread, permutation_test does not")
-    difference = a.mean(0) - b.mean(0)
     error, freedom = standard_error([a.var(0, ddof=1), b.var(0, ddof=1)], [len(a), len(b)])
-    half = student_t((1 + level) / 2, freedom) * error
-    p_value = 2 * stdtr(freedom, -np.abs(difference) / error)
-    return MeanDifference(Interval(difference, difference - half, difference + half), p_value)
+    return _by_student(a.mean(0) - b.mean(0), error, freedom, level)
 
 
 def paired_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> MeanDifference:
@@ -59,17 +54,22 @@ def paired_test(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> MeanDifferen
     Raises:
         ValueError: as `mean_interval`; shapes that differ; differences that are the same for every seed.
     """
-    from scipy.special import stdtr  # scipy.stats would take a second to import
-
     a, b = checked(x, level), checked(y, level)
     if a.shape != b.shape:
         raise ValueError(f"x and y are not pairs: shapes {a.shape} and {b.shape}")
     d = a - b
     if (np.ptp(d, 0) == 0).any():
         raise ValueError("all seeds have the same difference: a paired test needs a spread")
-    mean, error = d.mean(0), d.std(0, ddof=1) / np.sqrt(len(d))
-    half = student_t((1 + level) / 2, len(d) - 1) * error
-    return MeanDifference(Interval(mean, mean - half, mean + half), 2 * stdtr(len(d) - 1, -np.abs(mean) / error))
+    return _by_student(d.mean(0), d.std(0, ddof=1) / np.sqrt(len(d)), len(d) - 1, level)
+
+
+def _by_student(difference: Values, error: Values, freedom: Any, level: float) -> MeanDifference:
+    """Interval and two-sided p-value of a difference whose t = difference/error has Student's distribution."""
+    from scipy.special import stdtr  # scipy.stats would take a second to import
+
+    half = student_t((1 + level) / 2, freedom) * error
+    p_value = 2 * stdtr(freedom, -np.abs(difference) / error)
+    return MeanDifference(Interval(difference, difference - half, difference + half), p_value)
 
 
 def effects(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], comparisons: int | None = None) -> pd.DataFrame:
