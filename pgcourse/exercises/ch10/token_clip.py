@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from pgcourse.exercises.ch08.clipped_objective import samples
 from pgcourse.grading.kinds import Check, gradient
 
 
@@ -28,18 +29,8 @@ def token_clip(log_prob, old_log_prob, advantage, mask, clip, clip_high, by):
 
 
 def responses(ratio, advantage, mask=True, by="token", padding=(0.0, 0.0), clip=0.2, clip_high=0.4, old=0.5):
-    """A case; `old` is π_old(a|s), and padding that of the log-probabilities and of Â."""
-    mask = np.broadcast_to(mask, np.shape(ratio))
-    old_log_prob = np.log(np.broadcast_to(old, mask.shape))
-    return {
-        "log_prob": np.where(mask, old_log_prob + np.log(ratio), padding[0]),
-        "old_log_prob": np.where(mask, old_log_prob, padding[0]),
-        "advantage": np.where(mask, advantage, padding[1]),
-        "mask": mask.copy(),
-        "clip": clip,
-        "clip_high": clip_high,
-        "by": by,
-    }
+    """A case, as of `08.clipped_objective`, with a bound of its own above, and what the mean is over."""
+    return samples(ratio, advantage, mask, padding, clip, old) | {"clip_high": clip_high, "by": by}
 
 
 def drawn(lengths, by="token", padding=(-3.0, -3.0), clip=0.2, clip_high=0.4):
