@@ -27,7 +27,7 @@ SUMMARIES = {
 }
 
 
-MOST = 10**12  # of whatever is counted
+LARGEST = 10**12  # of whatever is counted
 
 
 class Algorithms(click.Group):
@@ -247,7 +247,8 @@ def run_options() -> list[click.Option]:
     from pgcourse.lab.studies import DEFAULTS
 
     def count(flag: str, default: int, help: str, least: int = 1) -> click.Option:
-        return click.Option([flag], type=Count(least, MOST), metavar="N", default=default, show_default=True, help=help)
+        kind = Count(least, LARGEST)
+        return click.Option([flag], type=kind, metavar="N", default=default, show_default=True, help=help)
 
     return [
         click.Option(
