@@ -214,11 +214,13 @@ def symptoms(
     metrics: Mapping[str, str],
     limits: Mapping[str, tuple[float, float]],
     logarithmic: Iterable[str] = (),
+    steps_of: str = "environment steps of one seed",
 ) -> list[Axes]:
     """Learning curves of several runs, a column each, one metric a row; behind them in grey the range of a healthy run.
 
     `metrics` maps columns to labels; of those in `limits` only that range is shown. Grey reaches from the least to the
-    greatest of the healthy seeds at each step; a run's seeds are thin lines, their median is thick.
+    greatest of the healthy seeds at each step; a run's seeds are thin lines, their median is thick. `steps_of` is
+    what the horizontal axis counts.
     """
     logarithmic = set(logarithmic)
     figure, grid = plt.subplots(
@@ -243,7 +245,7 @@ def symptoms(
         ax.set_title(name, fontsize=10, loc="center", fontweight="bold")
     seeds, band_seeds = max(table["seed"].nunique() for table in runs.values()), healthy["seed"].nunique()
     note = f"{seeds} seeds, thin; thick: their median; grey: {band_seeds} seeds of a healthy run"
-    figure.supxlabel(f"environment steps of one seed ({note})", fontsize=9)
+    figure.supxlabel(f"{steps_of} ({note})", fontsize=9)
     return list(grid.flat)
 
 

@@ -7,7 +7,7 @@ signs 4 are shown, 2 of them those of E by F.
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms import A2C, train
+from pgcourse.exercises._recording import Sign, record
 
 PATH = Path(__file__).with_name("runs.csv")
 STEPS = 24_000
@@ -58,7 +59,7 @@ RUNS = {
 }
 
 
-SIGNS: dict[str, Callable[[pd.DataFrame], bool]] = {  # what tells a run from the others, in the table of one seed
+SIGNS: dict[str, Sign] = {
     "A": lambda t: t["mean_u"].abs().iloc[-1] < 1,
     "B": lambda t: 1.7 < t["mean_u"].iloc[-1] < 2.1,
     "C": lambda t: t["mean_u"].iloc[-1] > 30 and t["return"].iloc[-ROWS // 4 :].mean() > 90,
@@ -77,14 +78,5 @@ def table(name: str, seeds: Iterable[int], updates: float = math.inf) -> pd.Data
     return means.assign(run=name)[["run", "seed", *columns]]
 
 
-def main(seeds: list[int]) -> None:
-    tables = pd.concat([table(name, seeds or range(3)) for name in RUNS])
-    if seeds:
-        for run, rows in tables.groupby("run"):
-            print(run, {sign: sum(bool(shows(t)) for _, t in rows.groupby("seed")) for sign, shows in SIGNS.items()})
-    else:
-        tables.round(3).to_csv(PATH, index=False)
-
-
 if __name__ == "__main__":
-    main([int(seed) for seed in sys.argv[1:]])
+    record(RUNS, table, SIGNS, PATH, [int(seed) for seed in sys.argv[1:]])

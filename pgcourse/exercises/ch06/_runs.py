@@ -7,7 +7,7 @@ B, C and E, and 27 in D; none shows that of another run.
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from pgcourse.algorithms import PPO, train
 from pgcourse.core import MLP, Critic, GaussianPolicy
 from pgcourse.envs import DoubleIntegrator
+from pgcourse.exercises._recording import Sign, record
 
 PATH = Path(__file__).with_name("runs.csv")
 UPDATES = 50
@@ -77,7 +78,7 @@ RUNS = {  # the algorithm, and log σ at the start
 }
 
 
-SIGNS: dict[str, Callable[[pd.DataFrame], bool]] = {  # what tells a run from the others, in the table of one seed
+SIGNS: dict[str, Sign] = {
     "A": lambda t: t["sigma"].max() > 2.5,
     "B": lambda t: t["sigma"].iloc[0] < 0.2,
     "C": lambda t: t["sigma"].nunique() == 1,
@@ -101,14 +102,5 @@ def table(name: str, seeds: Iterable[int], updates: int = UPDATES) -> pd.DataFra
     return both[["run", "seed", "update", *Metrics._fields]]
 
 
-def main(seeds: list[int]) -> None:
-    tables = pd.concat([table(name, seeds or range(3)) for name in RUNS])
-    if seeds:
-        for run, rows in tables.groupby("run"):
-            print(run, {sign: sum(bool(shows(t)) for _, t in rows.groupby("seed")) for sign, shows in SIGNS.items()})
-    else:
-        tables.round(3).to_csv(PATH, index=False)
-
-
 if __name__ == "__main__":
-    main([int(seed) for seed in sys.argv[1:]])
+    record(RUNS, table, SIGNS, PATH, [int(seed) for seed in sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""Makes logs.csv, the runs of `10.logs`: python -m pgcourse.exercises.ch10._runs (three minutes)."""
+"""Makes logs.csv, the runs of `10.logs`: python -m pgcourse.exercises.ch10._runs (minutes)."""
 
 import __future__
 

@@ -63,7 +63,8 @@ def evidence():
     of = {name: some for name, some in table.groupby("run", sort=False)}
     high = LIMITS | {"grad_norm": (0.01, 1e6)}
     for letters, name, limits in ((PPO[:5], "PPO", LIMITS), (PPO[5:], "PPO", LIMITS), (GRPO, "GRPO", high)):
-        symptoms({one: of[TRUTH[one]] for one in letters}, of[f"healthy {name}"], ROWS, limits, LOGARITHMIC)
+        shown = {one: of[TRUTH[one]] for one in letters}
+        symptoms(shown, of[f"healthy {name}"], ROWS, limits, LOGARITHMIC, steps_of="responses of one seed")
     rows = {"healthy PPO": "healthy PPO", **TRUTH, "healthy GRPO": "healthy GRPO"}
     late = table[table["iteration"] >= table["iteration"].max() - 3].groupby("run")[list(ROWS)].mean()
     print("Means over the last four iterations:")
