@@ -288,12 +288,12 @@ def test_grades_do_not_depend_on_the_seed_and_are_repeated():
     assert json.loads(one.stdout)["submissions"] == json.loads(other.stdout)["submissions"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a process group in another way there")
-def test_ctrl_c_keeps_what_was_graded_and_leaves_no_process(tmp_path):
-    copy(SOLUTION, tmp_path / "03_a.ipynb")
-    write(tmp_path / "03_b.ipynb", function("reward_to_go", "import time; time.sleep(99)"))
-    command = [sys.executable, "-m", "pgcourse.app.console", "grade", str(tmp_path), "--json", "--sandbox", "none"]
-    out = tmp_path / "grades"
+def in_the_second_submission(folder, words):
+    """A batch that has graded a right answer, and is in a function that does this; and its workers."""
+    copy(SOLUTION, folder / "03_a.ipynb")
+    write(folder / "03_b.ipynb", function("reward_to_go", words))
+    command = [sys.executable, "-m", "pgcourse.app.console", "grade", str(folder), "--json", "--sandbox", "none"]
+    out = folder / "grades"
     process = subprocess.Popen(
         [*command, "--i-trust-these-submissions", "--jobs", "1", "--out", str(out)],
         stdout=subprocess.PIPE,
@@ -309,6 +309,23 @@ def test_ctrl_c_keeps_what_was_graded_and_leaves_no_process(tmp_path):
     time.sleep(0.5)  # into the second submission
     workers = watched.children(recursive=True)
     assert workers
+    return process, workers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is forked there")
+def test_a_grader_that_is_killed_takes_an_endless_answer_with_it(tmp_path):
+    process, workers = in_the_second_submission(tmp_path, "while True: pass")
+    process.kill()
+    process.communicate(timeout=60)
+    left = psutil.wait_procs(workers, timeout=10)[1]
+    for one in left:
+        one.kill()
+    assert left == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a process group in another way there")
+def test_ctrl_c_keeps_what_was_graded_and_leaves_no_process(tmp_path):
+    process, workers = in_the_second_submission(tmp_path, "import time; time.sleep(99)")
     os.kill(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
