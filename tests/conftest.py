@@ -50,6 +50,16 @@ def write_chapter() -> WriteChapter:
     return write
 
 
+@pytest.fixture(autouse=True)
+def environment():
+    """A test leaves the environment's variables as they were: EnvPool's import sets one that keeps figures of kernels
+    started afterwards from showing."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def declare(tmp_path, monkeypatch):
     """Declares a study in an empty results folder: `declare("name", text)`, with `text` a small study unless given."""

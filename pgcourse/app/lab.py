@@ -68,6 +68,7 @@ def lab(arguments: tuple[str, ...], originals: bool, copies_only: bool) -> None:
         click.echo(f"your copies are in {root / MINE}")
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the kernels: faster for small tensors, and repeatable
+    os.environ.pop("MPLBACKEND", None)  # theirs shows figures in the notebook; a shell's would not
     from jupyterlab.labapp import LabApp  # heavy: not before it is asked for
 
     settings = [f"--ServerApp.root_dir={root}", f"--ServerApp.jpserver_extensions={__name__}=True"]

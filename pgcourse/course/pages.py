@@ -264,6 +264,7 @@ def source_page(path: str, repository: Repository, home: str) -> str:
             lexer = get_lexer_for_filename(file.name, stripnl=False)
         except ClassNotFound:
             lexer = TextLexer(stripnl=False)
+        lexer.add_filter(_without_plain())
         lines = highlight(file.read_text("utf-8"), lexer, HtmlFormatter(nowrap=True)).splitlines()
         body = "\n".join(f'<span id="L-{number}">{line}</span>' for number, line in enumerate(lines, 1))
         body = f"<pre>{body}</pre>"
@@ -278,6 +279,30 @@ SOURCE = """<!DOCTYPE html>
 <script>document.documentElement.dataset.mode = localStorage.getItem("mode") || "auto";</script></head>
 <body><p><a href="{home}">Contents</a></p><h1>{name}</h1>{body}</body></html>
 """
+
+
+SOURCE_STYLES = ("a11y-high-contrast-light", "a11y-high-contrast-dark")
+
+
+def _without_plain() -> Any:
+    """A filter that leaves no mark on what has the colour of all text: two thirds of a page would be such marks."""
+    from pygments.filter import simplefilter
+    from pygments.styles import get_style_by_name
+    from pygments.token import Text
+
+    styles = [dict(get_style_by_name(name)) for name in SOURCE_STYLES]
+
+    def plain(kind: Any) -> bool:
+        while kind not in styles[0]:  # kinds of a single language look like what they are a kind of
+            kind = kind.parent
+        return all(style[kind] == style[Text] for style in styles)
+
+    @simplefilter
+    def filtered(self: Any, lexer: Any, stream: Iterable[Any], options: Any) -> Iterator[Any]:
+        for kind, value in stream:
+            yield Text if value.isspace() or plain(kind) else kind, value
+
+    return filtered()
 
 
 def source_style() -> str:
@@ -298,7 +323,7 @@ pre > span:target { background: var(--mark); }
         rules = HtmlFormatter(style=style).get_style_defs(f"{where}pre")
         return "\n".join(line for line in rules.splitlines() if " ." in line)
 
-    light_style, dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
+    light_style, dark_style = SOURCE_STYLES
     return (
         base
         + colours(light_style, "")

@@ -1,5 +1,6 @@
 """`pgcourse lab`: what it opens, and what it says."""
 
+import os
 import subprocess
 import sys
 
@@ -55,6 +56,12 @@ def test_it_opens_copies_and_for_authors_the_originals(course, started, argument
     assert f"--LabApp.default_url=/lab/tree/{opens}" in started
     assert started[-2:] == ["--no-browser", "--port=1"]
     assert (course / "my").exists() is opens.startswith("my")
+
+
+def test_kernels_show_their_figures_and_use_one_thread(course, started, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    run("--no-browser")
+    assert (os.environ.get("MPLBACKEND"), os.environ["OMP_NUM_THREADS"]) == (None, "1")
 
 
 def test_a_copy_can_be_named_as_well(course, started):

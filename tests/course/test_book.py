@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import nbformat
@@ -302,3 +303,12 @@ def test_what_a_reader_must_not_see_is_seen(tab, tmp_path, html, fault):
     (tmp_path / "a.html").write_text(f"<!doctype html><article>{html}</article>", encoding="utf-8")
     faults = seen(tab, tmp_path, "a.html")
     assert any(fault in each for each in faults) if fault else faults == []
+
+
+@pytest.mark.parametrize("path", ["pgcourse/algorithms/ppo.py", "README.md", "environment.yml", "pyproject.toml"])
+def test_the_page_of_a_source_shows_the_file_and_marks_only_what_has_a_colour(path):
+    made = pages.source_page(path, pages.Repository(ROOT, set()), "index.html")
+    shown = re.search(r"<pre>(.*)</pre>", made, re.S)[1]
+    assert unescape(re.sub(r"<[^>]*>", "", shown)) == (ROOT / path).read_text("utf-8").removesuffix("\n")
+    assert not set(re.findall(r'class="(\w+)"', shown)) & {"w", "p", "n", ""}
+    assert 'class="' in shown
