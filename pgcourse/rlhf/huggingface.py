@@ -89,6 +89,8 @@ class HFCausalLM:
                 self.tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
             except (OSError, ValueError):  # a checkpoint without a tokenizer: prompts are given as tokens
                 self.tokenizer = None
+            if self.tokenizer is not None and len(self.tokenizer) <= len(self.tokenizer.all_special_ids):
+                self.tokenizer = None  # from version 5 on the library makes one up where there is none, without a word
         self.model: Any = model.to(device).eval()
         self.temperature = temperature
         end, padding = _only(eos, self._own("eos_token_id")), _only(pad, self._own("pad_token_id"))
