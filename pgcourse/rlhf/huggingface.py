@@ -83,8 +83,7 @@ class HFCausalLM:
             try:
                 model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, **options)
             except OSError as error:
-                where = "on this machine" if local_files_only else "on this machine or on the Hugging Face hub"
-                raise OSError(f"there is no checkpoint {path} {where}: {error}") from None
+                raise OSError(_not_there(path, local_files_only, str(error))) from None
             try:
                 self.tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
             except (OSError, ValueError):  # a checkpoint without a tokenizer: prompts are given as tokens
@@ -298,6 +297,15 @@ def _transformers() -> Any:
             f'models of one\'s own need the transformers library: pip install "pgcourse[hf]" ({error})'
         ) from None
     return transformers
+
+
+def _not_there(path: Any, local_files_only: bool, error: str) -> str:
+    if local_files_only and "huggingface.co" in error:  # it has looked for a name on the hub, and could not
+        return (
+            f"there is no checkpoint {path} on this machine: no folder with config.json and weights, as save_pretrained "
+            "makes it, nor a model that was downloaded before"
+        )
+    return f"there is no checkpoint {path} {'on this machine' if local_files_only else 'here or on the hub'}: {error}"
 
 
 def quietly() -> None:

@@ -124,7 +124,11 @@ def test_the_kept_model_is_one_to_train_and_its_samples_are_those_that_were_scor
             "padding needs a token apart from 1, which ends a response: give as pad one that your prompts and "
             "responses can do without, 0 to 19, such as 19, 'w17'",
         ),
-        ("--model nowhere", "my.py:reward", "there is no checkpoint nowhere on this machine"),
+        (
+            "--model nowhere",
+            "my.py:reward",
+            "there is no checkpoint nowhere on this machine: no folder with config.json and",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(run, options, reward, message):
