@@ -108,7 +108,9 @@ def _check(seeds: int, difference: float, alpha: float) -> None:
         raise ValueError(f"difference must be finite, got {difference}")
 
 
-def plan(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], alpha: float = 0.05, power: float = 0.8) -> pd.DataFrame:
+def plan(
+    pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], alpha: float = 0.05, power: float = 0.8, *, paired: bool = False
+) -> pd.DataFrame:
     """How many seeds each comparison would need: a row for each of {name: (seeds' scores of one, of the other)}.
 
     Columns are `change`, the difference of means, `effect`, that in units of the standard deviation between seeds
@@ -116,20 +118,26 @@ def plan(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], alpha: float = 0.05, 
     and `found`, with what probability the seeds that there are would. Both take what was measured for the truth; an
     effect measured with few seeds is itself uncertain, and one that was noticed because it was large is too large.
 
+    Where x and y are of the same seeds, `paired` plans for the paired test; the standard deviation is then that of the
+    differences x - y.
+
     Raises:
-        ValueError: as `seeds_needed`; seeds that agree on both sides.
+        ValueError: as `seeds_needed`; seeds that agree on both sides; paired seeds that are not as many on either side.
     """
     import pandas as pd
 
     rows = {}
     for name, (x, y) in pairs.items():
         a, b = checked(x), checked(y)
-        change, sd = a.mean() - b.mean(), (a.std(ddof=1), b.std(ddof=1))
-        pooled = np.sqrt((sd[0] ** 2 + sd[1] ** 2) / 2)
+        if paired and a.shape != b.shape:
+            raise ValueError(f"{name}: x and y are not pairs: shapes {a.shape} and {b.shape}")
+        change, sd = a.mean() - b.mean(), [each.std(ddof=1) for each in ([a - b] if paired else [a, b])]
+        pooled = np.sqrt(np.mean(np.square(sd)))
         if pooled == 0:
             raise ValueError(f"{name}: the seeds agree on both sides, so any number of them tells the two apart")
-        floor = (max(sd[0], 1e-9 * pooled), max(sd[1], 1e-9 * pooled))
-        needed = seeds_needed(change, floor, alpha, power)
-        found = welch_power(min(len(a), len(b)), change, floor, alpha)
+        floor = [max(each, 1e-9 * pooled) for each in sd]
+        spread = floor[0] if paired else (floor[0], floor[1])
+        needed = seeds_needed(change, spread, alpha, power, paired=paired)
+        found = (paired_power if paired else welch_power)(min(len(a), len(b)), change, spread, alpha)
         rows[name] = (float(change), float(change / pooled), needed, found)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["change", "effect", "seeds", "found"])
