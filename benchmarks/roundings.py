@@ -111,11 +111,12 @@ def _cpu_seconds() -> float:
 
 
 def todo(studies: list[Study], changes: bool) -> Iterator[tuple[Study, str, str]]:
-    """Programs as they are first."""
+    """Programs as they are first, and of these other processors' roundings: for this one's there is a test."""
     for change in CHANGES if changes else [NOTHING]:
-        for study in studies:
-            if change == NOTHING or learns_with_gae(study):
-                yield from ((study, change, rounding) for rounding in ROUNDINGS)
+        for rounding in reversed(ROUNDINGS):
+            for study in studies:
+                if change == NOTHING or learns_with_gae(study):
+                    yield study, change, rounding
 
 
 def show(rows: list[dict[str, Any]], console: Console) -> None:
