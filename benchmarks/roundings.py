@@ -5,10 +5,10 @@
     python -m benchmarks.roundings --json FILE              and keep the table, written after every study
 
 torch and MKL are told to do without this processor's vector instructions, or with older ones. Every run's first
-iterations are computed so in float64 and held against the record's fingerprint, as `pgcourse reproduce` does where bits
-differ: the study must be reproduced. Then in a copy of the package a number of GAE is changed, a sign, γ by a
-thousandth, λ by a thousandth: each study that learns with GAE must have drifted, which one of its runs decides. The exit
-status is 0 only if all is as it must be.
+iterations are computed so in float64 and held against the record's fingerprint, as `pgcourse reproduce` does where
+bits differ: the study must be reproduced. Then in a copy of the package a number of GAE is changed, a sign, γ by a
+thousandth, λ by a thousandth: each study that learns with GAE must have drifted, which one of its runs decides. The
+exit status is 0 only if all is as it must be.
 
 With --json, rows that stand in the file are not computed again, so what was stopped goes on; delete the file to begin
 anew. Each row names the commit that it was measured at.
@@ -73,7 +73,8 @@ def learns_with_gae(block: Block) -> bool:
 
 def measured(study: Study, changed: bool) -> dict[str, Any]:
     """How far a study's runs are from their fingerprints; of a changed program's up to the first that is too far."""
-    begun, runs, farthest = time.process_time(), 0, ("", -1.0, "")
+    begun, runs = time.process_time(), 0
+    farthest = ("", -1.0, "")  # a run, its distance, the column that has it
     for block in study.blocks():
         if changed and not learns_with_gae(block):
             continue
