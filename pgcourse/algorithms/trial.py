@@ -1,4 +1,4 @@
-"""What is tried before anything learns: whether policy, critic and world fit, and whether the world repeats itself."""
+"""Checks before anything learns: whether policy, critic and world fit together, and whether a world repeats itself."""
 
 from __future__ import annotations
 

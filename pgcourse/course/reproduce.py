@@ -30,7 +30,7 @@ from pgcourse.lab import (
     repeat_fingerprint,
     store,
 )
-from pgcourse.lab.provenance import constraints_hash, differences
+from pgcourse.lab.provenance import constraints_hash, machine_differences
 from pgcourse.lab.reproduction import (
     Comparison,
     compare,
@@ -201,7 +201,9 @@ def _is_current(block: Block) -> bool:
     except RecordError:
         return False
     made = (manifest["source"], manifest["constraints"], manifest["world"])
-    return made == (block.code, constraints_hash(), block.world) and not differences(machine(), manifest["machine"])
+    return made == (block.code, constraints_hash(), block.world) and not machine_differences(
+        machine(), manifest["machine"]
+    )
 
 
 def _ask_the_claims(verdicts: Sequence[Verdict], root: Path, run_chapters: RunChapters) -> None:
