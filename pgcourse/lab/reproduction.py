@@ -125,7 +125,11 @@ def explanations(
 
 
 def first_difference(kept: pd.DataFrame, now: pd.DataFrame) -> str:
-    """Of two `prefix` tables, as far as the shorter one goes; "" where they are equal bit for bit."""
+    """Of two `prefix` tables, as far as the shorter one goes; "" where they are equal bit for bit.
+
+    A metric that came after the first was made says nothing against it.
+    """
+    now = _as_then(now, kept)
     if list(kept.columns) != list(now.columns):
         changed = sorted(set(kept.columns) ^ set(now.columns))
         return f"other numbers are reported: {', '.join(changed) or 'in another order'}"

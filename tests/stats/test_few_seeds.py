@@ -22,6 +22,7 @@ from pgcourse.stats import (
     iqm,
     mean_share,
     order_weights,
+    paired_power,
     plan,
     right_rankings,
     tuning_optimism,
@@ -208,6 +209,15 @@ def test_a_plan_is_the_power_of_welchs_test_at_what_was_measured():
     assert (welch_test(a, b).p_value < 0.05).mean() == pytest.approx(0.8, abs=0.04)
 
 
+def test_a_plan_for_pairs_is_the_power_of_the_paired_test():
+    x, y = np.array([4.0, 5.0, 6.0, 9.0]), np.array([1.0, 3.0, 5.0, 6.0])
+    row = plan({"x": (x, y)}, paired=True).loc["x"]
+    sd = (x - y).std(ddof=1)
+    assert (row["change"], row["effect"]) == (2.25, pytest.approx(2.25 / sd))
+    assert row["found"] == paired_power(4, 2.25, sd)
+    assert paired_power(int(row["seeds"]), 2.25, sd) >= 0.8 > paired_power(int(row["seeds"]) - 1, 2.25, sd)
+
+
 def test_adastop_decides_as_its_package():
     """At the package's α/2: benchmarks/adastop_fixtures.py says why."""
     signs = Counter()
@@ -268,6 +278,7 @@ def test_adastop_stops_early_and_goes_on_where_it_must():
         (lambda: tuning_optimism(np.ones((4, 2)), 4), "from 1 to 3"),
         (lambda: holm([0.1, 1.2]), "from 0 to 1"),
         (lambda: plan({"a": ([1, 1], [2, 2])}), "a: the seeds agree"),
+        (lambda: plan({"a": ([1, 2, 3], [2, 2])}, paired=True), "a: x and y are not pairs"),
         (lambda: adastop({"a": FEW, "b": FEW}, 1, 2, None), "2 seeds or more"),
         (lambda: adastop({"a": FEW, "b": FEW}, 2, 1, None), "too few relabellings"),
         (lambda: adastop({"a": FEW, "b": FEW}, 4, 1, None, 0.0), "alpha"),
