@@ -154,9 +154,7 @@ def test_condas_pip_section_resolves_to_the_pins(tmp_path):
     assert not error, f"{error}\nIs this environment as pinned? python3 start.py setup test"
     pins = doctor.read_pins(CONSTRAINTS)
     extras = PYPROJECT["project"]["optional-dependencies"]
-    apart = {
-        Requirement(line).name for extra in ("bench", "hf") for line in extras[extra]
-    }  # large, and tests do without
+    apart = {Requirement(line).name for line in extras["bench"]}  # large, and tests do without
     assert {need.name for need in declared()} - apart <= chosen.keys() | {"setuptools"}
     differ = {name: version for name, version in chosen.items() if Version(version).public != pins.get(name)}
     assert differ == {"pgcourse": metadata.version("pgcourse")}

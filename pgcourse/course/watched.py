@@ -1,4 +1,4 @@
-"""Training that somebody watches: how far it is, and Stop, which gives back what was learned so far.
+"""Training with a line that shows its progress, and with Stop, which gives back what was learned so far.
 
 Where it runs decides what is shown:
 
