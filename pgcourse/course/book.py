@@ -15,10 +15,12 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote
 
 from pgcourse.course import pages
@@ -417,7 +419,9 @@ def _sphinx(root: Path, source: Path, out: Path, cache: Path, repository: Reposi
 
     options = configuration(about, source_of)
     warnings = io.StringIO()
-    with patch_docutils(), docutils_namespace():
+    # Until Python 3.13, `inspect.getsource` of a class parses the whole file, class by class.
+    parse_once = patch.object(ast, "parse", lru_cache(32)(ast.parse))
+    with patch_docutils(), docutils_namespace(), parse_once:
         try:
             app = Sphinx(source, None, out, cache, "html", options, status=Status(), warning=warnings)
             app.connect("autodoc-process-docstring", _read_as_markdown, priority=400)  # before Google's form is read
@@ -436,6 +440,7 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
     """Sphinx's options, as conf.py would hold them."""
     theme: dict[str, Any] = {
         "show_navbar_depth": 1,
+        "collapse_navigation": True,  # or every page copies the contents of all pages, to throw them away
         "show_toc_level": 2,
         "home_page_in_toc": True,
         "use_download_button": False,
@@ -472,6 +477,7 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
         "myst_links_external_new_tab": False,
         "suppress_warnings": ["mystnb.unknown_mime_type"],
         "autodoc_member_order": "bysource",
+        "autodoc_use_type_comments": False,
         "autodoc_preserve_defaults": True,  # as written: no paths of this machine, no addresses in memory
         "autodoc_type_aliases": {"ArrayLike": "ArrayLike", "NDArray": "NDArray"},
         "autodoc_typehints_format": "short",
