@@ -8,11 +8,12 @@ of three of the five seeds each would pass. The course's own answer and all othe
 nats or later, or never, pass on ten of ten, and none of the mistakes on any. Between them is a border: β = 0.03 stopped
 at 8 nats passes on 6, β = 0 stopped at 5 on 4.
 
-The hidden seeds are always the same, so an answer has one verdict. What three *other* reward models would say is known as
-far as five can tell, by a t-distribution with four degrees of freedom (column `chance`, of passing): .991 for the
+The hidden seeds are always the same, so an answer has one verdict. How three *other* reward models would judge it, five
+can tell as far as a t-distribution with four degrees of freedom goes (the column `chance`, of passing): .991 for the
 course's own answer, .96 or more for all others of the kind above. Of the mistakes .002 to .009 for stopping at half a
-nat, or at 10 or 20 without a price, and .07 to .16 for three of which five seeds do not suffice to say that it is below
-.01: no price and no stop (one seed ends at -13, which widens the distribution), β = 0.03 and no stop, β = 0.3 and one nat.
+nat, or at 10 or 20 without a price. Of three mistakes five seeds do not suffice to say that it is below .01, it is .07
+to .16: no price and no stop (one seed ends at -13, which widens the distribution), β = 0.03 and no stop, β = 0.3
+stopped at one nat.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,6 @@ from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from pgcourse.exercises import _drawing as drawing
 from pgcourse.grading.kinds import Check, implement
@@ -182,6 +182,8 @@ EXERCISE = implement(
 
 def chance(gold):
     """The probability that the mean of three new seeds is enough, from those of these: a t-distribution."""
+    from scipy import stats
+
     error = gold.std(ddof=1) * np.sqrt(1 / len(HIDDEN) + 1 / len(gold))
     return float(stats.t.sf((LEAST - gold.mean()) / error, len(gold) - 1))
 
