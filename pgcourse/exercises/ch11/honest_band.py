@@ -90,5 +90,13 @@ EXERCISE = repair(
             "mean = curves.median(0).values",
         ),
         "Divided by n, not by √n: the band is far too narrow.": ("len(curves) ** 0.5", "len(curves)"),
+        "Divided by √(n - 1): `std` divides by n - 1 already, the mean of n seeds by √n.": (
+            "len(curves) ** 0.5",
+            "(len(curves) - 1) ** 0.5",
+        ),
+        "The upper end comes before the lower one.": (
+            "[mean, mean - half, mean + half]",
+            "[mean, mean + half, mean - half]",
+        ),
     },
 )

@@ -97,5 +97,10 @@ EXERCISE = implement(
             "[(1 - level) / 2, (1 + level) / 2]",
             "[(1 + level) / 2, (1 - level) / 2]",
         ),
+        "`chosen` counts seeds of its own task; here it counts through the whole table of scores.": (
+            "scores[chosen, torch.arange(scores.shape[1])]",
+            "scores.flatten()[chosen]",
+        ),
+        "Cut off is a quarter rounded up; it is ⌊NM/4⌋ at either end.": ("cut = len_ // 4", "cut = -(-len_ // 4)"),
     },
 )
