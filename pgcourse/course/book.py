@@ -440,7 +440,7 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
     """Sphinx's options, as conf.py would hold them."""
     theme: dict[str, Any] = {
         "show_navbar_depth": 1,
-        "collapse_navigation": True,  # or every page copies the contents of all pages, to throw them away
+        "collapse_navbar": True,  # or every page copies the contents of all pages, to throw them away
         "show_toc_level": 2,
         "home_page_in_toc": True,
         "use_download_button": False,
