@@ -15,12 +15,10 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from urllib.parse import unquote
 
 from pgcourse.course import pages
@@ -419,9 +417,7 @@ def _sphinx(root: Path, source: Path, out: Path, cache: Path, repository: Reposi
 
     options = configuration(about, source_of)
     warnings = io.StringIO()
-    # Until Python 3.13, `inspect.getsource` of a class parses the whole file, class by class.
-    parse_once = patch.object(ast, "parse", lru_cache(32)(ast.parse))
-    with patch_docutils(), docutils_namespace(), parse_once:
+    with patch_docutils(), docutils_namespace():
         try:
             app = Sphinx(source, None, out, cache, "html", options, status=Status(), warning=warnings)
             app.connect("autodoc-process-docstring", _read_as_markdown, priority=400)  # before Google's form is read
