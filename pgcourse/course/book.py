@@ -511,6 +511,7 @@ CSS = """\
 /* Names of options stay whole: a table that is too wide for them scrolls. */
 .bd-article .table :is(td, th) code { overflow-wrap: normal; }
 .cell_output table { font-size: 0.9em; }
+html[data-theme="dark"] .bd-content .cell_output .text_html caption { color: inherit; } /* tables have a light ground */
 .cell_output table :is(td, th) { padding: 0.1em 0.6em; } /* those that pandas styles have no style of the theme */
 .bd-article .cell_output .stream pre { white-space: pre-wrap; } /* sentences that a program prints, not tables */
 @media (min-width: 1200px) { /* a line of code has up to 120 characters; narrow sides make room for it, not for prose */
@@ -549,10 +550,10 @@ function fit() {
   for (const each of document.querySelectorAll('mjx-container:not([display="true"])')) {
     each.classList.remove("wide");
     const room = each.closest("p, li, td, th, dd, dt, h1, h2, h3, h4, caption, article").clientWidth;
-    each.classList.toggle("wide", each.getBoundingClientRect().width > room);
+    each.classList.toggle("wide", each.getBoundingClientRect().width > room + 1);
   }
 }
-window.addEventListener("load", () => MathJax.startup.promise.then(fit));
+window.addEventListener("load", () => window.MathJax?.startup.promise.then(fit)); // which pages without equations lack
 window.addEventListener("resize", fit);
 """
 
