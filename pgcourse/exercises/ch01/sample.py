@@ -144,9 +144,5 @@ EXERCISE = implement(
             "(u.unsqueeze(-1) >= ends).sum(-1)",
             "(u.unsqueeze(-1) - ends).abs().argmin(-1)",
         ),
-        "u is compared with where pieces begin, not with where they end.": (
-            "z.softmax(-1).cumsum(-1)",
-            "z.softmax(-1).cumsum(-1) - z.softmax(-1)",
-        ),
     },
 )

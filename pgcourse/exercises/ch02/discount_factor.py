@@ -145,10 +145,6 @@ EXERCISE = implement(
             "discount * ret if keep else ret / discount",
         ),
         "It is divided by γ^t: multiply.": ("discount * ret if keep else ret", "ret / discount if keep else ret"),
-        "The own reward is discounted, too: it counts in full.": (
-            "reward[..., t] + gamma * after",
-            "gamma * reward[..., t] + gamma * after",
-        ),
         "The rewards are overwritten in place: whoever uses them afterwards reads returns.": (
             "torch.empty_like(reward)",
             "reward",
@@ -156,10 +152,6 @@ EXERCISE = implement(
         "With γ^t, what came before is added up: the sum runs over k ≥ t.": (
             "discount * ret if keep else ret",
             "(discount * reward).cumsum(-1) if keep else ret",
-        ),
-        "The first step is left out: the range stops at 1.": (
-            "for t in reversed(range(reward.shape[-1]))",
-            "for t in reversed(range(1, reward.shape[-1]))",
         ),
         "γ is 0.99 whatever is given.": ("f(reward, 0.99, keep)"),
     },

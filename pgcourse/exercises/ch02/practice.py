@@ -98,7 +98,7 @@ EXERCISE = repair(
             "pi * A",
         ),
         "The probability is missing. That line was right.": ("n[:, None] * pi * A", "n[:, None] * A"),
-        "Sign flipped? That line was right.": ("n[:, None] * pi * A", "-n[:, None] * pi * A"),
+        "Sign flipped? A is q - v, and the result points uphill.": ("n[:, None] * pi * A", "-n[:, None] * pi * A"),
         "The start distribution stands in the place of the visits: later states count, too.": (
             "n[:, None] * pi * A",
             "start[:, None] * pi * A",
@@ -107,7 +107,6 @@ EXERCISE = repair(
             "gamma * transition @ v",
             "gamma * v[:, None]",
         ),
-        "The advantage is v - q: that line was right.": ("A = q - v[:, None]", "A = v[:, None] - q"),
         "The policy's reward is the mean over actions as if all were equally probable. That line was right.": (
             "(pi * reward).sum(1)",
             "reward.mean(1)",

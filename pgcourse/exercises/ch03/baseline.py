@@ -153,10 +153,6 @@ EXERCISE = implement(
             "(ret.sum(0) - ret) / others.clamp_min(1)",
             "(ret.sum() - ret) / (mask.sum() - 1).clamp_min(1)",
         ),
-        "Where an episode runs alone b is its own return: it is 0 there.": (
-            "(ret.sum(0) - ret) / others.clamp_min(1)",
-            "((ret.sum(0) - ret) / others.clamp_min(1)).where(others > 0, ret)",
-        ),
         "The median of all: the mean of the others is asked for.": (
             "(ret.sum(0) - ret) / others.clamp_min(1)",
             "ret.median(0).values + 0 * ret",

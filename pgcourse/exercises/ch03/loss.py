@@ -161,11 +161,7 @@ EXERCISE = gradient(
         "as 0 · NaN. Replace padding in both factors before multiplying.": (
             "-(log_prob * ret.detach()).where(mask, 0.0).sum(1).mean()"
         ),
-        "The mean is over time and the sum over episodes: it is the other way round.": (
-            "-(ret * log_prob).sum(1).mean()",
-            "-(ret * log_prob).mean(1).sum()",
-        ),
-        "The sum runs over the episodes and the mean over time: dim 1 is time.": (
+        "The sum runs over the episodes and the mean over time: it is the other way round.": (
             "-(ret * log_prob).sum(1).mean()",
             "-(ret * log_prob).sum(0).mean()",
         ),

@@ -135,10 +135,6 @@ EXERCISE = gradient(
         "Only the ending steps are counted: real is each step up to and with the first True.": ("before == 0", "over"),
         "One is subtracted from the count of ends: then the steps before the end are out, and those from it on are"
         " in.": ("before = over.int().cumsum(1) - over.int()", "before = over.int().cumsum(1) - 1"),
-        "Nothing is left out: `over` is not looked at.": (
-            "before = over.int().cumsum(1) - over.int()",
-            "before = over.int() * 0",
-        ),
         "One number for each episode: one mean over all real steps is asked for.": (
             "x.where(mask, 0.0).sum() / mask.sum()",
             "x.where(mask, 0.0).sum(1) / mask.sum(1)",

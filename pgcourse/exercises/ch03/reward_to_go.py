@@ -131,14 +131,6 @@ EXERCISE = implement(
             "reward[..., t] + gamma * after",
             "reward[..., t] + gamma**t * after",
         ),
-        "The loop stops at 1: step 0 has a return, too.": (
-            "reversed(range(reward.shape[-1]))",
-            "reversed(range(1, reward.shape[-1]))",
-        ),
-        "The loop leaves out the last step: its return is its own reward.": (
-            "reversed(range(reward.shape[-1]))",
-            "reversed(range(reward.shape[-1] - 1))",
-        ),
         "The result is always float64.": ("f(*a).double()"),
         "The mean is subtracted: that is a baseline, and comes later.": ("f(*a) - f(*a).mean()"),
         "The returns are standardised in each episode: asked are the sums themselves.": (

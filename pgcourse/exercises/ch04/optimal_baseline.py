@@ -161,5 +161,9 @@ EXERCISE = derive(
             "best if per_component else best[0]",
             "best[0].expand(score.shape[1]) if per_component else best[0]",
         ),
+        "The one constant comes as a list of one: a number is asked for.": (
+            "best if per_component else best[0]",
+            "best",
+        ),
     },
 )

@@ -87,10 +87,6 @@ EXERCISE = implement(
         ),
         "This is the half-width of an interval: the standard error is asked for, once.": ("d.std()", "1.96 * d.std()"),
         "The median of the differences: a mean is asked for.": ("d.mean()", "d.quantile(0.5)"),
-        "The differences lost their signs: where the second wins, d is negative.": (
-            "d = first - second",
-            "d = (first - second).abs()",
-        ),
         "Divided by the root of n - 1: the n - 1 belongs inside the standard deviation only.": (
             "len(d) ** 0.5",
             "(len(d) - 1) ** 0.5",
@@ -108,10 +104,6 @@ EXERCISE = implement(
         "Two standard errors are added: take the difference on each seed first.": (
             "d.std() / len(d) ** 0.5",
             "(first.std() + second.std()) / len(d) ** 0.5",
-        ),
-        "Both lists are sorted by size: pair the runs by seed.": (
-            "d = first - second",
-            "d = first.sort().values - second.sort().values",
         ),
         "Two standard deviations are subtracted: take that of the differences.": (
             "d.std() / len(d) ** 0.5",

@@ -140,9 +140,6 @@ EXERCISE = repair(
             "executed = action.clamp(low, high)",
             "executed = mean.clamp(low, high).detach()",
         ),
-        "No noise: the action is the mean. That line was right.": (
-            "log_density(action)",
-            "log_density(action).detach()",
-        ),
+        "No noise: the action is the mean. That line was right.": ("(mean + std * noise).detach()", "mean.detach()"),
     },
 )

@@ -136,5 +136,13 @@ EXERCISE = gradient(
             "(old.exp() * (old - new)).sum(-1)",
             "(old - new).amax(-1)",
         ),
+        "`kl_div` takes probabilities of the old policy there, no logarithms, unless `log_target` is True.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "torch.nn.functional.kl_div(new, old, reduction='none').sum(-1)",
+        ),
+        "`batchmean` divides by the first axis and leaves one number: one for each state is asked for.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "torch.nn.functional.kl_div(new, old.exp(), reduction='batchmean')",
+        ),
     },
 )

@@ -192,5 +192,9 @@ EXERCISE = implement(
             "tried = theta + shrink**k * step",
             "theta = theta + shrink**k * step; tried = theta",
         ),
+        "Where nothing passes 0 is returned: stay at the old θ.": (
+            "            return tried\n    return theta",
+            "            return tried\n    return torch.zeros_like(theta)",
+        ),
     },
 )
