@@ -1,4 +1,4 @@
-"""Computing one run of a study: train, evaluate, and note how; storing what came out.
+"""One run of a study: it is trained, evaluated and described, and its result is stored.
 
 The first iterations are kept to be compared with those of a repetition, as they are and computed in float64. In float32
 they are compared bit for bit: on another kind of processor, rounding is soon as large as the numbers. In float64 they
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,11 @@ from pgcourse.lab.studies import Block, stage_name
 
 PREFIX = 16  # iterations of which a record holds every number
 PREFIX_SEEDS = 10  # of so many seeds of a block: the others are rows of the same matrix products
-# A repetition ends before that where every seed has seen so many steps (in a block of many seeds, as many together as
-# ten would), but not before so many iterations: large batches would take most of the time, and tell no more.
-ENOUGH_STEPS, ENOUGH_ITERATIONS = 10_000, 4
-
 FINGERPRINT_SEEDS = 2  # of a block: seeds share nothing, and the others would show nothing else
-# It ends where every seed has seen so many steps, but not before so many iterations.
-FINGERPRINT_STEPS, FINGERPRINT_ITERATIONS = 5_000, 3
+# A fingerprint ends where every seed has seen so many steps, but not before so many iterations. So does a repetition of
+# the prefix (in a block of many seeds, with as many steps together as ten would have): large batches would take most of
+# the time, and tell no more.
+ENOUGH_STEPS, ENOUGH_ITERATIONS = 5_000, 3
 NUDGE = 1e-12  # relative; float64 rounds by 1e-16, and an iteration is millions of operations
 DETERMINED = 1e-8  # in units of the largest number of a column
 INDEX = ["seed", "iteration"]
@@ -120,14 +118,19 @@ def store(block: Block, computed: Computed, checkpoints: Checkpoints | None = No
     return record
 
 
-def compute_prefix(block: Block) -> pd.DataFrame:
+def compute_prefix(block: Block, enough: Callable[[pd.DataFrame], object] = lambda first: False) -> pd.DataFrame:
     """The `prefix` table of a run's record or its first rows, by training no longer than that.
+
+    It is that of the first iteration alone, if this is `enough`.
 
     Raises:
         StudyError, FloatingPointError: as `pgcourse.lab.compute`.
     """
-    enough = ENOUGH_STEPS * min(len(block.seeds), PREFIX_SEEDS) // (len(block.seeds) * _work(block))
-    return prefix(_until(train(block), enough, ENOUGH_ITERATIONS, PREFIX), block.seeds)
+    steps = ENOUGH_STEPS * min(len(block.seeds), PREFIX_SEEDS) // (len(block.seeds) * _work(block))
+    iterations = _until(train(block), steps, ENOUGH_ITERATIONS, PREFIX)
+    begun = [next(iterations)]
+    first = prefix(begun, block.seeds)
+    return first if enough(first) else prefix(chain(begun, iterations), block.seeds)
 
 
 def compute_fingerprint(block: Block) -> pd.DataFrame:
@@ -136,9 +139,7 @@ def compute_fingerprint(block: Block) -> pd.DataFrame:
     Raises:
         StudyError, FloatingPointError: as `pgcourse.lab.compute`.
     """
-    table = _in_float64(
-        block, _until(_train_in_float64(block), FINGERPRINT_STEPS // _work(block), FINGERPRINT_ITERATIONS)
-    )
+    table = _in_float64(block, _until(_train_in_float64(block), ENOUGH_STEPS // _work(block), ENOUGH_ITERATIONS))
     twin = repeat_fingerprint(block, table["iteration"].max(), NUDGE)
     numbers = table.columns.drop(INDEX)
     told = (table - twin).abs()[numbers] <= DETERMINED * column_sizes(table[numbers])

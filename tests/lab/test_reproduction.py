@@ -16,6 +16,7 @@ from pgcourse.lab.reproduction import (
     compare,
     explanations,
     fingerprint_distance,
+    first_difference,
     study_verdict,
 )
 from pgcourse.lab.runs import COUNTS, INDEX
@@ -190,5 +191,6 @@ def test_the_verdict_on_a_study(comparisons, problems, claims, verdict):
 def test_a_metric_that_came_later_says_nothing_against_a_record(record, again):
     tables = {name: table.assign(clipped_actions=np.float32(0.5)) for name, table in again.items()}
     assert compare(record, tables) == compare(record, again)
+    assert first_difference(record.tables["prefix"], tables["prefix"]) == ""
     with_it = dataclasses.replace(record, tables=record.tables | {"prefix": tables["prefix"]})
     assert "other numbers are reported: clipped_actions" in compare(with_it, again).unequal

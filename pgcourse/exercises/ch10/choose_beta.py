@@ -176,6 +176,28 @@ EXERCISE = implement(
             '"beta": 0.0, "stop_kl": 10.0',
         ),
         "There is no run with that β: choose one of the four that you have seen.": ('"beta": 0.1', '"beta": 1.0'),
+        "Forty nats without a price: nothing that the reward model says there is worth anything.": (
+            "{'beta': 0.0, 'stop_kl': 40.0}"
+        ),
+        "Twelve nats without a price are past the peak: gold is falling.": ("{'beta': 0.0, 'stop_kl': 12.0}"),
+        "Eight nats without a price are past the peak: gold has begun to fall.": ("{'beta': 0.0, 'stop_kl': 8.0}"),
+        "The run with β = 0.03 never gets to twenty nats: it is not stopped, and ends past the peak.": (
+            "{'beta': 0.03, 'stop_kl': 20.0}"
+        ),
+        "The run with β = 0.03 never gets to fifteen nats: it is not stopped, and ends past the peak.": (
+            "{'beta': 0.03, 'stop_kl': 15.0}"
+        ),
+        "Stopped at a tenth of a nat, nothing has been learned yet.": ("{'beta': 0.1, 'stop_kl': 0.1}"),
+        "The highest price, and stopped at half a nat: hardly anything has been learned.": (
+            "{'beta': 0.3, 'stop_kl': 0.5}"
+        ),
+        "Without a price, but stopped at a tenth of a nat: nothing has been learned yet.": (
+            "{'beta': 0.0, 'stop_kl': 0.1}"
+        ),
+        "Without a price, but stopped at one nat: it was still rising.": ("{'beta': 0.0, 'stop_kl': 1.0}"),
+        "Stopped at half a nat the price does not matter: hardly anything has been learned.": (
+            "{'beta': 0.03, 'stop_kl': 0.5}"
+        ),
     },
 )
 
