@@ -99,7 +99,10 @@ EXERCISE = implement(
         ),
         "The sum of the z values is not squared.": (") ** 2 * (", ") * ("),
         "Seeds are whole: round up.": ("math.ceil(needed)", "needed"),
-        "Rounded to the nearest: where that is down, one seed is missing.": ("math.ceil(needed)", "round(needed.item())"),
+        "Rounded to the nearest: where that is down, one seed is missing.": (
+            "math.ceil(needed)",
+            "round(needed.item())",
+        ),
         "The rule of thumb 16/d² is for 5 % and 80 % only, and a little too large: use the level and power given.": (
             "(z(1 - alpha / 2) + z(power)) ** 2",
             "8",
