@@ -149,12 +149,38 @@ def test_the_cell_that_gets_the_course_clones_and_installs_it_where_it_is_missin
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     exec(cell, {})
     (git, *cloning), (python, *installing) = commands
-    assert (git, cloning[0], cloning[-1]) == ("git", "clone", str(tmp_path / "pgcourse"))
+    assert (git, cloning[0], cloning[-1]) == ("git", "clone", str(tmp_path / "course"))
     assert (python, installing[:3]) == (sys.executable, ["-m", "pip", "install"])
-    assert sys.path[0] == installing[-1] == str(tmp_path / "pgcourse")
-    (tmp_path / "pgcourse").mkdir()
+    assert sys.path[0] == installing[-1] == str(tmp_path / "course")
+    (tmp_path / "course").mkdir()
     exec(cell, {})
     assert [program for program, *_ in commands[2:]] == [sys.executable]  # a clone that is there is kept
+
+
+STOPPED_WHILE_IT_INSTALLED = """
+import pathlib, subprocess, sys
+
+def run(command, check):
+    print(command[0])
+    if command[0] == "git":
+        (pathlib.Path(command[-1]) / "pgcourse").mkdir(parents=True)
+    else:
+        raise KeyboardInterrupt
+
+subprocess.run = run
+for _ in range(2):
+    try:
+        exec(sys.argv[1])
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_a_clone_whose_installing_was_stopped_is_not_taken_for_the_package(tmp_path):
+    (cell,) = (text for _, mark, text in blocks(text_of(DOCS / "anywhere.md")) if mark == "cell=get-the-course")
+    bare = [sys.executable, "-S", "-E", "-c", STOPPED_WHILE_IT_INSTALLED, cell]
+    done = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["git", sys.executable, sys.executable], done.stderr
 
 
 # Names

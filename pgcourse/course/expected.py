@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROFILES = ("quick", "full")
 RTOL, ATOL = 1e-5, 1e-8  # numpy.allclose's
+GAP = ""  # in a table; TOML has no null
 INTERVAL_LEVEL = 0.999
 
 
@@ -155,7 +156,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Table:
-    """The same rows and columns, the same words and gaps (`nan`) in them, and every number close."""
+    """The same rows and columns, the same words and gaps (`""`) in them, and every number close."""
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
@@ -186,7 +187,7 @@ class Table:
 
     def _same(self, found: Number | str | None, known: Number | str) -> bool:
         if found is None or isinstance(found, str) or isinstance(known, str):
-            return (found is None and known != known) or found == known
+            return (GAP if found is None else found) == known
         return abs(found - known) <= self.atol + self.rtol * abs(known)
 
     @classmethod
@@ -194,7 +195,7 @@ class Table:
         if len(set(claim.rows)) < len(claim.rows):
             raise ValueError("two rows of the table have one label")
         width = len(claim.columns)
-        entries = [math.nan if entry is None else entry for entry in claim.entries]
+        entries = [GAP if entry is None else entry for entry in claim.entries]
         rows = {row: entries[at * width : (at + 1) * width] for at, row in enumerate(claim.rows)}
         return cls(list(claim.columns), *_tolerances(claim, before), rows)
 
