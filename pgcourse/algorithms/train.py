@@ -15,7 +15,7 @@ from pgcourse.algorithms.curves import Curves, Episodes
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, whole_steps
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy
-from pgcourse.algorithms.trial import bounds_of, require_ready, trial
+from pgcourse.algorithms.trial import Bounds, bounds_of, require_ready, trial
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, close, make, name_of, spaces_of, versioned
 from pgcourse.envs.registry import require_arguments
@@ -148,15 +148,12 @@ def training(
                 theta = it.state.theta.detach()
                 final = theta if final is None else theta.where(active.unsqueeze(1), final)
                 checkpoint = None
-                if checkpoint_steps and _passed(checkpoint_steps, before, it.steps) and (it.steps < steps).any():
+                if checkpoint_steps and _is_due(checkpoint_steps, before, it.steps) and (it.steps < steps).any():
                     saved = world.state() if getattr(world, "restorable", False) else None
                     ends = ends.restarted() if saved is None else ends
                     checkpoint = Checkpoint(it.number, it.steps, final, plain(it.state), it.obs, ends, saved)
-                metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
-                if limits is not None:
-                    metrics["clipped_actions"] = limits.clipped(it.batch.action, it.batch.mask)
                 trained = TrainedPolicy(it.state.policy, final, streams.seeds, env, arguments, spaces)
-                yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
+                yield Progress(it.number, it.steps, active, *ended, _metrics(it, limits), trained, checkpoint)
                 if checkpoint and checkpoint.world is None:
                     close(world)
                     world = begin(algorithm.envs)
@@ -173,7 +170,15 @@ def _in_a_fresh_world(it: Iteration, world: Env, streams: Streams) -> Iteration:
     return it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
 
 
-def _passed(every: int, before: Tensor, now: Tensor) -> bool:
+def _metrics(it: Iteration, limits: Bounds | None) -> dict[str, Tensor]:
+    """The algorithm's metrics, and the share of actions that bounds clip, where there are such."""
+    metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
+    if limits is None:
+        return metrics
+    return metrics | {"clipped_actions": limits.clipped(it.batch.action, it.batch.mask)}
+
+
+def _is_due(every: int, before: Tensor, now: Tensor) -> bool:
     """Whether all seeds have passed another multiple of `every` steps."""
     return int(now.min()) // every > int(before.min()) // every
 
