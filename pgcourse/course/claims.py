@@ -53,7 +53,7 @@ The TOML has one table per profile and claim, written by `pgcourse run --accept`
 
     [quick."a2c/table".rows]
     CartPole = [478.21, "better"]
-    Acrobot = [nan, "inconclusive"]
+    Acrobot = ["", "inconclusive"]
 
 Whatever the notebook says itself (a bound, a tolerance, the number of seeds) must be what the file says.
 """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROFILES = ("quick", "full")
 RTOL, ATOL = 1e-5, 1e-8  # numpy.allclose's
+GAP = ""  # in a table; TOML has no null
 INTERVAL_LEVEL = 0.999
 
 
@@ -155,7 +156,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Table:
-    """The same rows and columns, the same words and gaps (`nan`) in them, and every number close."""
+    """The same rows and columns, the same words and gaps (`""`) in them, and every number close."""
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
@@ -166,9 +167,9 @@ class Table:
     def objection(self, claim: Claim) -> str | None:
         if objection := _other_tolerance(claim, self):
             return objection
-        for what, found, known in (("columns", claim.columns, self.columns), ("rows", claim.rows, self.rows)):
-            if list(found) != list(known):
-                return f"the table's {what} are {', '.join(found)}; in the file {', '.join(known)}"
+        for what, labels, names in (("columns", claim.columns, self.columns), ("rows", claim.rows, [*self.rows])):
+            if list(labels) != list(names):
+                return f"the table's {what} are {', '.join(labels)}; in the file {', '.join(names)}"
         places = [(row, column) for row in claim.rows for column in claim.columns]
         committed = (entry for row in self.rows.values() for entry in row)
         wrong = [
@@ -186,7 +187,7 @@ class Table:
 
     def _same(self, found: Number | str | None, known: Number | str) -> bool:
         if found is None or isinstance(found, str) or isinstance(known, str):
-            return (found is None and known != known) or found == known
+            return (GAP if found is None else found) == known
         return abs(found - known) <= self.atol + self.rtol * abs(known)
 
     @classmethod
@@ -194,7 +195,7 @@ class Table:
         if len(set(claim.rows)) < len(claim.rows):
             raise ValueError("two rows of the table have one label")
         width = len(claim.columns)
-        entries = [math.nan if entry is None else entry for entry in claim.entries]
+        entries = [GAP if entry is None else entry for entry in claim.entries]
         rows = {row: entries[at * width : (at + 1) * width] for at, row in enumerate(claim.rows)}
         return cls(list(claim.columns), *_tolerances(claim, before), rows)
 

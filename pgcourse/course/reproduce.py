@@ -10,7 +10,7 @@ import dataclasses
 import json
 import shutil
 import traceback
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from pgcourse.lab import (
     store,
 )
 from pgcourse.lab.configurations import canonical
-from pgcourse.lab.provenance import constraints_hash, differences
+from pgcourse.lab.provenance import constraints_hash, machine_differences
 from pgcourse.lab.reproduction import (
     Comparison,
     compare,
@@ -41,6 +41,7 @@ from pgcourse.lab.reproduction import (
     first_difference,
     study_verdict,
 )
+from pgcourse.lab.runs import NUDGE
 
 Follow: TypeAlias = Callable[
     [Generator[engines.Event, None, None], Sequence[str], Sequence[float], str],
@@ -176,17 +177,28 @@ def _compare_prefixes(group: Sequence[list[Found]], report: engines.Report) -> l
 
 
 def _compare_prefix(run: list[Found]) -> list[Comparison]:
-    """Where bits differ from the first iteration on, further ones tell nothing that the fingerprint does not."""
+    """Where bits differ from the first iteration on, further ones tell nothing that the fingerprint does not.
+
+    Where that differs, too, a twin tells whether rounding has grown so far.
+    """
     block, _ = run[0]
 
     def differs(table: pd.DataFrame) -> bool:
         return any(first_difference(record.tables["prefix"], table) for _, record in run)
 
-    tables = {"prefix": compute_prefix(block, differs)}
-    if differs(tables["prefix"]):
-        iterations = max(record.tables["fingerprint"]["iteration"].max() for _, record in run)
-        tables["fingerprint"] = repeat_fingerprint(block, iterations)
-    return [compare(record, tables, explanations(record, machine(), block.code, block.world)) for block, record in run]
+    def compared(tables: Mapping[str, pd.DataFrame], twin: pd.DataFrame | None = None) -> list[Comparison]:
+        here = machine(), block.code, block.world
+        return [compare(record, tables, explanations(record, *here), twin) for _, record in run]
+
+    prefix = compute_prefix(block, differs)
+    if not differs(prefix):
+        return compared({"prefix": prefix})
+    iterations = max(record.tables["fingerprint"]["iteration"].max() for _, record in run)
+    tables = {"prefix": prefix, "fingerprint": repeat_fingerprint(block, iterations)}
+    found = compared(tables)
+    if any(each.verdict == "drifted" for each in found):
+        found = compared(tables, repeat_fingerprint(block, iterations, NUDGE))
+    return found
 
 
 def _whole_runs(
@@ -213,7 +225,12 @@ def _whole_runs(
             made = again.manifest
             yield (
                 block,
-                compare(record, again.tables, explanations(record, made["machine"], made["source"], made["world"])),
+                compare(
+                    record,
+                    again.tables,
+                    explanations(record, made["machine"], made["source"], made["world"]),
+                    twin=again.tables["fingerprint"],  # what is not told there is not compared
+                ),
             )
 
 
@@ -237,7 +254,9 @@ def _is_current(block: Block) -> bool:
     except RecordError:
         return False
     made = (manifest["source"], manifest["constraints"], manifest["world"])
-    return made == (block.code, constraints_hash(), block.world) and not differences(machine(), manifest["machine"])
+    return made == (block.code, constraints_hash(), block.world) and not machine_differences(
+        machine(), manifest["machine"]
+    )
 
 
 def _ask_the_claims(verdicts: Sequence[Verdict], root: Path, run_chapters: RunChapters) -> None:

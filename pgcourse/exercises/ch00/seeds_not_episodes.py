@@ -22,7 +22,6 @@ def drawn(seeds, episodes, between, within, gap):
     return case
 
 
-INTERVAL = ("low", "high")
 EXERCISE = repair(
     judged,
     start=("values = returns.mean(1)", "values = returns.flatten()"),

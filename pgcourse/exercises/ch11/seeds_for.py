@@ -53,7 +53,11 @@ EXERCISE = implement(
             "A smaller α and a larger power need more seeds; the test is two-sided.",
             [drawn(5, 5, 0.7, 0.01), drawn(5, 5, 0.6, 0.1, 0.9), drawn(6, 4, 0.5, 0.05, 0.95)],
         ),
-        "whole seeds": Check(1, "Half a seed cannot be trained: round up.", [drawn(5, 5, 2.9), drawn(4, 4, 3.7)]),
+        "whole seeds": Check(
+            1,
+            "A part of a seed cannot be trained: round up.",
+            [{"first": [1, 3], "second": [4, 7], "alpha": 0.05, "power": 0.8}, drawn(5, 5, 2.9), drawn(4, 4, 3.7)],
+        ),
     },
     mistakes={
         "A one-sided test: α is divided between both sides.": ("1 - alpha / 2", "1 - alpha"),
@@ -131,5 +135,9 @@ EXERCISE = implement(
             "first.var() / len(first) + second.var() / len(second)",
         ),
         "This is the root of the number of seeds.": ("math.ceil(needed)", "math.ceil(needed**0.5)"),
+        "The rule of thumb 16/d² is for 5 % and 80 % only, and a little too large: use the level and power given.": (
+            "(z(1 - alpha / 2) + z(power)) ** 2",
+            "8",
+        ),
     },
 )

@@ -155,5 +155,9 @@ EXERCISE = implement(
             "torch.quantile(found, torch.tensor([0.25, 0.75]))",
         ),
         "A fifth is cut off at either end: it is a quarter.": ("len_ // 4", "len_ // 5"),
+        "`chosen` counts seeds of its own task; here it counts through the whole table of scores.": (
+            "scores[chosen, torch.arange(scores.shape[1])]",
+            "scores.flatten()[chosen]",
+        ),
     },
 )
