@@ -51,7 +51,14 @@ EXERCISE = implement(
         "four cases": Check(
             2,
             "Write the table: r above and below the interval, Â positive and negative. Two of the four are True.",
-            [case([1.5], [2]), case([1.5], [-2]), case([0.5], [2]), case([0.5], [-2]), drawn((20,), 0.2)],
+            [
+                case([1.5], [2]),
+                case([1.5], [-2]),
+                case([0.5], [2]),
+                case([0.5], [-2]),
+                case([1.3], [3]),
+                drawn((20,), 0.2),
+            ],
         ),
         "any shape and ε": Check(
             1,
