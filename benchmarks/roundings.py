@@ -82,10 +82,8 @@ def measured(study: Study, changed: bool) -> dict[str, Any]:
         again = repeat_fingerprint(block, record.tables["fingerprint"]["iteration"].max())
         found = compare(record, {"prefix": record.tables["prefix"], "fingerprint": again})
         assert found.distance is not None
-        runs, farthest = (
-            runs + 1,
-            max(farthest, (block.title, found.distance, found.farthest), key=lambda each: each[1]),
-        )
+        runs += 1
+        farthest = max(farthest, (block.title, found.distance, found.farthest), key=lambda each: each[1])
         if changed and found.distance > TOLERANCE:
             break
     title, distance, column = farthest

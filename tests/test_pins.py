@@ -173,6 +173,23 @@ def test_what_binder_installs_resolves_to_the_pins(tmp_path):
     assert differ == {"pgcourse": metadata.version("pgcourse")}
 
 
+def test_the_package_is_found_from_the_folder_that_holds_the_clone(tmp_path):
+    """The clone is called pgcourse, too: a folder without a package in it, which must not hide the package."""
+    clone, wheels, site = (tmp_path / name for name in ("pgcourse", "wheels", "site"))
+    (clone / "pgcourse").mkdir(parents=True)
+    (clone / "pgcourse" / "__init__.py").write_text("HERE = True\n", encoding="utf-8")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (clone / name).write_bytes((ROOT / name).read_bytes())
+    build = f"from setuptools import build_meta; build_meta.build_editable({str(wheels)!r})"
+    done = subprocess.run([sys.executable, "-c", build], cwd=clone, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for wheel in wheels.glob("*.whl"):
+        zipfile.ZipFile(wheel).extractall(site)
+    look = f"import site; site.addsitedir({str(site)!r}); import pgcourse; assert pgcourse.HERE"
+    done = subprocess.run([sys.executable, "-S", "-E", "-c", look], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_pins_that_contradict_the_project_do_not_resolve(tmp_path):
     wrong = tmp_path / "constraints.txt"
     wrong.write_text(re.sub("(?m)^numpy==.*", "numpy==1.26.4", CONSTRAINTS), encoding="utf-8")

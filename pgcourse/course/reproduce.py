@@ -33,7 +33,7 @@ from pgcourse.lab import (
     store,
 )
 from pgcourse.lab.configurations import canonical
-from pgcourse.lab.provenance import constraints_hash, differences
+from pgcourse.lab.provenance import constraints_hash, machine_differences
 from pgcourse.lab.reproduction import (
     Comparison,
     compare,
@@ -237,7 +237,9 @@ def _is_current(block: Block) -> bool:
     except RecordError:
         return False
     made = (manifest["source"], manifest["constraints"], manifest["world"])
-    return made == (block.code, constraints_hash(), block.world) and not differences(machine(), manifest["machine"])
+    return made == (block.code, constraints_hash(), block.world) and not machine_differences(
+        machine(), manifest["machine"]
+    )
 
 
 def _ask_the_claims(verdicts: Sequence[Verdict], root: Path, run_chapters: RunChapters) -> None:

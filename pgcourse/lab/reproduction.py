@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pgcourse.lab.configurations import world_changes
-from pgcourse.lab.provenance import constraints_hash, differences
+from pgcourse.lab.provenance import constraints_hash, machine_differences
 from pgcourse.lab.records import Record, metrics_digest
 from pgcourse.lab.runs import INDEX, column_sizes
 
@@ -116,7 +116,7 @@ def explanations(
     record: Record, machine: Mapping[str, Any], code: str, world: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
     """What differs from when the record was made, {what: (here, then)}; the arguments are those of a repetition."""
-    found = differences(dict(machine), record.manifest["machine"])
+    found = machine_differences(dict(machine), record.manifest["machine"])
     if changes := world_changes(record.manifest["world"], dict(world)):
         found["world"] = ("; ".join(changes), record.config["env"])
     digests = {"constraints": constraints_hash(), "source": code}

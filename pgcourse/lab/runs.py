@@ -1,4 +1,4 @@
-"""Computing one run of a study: train, evaluate, and note how; storing what came out.
+"""One run of a study: it is trained, evaluated and described, and its result is stored.
 
 The first iterations are kept to be compared with those of a repetition, as they are and computed in float64. In float32
 they are compared bit for bit: on another kind of processor, rounding is soon as large as the numbers. In float64 they

@@ -30,9 +30,9 @@ _HOMES = {
     "chapter_10b": "family_gradients family_planes family_spreads pass_curves",
     "chapter_11": "conclusions every_seed improvements profiles_and_curves shares_against_seeds",
     "explorable": "Explorable",
+    "from_rewards": "rlhf_diagnostics",
     "learning": "learning_curve_grid learning_curves metric_curves",
     "lines": "over_updates power_laws slope",
-    "rlhf": "rlhf_diagnostics",
     "scores": "aggregates differences performance_profile",
     "simplex": "simplex_field",
 }

@@ -302,8 +302,8 @@ def _transformers() -> Any:
 def _not_there(path: Any, local_files_only: bool, error: str) -> str:
     if local_files_only and "huggingface.co" in error:  # it has looked for a name on the hub, and could not
         return (
-            f"there is no checkpoint {path} on this machine: no folder with config.json and weights, as save_pretrained "
-            "makes it, nor a model that was downloaded before"
+            f"there is no checkpoint {path} on this machine: no folder with config.json and weights, as "
+            "save_pretrained makes it, nor a model that was downloaded before"
         )
     return f"there is no checkpoint {path} {'on this machine' if local_files_only else 'here or on the hub'}: {error}"
 

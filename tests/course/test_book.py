@@ -255,12 +255,20 @@ def seen(tab, site, name):
         faults += ["a picture without words"] * (not words)
     wide = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     faults += [f"scrolls sideways, by {wide} pixels"] * (wide > 0)
+    faults += [f"cuts an equation off: {each}" for each in tab.evaluate(CUT)]
     faults += [f"shows TeX: {each}" for each in TEX.findall(tab.evaluate(PROSE))]
     faults += [f"asks for {url}" for url in tab.asked if not url.startswith(("file:", "data:"))]
     return faults + tab.errors
 
 
 TEX = re.compile(r"\$[^$\n]+\$|\\[(\[].{,40}|\\(?:frac|sum|nabla|begin)\b.{,40}")
+# Equations of which a part can be reached neither by scrolling the page nor by scrolling what they are in.
+CUT = """() => [...document.querySelectorAll('article mjx-container')].filter(each => {
+    if (each.closest('table, details:not([open])')) return false;
+    const box = each.querySelector('svg').getBoundingClientRect();
+    const scrolls = /auto|scroll/.test(getComputedStyle(each).overflowX);
+    return box.right > each.closest('article').getBoundingClientRect().right + 1 && !scrolls;
+}).map(each => each.parentElement.textContent.slice(0, 60))"""
 # Text outside of code and of set equations.
 PROSE = """() => {
     const copy = document.querySelector('article').cloneNode(true);

@@ -174,7 +174,7 @@ def test_tables_of_several_environments_say_which(declare):
     assert (policy.env, policy.seeds) == ("Pendulum-v1", (0, 1, 2, 3))
     with pytest.raises(ValueError, match="small has several environments: CartPole-v1, Pendulum-v1; choose one"):
         results.policy("plain")
-    assert "small: CartPole-v1, Pendulum-v1, 1 variants × 4 seeds × 600 steps" in results.describe()
+    assert "small: CartPole-v1, Pendulum-v1, 4 seeds × 600 steps" in results.describe()
 
 
 def test_what_is_kept_is_float32(computed):

@@ -83,7 +83,7 @@ RIGHT: dict[str, Change] = {
         ),
     ],
     "16 units": (NETWORK, "nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 2)"),
-    "no layer between": (NETWORK, "nn.Linear(4, 2)"),
+    "no layer between": [(NETWORK, "nn.Linear(4, 2)"), ("0.005", "0.05")],
     "indifferent at first": (ADAM, ADAM + "\n        nn.init.zeros_(self.network[-1].weight)"),
 }
 CHANGES = [mistake.change for mistake in EXERCISES["03.agent"].mistakes]

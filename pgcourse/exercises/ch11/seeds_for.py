@@ -99,17 +99,41 @@ EXERCISE = implement(
         ),
         "The sum of the z values is not squared.": (") ** 2 * (", ") * ("),
         "Seeds are whole: round up.": ("math.ceil(needed)", "needed"),
-        "Rounded to the nearest: where that is down, one seed is missing.": (
+        "Rounded to the nearest number: that may be one seed too few. Round up.": (
             "math.ceil(needed)",
             "round(needed.item())",
         ),
-        "The rule of thumb 16/d² is for 5 % and 80 % only, and a little too large: use the level and power given.": (
-            "(z(1 - alpha / 2) + z(power)) ** 2",
-            "8",
+        "Both sides are counted together: the number on either side is asked for.": (
+            "math.ceil(needed)",
+            "2 * math.ceil(needed)",
         ),
-        "One variance of all seeds together: it takes the difference itself for scatter.": (
+        "One seed is added: the formula alone is asked for.": ("math.ceil(needed)", "math.ceil(needed) + 1"),
+        "All scores are thrown together: their variance holds the difference itself.": (
             "first.var() + second.var()",
-            "2 * torch.cat([first, second]).var()",
+            "torch.cat([first, second]).var()",
         ),
+        "The scores are paired: the two sides are different seeds here.": (
+            "first.var() + second.var()",
+            "(first - second[: len(first)]).var() if len(first) == len(second) else first.var()",
+        ),
+        "The power is taken to be 80 % whatever is given.": ("z(power)", "0.8416"),
+        "The level is taken to be 5 % whatever is given.": ("z(1 - alpha / 2)", "1.96"),
+        "Level and power are taken to be 5 % and 80 % whatever is given.": (
+            "z(1 - alpha / 2) + z(power)",
+            "1.96 + 0.8416",
+        ),
+        "The difference is that of the medians: the means' is asked for.": (
+            "first.mean() - second.mean()",
+            "first.median() - second.median()",
+        ),
+        "The z values are multiplied: they are added, then squared.": (
+            "z(1 - alpha / 2) + z(power)",
+            "z(1 - alpha / 2) * z(power)",
+        ),
+        "The variances are divided by the pilot's numbers of seeds: those of single seeds are asked for.": (
+            "first.var() + second.var()",
+            "first.var() / len(first) + second.var() / len(second)",
+        ),
+        "This is the root of the number of seeds.": ("math.ceil(needed)", "math.ceil(needed**0.5)"),
     },
 )

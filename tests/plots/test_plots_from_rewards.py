@@ -7,7 +7,7 @@ import pytest
 
 from pgcourse import plots
 from pgcourse.plots import style
-from pgcourse.plots.rlhf import PANELS
+from pgcourse.plots.from_rewards import PANELS
 from pgcourse.rlhf.trainer import Metrics
 
 
