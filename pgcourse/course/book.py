@@ -15,12 +15,10 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from urllib.parse import unquote
 
 from pgcourse.course import pages
@@ -419,9 +417,7 @@ def _sphinx(root: Path, source: Path, out: Path, cache: Path, repository: Reposi
 
     options = configuration(about, source_of)
     warnings = io.StringIO()
-    # Until Python 3.13, `inspect.getsource` of a class parses the whole file, class by class.
-    parse_once = patch.object(ast, "parse", lru_cache(32)(ast.parse))
-    with patch_docutils(), docutils_namespace(), parse_once:
+    with patch_docutils(), docutils_namespace():
         try:
             app = Sphinx(source, None, out, cache, "html", options, status=Status(), warning=warnings)
             app.connect("autodoc-process-docstring", _read_as_markdown, priority=400)  # before Google's form is read
@@ -440,7 +436,7 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
     """Sphinx's options, as conf.py would hold them."""
     theme: dict[str, Any] = {
         "show_navbar_depth": 1,
-        "collapse_navigation": True,  # or every page copies the contents of all pages, to throw them away
+        "collapse_navbar": True,  # or every page copies the contents of all pages, to throw them away
         "show_toc_level": 2,
         "home_page_in_toc": True,
         "use_download_button": False,
@@ -515,6 +511,7 @@ CSS = """\
 /* Names of options stay whole: a table that is too wide for them scrolls. */
 .bd-article .table :is(td, th) code { overflow-wrap: normal; }
 .cell_output table { font-size: 0.9em; }
+html[data-theme="dark"] .bd-content .cell_output .text_html caption { color: inherit; } /* tables have a light ground */
 .cell_output table :is(td, th) { padding: 0.1em 0.6em; } /* those that pandas styles have no style of the theme */
 .bd-article .cell_output .stream pre { white-space: pre-wrap; } /* sentences that a program prints, not tables */
 @media (min-width: 1200px) { /* a line of code has up to 120 characters; narrow sides make room for it, not for prose */
@@ -553,10 +550,10 @@ function fit() {
   for (const each of document.querySelectorAll('mjx-container:not([display="true"])')) {
     each.classList.remove("wide");
     const room = each.closest("p, li, td, th, dd, dt, h1, h2, h3, h4, caption, article").clientWidth;
-    each.classList.toggle("wide", each.getBoundingClientRect().width > room);
+    each.classList.toggle("wide", each.getBoundingClientRect().width > room + 1);
   }
 }
-window.addEventListener("load", () => MathJax.startup.promise.then(fit));
+window.addEventListener("load", () => window.MathJax?.startup.promise.then(fit)); // which pages without equations lack
 window.addEventListener("resize", fit);
 """
 

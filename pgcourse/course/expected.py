@@ -167,9 +167,9 @@ class Table:
     def objection(self, claim: Claim) -> str | None:
         if objection := _other_tolerance(claim, self):
             return objection
-        for what, found, known in (("columns", claim.columns, self.columns), ("rows", claim.rows, self.rows)):
-            if list(found) != list(known):
-                return f"the table's {what} are {', '.join(found)}; in the file {', '.join(known)}"
+        for what, labels, names in (("columns", claim.columns, self.columns), ("rows", claim.rows, [*self.rows])):
+            if list(labels) != list(names):
+                return f"the table's {what} are {', '.join(labels)}; in the file {', '.join(names)}"
         places = [(row, column) for row in claim.rows for column in claim.columns]
         committed = (entry for row in self.rows.values() for entry in row)
         wrong = [

@@ -88,7 +88,7 @@ def seeds_needed(
     """
     if not alpha < power < 1:
         raise ValueError(f"power must lie between alpha = {alpha} and 1, got {power}")
-    power_of: Callable[..., float] = paired_power if paired else welch_power
+    power_of = _power(paired)
     n = 2
     while power_of(n, difference, sd, alpha) < power:
         n *= 2
@@ -97,6 +97,10 @@ def seeds_needed(
                 f"a difference of {difference} at sd {sd} needs over a million seeds: ask for a larger one"
             )
     return 2 + bisect_left(range(2, n), power, key=lambda n: power_of(n, difference, sd, alpha))
+
+
+def _power(paired: bool) -> Callable[..., float]:
+    return paired_power if paired else welch_power
 
 
 def _check(seeds: int, difference: float, alpha: float) -> None:
@@ -138,6 +142,6 @@ def plan(
         floor = [max(each, 1e-9 * pooled) for each in sd]
         spread = floor[0] if paired else (floor[0], floor[1])
         needed = seeds_needed(change, spread, alpha, power, paired=paired)
-        found = (paired_power if paired else welch_power)(min(len(a), len(b)), change, spread, alpha)
+        found = _power(paired)(min(len(a), len(b)), change, spread, alpha)
         rows[name] = (float(change), float(change / pooled), needed, found)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["change", "effect", "seeds", "found"])

@@ -286,8 +286,8 @@ def found(tab, site, word):
 
 
 def test_in_a_browser_without_network_equations_pictures_and_search_work(site, tab):
-    for name in ("00_first", "01_second"):
-        assert seen(tab, site, f"chapters/{name}.html") == []
+    for name in ("chapters/00_first", "chapters/01_second", "docs/page"):
+        assert seen(tab, site, f"{name}.html") == []
     tab.goto((site / "chapters/00_first.html").as_uri())
     tab.get_by_role("slider").press("ArrowRight")
     assert tab.locator(".pg-explorable dd").text_content() == "0.50"
@@ -299,6 +299,7 @@ def test_in_a_browser_without_network_equations_pictures_and_search_work(site, t
     [
         ('<img src="no.png" alt="x">', "a picture that does not load: x"),
         (f'<img src="data:image/png;base64,{picture("png")}">', "a picture without words"),
+        ('<mjx-container><svg width="5000"></svg></mjx-container>', "cuts an equation off"),
         (r"<p>so \(x_t\) is</p>", r"shows TeX: \(x_t\) is"),
         ("<p>so $x_t$ is</p>", "shows TeX: $x_t$"),
         ("<pre>$x$</pre>", None),

@@ -26,7 +26,8 @@ def all_are_named(name, wrong):
     for change, words, lost, said in found(name, wrong):
         assert lost, change
         for one in said:
-            assert words and words in one, (change, one)
+            assert words is not None, (change, one)
+            assert words in one, (change, one)
         named += bool(said)
         silent += words is not None and not said
     assert 9 * silent <= named
