@@ -90,13 +90,18 @@ def test_all_that_the_course_and_its_extras_install_is_pinned():
 def test_conda_brings_python_and_pip_and_pip_the_rest():
     *conda, pip = CONDA["dependencies"]
     assert [spec.partition("=")[0] for spec in conda] == ["python", "pip"]
-    constraints, project = pip["pip"]
-    assert constraints == "-c constraints.txt"
+    index, constraints, project = pip["pip"]
+    assert (index, constraints) == (f"--extra-index-url {cpu_torch()}", "-c constraints.txt")
     extras = re.fullmatch(r"-e \.\[([\w,]+)\]", project)[1].split(",")
     assert set(extras) <= PYPROJECT["project"]["optional-dependencies"].keys()
     python = conda[0].partition("=")[2]
     assert SpecifierSet(PYPROJECT["project"]["requires-python"]).contains(python)
     assert python in supported()
+
+
+def cpu_torch():
+    """Where torch without CUDA is, by start.py."""
+    return (ROOT / "start.py").read_text(encoding="utf-8").partition('CPU_TORCH = "')[2].partition('"')[0]
 
 
 def supported():
@@ -163,8 +168,7 @@ def test_condas_pip_section_resolves_to_the_pins(tmp_path):
 def test_what_binder_installs_resolves_to_the_pins(tmp_path):
     asked = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8")
     assert "--constraint ../constraints.txt\n--editable .\n" in asked
-    index = (ROOT / "start.py").read_text(encoding="utf-8").partition('CPU_TORCH = "')[2].partition('"')[0]
-    assert f"--extra-index-url {index}\n" in asked
+    assert f"--extra-index-url {cpu_torch()}\n" in asked
     here = asked.replace("../constraints.txt", (ROOT / "constraints.txt").as_posix())
     error, chosen = resolve(tmp_path, here.replace("--editable .", f"--editable {ROOT.as_posix()}"))
     assert not error
