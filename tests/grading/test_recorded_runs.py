@@ -35,7 +35,10 @@ def test_each_run_begins_as_it_was_written_down(runs, path, seeds, updates):
             )
 
 
-@pytest.mark.parametrize("name", language.RUNS)
+LANGUAGE = "nothing", "KL counted twice", "padding counted", "divided by the others' deviation"  # half a second each
+
+
+@pytest.mark.parametrize("name", LANGUAGE)
 def test_each_run_of_a_language_model_begins_as_it_was_written_down(name):
     run = language.RUNS[name]
     seed = run.seeds[0]

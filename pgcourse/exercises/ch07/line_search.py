@@ -70,7 +70,7 @@ EXERCISE = implement(
         "the full step": Check(
             1,
             "If the whole step is good, it is taken: k starts at 0.",
-            [table([1, 1, 1, 1], 0.5), table([1, 3, 5, 7], 0.5)],
+            [table([1, 1, 1, 1], 0.5), table([1, 3, 5, 7], 0.5), table([0.3, 0.4, 0.5, 0.6], 0.8)],
         ),
         "too far": Check(
             2,
@@ -163,9 +163,7 @@ EXERCISE = implement(
             "gain > start and kl >= delta",
         ),
         "The full step is never tried: k starts at 0.": ("range(backtracks + 1)", "range(1, backtracks + 1)"),
-        "θ is missing: tried is θ + c^k s.": ("theta + shrink**k * step", "shrink**k * step"),
         "θ is shrunk, too: tried is θ + c^k s.": ("theta + shrink**k * step", "shrink**k * (theta + step)"),
-        "The step is shrunk once only, and before the first try: the kth is c^k s.": ("shrink**k", "shrink"),
         "The step shrinks linearly, 1 - c k: it is multiplied by c each time.": ("shrink**k", "(1 - shrink * k)"),
         "The step is halved whatever `shrink` is.": ("shrink**k", "0.5**k"),
         "The gain is compared with that of the full step: compare with what it is at θ.": (

@@ -90,7 +90,11 @@ EXERCISE = gradient(
         "large logits": Check(
             1,
             "`exp` of a large logit overflows: `log_softmax` takes the greatest away first.",
-            [case([[300, 298, 500]], [[True, True, False]]), drawn(3, 4, scale=100.0)],
+            [
+                case([[300, 298, 500]], [[True, True, False]]),
+                case([[-300, -298, 0]], [[True, True, False]]),
+                drawn(3, 4, scale=100.0),
+            ],
             through="f(logits, valid)[0].exp()",
         ),
     },

@@ -43,11 +43,22 @@ EXERCISE = implement(
         "`(advantage > 0) & (ratio > 1 + clip) | (advantage < 0) & (ratio < 1 - clip)`.",
     ],
     checks={
-        "inside": Check(1, "Between 1-ε and 1+ε every sample has a gradient.", [case([1.1, 0.9, 1.0], [2, -2, 1])]),
+        "inside": Check(
+            1,
+            "Between 1-ε and 1+ε every sample has a gradient.",
+            [case([1.1, 0.9, 1.0], [2, -2, 1]), case([1.05, 0.95], [1, -1])],
+        ),
         "four cases": Check(
             2,
             "Write the table: r above and below the interval, Â positive and negative. Two of the four are True.",
-            [case([1.5], [2]), case([1.5], [-2]), case([0.5], [2]), case([0.5], [-2]), drawn((20,), 0.2)],
+            [
+                case([1.5], [2]),
+                case([1.5], [-2]),
+                case([0.5], [2]),
+                case([0.5], [-2]),
+                case([1.3], [3]),
+                drawn((20,), 0.2),
+            ],
         ),
         "any shape and ε": Check(
             1,

@@ -234,8 +234,8 @@ EXERCISE = implement(
         "Score and gold are exchanged.": ("f(gold, score, n)"),
         "Equal scores are taken in the order in which they stand: one of them is taken at random.": (
             (
-                "below = (score[..., None, :] < score[..., :, None]).sum(-1)     upto = (score[..., None, :] <= "
-                "score[..., :, None]).sum(-1)"
+                "below = (score[..., None, :] < score[..., :, None]).sum(-1)\n"
+                "    upto = (score[..., None, :] <= score[..., :, None]).sum(-1)"
             ),
             "below = score.argsort(-1, stable=True).argsort(-1)\n    upto = below + 1",
         ),
