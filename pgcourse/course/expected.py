@@ -155,7 +155,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Table:
+class WholeTable:
     """The same rows and columns, the same words and gaps (`""`) in them, and every number close."""
 
     kind: ClassVar[str] = "table"
@@ -191,7 +191,7 @@ class Table:
         return abs(found - known) <= self.atol + self.rtol * abs(known)
 
     @classmethod
-    def accept(cls, claim: Claim, before: Mapping[str, Any]) -> Table:
+    def accept(cls, claim: Claim, before: Mapping[str, Any]) -> WholeTable:
         if len(set(claim.rows)) < len(claim.rows):
             raise ValueError("two rows of the table have one label")
         width = len(claim.columns)
@@ -200,8 +200,8 @@ class Table:
         return cls(list(claim.columns), *_tolerances(claim, before), rows)
 
 
-KINDS: dict[str, type[Close] | type[Exact] | type[OverSeeds] | type[Order] | type[Table]] = {
-    cls.kind: cls for cls in (Close, Exact, OverSeeds, Order, Table)
+KINDS: dict[str, type[Close] | type[Exact] | type[OverSeeds] | type[Order] | type[WholeTable]] = {
+    cls.kind: cls for cls in (Close, Exact, OverSeeds, Order, WholeTable)
 }
 
 
@@ -288,7 +288,7 @@ def _tolerances(claim: Claim, before: Mapping[str, Any]) -> tuple[float, float]:
     )
 
 
-def _other_tolerance(claim: Claim, entry: Close | Table) -> str | None:
+def _other_tolerance(claim: Claim, entry: Close | WholeTable) -> str | None:
     for name in ("rtol", "atol"):
         stated = getattr(claim, name)
         if stated is not None and stated != getattr(entry, name):

@@ -673,7 +673,9 @@ class Examination:
         for trial in trials[check] if self.exercise.shows else ():
             given = trial.reply.values[-1] if trial.reply else None
             true = trial.expected.values[-1] if trial.expected else {}
-            for item in items if isinstance(given, dict) else ():
+            if not isinstance(given, dict):
+                continue
+            for item in items:
                 said = given.get(item)
                 if isinstance(said, str) and said != true[item] and said in self.exercise.shows:
                     return f"{item}: {self.exercise.shows[said]}"

@@ -11,7 +11,7 @@ from tracked import ROOT, notebooks
 
 from pgcourse.course import book, expected
 from pgcourse.course.claims import Claim
-from pgcourse.course.expected import Close, Exact, Order, OverSeeds, Table
+from pgcourse.course.expected import Close, Exact, Order, OverSeeds, WholeTable
 from pgcourse.lab import study_names
 
 CHAPTERS = list(notebooks("chapters").values())
@@ -66,7 +66,7 @@ def right(name, entry):
         case OverSeeds():
             inside = 0.999 * entry.half_width
             return [Claim(name, ((entry.mean + shift,) * entry.n,)) for shift in (inside, 0.0, -inside)]
-        case Table():
+        case WholeTable():
             return [table(name, entry)]
         case Order(inconclusive=True):
             return [ordered(name, entry, 0.0, spread=1.0)]
@@ -91,7 +91,7 @@ def wrong(name, entry):
         case OverSeeds():
             outside = 1.001 * entry.half_width
             return [Claim(name, ((entry.mean + shift,) * entry.n,)) for shift in (outside, -outside)]
-        case Table():
+        case WholeTable():
             changed = [(row, k) for row, entries in entry.rows.items() for k in range(len(entries))]
             return [table(name, entry, place) for place in changed]
         case Order(inconclusive=True):
