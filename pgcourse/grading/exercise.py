@@ -671,8 +671,8 @@ class Examination:
         """Of a wrong diagnosis: what the first wrong item would look like if it were what the answer calls it."""
         items = next(one.items for one in self.exercise.checks if one.name == check)
         for trial in trials[check] if self.exercise.shows else ():
-            given = trial.reply.values[-1] if trial.reply else None
-            true = trial.expected.values[-1] if trial.expected else {}
+            given: Any = trial.reply.values[-1] if trial.reply else None
+            true: Any = trial.expected.values[-1] if trial.expected else {}
             for item in items if isinstance(given, dict) else ():
                 said = given.get(item)
                 if isinstance(said, str) and said != true[item] and said in self.exercise.shows:

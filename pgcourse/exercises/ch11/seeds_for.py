@@ -131,9 +131,5 @@ EXERCISE = implement(
             "first.var() / len(first) + second.var() / len(second)",
         ),
         "This is the root of the number of seeds.": ("math.ceil(needed)", "math.ceil(needed**0.5)"),
-        "The rule of thumb 16/d² is for 5 % and 80 % only, and a little too large: use the level and power given.": (
-            "(z(1 - alpha / 2) + z(power)) ** 2",
-            "8",
-        ),
     },
 )
