@@ -2,6 +2,10 @@
 
 `python -m pgcourse.grading.calibration 08.agent` measures on draws that no threshold was set by. The course's own
 answer passed every check on 100 of 100, and γ = 0 passed "a later reward" on 0 of 100.
+
+"A limit is no end" is younger: by `python -m pgcourse.exercises.ch08._agents` the course's own answer passes all checks
+on 2 of 2, a time limit that is taken for an end, and the next row's value, on 0 of 4. Gradients that pile up pass on
+2 of 2.
 """
 
 import numpy as np

@@ -118,10 +118,6 @@ EXERCISE = implement(
         ),
         "The power is taken to be 80 % whatever is given.": ("z(power)", "0.8416"),
         "The level is taken to be 5 % whatever is given.": ("z(1 - alpha / 2)", "1.96"),
-        "Level and power are taken to be 5 % and 80 % whatever is given.": (
-            "z(1 - alpha / 2) + z(power)",
-            "1.96 + 0.8416",
-        ),
         "The difference is that of the medians: the means' is asked for.": (
             "first.mean() - second.mean()",
             "first.median() - second.median()",
