@@ -26,7 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 TEACHING = DOCS / "teaching.md"
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
-ALGORITHMS = {"reinforce": "REINFORCE", "a2c": "A2C", "ppo": "PPO", "trpo": "TRPO", "dqn": "DQN"}
 
 
 def text_of(page):
@@ -150,12 +149,38 @@ def test_the_cell_that_gets_the_course_clones_and_installs_it_where_it_is_missin
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     exec(cell, {})
     (git, *cloning), (python, *installing) = commands
-    assert (git, cloning[0], cloning[-1]) == ("git", "clone", str(tmp_path / "pgcourse"))
+    assert (git, cloning[0], cloning[-1]) == ("git", "clone", str(tmp_path / "course"))
     assert (python, installing[:3]) == (sys.executable, ["-m", "pip", "install"])
-    assert sys.path[0] == installing[-1] == str(tmp_path / "pgcourse")
-    (tmp_path / "pgcourse").mkdir()
+    assert sys.path[0] == installing[-1] == str(tmp_path / "course")
+    (tmp_path / "course").mkdir()
     exec(cell, {})
     assert [program for program, *_ in commands[2:]] == [sys.executable]  # a clone that is there is kept
+
+
+STOPPED_WHILE_IT_INSTALLED = """
+import pathlib, subprocess, sys
+
+def run(command, check):
+    print(command[0])
+    if command[0] == "git":
+        (pathlib.Path(command[-1]) / "pgcourse").mkdir(parents=True)
+    else:
+        raise KeyboardInterrupt
+
+subprocess.run = run
+for _ in range(2):
+    try:
+        exec(sys.argv[1])
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_a_clone_whose_installing_was_stopped_is_not_taken_for_the_package(tmp_path):
+    (cell,) = (text for _, mark, text in blocks(text_of(DOCS / "anywhere.md")) if mark == "cell=get-the-course")
+    bare = [sys.executable, "-S", "-E", "-c", STOPPED_WHILE_IT_INSTALLED, cell]
+    done = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["git", sys.executable, sys.executable], done.stderr
 
 
 # Names
@@ -311,10 +336,21 @@ def test_the_plan_for_six_weeks_has_every_chapter_once():
     assert named == [path.stem.partition("_")[0] for path in find_chapters(ROOT)]
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+def algorithm_pages():
+    """{page: (module, its classes)} of the course's algorithms; some share the metrics of another one, and its page."""
+    pages = {}
+    for where in pg.algorithms.ALGORITHMS.values():
+        name, _, kind = where.partition(":")
+        module = importlib.import_module(name)
+        if module.Metrics.__module__ == name:
+            pages.setdefault(name.rpartition(".")[2], (module, []))[1].append(kind)
+    return pages
+
+
+@pytest.mark.parametrize("name", algorithm_pages())
 def test_an_algorithms_page_explains_every_option_and_every_metric(name):
     page = text_of(DOCS / f"{name}.md")
-    assert f"<!-- options: {ALGORITHMS[name]} -->" in page
-    module = importlib.import_module(f"pgcourse.algorithms.{name}")
+    module, kinds = algorithm_pages()[name]
+    assert any(f"<!-- options: {kind} -->" in page for kind in kinds)
     section = page.partition("\n## Metrics\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(module.Metrics._fields)

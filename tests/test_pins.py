@@ -154,9 +154,7 @@ def test_condas_pip_section_resolves_to_the_pins(tmp_path):
     assert not error, f"{error}\nIs this environment as pinned? python3 start.py setup test"
     pins = doctor.read_pins(CONSTRAINTS)
     extras = PYPROJECT["project"]["optional-dependencies"]
-    apart = {
-        Requirement(line).name for extra in ("bench", "hf") for line in extras[extra]
-    }  # large, and tests do without
+    apart = {Requirement(line).name for line in extras["bench"]}  # large, and tests do without
     assert {need.name for need in declared()} - apart <= chosen.keys() | {"setuptools"}
     differ = {name: version for name, version in chosen.items() if Version(version).public != pins.get(name)}
     assert differ == {"pgcourse": metadata.version("pgcourse")}
@@ -173,6 +171,23 @@ def test_what_binder_installs_resolves_to_the_pins(tmp_path):
     pins = doctor.read_pins(CONSTRAINTS)
     differ = {name: version for name, version in chosen.items() if Version(version).public != pins.get(name)}
     assert differ == {"pgcourse": metadata.version("pgcourse")}
+
+
+def test_the_package_is_found_from_the_folder_that_holds_the_clone(tmp_path):
+    """The clone is called pgcourse, too: a folder without a package in it, which must not hide the package."""
+    clone, wheels, site = (tmp_path / name for name in ("pgcourse", "wheels", "site"))
+    (clone / "pgcourse").mkdir(parents=True)
+    (clone / "pgcourse" / "__init__.py").write_text("HERE = True\n", encoding="utf-8")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (clone / name).write_bytes((ROOT / name).read_bytes())
+    build = f"from setuptools import build_meta; build_meta.build_editable({str(wheels)!r})"
+    done = subprocess.run([sys.executable, "-c", build], cwd=clone, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for wheel in wheels.glob("*.whl"):
+        zipfile.ZipFile(wheel).extractall(site)
+    look = f"import site; site.addsitedir({str(site)!r}); import pgcourse; assert pgcourse.HERE"
+    done = subprocess.run([sys.executable, "-S", "-E", "-c", look], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_pins_that_contradict_the_project_do_not_resolve(tmp_path):

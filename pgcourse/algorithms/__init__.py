@@ -6,7 +6,6 @@ from pgcourse.algorithms.architecture import Architecture, default_critic, defau
 from pgcourse.algorithms.curves import Curves, LatestReturn
 from pgcourse.algorithms.dqn import DQN
 from pgcourse.algorithms.evaluate import evaluate, play
-from pgcourse.algorithms.far_bounds import FarBounds
 from pgcourse.algorithms.files import load
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate
 from pgcourse.algorithms.options import check, option
@@ -16,7 +15,7 @@ from pgcourse.algorithms.registry import ALGORITHMS, find
 from pgcourse.algorithms.reinforce import REINFORCE
 from pgcourse.algorithms.train import Checkpoint, Progress, Run, train, training
 from pgcourse.algorithms.trained import Agent, TrainedPolicy
-from pgcourse.algorithms.trial import NotRepeatable, require_fit, trial
+from pgcourse.algorithms.trial import FarBounds, NotRepeatable, require_fit, trial
 from pgcourse.algorithms.trpo import TRPO, NaturalGradient
 
 __all__ = [

@@ -196,11 +196,13 @@ class Architecture:
 
 
 def parts(env: Env, policy: Any, critic: Any) -> tuple[Policy, Critic]:
-    """Policy and critic as they are given, modules of torch's made into them (`as_policy`); else the usual ones."""
+    """Policy and critic as they are given, made of what is a module of torch's (`as_policy`); else the usual ones."""
     usual = Architecture()
+    policy = usual.policy(env) if policy is None else policy
+    critic = usual.critic(env) if critic is None else critic
     return (
-        usual.policy(env) if policy is None else as_policy(policy, env),
-        usual.critic(env) if critic is None else as_critic(critic, env),
+        policy if hasattr(policy, "init") else as_policy(policy, env),
+        critic if hasattr(critic, "init") else as_critic(critic, env),
     )
 
 

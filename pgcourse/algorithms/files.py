@@ -1,5 +1,4 @@
-"""A trained policy as a file that is safe to load: tensors, numbers and words, no code. Files are written and read only
-where somebody says so."""
+"""Trained policies as files that are safe to load: they hold tensors, numbers and words, and no code."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,11 +12,10 @@ from torch import Tensor
 
 from pgcourse.algorithms.architecture import parts
 from pgcourse.algorithms.curves import Curves, Episodes
-from pgcourse.algorithms.far_bounds import FarBounds, bounds_of
 from pgcourse.algorithms.iterate import Algorithm, Iteration, iterate, placed, whole_steps
 from pgcourse.algorithms.state import plain, rebuilt
 from pgcourse.algorithms.trained import TrainedPolicy
-from pgcourse.algorithms.trial import require_ready, trial
+from pgcourse.algorithms.trial import Bounds, bounds_of, require_ready, trial
 from pgcourse.core import Critic, Policy, Streams
 from pgcourse.envs import Env, close, make, name_of, spaces_of, versioned
 from pgcourse.envs.registry import require_arguments
@@ -128,21 +126,18 @@ def training(
     env = versioned(env) if isinstance(env, str) else env
     begin: Callable[[int], Env] = partial(make, env, **arguments, **placed(streams))
     world = begin(algorithm.envs)
-    trial(algorithm, begin, streams, policy, critic)
+    limits = bounds_of(trial(algorithm, begin, streams, policy, critic), world)
     spaces = spaces_of(world)
-    limits = bounds_of(parts(world, policy, critic)[0], world)
-    if limits is not None and (said := limits.far()):
-        warnings.warn(f"{world.name}: {said}", FarBounds, stacklevel=2)
     after, final, ends = None, None, None
-    if resume is not None:
-        state = rebuilt(algorithm.init(*parts(world, policy, critic), streams.child("init")), resume.state)
-        after = Iteration(resume.number, None, state, None, resume.steps, resume.obs)
-        final, ends = resume.final, resume.episodes
-        if resume.world is None:
-            after = after._replace(obs=world.reset(streams.child(f"reset {resume.number}")))
-        else:
-            world.load(resume.world)
     try:
+        if resume is not None:
+            state = rebuilt(algorithm.init(*parts(world, policy, critic), streams.child("init")), resume.state)
+            after = Iteration(resume.number, None, state, None, resume.steps, resume.obs)
+            final, ends = resume.final, resume.episodes
+            if resume.world is None:
+                after = _in_a_fresh_world(after, world, streams)
+            else:
+                world.load(resume.world)
         while True:
             for it in iterate(algorithm, world, streams, steps, policy, critic, after):
                 before = it.steps - it.batch.mask.sum((1, 2))
@@ -152,20 +147,17 @@ def training(
                 ends, ended = ends.follow(it.batch)
                 theta = it.state.theta.detach()
                 final = theta if final is None else theta.where(active.unsqueeze(1), final)
-                checkpoint, unfinished = None, bool((it.steps < steps).any())
-                if checkpoint_steps and _passed(checkpoint_steps, before, it.steps) and unfinished:
+                checkpoint = None
+                if checkpoint_steps and _is_due(checkpoint_steps, before, it.steps) and (it.steps < steps).any():
                     saved = world.state() if getattr(world, "restorable", False) else None
                     ends = ends.restarted() if saved is None else ends
                     checkpoint = Checkpoint(it.number, it.steps, final, plain(it.state), it.obs, ends, saved)
-                metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
-                if limits is not None:
-                    metrics["clipped_actions"] = limits.clipped(it.batch.action, it.batch.mask)
                 trained = TrainedPolicy(it.state.policy, final, streams.seeds, env, arguments, spaces)
-                yield Progress(it.number, it.steps, active, *ended, metrics, trained, checkpoint)
+                yield Progress(it.number, it.steps, active, *ended, _metrics(it, limits), trained, checkpoint)
                 if checkpoint and checkpoint.world is None:
                     close(world)
                     world = begin(algorithm.envs)
-                    after = it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
+                    after = _in_a_fresh_world(it, world, streams)
                     break
             else:
                 return
@@ -173,7 +165,20 @@ def training(
         close(world)
 
 
-def _passed(every: int, before: Tensor, now: Tensor) -> bool:
+def _in_a_fresh_world(it: Iteration, world: Env, streams: Streams) -> Iteration:
+    """An iteration to go on from in a world that starts anew after it."""
+    return it._replace(obs=world.reset(streams.child(f"reset {it.number}")))
+
+
+def _metrics(it: Iteration, limits: Bounds | None) -> dict[str, Tensor]:
+    """The algorithm's metrics, and the share of actions that bounds clip, where there are such."""
+    metrics = {name: metric for name, metric in it.metrics._asdict().items() if metric is not None}
+    if limits is None:
+        return metrics
+    return metrics | {"clipped_actions": limits.clipped(it.batch.action, it.batch.mask)}
+
+
+def _is_due(every: int, before: Tensor, now: Tensor) -> bool:
     """Whether all seeds have passed another multiple of `every` steps."""
     return int(now.min()) // every > int(before.min()) // every
 

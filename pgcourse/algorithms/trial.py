@@ -1,9 +1,11 @@
-"""What is tried before anything learns: whether policy, critic and world fit, and whether the world repeats itself."""
+"""Checks before anything learns: whether policy, critic and world fit together, and whether a world repeats itself."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,14 +19,16 @@ from pgcourse.core import (
     Bernoulli,
     Categorical,
     Critic,
+    GaussianPolicy,
     MultiDiscrete,
     Policy,
     Streams,
     memory,
 )
-from pgcourse.envs import Env
+from pgcourse.envs import Env, close
 
 STEPS = 3  # of a trial
+FAR = 10.0  # how many σ the bounds of actions may be apart, or how many times narrower they may be than it
 TAKEN: dict[str, tuple[type[spaces.Space], ...]] = {  # as actions in these spaces
     "numbers": (spaces.Box,),
     "switches": (spaces.MultiBinary,),
@@ -36,17 +40,22 @@ class NotRepeatable(UserWarning):
     """A world gives other numbers where it is asked the same again: so will trainings in it."""
 
 
+class FarBounds(UserWarning):
+    """The bounds of the actions are not of the size of what the policy does."""
+
+
 def trial(
     algorithm: Any,
     begin: Callable[[int], Env],
     streams: Streams,
     policy: Policy | None = None,
     critic: Critic | None = None,
-) -> None:
-    """Play a world's first steps twice, each time in one copy of it that `begin(1)` makes.
+) -> Policy:
+    """Play a world's first steps twice, each time in one copy of it that `begin(1)` makes; the policy that acted.
 
-    What does not fit is told before anything is computed, and of a world that gives other numbers the second time warns
-    `NotRepeatable`. The trial's numbers are drawn from streams of its own: a training is the same with it and without.
+    What does not fit is told before anything is computed: of bounds of actions far from what the policy does warns
+    `FarBounds`, of a world that gives other numbers the second time `NotRepeatable`. The trial's numbers are drawn from
+    streams of its own: a training is the same with it and without.
 
     Raises:
         ValueError: as `require_fit`; a world that returns something else than it declares.
@@ -57,31 +66,22 @@ def trial(
     for _ in range(2):
         world = begin(1)
         try:
-            if state is None:
-                fitting = parts(world, policy, critic)
-                try:
-                    state = algorithm.init(*fitting, own.child("init"))
-                except ValueError as error:
-                    raise ValueError(f"{world.name}: {error}") from error
-                learned = (getattr(state, name, None) for name in ("critic", "phi"))  # some learn no critic
-                require_fit(world, state.policy, state.theta, *learned)
+            state = _fitting_state(algorithm, world, own, policy, critic) if state is None else state
             plays.append(list(_played(world, state, own)))
         finally:
-            getattr(world, "close", lambda: None)()
-    if streams.device.type != "cpu":  # where a sum's order, and with it its last digits, may change
-        return
-    for (what, x), (_, y) in zip(*plays, strict=True):
-        if not torch.equal(x.nan_to_num(), y.nan_to_num()):
-            warnings.warn(
-                f"{world.name} does not repeat itself: made anew and reset with the same seed, it gave {what} "
-                "otherwise. So trainings in it cannot be repeated. Let the seed determine all its random numbers: an "
-                "environment of Gymnasium's draws from self.np_random after super().reset(seed=seed), which goes on "
-                "where seed is None, a tensor world from the noise it is given, and none from np.random, random or a "
-                "space's sample(), which know nothing of the seed",
-                NotRepeatable,
-                stacklevel=1,  # one place, so that a process that trains in it several times says it once
-            )
-            return
+            close(world)
+    on_cpu = streams.device.type == "cpu"  # elsewhere a sum's order, and with it its last digits, may change
+    if on_cpu and (what := _first_difference(*plays)):
+        warnings.warn(
+            f"{world.name} does not repeat itself: made anew and reset with the same seed, it gave {what} otherwise. "
+            "So trainings in it cannot be repeated. Let the seed determine all its random numbers: an environment of "
+            "Gymnasium's draws from self.np_random after super().reset(seed=seed), which goes on where seed is None, a "
+            "tensor world from the noise it is given, and none from np.random, random or a space's sample(), which "
+            "know nothing of the seed",
+            NotRepeatable,
+            stacklevel=1,  # one place, so that a process that trains in it several times says it once
+        )
+    return state.policy
 
 
 def require_ready(algorithm: Any) -> None:
@@ -130,6 +130,76 @@ def require_fit(
                 f"{world.name}: a critic gives one number for an observation, but {critic} gives an array of shape "
                 f"{list(value.shape[2:])}; its network should have one output"
             )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Where a world clips the actions of a Gaussian; `center` and `sigma` are where the policy starts, [action]."""
+
+    low: Tensor
+    high: Tensor
+    center: Tensor
+    sigma: Tensor
+
+    def clipped(self, action: Tensor, mask: Tensor) -> Tensor:
+        """The share of actions [seed, time, env, action] of which a number lies outside, where mask, [seed]."""
+        low, high = (bound.to(action.device, action.dtype) for bound in (self.low, self.high))
+        outside = ((action < low) | (action > high)).any(-1) & mask
+        return outside.sum((1, 2)) / mask.sum((1, 2))
+
+    def far(self) -> str:
+        """What is wrong with the bounds, and the remedy; "" where nothing is.
+
+        A mean learns to go as far as some σ; where it has to go farther the return tells it nothing for long. Where the
+        bounds lie much closer than σ nearly all actions are clipped, and say nothing of the mean.
+        """
+        half, middle = (self.high - self.low) / 2, (self.high + self.low) / 2
+        apart = torch.maximum(half, (middle - self.center).abs()) > FAR * self.sigma
+        narrow = half < self.sigma / FAR
+        at = next(iter((apart | narrow).nonzero().flatten().tolist()), None)
+        if at is None:
+            return ""
+        low, high, center, sigma = (each[at].item() for each in (self.low, self.high, self.center, self.sigma))
+        means = "hardly ever reach them" if apart[at] else "are nearly all clipped"
+        return (
+            f"actions are bounded by {low:g} and {high:g}, and those of the policy, which begins at {center:g} with "
+            f"σ = {sigma:g}, {means}. Let actions be measured in units of the bounds: rescale_action=True of "
+            "Architecture (--rescale-action), or gymnasium.wrappers.RescaleAction"
+        )
+
+
+def bounds_of(policy: Any, world: Env) -> Bounds | None:
+    """The bounds that clip a policy's actions; None where nothing is clipped."""
+    space = world.action_space
+    if not (isinstance(policy, GaussianPolicy) and isinstance(space, spaces.Box) and len(space.shape) == 1):
+        return None
+    low, high = (torch.as_tensor(bound, dtype=torch.float64) for bound in (space.low, space.high))
+    if policy.actions != len(low) or (low.isinf() & high.isinf()).all():
+        return None
+    center, scale = policy.center or (0.0,) * len(low), policy.scale or (1.0,) * len(low)
+    sigma = math.exp(policy.log_std) * torch.tensor(scale, dtype=torch.float64)
+    return Bounds(low, high, torch.tensor(center, dtype=torch.float64), sigma)
+
+
+def _fitting_state(algorithm: Any, world: Env, streams: Streams, policy: Policy | None, critic: Critic | None) -> Any:
+    """The algorithm's first state, its parts held against the world. Raises and warns as `trial`."""
+    fitting = parts(world, policy, critic)
+    try:
+        state = algorithm.init(*fitting, streams.child("init"))
+    except ValueError as error:
+        raise ValueError(f"{world.name}: {error}") from error
+    learned = (getattr(state, name, None) for name in ("critic", "phi"))  # some learn no critic
+    require_fit(world, state.policy, state.theta, *learned)
+    limits = bounds_of(state.policy, world)
+    if limits is not None and (said := limits.far()):
+        warnings.warn(f"{world.name}: {said}", FarBounds, stacklevel=1)
+    return state
+
+
+def _first_difference(one: list[tuple[str, Tensor]], other: list[tuple[str, Tensor]]) -> str:
+    """What the first of two plays' numbers that differ are of; "" where all are equal."""
+    pairs = zip(one, other, strict=True)
+    return next((what for (what, x), (_, y) in pairs if not torch.equal(x.nan_to_num(), y.nan_to_num())), "")
 
 
 def _of(obs: Tensor, part: Callable[[Tensor], Any], name: str, world: Env) -> Any:

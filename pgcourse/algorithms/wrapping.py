@@ -1,4 +1,4 @@
-"""A torch.nn.Module given as policy or critic, made into one where its outputs say how."""
+"""A `torch.nn.Module` in a policy's or critic's place, made into one where its outputs say how."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pgcourse.envs import Env
 
 
 def as_policy(given: Any, env: Env) -> Policy:
-    """A policy as it is; of a `torch.nn.Module` that maps observations [batch, ...] to [batch, outputs], the policy
+    """The policy of a `torch.nn.Module` that maps observations [batch, ...] to [batch, outputs]:
 
         Discrete, n actions           n outputs     SoftmaxPolicy
         Box, d numbers                d outputs     GaussianPolicy
@@ -38,8 +38,6 @@ def as_policy(given: Any, env: Env) -> Policy:
     Raises:
         ValueError: another number of outputs, or what is no module; with what to write.
     """
-    if hasattr(given, "init"):
-        return given
     network = _network(given, env, "policy")
     space: Any = env.action_space
     outputs, wanted = network.outputs, ""
@@ -69,9 +67,7 @@ def as_policy(given: Any, env: Env) -> Policy:
 
 
 def as_critic(given: Any, env: Env) -> Critic:
-    """A critic as it is, or of a `torch.nn.Module` with one output; see `as_policy`. Raises as it does."""
-    if hasattr(given, "init"):
-        return given
+    """The critic of a `torch.nn.Module` with one output; see `as_policy`. Raises as it does."""
     network = _network(given, env, "critic")
     if network.outputs != 1:
         raise ValueError(f"{env.name}: the critic's module has {network.outputs} outputs, and a value is one")

@@ -17,7 +17,7 @@ WORDS = ("list", "new", "report")  # what `pgcourse study` understands otherwise
 DECLARATION = """\
 title = "{title}"
 question = "Does … raise the return of … in …?"
-analysis = "Mean final return over ten seeds each; yes, if Welch's 95 % interval of the difference is above 0."
+analysis = "Final returns, seed by seed: yes or no, if the 95 % interval is above or below 0, else inconclusive."
 tuning = "Settings are the algorithms' defaults; no seed was looked at before."
 
 env = "CartPole-v1"
@@ -58,16 +58,18 @@ print(len(study.variants), "variants,", study.seeds, "seeds,", *study.environmen
     ),
     (
         "power",
-        """How large a difference would you care about, and how much do seeds differ? A pilot on *other* seeds tells, or
-a record like yours. The table says what ten seeds can find.""",
+        """How large a difference would you care about? All variants have the same seeds, so they are compared seed by
+seed: how much do such differences scatter? A pilot on *other* seeds tells, or a record like yours. Where the two scores
+of a seed have nothing to do with each other, their difference scatters √2 times as much as either. Below is how often
+some numbers of seeds would find such a difference.""",
     ),
     (
         "seeds",
-        """from pgcourse.stats import welch_power
+        """from pgcourse.stats import paired_power
 
-difference, sd = 40, 50
+difference, sd = 40, 70  # sd is that of the differences
 for seeds in (5, 10, 20):
-    print(seeds, "seeds:", format(welch_power(seeds, difference, sd), ".0%"))""",
+    print(seeds, "seeds:", format(paired_power(seeds, difference, sd), ".0%"))""",
     ),
     ("compute", "Compute it. What is there already is not computed again."),
     ("run", "!pgcourse study {name}"),

@@ -1,4 +1,4 @@
-"""Blocks of seeds on their way to a record: how far they are, computed under bars of progress, stored."""
+"""Blocks of seeds: how far each has come, its computation under a bar of progress, and the storing of its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of a run of one's own: summed up, drawn."""
+"""The outcome of a run of one's own: a summary in words, and its learning curves as a figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pgcourse reproduce`: committed studies computed again, and what is to be said of each."""
+"""`pgcourse reproduce`: committed studies are computed again, and a verdict on each is printed."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import io
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,13 @@ import click
 from pgcourse.app.train import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pgcourse.algorithms.iterate import Iteration
     from pgcourse.rlhf.huggingface import HFCausalLM, Reward
 
 STATE, METRICS, SAMPLES, SETTINGS, MODEL = "state.pt", "metrics.csv", "samples.csv", "settings.json", "model"
+FIGURE = "diagnostics.png"
 SHOWN = {
     "proxy": "reward",
     "kl": "KL",
@@ -51,12 +55,31 @@ class RewardFile(click.ParamType):
             self.fail(f"{value!r} is no FILE.py:NAME, such as my.py:reward", param, ctx)
         if not Path(file).is_file():
             self.fail(f"there is no file {file}", param, ctx)
-        spec: Any = importlib.util.spec_from_file_location(Path(file).stem, file)
+        from pgcourse.lab.errors import message
+
+        spec: Any = importlib.util.spec_from_file_location(f"reward file {Path(file).stem}", file)
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        sys.modules[spec.name] = module  # dataclasses look there
+        sys.path.insert(0, str(Path(file).resolve().parent))  # for what stands beside it, as `python my.py` has it
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            self.fail(f"{file} cannot be imported: {message(error)}", param, ctx)
         if not callable(function := getattr(module, name, None)):
-            self.fail(f"{file} has no function {name}", param, ctx)
-        return function
+            there = [
+                key
+                for key, one in vars(module).items()
+                if getattr(one, "__module__", None) == spec.name and callable(one)
+            ]
+            self.fail(f"{file} has no function {name}" + f"; it has {', '.join(there)}" * bool(there), param, ctx)
+
+        def reward(prompts: list[str], responses: list[str]) -> Any:
+            try:
+                return function(prompts, responses)
+            except Exception as error:
+                raise click.ClickException(f"the reward failed: {message(error)}") from error
+
+        return reward
 
 
 def choices() -> list[click.Option]:
@@ -159,7 +182,7 @@ def train(
     try:
         quietly()
         trainer = chosen(algorithm, given)
-        texts = [line for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
+        texts = lines(prompts)
         lm = HFCausalLM(model, local_files_only=not download, temperature=temperature, eos=eos, pad=pad, device=device)
         run = FineTuning(out, lm, trainer, reward, texts, longest, seed, device)
         run.claim({"model": model, "prompts": texts, "trainer": dataclasses.asdict(trainer), "longest": longest,
@@ -167,6 +190,17 @@ def train(
         run.train(iterations, save_every)
     except (ImportError, OSError, ValueError, FloatingPointError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def lines(file: Path) -> list[str]:
+    """The lines of a text that are not empty. Raises `ValueError` for a file without any, or not in UTF-8."""
+    try:
+        found = [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not a text in UTF-8: {error}") from None
+    if not found:
+        raise ValueError(f"{file} has no prompts: write one a line")
+    return found
 
 
 def chosen(name: str, given: dict[str, Any]) -> Any:
@@ -207,7 +241,8 @@ class FineTuning:
         from pgcourse.lab.records import write_whole
 
         path, asked = self.folder / SETTINGS, json.loads(json.dumps(asked))
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else asked
+        begun = path.is_file() and (self.folder / STATE).is_file()  # else nothing has been learned that could be lost
+        before = json.loads(path.read_text(encoding="utf-8")) if begun else asked
         if changed := sorted(key for key in asked if before.get(key) != asked[key]):
             raise ValueError(
                 f"{self.folder} has a run with other settings ({', '.join(changed)}): give another --out, or the same"
@@ -223,6 +258,8 @@ class FineTuning:
         if after and after.number + 1 >= iterations:
             click.echo(f"{self.folder} has {after.number + 1} iterations: ask for more with --iterations")
             return
+        for line in self.announced():
+            click.echo(line, err=True)
         streams = Streams([self.seed], device=self.device)
         steps = iterations * self.trainer.envs
         kept, standing = None, None
@@ -238,11 +275,44 @@ class FineTuning:
         except KeyboardInterrupt:
             if standing and standing is not kept:
                 self.keep(*standing)
+            self.draw()
             done = standing[0].number + 1 if standing else after.number + 1 if after else 0
             raise click.ClickException(
                 f"stopped after {done} of {iterations} iterations: the same command goes on"
             ) from None
+        self.draw()
         click.echo(f"model: {self.folder / MODEL}")
+        click.echo(f"read next: {self.folder / SAMPLES}, {self.folder / FIGURE}")
+
+    def announced(self) -> Iterator[str]:
+        """What is trained on what; and a warning where that may need more memory than there is."""
+        import psutil
+
+        trainer, lm = self.trainer, self.lm
+        yield (
+            f"{lm.size:,} parameters, {len(self.world.prompts)} prompts, {trainer.envs} responses an iteration, each "
+            f"of {self.policy.longest} tokens at most"
+        )
+        of_tokens = 4 * trainer.envs * self.policy.longest * lm.vocabulary  # docs/your_own_model.md, "Memory"
+        need = 4 * ((5 + 4 * (trainer.baseline == "critic")) * lm.size + of_tokens)
+        free = psutil.virtual_memory().available
+        if self.device == "cpu" and need > free:
+            yield (
+                f"this may need {need / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are free: fewer --envs or a "
+                "shorter --longest need less"
+            )
+
+    def draw(self) -> None:
+        """The diagnostics of all iterations so far, as a PNG file."""
+        import matplotlib
+        import pandas as pd
+
+        from pgcourse import plots
+
+        if self.metrics:
+            matplotlib.use("agg")  # no window, whatever this machine has
+            figure = plots.rlhf_diagnostics(pd.DataFrame(self.metrics))[0].figure
+            figure.savefig(self.folder / FIGURE)
 
     def report(self, it: Iteration, iterations: int, seconds: float) -> None:
         """A row for the table, a line for the screen."""

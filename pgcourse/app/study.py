@@ -20,6 +20,7 @@ from pgcourse.lab.engines import Event, Failed, Task, local
 from pgcourse.lab.records import RecordError, write_whole
 from pgcourse.lab.results import load
 from pgcourse.lab.studies import Block, Study, StudyError, study_names
+from pgcourse.lab.study_report import TESTS, markdown, page
 
 Engine: TypeAlias = Callable[[Task, Sequence[Any]], Generator[Event, None, None]]
 
@@ -53,6 +54,13 @@ Examples:
     metavar="FOLDER",
     help="Where reports are written.  [default: the study's]",
 )
+@click.option(
+    "--test",
+    type=click.Choice(TESTS),
+    default=TESTS[0],
+    show_default=True,
+    help="How reports compare: seed by seed, since variants share their seeds, or as if each had its own.",
+)
 def study(
     names: tuple[str, ...],
     dry_run: bool,
@@ -63,6 +71,7 @@ def study(
     address: str | None,
     checkpoints: Path | None,
     to: Path | None,
+    test: str,
 ) -> None:
     """Compute the studies declared in results/NAME/study.toml.
 
@@ -83,7 +92,7 @@ def study(
             begin(screen, *names[1:])
             return
         if names[0] == "report":
-            report(screen, names[1:], to)
+            report(screen, names[1:], to, test)
             return
         studies = [Study.read(name) for name in dict.fromkeys(names)]
         for each in studies:
@@ -117,15 +126,13 @@ def overview(console: Console) -> None:
         console.print(f"  {variants} in {envs}", markup=False, highlight=False)
 
 
-def report(console: Console, names: Sequence[str], to: Path | None) -> None:
+def report(console: Console, names: Sequence[str], to: Path | None, test: str) -> None:
     """Write NAME.md and NAME.html of each study, or report.md and report.html into its folder. Errors as `load`."""
-    from pgcourse.lab.study_report import markdown, page
-
     for name in names:
         results = load(name)
         folder, stem = (results.study.folder, "report") if to is None else (to, name)
         folder.mkdir(parents=True, exist_ok=True)
-        for suffix, text in (("md", markdown(results)), ("html", page(results))):
+        for suffix, text in (("md", markdown(results, test)), ("html", page(results, test))):
             write_whole(folder / f"{stem}.{suffix}", text.encode())
             console.print(str(folder / f"{stem}.{suffix}"), markup=False, highlight=False, soft_wrap=True)
 

@@ -233,6 +233,7 @@ def assemble(root: Path, build: Path, source: Path, commands: Mapping[str, str] 
     assert script is not None
     contents[f"_static/{MATHJAX}"] = script.read_bytes()
     contents["_static/course.css"] = CSS
+    contents["_static/course.js"] = SCRIPT
     contents["_static/source.css"] = pages.source_style()
     for path, content in contents.items():
         pages.written(source / path, content)
@@ -280,6 +281,8 @@ def _front(
     """The first page: what it is, the chapters with their questions, and the list of contents."""
     about = _project(root)
     lines = ["# " + about.get("title", "Policy gradient methods"), "", about.get("description", ""), ""]
+    if "README.md" in project:
+        lines += [*_picture(root / "README.md"), "To run it and to do its exercises, [set it up](README.md#start).", ""]
     lines += ["| chapter | its question | minutes to read |", "| --- | --- | --- |"]
     for path in chapters:
         of = openings[path]
@@ -300,6 +303,13 @@ def _front(
         if entries:
             lines += ["", "```{toctree}", ":hidden:", ":maxdepth: 1", f":caption: {caption}", "", *entries, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _picture(readme: Path) -> list[str]:
+    """The first picture of a Markdown file, with the paragraph below it."""
+    paragraphs = readme.read_text("utf-8").split("\n\n")
+    place = next((number for number, text in enumerate(paragraphs) if text.startswith("![")), None)
+    return [] if place is None else [line for text in paragraphs[place : place + 2] for line in (text, "")]
 
 
 def _project(root: Path) -> dict[str, str]:
@@ -426,11 +436,13 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
     """Sphinx's options, as conf.py would hold them."""
     theme: dict[str, Any] = {
         "show_navbar_depth": 1,
+        "collapse_navbar": True,  # or every page copies the contents of all pages, to throw them away
         "show_toc_level": 2,
         "home_page_in_toc": True,
         "use_download_button": False,
         "navigation_with_keys": False,
         "navbar_persistent": [],  # one box to search, the sidebar's
+        "footer_content_items": [],
         "logo": {"text": about["title"]},
         "pygments_light_style": "a11y-high-contrast-light",
         "pygments_dark_style": "a11y-high-contrast-dark",
@@ -461,6 +473,7 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
         "myst_links_external_new_tab": False,
         "suppress_warnings": ["mystnb.unknown_mime_type"],
         "autodoc_member_order": "bysource",
+        "autodoc_use_type_comments": False,
         "autodoc_preserve_defaults": True,  # as written: no paths of this machine, no addresses in memory
         "autodoc_type_aliases": {"ArrayLike": "ArrayLike", "NDArray": "NDArray"},
         "autodoc_typehints_format": "short",
@@ -476,6 +489,7 @@ def configuration(about: Mapping[str, str], source_of: Callable[..., str | None]
         "html_theme_options": theme,
         "html_static_path": ["_static"],
         "html_css_files": ["course.css"],
+        "html_js_files": ["course.js"],
         "html_copy_source": False,
         "html_show_sphinx": False,
         "html_show_copyright": False,
@@ -490,18 +504,35 @@ CSS = """\
 :is(.bd-article, .bd-toc) :is(code, .sig) span.pre { white-space: pre-wrap; }
 .bd-article :is(code, .sig, h1, h2, h3, .field-list dd), .bd-toc code { overflow-wrap: anywhere; }
 :is(.indextable, .indextable a) { overflow-wrap: anywhere; }
-.bd-article thead:not(:has(th:not(:empty))) { display: none; } /* Markdown has no table without a head */
+.bd-article thead:has(th > p:empty):not(:has(p:not(:empty))) { display: none; } /* Markdown has no table without one */
 @media (max-width: 600px) { .indextable td { display: block; width: auto !important; } }
 .bd-main .bd-content .bd-article-container { max-width: 70em; }
 .bd-article div.highlight pre { font-size: 0.8rem; }
+/* Names of options stay whole: a table that is too wide for them scrolls. */
+.bd-article .table :is(td, th) code { overflow-wrap: normal; }
+.cell_output table { font-size: 0.9em; }
+html[data-theme="dark"] .bd-content .cell_output .text_html caption { color: inherit; } /* tables have a light ground */
+.cell_output table :is(td, th) { padding: 0.1em 0.6em; } /* those that pandas styles have no style of the theme */
+.bd-article .cell_output .stream pre { white-space: pre-wrap; } /* sentences that a program prints, not tables */
+@media (min-width: 1200px) { /* a line of code has up to 120 characters; narrow sides make room for it, not for prose */
+  .bd-sidebar-primary { flex-basis: 15rem; }
+  .bd-sidebar-primary.pst-sidebar-hidden { margin-left: -15rem; }
+  :root { --pst-sidebar-secondary: 13.5rem; }
+  .bd-sidebar-secondary { width: var(--pst-sidebar-secondary); padding: 0 1rem; }
+  .bd-main .bd-content .bd-article-container .bd-article { padding-left: 1.5rem; padding-right: 1rem; }
+  .bd-article div.highlight pre { font-size: 0.75rem; }
+  .bd-article :is(p, ul, ol, blockquote) { max-width: 52em; }
+}
 .bd-article td > img, .bd-article td > p > img { min-width: 9rem; }
 .cell_output img { max-width: 100%; height: auto; }
 html[data-theme="dark"] .cell_output :is(img, .text_html:has(> img)) {
   background: none !important; padding: 0 !important; /* a film's box would be wider than the film */
 }
-mjx-container[display="true"] { overflow-x: auto; overflow-y: hidden; }
-/* The theme gives outputs a light ground in the dark; these figures have the colours of the page. */
-html[data-theme="dark"] .bd-content .bd-article div.cell_output .text_html:has(.pg-explorable) {
+mjx-container:is([display="true"], .wide) { overflow-x: auto; overflow-y: hidden; }
+mjx-container.wide { display: block; }
+/* The theme gives outputs a light ground in the dark. Tables need it, whose cells may be coloured; claims, explorable
+   figures and other text have the colours of the page. */
+html[data-theme="dark"] .bd-content .bd-article div.cell_output .text_html:not(:has(table)) {
   background-color: transparent; color: inherit;
 }
 svg.flowchart { width: 100%; height: auto; display: block; margin: 1rem auto; }
@@ -510,6 +541,20 @@ svg.flowchart text { fill: var(--pst-color-text-base); font-size: 11px; text-anc
 svg.flowchart .name { font-weight: 600; font-size: 13px; }
 svg.flowchart .arrow { fill: none; stroke: var(--pst-color-text-muted); stroke-opacity: 0.6; }
 svg.flowchart marker path { fill: var(--pst-color-text-muted); }
+"""
+
+
+SCRIPT = """\
+// An equation inside a line cannot be broken: one that is wider than the page scrolls, in a line of its own.
+function fit() {
+  for (const each of document.querySelectorAll('mjx-container:not([display="true"])')) {
+    each.classList.remove("wide");
+    const room = each.closest("p, li, td, th, dd, dt, h1, h2, h3, h4, caption, article").clientWidth;
+    each.classList.toggle("wide", each.getBoundingClientRect().width > room + 1);
+  }
+}
+window.addEventListener("load", () => window.MathJax?.startup.promise.then(fit)); // which pages without equations lack
+window.addEventListener("resize", fit);
 """
 
 

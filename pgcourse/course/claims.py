@@ -13,9 +13,11 @@ more than `LINES` fold. The form of the call states the sentence:
     claim("a2c/gain", (a, b), above=0)           order: ... of mean(a) - mean(b), two independent samples (Welch, 1947)
     claim("a2c/gain", (a, b), inconclusive=True) order: the 95 % interval has 0 in it; `per_seed` works, too
     claim("a2c/final", per_seed, above=475, rests_on=record)      ... and the numbers come from a study's records
+    claim("a2c/table", frame, atol=0.5)          table: the same labels and entries, every number close
 
 `x` is a number, a boolean or a tensor or array of one element. `per_seed` is one-dimensional, one number for each of at
-least three seeds; a paired comparison is the difference per seed. `above` and `below` may be given together.
+least three seeds; a paired comparison is the difference per seed. `above` and `below` may be given together. `frame` is
+a pandas data frame of numbers, words and gaps.
 
 The interval for n seeds with committed mean m and standard deviation s is m ± t · s · √(2/n), where t is the 99.95 %
 quantile of Student's t with n - 1 degrees of freedom: for normal returns, the means of two independent runs of n seeds
@@ -43,6 +45,16 @@ The TOML has one table per profile and claim, written by `pgcourse run --accept`
     below = 1e-08
     value = 3.3306690738754696e-16
 
+    [quick."a2c/table"]
+    kind = "table"
+    columns = ["mean", "verdict"]
+    rtol = 1e-05
+    atol = 0.5
+
+    [quick."a2c/table".rows]
+    CartPole = [478.21, "better"]
+    Acrobot = ["", "inconclusive"]
+
 Whatever the notebook says itself (a bound, a tolerance, the number of seeds) must be what the file says.
 """
 
@@ -69,20 +81,22 @@ COLORS = {"✓": "#2da44e", "✗": "#e5534b"}  # to be read on white and on blac
 NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 
 Number = bool | int | float
+Entry = Number | str | None  # of a table; None is a gap
 
 
 @dataclass(frozen=True)
 class Claim:
     """A statement and the numbers it rests on; see `claim`.
 
-    `samples` holds one sample (one number, or one per seed) or the two samples of a Welch comparison.
+    `samples` holds one sample (one number, or one per seed) or the two samples of a Welch comparison. Of a table it is
+    empty, and the `entries` stand in the order of `rows` and, within, of `columns`.
 
     Raises:
         ValueError: a malformed name, numbers that are not finite, or arguments that contradict each other.
     """
 
     name: str
-    samples: tuple[tuple[Number, ...], ...]
+    samples: tuple[tuple[Number, ...], ...] = ()
     exact: bool = False
     above: Number | None = None
     below: Number | None = None
@@ -91,16 +105,42 @@ class Claim:
     atol: float | None = None
     platform: str | None = None
     rests_on: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise ValueError(f"a claim's name is topic/name in lower case, digits and _; got {self.name!r}")
+        if self.entries:
+            self._check_table()
+            return
         for sample in self.samples:
             for number in sample:
                 if not _is_finite(number):
                     raise ValueError(f"claim {self.name!r}: its numbers must be finite numbers, got {number!r}")
         self._check_sizes()
         self._check_arguments()
+
+    def _check_table(self) -> None:
+        if self.exact or self.is_order:
+            raise ValueError(
+                f"claim {self.name!r}: of a table, every entry is claimed; above, below and exact say nothing"
+            )
+        if self.samples or len(self.entries) != len(self.rows) * len(self.columns):
+            raise ValueError(f"claim {self.name!r}: a table has an entry for every row and column, and no samples")
+        for entry in self.entries:
+            if not (entry is None or isinstance(entry, str) or _is_finite(entry)):
+                raise ValueError(f"claim {self.name!r}: an entry is a finite number, a word or a gap, got {entry!r}")
+        self._check_tolerances()
+
+    def _check_tolerances(self) -> None:
+        for field in ("rtol", "atol"):
+            given = getattr(self, field)
+            if given is not None and (isinstance(given, bool) or not _is_finite(given)):
+                raise ValueError(f"claim {self.name!r}: {field} must be a finite number, got {given!r}")
+            if (given or 0) < 0:
+                raise ValueError(f"claim {self.name!r}: {field} must not be negative, got {given}")
 
     def _check_sizes(self) -> None:
         sizes = self.seeds
@@ -122,13 +162,11 @@ class Claim:
             raise ValueError(f"claim {self.name!r}: seeds bring their own spread; rtol and atol are for one number")
         if self.inconclusive and (self.above is not None or self.below is not None):
             raise ValueError(f"claim {self.name!r}: inconclusive=True contradicts above and below")
-        for field in ("above", "below", "rtol", "atol"):
+        self._check_tolerances()
+        for field in ("above", "below"):
             limit = getattr(self, field)
             if limit is not None and (isinstance(limit, bool) or not _is_finite(limit)):
                 raise ValueError(f"claim {self.name!r}: {field} must be a finite number, got {limit!r}")
-        for field in ("rtol", "atol"):
-            if (getattr(self, field) or 0) < 0:
-                raise ValueError(f"claim {self.name!r}: {field} must not be negative, got {getattr(self, field)}")
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError(f"claim {self.name!r}: nothing is above {self.above} and below {self.below}")
         if self.is_order and isinstance(self.samples[0][0], bool):
@@ -136,6 +174,8 @@ class Claim:
 
     @property
     def kind(self) -> str:
+        if self.entries:
+            return "table"
         if self.is_order:
             return "order"
         if self.exact:
@@ -196,6 +236,8 @@ class Claim:
 
     def spread(self) -> str:
         """The value with what is known about its spread, in words."""
+        if self.entries:
+            return f"a table of {len(self.entries)} entries"
         value = figures(self.value)
         if self.seeds == (1,):
             return value
@@ -241,10 +283,11 @@ class Claim:
             ValueError: a key is missing or unknown.
         """
         known = {field.name for field in fields(cls)}
-        if not {"name", "samples"} <= set(data) <= known:
+        if not {"name"} <= set(data) <= known or ("samples" in data) == ("entries" in data):
             raise ValueError(f"a recorded claim has the keys {sorted(data)}; possible are {sorted(known)}")
-        samples = tuple(tuple(sample) for sample in data["samples"])
-        return cls(**{**data, "samples": samples, "rests_on": tuple(data.get("rests_on", ()))})
+        samples = tuple(tuple(sample) for sample in data.get("samples", ()))
+        lists = {key: tuple(data.get(key, ())) for key in ("rests_on", "rows", "columns", "entries")}
+        return cls(**{**data, **lists, "samples": samples})
 
 
 def claim(
@@ -263,11 +306,12 @@ def claim(
 
     Args:
         name: `topic/name`, once in a chapter: `pgcourse run` refuses a second.
-        value: a number, one number per seed (≥ 3), or a tuple of two such samples; numbers, lists, tensors or arrays.
+        value: a number, one number per seed (≥ 3), or a tuple of two such samples; numbers, lists, tensors or arrays;
+            or a data frame, of which every entry is claimed.
         exact: the number is to be repeated bit for bit (on the same platform).
         above, below: limits that the number, or the mean's whole 95 % interval, is to clear.
         inconclusive: the 95 % interval of the mean (or of the difference) has 0 in it.
-        rtol, atol: tolerances of a single number; default as in `numpy.allclose`, 1e-5 and 1e-8.
+        rtol, atol: tolerances of a single number or of a table's; default as in `numpy.allclose`, 1e-5 and 1e-8.
         rests_on: the study whose records the numbers come from, or several: names, or what `pg.lab.load` returned.
             Where another machine cannot repeat a record bit for bit, `pgcourse reproduce --full` asks whether the
             claims that rest on it still hold.
@@ -281,7 +325,7 @@ def claim(
     """
     made = Claim(
         name,
-        _samples(name, value),
+        **_content(name, value),
         exact=exact,
         above=_plain(above),
         below=_plain(below),
@@ -317,6 +361,24 @@ def platform() -> str:
 def _studies(rests_on: Any) -> tuple[str, ...]:
     several = rests_on if isinstance(rests_on, list | tuple) else (rests_on,)
     return tuple(each if isinstance(each, str) else each.study.name for each in several)
+
+
+def _content(name: str, value: Any) -> dict[str, Any]:
+    """The fields of a claim that hold its numbers."""
+    if not (hasattr(value, "columns") and hasattr(value, "index")):
+        return {"samples": _samples(name, value)}
+    if not value.size:
+        raise ValueError(f"claim {name!r}: the table is empty")
+    entries = (_plain(entry) for row in value.astype(object).to_numpy() for entry in row)
+    return {
+        "rows": tuple(map(_label, value.index)),
+        "columns": tuple(map(_label, value.columns)),
+        "entries": tuple(None if isinstance(entry, float) and math.isnan(entry) else entry for entry in entries),
+    }
+
+
+def _label(label: Any) -> str:
+    return ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)
 
 
 def _samples(name: str, value: Any) -> tuple[tuple[Number, ...], ...]:

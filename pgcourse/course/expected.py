@@ -9,7 +9,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROFILES = ("quick", "full")
 RTOL, ATOL = 1e-5, 1e-8  # numpy.allclose's
+GAP = ""  # in a table; TOML has no null
 INTERVAL_LEVEL = 0.999
 
 
@@ -51,10 +52,8 @@ class Close:
     atol: float = ATOL
 
     def objection(self, claim: Claim) -> str | None:
-        for name in ("rtol", "atol"):
-            stated = getattr(claim, name)
-            if stated is not None and stated != getattr(self, name):
-                return f"the notebook says {name}={stated}, the file {getattr(self, name)}"
+        if objection := _other_tolerance(claim, self):
+            return objection
         if isinstance(claim.value, bool) or isinstance(self.value, bool):
             same = claim.value is self.value
         else:
@@ -155,8 +154,54 @@ class Order:
         return cls(claim.value, claim.above, claim.below, claim.inconclusive, **spread, n=cls._sizes(claim))
 
 
-KINDS: dict[str, type[Close] | type[Exact] | type[OverSeeds] | type[Order]] = {
-    cls.kind: cls for cls in (Close, Exact, OverSeeds, Order)
+@dataclass(frozen=True)
+class Table:
+    """The same rows and columns, the same words and gaps (`""`) in them, and every number close."""
+
+    kind: ClassVar[str] = "table"
+    columns: Sequence[str]
+    rtol: float = RTOL
+    atol: float = ATOL
+    rows: Mapping[str, Sequence[Number | str]] = field(default_factory=dict)  # a table of the file's own: comes last
+
+    def objection(self, claim: Claim) -> str | None:
+        if objection := _other_tolerance(claim, self):
+            return objection
+        for what, labels, names in (("columns", claim.columns, self.columns), ("rows", claim.rows, [*self.rows])):
+            if list(labels) != list(names):
+                return f"the table's {what} are {', '.join(labels)}; in the file {', '.join(names)}"
+        places = [(row, column) for row in claim.rows for column in claim.columns]
+        committed = (entry for row in self.rows.values() for entry in row)
+        wrong = [
+            (*place, found, known)
+            for place, found, known in zip(places, claim.entries, committed, strict=True)
+            if not self._same(found, known)
+        ]
+        if not wrong:
+            return None
+        row, column, found, known = wrong[0]
+        return (
+            f"{len(wrong)} of {len(places)} entries differ, first {row}, {column}: {found!r} is not {known!r} "
+            f"(rtol {self.rtol}, atol {self.atol})"
+        )
+
+    def _same(self, found: Number | str | None, known: Number | str) -> bool:
+        if found is None or isinstance(found, str) or isinstance(known, str):
+            return (GAP if found is None else found) == known
+        return abs(found - known) <= self.atol + self.rtol * abs(known)
+
+    @classmethod
+    def accept(cls, claim: Claim, before: Mapping[str, Any]) -> Table:
+        if len(set(claim.rows)) < len(claim.rows):
+            raise ValueError("two rows of the table have one label")
+        width = len(claim.columns)
+        entries = [GAP if entry is None else entry for entry in claim.entries]
+        rows = {row: entries[at * width : (at + 1) * width] for at, row in enumerate(claim.rows)}
+        return cls(list(claim.columns), *_tolerances(claim, before), rows)
+
+
+KINDS: dict[str, type[Close] | type[Exact] | type[OverSeeds] | type[Order] | type[Table]] = {
+    cls.kind: cls for cls in (Close, Exact, OverSeeds, Order, Table)
 }
 
 
@@ -243,6 +288,14 @@ def _tolerances(claim: Claim, before: Mapping[str, Any]) -> tuple[float, float]:
     )
 
 
+def _other_tolerance(claim: Claim, entry: Close | Table) -> str | None:
+    for name in ("rtol", "atol"):
+        stated = getattr(claim, name)
+        if stated is not None and stated != getattr(entry, name):
+            return f"the notebook says {name}={stated}, the file {getattr(entry, name)}"
+    return None
+
+
 def _statement(above: Number | None, below: Number | None, inconclusive: bool) -> str:
     words = [f"above={above}"] * (above is not None) + [f"below={below}"] * (below is not None)
     return " ".join(words + ["inconclusive"] * inconclusive)
@@ -267,8 +320,8 @@ def _parse(path: Path, profile: str, name: str, entry: Any) -> Expectation:
         raise ValueError(f"{where}: kind must be one of {', '.join(KINDS)}")
     kind = KINDS[entry["kind"]]
     keys = set(entry) - {"kind"}
-    known = {field.name for field in fields(kind)}
-    required = {field.name for field in fields(kind) if field.default is MISSING}
+    known = {each.name for each in fields(kind)}
+    required = {each.name for each in fields(kind) if each.default is MISSING}
     if keys - known:
         raise ValueError(f"{where}: kind {kind.kind!r} has no key {sorted(keys - known)[0]!r}, only {sorted(known)}")
     if required - keys:
@@ -282,10 +335,10 @@ def _update(entry: Any, expectation: Expectation) -> Any:
 
     entry = tomlkit.table() if entry is None else entry
     values: dict[str, Any] = {"kind": expectation.kind}
-    for field in fields(expectation):  # type: ignore[arg-type]
-        value = getattr(expectation, field.name)
-        if field.default is MISSING or (value is not None and value is not False and value != []):
-            values[field.name] = value
+    for each in fields(expectation):  # type: ignore[arg-type]
+        value = getattr(expectation, each.name)
+        if each.default is MISSING or (value is not None and value is not False and value != []):
+            values[each.name] = value
     for key in [key for key in entry if key not in values]:
         entry.remove(key)
     for key, value in values.items():

@@ -10,11 +10,13 @@ import dataclasses
 import json
 import shutil
 import traceback
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import pandas as pd
 
 from pgcourse.course.runner import Result, find_chapters
 from pgcourse.lab import (
@@ -30,7 +32,8 @@ from pgcourse.lab import (
     repeat_fingerprint,
     store,
 )
-from pgcourse.lab.provenance import constraints_hash, differences
+from pgcourse.lab.configurations import canonical
+from pgcourse.lab.provenance import constraints_hash, machine_differences
 from pgcourse.lab.reproduction import (
     Comparison,
     compare,
@@ -38,13 +41,14 @@ from pgcourse.lab.reproduction import (
     first_difference,
     study_verdict,
 )
+from pgcourse.lab.runs import NUDGE
 
 Follow: TypeAlias = Callable[
     [Generator[engines.Event, None, None], Sequence[str], Sequence[float], str],
     Iterable[engines.Done | engines.Failed],
 ]
 RunChapters: TypeAlias = Callable[[Sequence[Path], Path, Path], Sequence[Result]]
-TOGETHER = 16  # prefixes that one process computes: most are shorter than its start
+TOGETHER = 20.0  # seconds of prefixes that one process computes: most are shorter than its start
 
 
 @dataclass
@@ -122,35 +126,79 @@ def _number(distance: float | None) -> float | None:
     return None if distance is None else min(distance, 1e300)
 
 
-Outcome = Comparison | str  # or why a run could not be computed
+Found: TypeAlias = tuple[Block, Record]
+Outcome: TypeAlias = Comparison | str  # or why a run could not be computed
 
 
-def _prefixes(
-    found: Sequence[tuple[Block, Record]], follow: Follow, workers: int | None
-) -> Iterable[tuple[Block, Outcome]]:
-    """Each run's first iterations beside its record."""
-    groups = [found[first : first + TOGETHER] for first in range(0, len(found), TOGETHER)]
-    names = [" and ".join(dict.fromkeys(block.study.name for block, _ in group)) for group in groups]
+def _prefixes(found: Sequence[Found], follow: Follow, workers: int | None) -> Iterable[tuple[Block, Outcome]]:
+    """Each run's first iterations beside its record. A run that several studies have is computed once."""
+    alike: dict[str, list[Found]] = {}
+    for block, record in found:
+        alike.setdefault(canonical(block.configuration), []).append((block, record))
+    groups = _grouped(list(alike.values()))
+    sizes = [sum(map(_seconds, group)) for group in groups]
+    names = [" and ".join(dict.fromkeys(block.study.name for run in group for block, _ in run)) for group in groups]
     events = engines.local(_compare_prefixes, groups, workers)
-    for event in follow(events, names, [len(group) for group in groups], f"{len(found)} runs"):
-        group = groups[event.task]
-        outcomes = [event.error] * len(group) if isinstance(event, engines.Failed) else event.result
-        yield from zip((block for block, _ in group), outcomes, strict=True)
+    for event in follow(events, names, sizes, f"{len(found)} runs"):
+        blocks = [block for run in groups[event.task] for block, _ in run]
+        outcomes = [event.error] * len(blocks) if isinstance(event, engines.Failed) else event.result
+        yield from zip(blocks, outcomes, strict=True)
 
 
-def _compare_prefixes(group: Sequence[tuple[Block, Record]], report: engines.Report) -> list[Outcome]:
+def _grouped(runs: Sequence[list[Found]]) -> list[list[list[Found]]]:
+    """Neighbours that take about `TOGETHER`; the longest groups come first, so that no processor waits in the end."""
+    groups: list[list[list[Found]]] = []
+    full = True
+    for run in runs:
+        if full:
+            groups.append([])
+        groups[-1].append(run)
+        full = sum(map(_seconds, groups[-1])) >= TOGETHER
+    return sorted(groups, key=lambda group: -sum(map(_seconds, group)))
+
+
+def _seconds(run: list[Found]) -> float:
+    """About how long its first iterations take, by its record."""
+    record = run[0][1]
+    kept, last = record.tables["prefix"], record.tables["fingerprint"]["iteration"].max()
+    steps = kept.loc[kept["iteration"] <= last, "step"].max()
+    return float(record.manifest["cpu_seconds"] * steps / record.config["steps"])
+
+
+def _compare_prefixes(group: Sequence[list[Found]], report: engines.Report) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    for block, record in group:
+    for done, run in enumerate(group, 1):
         try:
-            tables = {"prefix": compute_prefix(block)}
-            if first_difference(record.tables["prefix"], tables["prefix"]):
-                iterations = record.tables["fingerprint"]["iteration"].max()
-                tables["fingerprint"] = repeat_fingerprint(block, iterations)
-            outcomes.append(compare(record, tables, explanations(record, machine(), block.code, block.world)))
+            outcomes += _compare_prefix(run)
         except Exception:  # of whatever kind: the other runs are to be compared all the same
-            outcomes.append(traceback.format_exc().strip())
-        report(len(outcomes) / len(group))
+            outcomes += [traceback.format_exc().strip()] * len(run)
+        report(done / len(group))
     return outcomes
+
+
+def _compare_prefix(run: list[Found]) -> list[Comparison]:
+    """Where bits differ from the first iteration on, further ones tell nothing that the fingerprint does not.
+
+    Where that differs, too, a twin tells whether rounding has grown so far.
+    """
+    block, _ = run[0]
+
+    def differs(table: pd.DataFrame) -> bool:
+        return any(first_difference(record.tables["prefix"], table) for _, record in run)
+
+    def compared(tables: Mapping[str, pd.DataFrame], twin: pd.DataFrame | None = None) -> list[Comparison]:
+        here = machine(), block.code, block.world
+        return [compare(record, tables, explanations(record, *here), twin) for _, record in run]
+
+    prefix = compute_prefix(block, differs)
+    if not differs(prefix):
+        return compared({"prefix": prefix})
+    iterations = max(record.tables["fingerprint"]["iteration"].max() for _, record in run)
+    tables = {"prefix": prefix, "fingerprint": repeat_fingerprint(block, iterations)}
+    found = compared(tables)
+    if any(each.verdict == "drifted" for each in found):
+        found = compared(tables, repeat_fingerprint(block, iterations, NUDGE))
+    return found
 
 
 def _whole_runs(
@@ -177,7 +225,12 @@ def _whole_runs(
             made = again.manifest
             yield (
                 block,
-                compare(record, again.tables, explanations(record, made["machine"], made["source"], made["world"])),
+                compare(
+                    record,
+                    again.tables,
+                    explanations(record, made["machine"], made["source"], made["world"]),
+                    twin=again.tables["fingerprint"],  # what is not told there is not compared
+                ),
             )
 
 
@@ -201,7 +254,9 @@ def _is_current(block: Block) -> bool:
     except RecordError:
         return False
     made = (manifest["source"], manifest["constraints"], manifest["world"])
-    return made == (block.code, constraints_hash(), block.world) and not differences(machine(), manifest["machine"])
+    return made == (block.code, constraints_hash(), block.world) and not machine_differences(
+        machine(), manifest["machine"]
+    )
 
 
 def _ask_the_claims(verdicts: Sequence[Verdict], root: Path, run_chapters: RunChapters) -> None:

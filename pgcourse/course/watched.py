@@ -1,4 +1,4 @@
-"""Training that somebody watches: how far it is, and Stop, which gives back what was learned so far.
+"""Training with a line that shows its progress, and with Stop, which gives back what was learned so far.
 
 Where it runs decides what is shown:
 
@@ -41,7 +41,7 @@ REPLACED = 0.25  # seconds between two states of a line that is replaced
 A_MINUTE = 60.0  # seconds between two lines that stay
 TWICE = 2.0  # seconds in which a second Ctrl-C means everything, not the next training, too
 SMOOTHED = 1_000  # steps of each seed for a mean return; more, until every seed has ended an episode
-CELLS = 24  # of the bar in a terminal
+CELLS, FEW_CELLS = 24, 4  # of the bar in a terminal: most, and fewest that are worth showing
 UNATTENDED = "PGCOURSE_RUN"  # `pgcourse run` sets it
 
 Draw = Callable[[str, float, bool], None]
@@ -170,9 +170,10 @@ def _on_a_terminal(stream: TextIO) -> Draw:
 
     def draw(text: str, part: float, last: bool) -> None:
         nonlocal before
-        full = int(part * CELLS)
-        line = text if last else f"[{'=' * full:<{CELLS}}] {text}"
-        line = line[: shutil.get_terminal_size().columns - 1]  # a line that is broken cannot be replaced
+        room = shutil.get_terminal_size().columns - 1  # a line that is broken cannot be replaced
+        cells = min(CELLS, room - len(text) - len("[] "))  # the words come first
+        bar = "" if last or cells < FEW_CELLS else f"[{'=' * int(part * cells):<{cells}}] "
+        line = (bar + text)[:room]
         stream.write(f"\r{line:<{before}}" + "\n" * last)
         stream.flush()
         before = len(line)

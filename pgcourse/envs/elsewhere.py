@@ -1,4 +1,4 @@
-"""Environments that other packages register, for a word of advice where one of them is missing."""
+"""Environments that other packages register: which package to install where one of them is unknown here."""
 
 from __future__ import annotations
 

@@ -188,14 +188,6 @@ class TabularMDP:
         score[:, rows, :, rows] = inner.transpose(0, 1)
         return score.flatten(3)
 
-    def expected_score(self, theta: Tensor, weight: Tensor | None = None) -> Tensor:
-        """E_{a~π}[w(s, a) ∇log π(a|s)] of every state, [seed, state, state·action]; `weight` w is [state, action].
-
-        Zero for any weight that depends on the state alone: the lemma on which every baseline rests.
-        """
-        pi = self.pi(theta)
-        return torch.einsum("nsa,nsap->nsp", pi if weight is None else pi * weight, self.score(theta))
-
     def optimal(self, tolerance: float = 1e-12, max_iterations: int = 1_000_000) -> Optimum:
         """v* by value iteration, v ← max_a [r(s, a) + γ Σ_s' P(s'|s, a) v(s')]. Sutton & Barto (2018), eq. 4.10.
 

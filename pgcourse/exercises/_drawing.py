@@ -1,4 +1,4 @@
-"""What several exercises draw: runs without a name, to be told apart."""
+"""Figures that several exercises share: the curves of anonymous runs, which learners tell apart."""
 
 from __future__ import annotations
 

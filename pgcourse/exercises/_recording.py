@@ -1,4 +1,4 @@
-"""What scripts do that record runs without a name, to be told apart by their signs."""
+"""Shared by scripts that record the anonymous runs of an exercise, whose faults learners find by their symptoms."""
 
 from __future__ import annotations
 

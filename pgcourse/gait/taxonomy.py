@@ -1,4 +1,4 @@
-"""How a robot gets on, decided by rules: it falls, stands still, hops, drags a leg, shuffles, limps, walks or runs.
+"""Kinds of gait, told apart by rules: a robot falls, stands still, hops, drags a leg, shuffles, limps, walks or runs.
 
 The rules are asked in this order, and the first that holds decides:
 

@@ -254,7 +254,8 @@ class Exercise:
 
     `name` is as in `check(name, answer)`, and `entry` what the answer is called in a notebook. The reference is what a
     right answer computes, in float64. Difficulty and importance run from 1 to 5. `start` is what is wrong in the
-    function that a learner is given to repair. Of a `secret` exercise nobody is shown what was expected.
+    function that a learner is given to repair. Of a `secret` exercise nobody is shown what was expected. `shows` says
+    of each of the `choices` what whatever it names looks like.
     """
 
     kind: str
@@ -271,6 +272,7 @@ class Exercise:
     arrays: str = "torch"
     start: Change = ""
     choices: tuple[str, ...] = ()
+    shows: Mapping[str, str] = field(default_factory=dict)
     evidence: Callable[[], Any] | None = None
     limits: Limits = Limits()
     name: str = ""
@@ -644,7 +646,7 @@ class Examination:
 
         With `check`, of the one that does so in that check and in all others that it fails: the answer may have
         another mistake besides, which shows elsewhere. "" if there is none, or more than one: then the trials do not
-        tell which it is.
+        tell which it is. Of a wrong diagnosis, where no known mistake is like it, what the exercise `shows`.
         """
         every = [trial for name, some in trials.items() for trial in some if check in ("", name)]
         if not any(trial.problem for trial in every) or not all(trial.attempted for trial in every):
@@ -661,7 +663,21 @@ class Examination:
                 if check in ("", name) or self._fails(words, name)
             )
         ]
+        if check and not found:
+            return self._unlike(trials, check)
         return found[0] if len(found) == 1 else ""
+
+    def _unlike(self, trials: Mapping[str, Sequence[Trial]], check: str) -> str:
+        """Of a wrong diagnosis: what the first wrong item would look like if it were what the answer calls it."""
+        items = next(one.items for one in self.exercise.checks if one.name == check)
+        for trial in trials[check] if self.exercise.shows else ():
+            given = trial.reply.values[-1] if trial.reply else None
+            true = trial.expected.values[-1] if trial.expected else {}
+            for item in items if isinstance(given, dict) else ():
+                said = given.get(item)
+                if isinstance(said, str) and said != true[item] and said in self.exercise.shows:
+                    return f"{item}: {self.exercise.shows[said]}"
+        return ""
 
     def _fails(self, words: str, check: str) -> bool:
         """Whether a known mistake fails a check, as far as that is not for the check itself to say."""

@@ -126,19 +126,30 @@ def learn(entry: str, **fields: Any) -> Exercise:
     return implement(lambda: None, entry=entry, kind="learn", **fields)
 
 
-def diagnose(entry: str, truth: Mapping[str, str], *, choices: Sequence[str], **fields: Any) -> Exercise:
+def diagnose(
+    entry: str,
+    truth: Mapping[str, str],
+    *,
+    choices: Sequence[str],
+    shows: Mapping[str, str] | None = None,
+    **fields: Any,
+) -> Exercise:
     """What is wrong with each of some runs or functions that are shown by numbers or curves.
 
     The answer is a function without arguments that returns a dictionary: for each of `truth`, one of `choices`. A
-    check's `items` count only if all of them are right; without any, the check judges all.
+    check's `items` count only if all of them are right; without any, the check judges all. `shows` has a sentence for
+    each choice, on how it shows: it is what a learner reads who chooses that where it does not belong.
     """
+    if shows and set(shows) != set(choices):
+        raise ValueError(f"a sentence for some of the choices only, or for others: {set(shows) ^ set(choices)}")
     if unknown := set(truth.values()) - set(choices):
         raise ValueError(f"not among the choices: {unknown}")
     checks = {
         name: replace(check, items=check.items or tuple(truth), cases=({},))
         for name, check in fields.pop("checks").items()
     }
-    return implement(lambda: dict(truth), entry=entry, kind="diagnose", choices=choices, checks=checks, **fields)
+    exercise = implement(lambda: dict(truth), entry=entry, kind="diagnose", choices=choices, checks=checks, **fields)
+    return replace(exercise, shows=dict(shows or {}))
 
 
 def letters(truth: Mapping[str, str], *names: str) -> tuple[str, ...]:

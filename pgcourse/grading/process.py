@@ -74,17 +74,21 @@ class Process:
         self.metered, self.metered_at = self.before, time.monotonic()  # the meter, and when
         self.seconds = 0.0  # CPU time of all that it did, when it is over
 
-    def ask(self, request: dict[str, Any], seconds: float, limit: str, content: bytes | None = None) -> dict[str, Any]:
-        """Send a request, with `content` behind it, and wait for its reply. What it takes is added to `spent`.
+    def ask(
+        self, request: dict[str, Any] | str, seconds: float, limit: str, content: bytes | None = None
+    ) -> dict[str, Any]:
+        """Send a request, or its JSON, with `content` behind it, and wait for its reply. What it takes is added to
+        `spent`.
 
         Raises:
             AnswerStopped: the process ended, wrote rubbish, or went over the limit of seconds, which `limit` puts into
                 words. It is of no use after that.
         """
-        request = {**request, "id": secrets.token_hex(8)}
+        own: dict[str, Any] = {"id": secrets.token_hex(8)}
         if content is not None:
-            request["bytes"] = len(content)
-        message = json.dumps(request).encode()
+            own["bytes"] = len(content)
+        text = request if isinstance(request, str) else json.dumps(request)
+        message = f"{text[:-1]}, {json.dumps(own)[1:]}".encode()
         self.wanted.put(True)
         self._write(struct.pack(">I", len(message)) + message + (content or b""))
         frame = self._wait(seconds, limit)
@@ -96,7 +100,7 @@ class Process:
             reply = json.loads(frame)
         except (ValueError, RecursionError):
             raise AnswerStopped("protocol violation: not JSON") from None
-        if not isinstance(reply, dict) or reply.get("id") != request["id"]:
+        if not isinstance(reply, dict) or reply.get("id") != own["id"]:
             raise AnswerStopped("protocol violation: an answer to no question")
         if time.monotonic() - self.metered_at > METERED and self.measure() > seconds:
             raise AnswerStopped(f"over the limit of CPU time ({limit})")
@@ -576,14 +580,15 @@ class SessionAnswer:
 
     def ask(self, call: Call, deadline: float) -> Reply:
         request = call.request(self.entry)
-        key = hashlib.sha256((self.chain + json.dumps(request, sort_keys=True)).encode()).hexdigest()
+        text = json.dumps(request, sort_keys=True)
+        key = hashlib.sha256((self.chain + text).encode()).hexdigest()
         self.times[key] += 1
         if request.get("keep") or request.get("on"):
             self.chain = key
         key = f"{key}-{self.times[key]}"
         if key not in self.known:
-            before = [one.request(self.entry) for one in self.behind]
-            self.replies[key] = self._asked([*before, request], deadline)
+            before = [json.dumps(one.request(self.entry)) for one in self.behind]
+            self.replies[key] = self._asked([*before, text], deadline)
             self.behind = []
         elif self.chain:
             self.behind.append(call)
@@ -598,8 +603,8 @@ class SessionAnswer:
             self.session.stop()
             raise
 
-    def _asked(self, requests: list[dict[str, Any]], deadline: float) -> dict[str, Any]:
-        """The reply to the last of these requests, as it is kept."""
+    def _asked(self, requests: list[str], deadline: float) -> dict[str, Any]:
+        """The reply to the last of these requests in JSON, as it is kept."""
         try:
             process = self.session.start(self.limits)
         except AnswerStopped as error:

@@ -100,6 +100,8 @@ def faults(exercise: Exercise, own: Iterable[ExerciseResult], found: Sequence[Fo
     for one in found:
         if not one.caught:
             yield f"{exercise.name}: this mistake gets full points: {one.words}"
+        elif any("NameError" in check.message for result in one.results for check in result.checks):
+            yield f"{exercise.name}: this mistake is made with a name that is not there: {one.words}"
         elif one.misnamed:
             yield f"{exercise.name}: this mistake: {one.words} is called: {'; '.join(sorted(one.misnamed))}"
         elif one.named < 0.9 * len(one.results) and not one.played:

@@ -1,7 +1,7 @@
-"""Where a long run stands, kept until its record is stored: killed, it goes on from there and gives the same bits.
+"""Checkpoints of long runs: a run that was killed goes on from its last one, and gives the same bits.
 
-A checkpoint is the file NAME.pt, called as the run's record will be: the SHA-256 of the rest as a first line, then what
-`torch.save` wrote.
+A checkpoint is kept until the run's record is stored, in the file NAME.pt, called as the record will be: the SHA-256 of
+the rest as a first line, then what `torch.save` wrote.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run is of, as it is stored: its configuration and its world; and whether they are still the same.
+"""Configurations of runs and descriptions of their worlds: how they are stored, and where two of them differ.
 
 A field that a stored configuration does not have counts as that option's *neutral* value, under which the option did
 not exist (`pgcourse.algorithms.options.option`). So an option that is added later loses no record.

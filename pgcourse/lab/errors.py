@@ -1,4 +1,4 @@
-"""What is said of an error. Ours name the thing and the remedy: the message is all. Others' need their place."""
+"""How errors are reported: our own by their message, which names the remedy; others with their type and place."""
 
 from __future__ import annotations
 

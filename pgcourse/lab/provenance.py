@@ -81,7 +81,7 @@ def machine() -> dict[str, Any]:
     return _machine() | {"threads": torch.get_num_threads()}
 
 
-def differences(here: dict[str, Any], there: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def machine_differences(here: dict[str, Any], there: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Where two machines differ in what may change bits, as {key: (here, there)}; empty where they are expected."""
     return {key: (here.get(key), there.get(key)) for key in SUSPECTS if here.get(key) != there.get(key)}
 

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from pgcourse.lab.configurations import world_changes
-from pgcourse.lab.provenance import constraints_hash, differences
+from pgcourse.lab.provenance import constraints_hash, machine_differences
 from pgcourse.lab.records import Record, metrics_digest
-from pgcourse.lab.runs import INDEX, column_sizes
+from pgcourse.lab.runs import DETERMINED, INDEX, column_sizes
 
 VERDICTS = ("repeated", "reproduced", "drifted", "failed")  # from best to worst
 LATER = ("clipped_actions",)  # metrics that the first records do not have
@@ -69,11 +69,14 @@ def study_verdict(
 
 
 def compare(
-    record: Record, tables: Mapping[str, pd.DataFrame], explanations: Mapping[str, tuple[Any, Any]] | None = None
+    record: Record,
+    tables: Mapping[str, pd.DataFrame],
+    explanations: Mapping[str, tuple[Any, Any]] | None = None,
+    twin: pd.DataFrame | None = None,
 ) -> Comparison:
     """Hold tables of a repetition, among them the `prefix` and perhaps the `fingerprint`, against those of a record.
 
-    A metric that came later is in no older record, and says nothing against it.
+    `twin` is as in `fingerprint_distance`. A metric that came later is in no older record, and says nothing against it.
     """
     tables = {name: _as_then(table, record.tables[name]) for name, table in tables.items()}
     kept = record.tables["prefix"]
@@ -87,7 +90,7 @@ def compare(
     )
     if "fingerprint" not in tables:
         return Comparison(unequal, dict(explanations or {}))
-    apart = fingerprint_distance(record.tables["fingerprint"], tables["fingerprint"])
+    apart = fingerprint_distance(record.tables["fingerprint"], tables["fingerprint"], twin)
     return Comparison(unequal, dict(explanations or {}), *apart)
 
 
@@ -96,14 +99,18 @@ def _as_then(now: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:
     return now.drop(columns=[name for name in LATER if name in now and name not in kept])
 
 
-def fingerprint_distance(kept: pd.DataFrame, now: pd.DataFrame) -> tuple[float, str]:
+def fingerprint_distance(kept: pd.DataFrame, now: pd.DataFrame, twin: pd.DataFrame | None = None) -> tuple[float, str]:
     """max |x - y| over the numbers x that a fingerprint tells and a repetition's y, and the column where that is.
 
     In units of the largest |x| of a column. Infinite where there are other columns or rows, or nothing to compare.
+    With a `twin` of the repetition, what comes out otherwise there, because rounding decides it, is not compared.
     """
     if sorted(kept.columns) != sorted(now.columns):
         return math.inf, ", ".join(sorted(set(kept.columns) ^ set(now.columns)))
     told, numbers = kept.set_index(INDEX), now.set_index(INDEX).reindex(kept.set_index(INDEX).index)
+    if twin is not None:
+        other = twin.set_index(INDEX).reindex(told.index)[told.columns]
+        told = told.where((numbers[told.columns] - other).abs() <= DETERMINED * column_sizes(numbers[told.columns]))
     if not told.notna().any(axis=None):
         return math.inf, "nothing is told"
     apart = (told - numbers[told.columns]).abs() / column_sizes(told)
@@ -116,7 +123,7 @@ def explanations(
     record: Record, machine: Mapping[str, Any], code: str, world: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
     """What differs from when the record was made, {what: (here, then)}; the arguments are those of a repetition."""
-    found = differences(dict(machine), record.manifest["machine"])
+    found = machine_differences(dict(machine), record.manifest["machine"])
     if changes := world_changes(record.manifest["world"], dict(world)):
         found["world"] = ("; ".join(changes), record.config["env"])
     digests = {"constraints": constraints_hash(), "source": code}
@@ -125,7 +132,11 @@ def explanations(
 
 
 def first_difference(kept: pd.DataFrame, now: pd.DataFrame) -> str:
-    """Of two `prefix` tables, as far as the shorter one goes; "" where they are equal bit for bit."""
+    """Of two `prefix` tables, as far as the shorter one goes; "" where they are equal bit for bit.
+
+    A metric that came after the first was made says nothing against it.
+    """
+    now = _as_then(now, kept)
     if list(kept.columns) != list(now.columns):
         changed = sorted(set(kept.columns) ^ set(now.columns))
         return f"other numbers are reported: {', '.join(changed) or 'in another order'}"

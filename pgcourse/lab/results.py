@@ -115,9 +115,9 @@ class Results:
         cpu = _listed(f"{machine['cpu_model']} ({machine['cpu_capability']})" for machine in machines)
         seconds = sum(each["cpu_seconds"] for each in manifests)
         steps = _listed(f"{environment.steps:,}" for environment in study.environments.values())
+        variants = f"{len(self.records)} variants × " if len(self.records) > 1 else ""
         return (
-            f"{study.name}: {', '.join(study.environments)}, {len(self.records)} variants × {study.seeds} seeds × "
-            f"{steps} steps; "
+            f"{study.name}: {', '.join(study.environments)}, {variants}{study.seeds} seeds × {steps} steps; "
             f"commit {commit}, torch {torch_version}, {cpu}, {seconds:.0f} s of CPU"
         )
 

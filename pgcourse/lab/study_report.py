@@ -21,8 +21,17 @@ import pandas as pd
 from pgcourse.lab.configurations import plain
 from pgcourse.lab.provenance import file_at
 from pgcourse.lab.results import Results, changed_worlds
-from pgcourse.stats import holm, iqm, mean_interval, probability_of_improvement, seeds_needed, welch_test
+from pgcourse.stats import (
+    holm,
+    iqm,
+    mean_interval,
+    paired_test,
+    probability_of_improvement,
+    seeds_needed,
+    welch_test,
+)
 
+TESTS = ("paired", "welch")  # of a difference; variants of a study share their seeds, and so their first policies
 NOT_SAID = "**not said**"
 STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
@@ -35,28 +44,28 @@ th { background: #f6f8fa; text-align: left } td { vertical-align: top }
 """
 
 
-def markdown(results: Results) -> str:
-    """The report as Markdown: question, checklist, scores, comparisons."""
+def markdown(results: Results, test: str = "paired") -> str:
+    """The report as Markdown: question, checklist, scores, comparisons. `test` as in `comparisons`."""
     study = results.study
     parts = [
         f"# {study.title}",
         _stated(results),
         "## Checklist",
-        _table(["item", "what the record says"], _checklist(results)),
+        _table(["item", "what the record says"], _checklist(results, test)),
         "## Scores",
         _scores(results),
     ]
     if len(study.variants) > 1:
-        parts += ["## Comparisons", _comparisons(results)]
+        parts += ["## Comparisons", _comparisons(results, test)]
     parts += ["## Settings", _settings(results), "## Deviations", _listed(_deviations(results))]
     return "\n\n".join(parts) + "\n"
 
 
-def page(results: Results) -> str:
-    """The report as an HTML page that needs no other file."""
+def page(results: Results, test: str = "paired") -> str:
+    """The report as an HTML page that needs no other file. `test` as in `comparisons`."""
     from markdown_it import MarkdownIt
 
-    body = MarkdownIt().enable("table").render(markdown(results))
+    body = MarkdownIt().enable("table").render(markdown(results, test))
     title = html.escape(results.study.title)
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'
@@ -64,14 +73,22 @@ def page(results: Results) -> str:
     )
 
 
-def comparisons(results: Results) -> pd.DataFrame:
+def comparisons(results: Results, test: str = "paired") -> pd.DataFrame:
     """Each variant against the study's first, in each environment: a row a comparison.
 
-    Columns: `env`, `variant`, `difference` of the mean final returns with `low` and `high` of Welch's 95 % interval,
+    Columns: `env`, `variant`, `difference` of the mean final returns with `low` and `high` of its 95 % interval,
     `p`, `p corrected` (Holm, over all rows), `better` (probability that a seed of it scores higher) with its 95 %
-    bootstrap interval, `seeds` that Welch's test would need for 80 % power at this difference, and `verdict`. Where the
-    seeds agree on both sides there is no test; p is NaN.
+    bootstrap interval, `seeds` that the test would need for 80 % power at this difference, and `verdict`. Where every
+    seed has the same difference there is no test; p is NaN.
+
+    Args:
+        test: `paired`, seed by seed, since all variants have the same seeds; or `welch`, as if each had its own.
+
+    Raises:
+        ValueError: another test.
     """
+    if test not in TESTS:
+        raise ValueError(f"test is one of {', '.join(TESTS)}, got {test!r}")
     first, *others = results.study.variants
     rows = []
     for env in results.study.environments:
@@ -80,7 +97,7 @@ def comparisons(results: Results) -> pd.DataFrame:
             continue
         for variant in others:
             if variant in scores:
-                rows.append((env, variant, *_compared(scores[variant], scores[first])))
+                rows.append((env, variant, *_compared(scores[variant], scores[first], test)))
     names = ["env", "variant", "difference", "low", "high", "p", "better", "better low", "better high", "seeds"]
     table = pd.DataFrame(rows, columns=names)
     tested = table["p"].notna()
@@ -90,30 +107,33 @@ def comparisons(results: Results) -> pd.DataFrame:
     excluded = (table["low"] > 0) | (table["high"] < 0)
     words = np.where(table["difference"] > 0, "better", "worse")
     table["verdict"] = np.where(clear, words, np.where(excluded, "not clear after correction", "inconclusive"))
-    table.loc[~tested, "verdict"] = "the seeds agree on both sides"
+    table.loc[~tested, "verdict"] = "every seed has the same difference"
     return table
 
 
-def _compared(x: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
+def _compared(x: np.ndarray, y: np.ndarray, test: str) -> tuple[float, ...]:
     better = probability_of_improvement(x[:, None], y[:, None], np.random.default_rng(0)).average
-    if np.ptp(x) == 0 and np.ptp(y) == 0:
+    paired = test == "paired"
+    if np.ptp(x - y) == 0 and (paired or np.ptp(x) == 0):
         gap = float(x[0] - y[0])
         return (gap, gap, gap, np.nan, *map(float, better), np.nan)
-    (difference, low, high), p_value = welch_test(x, y)
-    sd = tuple(max(float(each.std(ddof=1)), 1e-9 * float(np.ptp([*x, *y]))) for each in (x, y))
+    (difference, low, high), p_value = (paired_test if paired else welch_test)(x, y)
+    least = 1e-9 * float(np.ptp([*x, *y]))
+    spread = [max(float(each.std(ddof=1)), least) for each in ((x - y,) if paired else (x, y))]
     try:
-        seeds = float(seeds_needed(float(difference), (sd[0], sd[1])))
+        sd = spread[0] if paired else (spread[0], spread[1])
+        seeds = float(seeds_needed(float(difference), sd, paired=paired))
     except ValueError:  # over a million
         seeds = np.inf
     return (float(difference), float(low), float(high), float(p_value), *map(float, better), seeds)
 
 
 def _by_variant(results: Results, env: str) -> dict[str, np.ndarray]:
-    """Each variant's mean final returns in an environment, [seed]."""
+    """Each variant's mean final returns in an environment, [seed], in the order of the seeds."""
     table = results.evaluations
     if "env" in table:
         table = table[table["env"] == env]
-    groups = table.groupby("variant", sort=False)["mean_return"]
+    groups = table.sort_values("seed", kind="stable").groupby("variant", sort=False)["mean_return"]
     return {str(name): values.to_numpy(np.float64) for name, values in groups}
 
 
@@ -125,7 +145,7 @@ def _stated(results: Results) -> str:
     )
 
 
-def _checklist(results: Results) -> Iterator[tuple[str, str]]:
+def _checklist(results: Results, test: str = "paired") -> Iterator[tuple[str, str]]:
     study = results.study
     manifests = list(chain(*results.manifests.values()))
     machines = [each["machine"] for each in manifests]
@@ -149,7 +169,11 @@ def _checklist(results: Results) -> Iterator[tuple[str, str]]:
         "not the best checkpoint, not the training average",
     )
     yield "unit", "the seed: n is the number of seeds, never that of episodes or steps"
-    yield "intervals", "95 %, two-sided: Student's t of a mean, Welch's of a difference, bootstrap of a probability"
+    of = {
+        "paired": "Student's t of a mean and of a difference, seed by seed",
+        "welch": "Student's t of a mean, Welch's of a difference",
+    }
+    yield "intervals", f"95 %, two-sided: {of[test]}; bootstrap of a probability"
     if compared:
         several = f", in {len(envs)} environments" if len(envs) > 1 else ""
         yield (
@@ -178,10 +202,10 @@ def _scores(results: Results) -> str:
     return _table(head, rows)
 
 
-def _comparisons(results: Results) -> str:
+def _comparisons(results: Results, test: str) -> str:
     first = next(iter(results.study.variants))
     rows = []
-    for row in comparisons(results).to_dict("records"):
+    for row in comparisons(results, test).to_dict("records"):
         seeds = "–" if not np.isfinite(row["seeds"]) else f"{row['seeds']:.0f}"
         p = "–" if np.isnan(row["p"]) else f"{row['p']:.2g} ({row['p corrected']:.2g})"
         better = f"{row['better']:.2f} ({row['better low']:.2f} to {row['better high']:.2f})"

@@ -25,13 +25,13 @@ _HOMES = {
     "chapter_08": "against_passes clip_cases crossing details explore_clip film_strips settings symptoms",
     "chapter_09": "disturbances footfalls gait_measures kinds phase_portraits pose_strips",
     "chapter_10": (
-        "against_distance at_equal_kl clip_and_passes explore_samples overoptimization proxy_and_gold rubric_terms "
-        "while_it_learns"
+        "against_distance at_equal_kl clip_and_passes explore_samples overoptimization proxy_and_gold rubric_terms"
     ),
-    "chapter_10b": "family_courses family_gradients family_planes family_spreads pass_curves",
+    "chapter_10b": "family_gradients family_planes family_spreads pass_curves",
     "chapter_11": "conclusions every_seed improvements profiles_and_curves shares_against_seeds",
     "explorable": "Explorable",
-    "learning": "learning_curve_grid learning_curves",
+    "from_rewards": "rlhf_diagnostics",
+    "learning": "learning_curve_grid learning_curves metric_curves",
     "lines": "over_updates power_laws slope",
     "scores": "aggregates differences performance_profile",
     "simplex": "simplex_field",

@@ -24,10 +24,6 @@ def _in_units(what: str) -> str:
     return f"{what},\nin standard deviations of the pretrained model"
 
 
-def _symbol(name: str) -> str:
-    return name.replace("β", r"$\beta$")
-
-
 def proxy_and_gold(curves: pd.DataFrame, variants: Sequence[str], responses: int) -> list[Axes]:
     """The reward that is optimised and the one that is wanted, against iterations of `responses`: a panel a variant."""
     figure, panels = plt.subplots(1, len(variants), figsize=(8.4, 3.5), sharey=True, squeeze=False)
@@ -40,36 +36,12 @@ def proxy_and_gold(curves: pd.DataFrame, variants: Sequence[str], responses: int
             ax.fill_between(steps / responses, low, high, color=color, alpha=0.15, lw=0)
             ax.plot(steps / responses, mean, color=color, lw=2.2, label=name)
         ax.axhline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
-        ax.set(title=_symbol(variant), xlabel=f"iterations of {responses} responses")
+        ax.set(title=style.mathtext(variant), xlabel=f"iterations of {responses} responses")
     panels[0, 0].set_ylabel(_in_units("mean reward of the responses"), fontsize=9)
     panels[0, 0].legend(loc="lower left", fontsize=9)
     seeds = curves["seed"].nunique()
     figure.supxlabel(f"{seeds} seeds (thin), each with its own reward model; thick: mean, band: 95 %", fontsize=8)
     return list(panels[0])
-
-
-def while_it_learns(
-    runs: Mapping[str, pd.DataFrame], panels: Mapping[str, Sequence[str]], columns: int = 3
-) -> list[Axes]:
-    """One panel for each title: the columns named there, against the iteration; a run's first column is solid.
-
-    Further columns of a panel are dashed. Runs keep their colours in all panels.
-    """
-    rows = -(-len(panels) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(8.6, 0.5 + 2.2 * rows), sharex=True, squeeze=False)
-    color = dict(zip(runs, (style.VERMILION, style.BLUE, style.GREEN), strict=False))
-    for ax, (title, names) in zip(grid.flat, panels.items(), strict=False):
-        for run, table in runs.items():
-            for name, dashes in zip(names, ("-", "--"), strict=False):
-                label = _symbol(run) if name == names[0] else None
-                ax.plot(table.index, table[name], dashes, color=color[run], lw=1.8, label=label)
-        ax.set_title(title, fontsize=10)
-        ax.margins(y=0.12)
-    for ax in list(grid.flat)[len(panels) :]:
-        ax.set_axis_off()
-    grid.flat[0].legend(fontsize=9, loc="best")
-    figure.supxlabel("iteration; one seed", fontsize=9)
-    return list(grid.flat)[: len(panels)]
 
 
 def rubric_terms(terms: pd.DataFrame, kl: ArrayLike, shown: float = 0.25) -> Axes:
@@ -142,7 +114,7 @@ def against_distance(ways: Mapping[str, pd.DataFrame], furthest: float) -> list[
         for name, table in ways.items():
             near = table[table["kl"] <= furthest]
             d = np.sqrt(near["kl"].clip(lower=0))
-            ax.plot(d, near[column], "o-", color=color[name], ms=3.5, lw=1.3, label=_symbol(name))
+            ax.plot(d, near[column], "o-", color=color[name], ms=3.5, lw=1.3, label=style.mathtext(name))
         ax.axhline(0, color=style.BLACK, lw=0.8, ls="--", zorder=0)
         ax.set(title=column, xlabel=r"$\sqrt{\mathrm{KL}}$ from the pretrained model")
     panels[0].set_ylabel(_in_units("reward"), fontsize=9)
@@ -161,7 +133,7 @@ def at_equal_kl(gold: Mapping[str, Mapping[float, ArrayLike]], baseline: str) ->
     color = style.colors(gold)
     pairs = 0
     for shift, (name, levels) in enumerate(gold.items()):
-        label, x = _symbol(name), np.array(list(levels))
+        label, x = style.mathtext(name), np.array(list(levels))
         values = np.array([np.asarray(each, dtype=float) for each in levels.values()])  # [level, seed]
         there = np.isfinite(values).any(1)
         left.plot(x[there] + 0.05 * shift, values[there], ".", color=color[name], ms=4, alpha=0.6)
@@ -184,7 +156,7 @@ def at_equal_kl(gold: Mapping[str, Mapping[float, ArrayLike]], baseline: str) ->
     figure.legend(handles, labels, fontsize=9, loc="outside upper center", ncols=len(labels))
     left.set_title("gold")
     left.set_ylabel(_in_units("gold"), fontsize=9)
-    right.set(title=f"less that of {_symbol(baseline)}, seed by seed")
+    right.set(title=f"less that of {style.mathtext(baseline)}, seed by seed")
     seeds = max(len(np.atleast_1d(each)) for levels in gold.values() for each in levels.values())
     figure.supxlabel(f"up to {seeds} seeds, each a small dot; bars: 95 % t-intervals of paired differences", fontsize=8)
     return [left, right]

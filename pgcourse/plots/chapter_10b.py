@@ -12,7 +12,6 @@ from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
 from pgcourse.plots import style
-from pgcourse.plots.learning import thousands
 
 # What a line of a figure is of, in any of them.
 ESTIMATORS = {"k1": style.BLUE, "k2": style.GREEN, "k3": style.VERMILION}
@@ -47,33 +46,6 @@ def family_planes(curves: pd.DataFrame, families: Mapping[str, Sequence[str]], c
     patches = [plt.Line2D([], [], color=color, lw=3, label=family) for family, color in shade.items()]
     figure.legend(handles=patches, loc="outside upper center", ncols=len(patches), fontsize=9)
     return list(grid.flat)[: len(names)]
-
-
-def family_courses(
-    curves: pd.DataFrame, metrics: Mapping[str, str], xlabel: str = "responses of one seed", smooth: int = 1
-) -> list[Axes]:
-    """Metrics over training, a panel each with a line a variant: seeds thin, their mean thick.
-
-    `curves` has the columns variant, seed, step and the metrics, which map to labels. `smooth` is over how many reports
-    a seed's running mean goes.
-    """
-    variants = list(dict.fromkeys(curves["variant"]))
-    color = style.colors(variants)
-    figure, grid = plt.subplots(1, len(metrics), figsize=(3.1 * len(metrics) + 0.4, 3.2), squeeze=False)
-    for ax, (metric, label) in zip(grid[0], metrics.items(), strict=True):
-        for name in variants:
-            table = curves[curves["variant"] == name].pivot(index="step", columns="seed", values=metric)
-            table = table.rolling(smooth, min_periods=1).mean()
-            ax.plot(table.index, table.to_numpy(), color=color[name], lw=0.6, alpha=0.4)
-            ax.plot(table.index, table.mean(axis=1), color=color[name], lw=2, label=name)
-        ax.set_title(label, fontsize=10)
-        ax.xaxis.set_major_formatter(thousands)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), fontsize=9)
-    seeds = curves["seed"].nunique()
-    running = f"; running means of {smooth} reports" if smooth > 1 else ""
-    figure.supxlabel(f"{xlabel} (thin: {seeds} seeds; thick: their mean{running})", fontsize=9)
-    return list(grid[0])
 
 
 def family_spreads(

@@ -88,6 +88,44 @@ def learning_curve_grid(
     return list(grid.flat)[: len(variants)]
 
 
+def metric_curves(
+    curves: pd.DataFrame,
+    metrics: Mapping[str, str],
+    xlabel: str = "environment steps of one seed",
+    *,
+    columns: int = 3,
+    smooth: int = 1,
+) -> list[Axes]:
+    """Metrics over training, a panel each with a line a variant: seeds thin, their mean thick.
+
+    `curves` has the columns variant, seed, step and the metrics, which map to titles. `smooth` is over how many reports
+    a seed's running mean goes.
+    """
+    color, columns = style.colors(curves["variant"]), min(columns, len(metrics))
+    rows = -(-len(metrics) // columns)
+    size = (3.1 * columns + 0.4, 0.7 + 2.4 * rows)
+    figure, grid = plt.subplots(rows, columns, figsize=size, sharex=True, squeeze=False)
+    for ax, (metric, title) in zip(grid.flat, metrics.items(), strict=False):
+        for name, shade in color.items():
+            table = curves[curves["variant"] == name].pivot(index="step", columns="seed", values=metric)
+            table = table.rolling(smooth, min_periods=1).mean()
+            if table.shape[1] > 1:
+                ax.plot(table.index, table.to_numpy(), color=shade, lw=0.6, alpha=0.4)
+            ax.plot(table.index, table.mean(axis=1), color=shade, lw=2, label=style.mathtext(name))
+        ax.set_title(title, fontsize=10)
+        ax.xaxis.set_major_formatter(thousands)
+        ax.margins(y=0.12)
+    for ax in grid.flat[len(metrics) :]:
+        ax.set_axis_off()
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), fontsize=9)
+    seeds = curves["seed"].nunique()
+    told = f"thin: {seeds} seeds; thick: their mean" if seeds > 1 else "one seed"
+    running = f"; running means of {smooth} reports" if smooth > 1 else ""
+    figure.supxlabel(f"{xlabel} ({told}{running})", fontsize=9)
+    return list(grid.flat)[: len(metrics)]
+
+
 def on_common_steps(table: pd.DataFrame, y: str) -> tuple[NDArray, NDArray]:
     """(steps [grid], values [seed, grid]), from the step where all seeds have begun to the one where the first ends."""
     seeds = [seed.dropna(subset=[y]) for _, seed in table.groupby("seed")]

@@ -36,6 +36,8 @@ COLORS = {
     "GRPO": VERMILION,
     "GRPO, KL in the reward": SKY,
     "Dr. GRPO": GREEN,
+    "β = 0": VERMILION,
+    "β = 0.1": BLUE,
 }
 
 # Most of it is the theme "ticks" of seaborn, whose import would take longer than that of matplotlib.
@@ -94,8 +96,8 @@ def color_of(name: str, otherwise: str) -> str:
     return COLORS[max(known, key=len)] if known else otherwise
 
 
-_SYMBOL = re.compile(r"γ\^t|b\*(\(s\))?|[vqA]\(s(,a)?\)|\bv(?= known)|[λσ]")
-_LETTERS = {"b*": "b^*", "γ": r"\gamma", "λ": r"\lambda", "σ": r"\sigma"}
+_SYMBOL = re.compile(r"γ\^t|b\*(\(s\))?|[vqA]\(s(,a)?\)|\bv(?= known)|[βλσ]")
+_LETTERS = {"b*": "b^*", "β": r"\beta", "γ": r"\gamma", "λ": r"\lambda", "σ": r"\sigma"}
 
 
 def mathtext(name: str) -> str:

@@ -95,9 +95,8 @@ def mismatch_weight(log_ratio: Tensor, correction: str, high: float, low: float 
     * `masked`: r where low ≤ r ≤ high, else 0. Ling Team (2025), "IcePop".
 
     Args:
-        log_ratio: log r of a token, or of its response: `pgcourse.rl.policy_log_ratio` of the learner as it was when
-        the
-            batch came, to the sampler.
+        log_ratio: log r of a token, or of its response: `pgcourse.rl.policy_log_ratio` of the learner, as it was when
+            the batch came, to the sampler.
     """
     if correction == "none":
         return torch.ones_like(log_ratio)

@@ -73,7 +73,7 @@ def best_of_n_kl_bound(n: int) -> float:
     """log n - (n-1)/n, which the divergence of best-of-n is often said to be.
 
     It is where no two answers have the same score and none has a probability that counts; else it is an upper bound:
-    Beirami et al. (2024), theorem 1.
+    Beirami et al. (2025), theorem 3.1.
     """
     _positive(n, "n")
     return math.log(n) - (n - 1) / n

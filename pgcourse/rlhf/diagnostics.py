@@ -38,6 +38,21 @@ def diagnosed(own: Tokens, reference: Tokens, response: Tensor, mask: Tensor, eo
     )
 
 
+def spikes(x: Tensor, times: float = 3.0, window: int = 8) -> Tensor:
+    """Where x is more than `times` the median of the `window` values before it, [iteration] to [iteration].
+
+    For the KL divergence of an update, whose size changes over a training: what counts is a jump. The first `window`
+    iterations have too little before them and are none.
+    """
+    if x.ndim != 1 or window < 1:
+        raise ValueError(f"x must be [iteration] and window 1 or more, got {list(x.shape)} and {window}")
+    found = torch.zeros(len(x), dtype=torch.bool)
+    if len(x) > window:
+        usual = x.unfold(0, window, 1)[:-1].median(1).values
+        found[window:] = x[window:] > times * usual
+    return found
+
+
 def _a_response(x: Tensor, mask: Tensor) -> Tensor:
     """The mean over responses of the sum over their tokens, [seed]."""
     return x.where(mask, 0.0).sum(-1).mean(1)

@@ -14,6 +14,7 @@ docs/your_own_model.md is the guide. Nothing is downloaded unless `local_files_o
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
@@ -49,7 +50,8 @@ class HFCausalLM:
     Raises:
         ImportError: the transformers library is missing.
         OSError: no checkpoint there.
-        ValueError: no end token; no padding token apart from it; top_k or top_p; a temperature that is not above 0.
+        ValueError: no end token; no padding token apart from it; one that the model does not have; top_k or top_p; a
+            temperature that is not above 0.
     """
 
     def __init__(
@@ -81,22 +83,32 @@ class HFCausalLM:
             try:
                 model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, **options)
             except OSError as error:
-                where = "on this machine" if local_files_only else "on this machine or on the Hugging Face hub"
-                raise OSError(f"there is no checkpoint {path} {where}: {error}") from None
+                raise OSError(_not_there(path, local_files_only, str(error))) from None
             try:
                 self.tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
             except (OSError, ValueError):  # a checkpoint without a tokenizer: prompts are given as tokens
                 self.tokenizer = None
+            if self.tokenizer is not None and len(self.tokenizer) <= len(self.tokenizer.all_special_ids):
+                self.tokenizer = None  # from version 5 on the library makes one up where there is none, without a word
         self.model: Any = model.to(device).eval()
         self.temperature = temperature
         end, padding = _only(eos, self._own("eos_token_id")), _only(pad, self._own("pad_token_id"))
         if end is None:
-            raise ValueError("this checkpoint names no token that ends a response: give it as eos")
+            raise ValueError(
+                "this checkpoint names no token that ends a response: give its number as eos, of which the tokenizer's "
+                "get_vocab() has a list"
+            )
         if padding is None or padding == end:
             raise ValueError(
                 f"padding needs a token apart from {end}, which ends a response: give as pad one that your "
-                f"prompts and responses can do without, 0 to {self.vocabulary - 1}"
+                f"prompts and responses can do without, 0 to {self.vocabulary - 1}{self._spare(end)}"
             )
+        for name, token in (("eos", end), ("pad", padding)):
+            if not 0 <= token < self.vocabulary:
+                raise ValueError(
+                    f"{name} = {token} is no token of this model, which has 0 to {self.vocabulary - 1}: give another, "
+                    "or enlarge the model (its resize_token_embeddings) and save it again"
+                )
         self.eos, self.pad = end, padding
         self._parameters = [(name, tuple(p.shape)) for name, p in self.model.named_parameters()]
 
@@ -104,6 +116,12 @@ class HFCausalLM:
         """A special token of the checkpoint: of its tokenizer, or else of its configuration."""
         value = getattr(self.tokenizer, name, None)
         return getattr(self.model.config, name, None) if value is None else value
+
+    def _spare(self, end: int) -> str:
+        """An example of a token that texts can do without: the last, which most tokenizers learned last."""
+        token = self.vocabulary - 1 - (end == self.vocabulary - 1)
+        text = self.tokenizer.decode([token]) if self.tokenizer is not None else ""
+        return f", such as {token}" + f", {text!r}" * bool(text)
 
     @property
     def vocabulary(self) -> int:
@@ -166,12 +184,20 @@ class HFCausalLM:
             ValueError: a checkpoint without a tokenizer, no prompts, an empty one, or padding in one.
         """
         if self.tokenizer is None:
-            raise ValueError("this checkpoint has no tokenizer: give prompts as tokens, with `pad` on the left")
+            raise ValueError(
+                "this checkpoint has no tokenizer: save one beside it (its save_pretrained), or give prompts as "
+                "tokens, with `pad` on the left"
+            )
         rows = [self.tokenizer(prompt)["input_ids"] for prompt in prompts]
         for prompt, row in zip(prompts, rows, strict=True):
             if not row or self.pad in row:
                 raise ValueError(
                     f"a prompt must have tokens, and the padding token {self.pad} not among them: {prompt!r}"
+                )
+            if max(row) >= self.vocabulary:
+                raise ValueError(
+                    f"the tokenizer has token {max(row)} and the model only {self.vocabulary} tokens: they do not "
+                    f"belong together ({prompt!r})"
                 )
         if not rows:
             raise ValueError("there are no prompts")
@@ -186,17 +212,13 @@ class HFCausalLM:
         """`reward(prompts, responses)` of texts as the world's judge of tokens.
 
         Raises:
-            ValueError: when it is used, for a reward that gives another number of numbers.
+            ValueError: when it is used, for a reward that gives no numbers, another number of them, or one that is NaN
+                or infinite.
         """
 
         def judging(prompt: Tensor, response: Tensor) -> Tensor:
             prompts, responses = (self.decode(x.flatten(0, 1)) for x in (prompt, response))
-            scores = list(reward(prompts, responses))
-            if len(scores) != len(responses):
-                raise ValueError(
-                    f"the reward must give a number for each of {len(responses)} responses, got {len(scores)}"
-                )
-            return torch.tensor([float(score) for score in scores], device=response.device).view(response.shape[:2])
+            return _numbers(reward(prompts, responses), prompts, responses).to(response.device).view(response.shape[:2])
 
         return judging
 
@@ -250,6 +272,23 @@ class _Values:
         return torch.stack(values)
 
 
+def _numbers(given: Any, prompts: list[str], responses: list[str]) -> Tensor:
+    """What a reward has given, if it is a finite number for each response. Raises `ValueError`."""
+    try:
+        scores = [float(score) for score in given]
+    except (TypeError, ValueError):
+        raise ValueError(f"the reward must give a list of numbers, one for each response; got {given!r:.100}") from None
+    if len(scores) != len(responses):
+        raise ValueError(f"the reward must give a number for each of {len(responses)} responses, got {len(scores)}")
+    for prompt, response, score in zip(prompts, responses, scores, strict=True):
+        if not math.isfinite(score):
+            raise ValueError(
+                f"the reward of a response is {score}, and must be a finite number. Prompt: {prompt!r:.80}; response: "
+                f"{response!r:.200}"
+            )
+    return torch.tensor(scores)
+
+
 def _transformers() -> Any:
     try:
         import transformers
@@ -258,6 +297,15 @@ def _transformers() -> Any:
             f'models of one\'s own need the transformers library: pip install "pgcourse[hf]" ({error})'
         ) from None
     return transformers
+
+
+def _not_there(path: Any, local_files_only: bool, error: str) -> str:
+    if local_files_only and "huggingface.co" in error:  # it has looked for a name on the hub, and could not
+        return (
+            f"there is no checkpoint {path} on this machine: no folder with config.json and weights, as "
+            "save_pretrained makes it, nor a model that was downloaded before"
+        )
+    return f"there is no checkpoint {path} {'on this machine' if local_files_only else 'here or on the hub'}: {error}"
 
 
 def quietly() -> None:

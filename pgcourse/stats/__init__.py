@@ -20,7 +20,7 @@ from pgcourse.stats.few_seeds import (
 )
 from pgcourse.stats.intervals import Interval, mean_interval, standard_error, student_t
 from pgcourse.stats.iqm import iqm, optimality_gap, task_median
-from pgcourse.stats.power import plan, seeds_needed, welch_power
+from pgcourse.stats.power import paired_power, plan, seeds_needed, welch_power
 from pgcourse.stats.sequential import Decision, adastop
 from pgcourse.stats.tables import mean_over_training, on_common_steps, sample_efficiency, score_matrix
 from pgcourse.stats.tests import MeanDifference, effects, holm, paired_test, permutation_test, welch_test, z_threshold
@@ -46,6 +46,7 @@ __all__ = [
     "on_common_steps",
     "optimality_gap",
     "order_weights",
+    "paired_power",
     "paired_test",
     "performance_profile",
     "permutation_test",

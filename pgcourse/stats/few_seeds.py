@@ -8,7 +8,8 @@ one. Every share comes with its standard error over the redrawn experiments, √
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
+from math import comb, factorial, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -220,31 +221,58 @@ def _intervals(
         low, high = np.quantile(_statistic(pooled, statistic), tails, axis=1)
         return low, high
     ordered = np.sort(x[..., 0], 1)
-    found = np.sort(ordered @ _resampled_weights(n, rng, statistic, resamples).T, 1)
+    weights, chances = _resampled_weights(n, rng, statistic, resamples)
+    found = ordered @ weights.T
+    if (chances == chances[0]).all():
+        found.sort(1)
+        upto = chances.cumsum()  # the same for all experiments
+    else:
+        places = found.argsort(1)
+        found, upto = np.take_along_axis(found, places, 1), chances[places].cumsum(1)
     if method == "percentile":
-        low, high = np.quantile(found, tails, axis=1)
-        return low, high
-    return _bca(ordered, found, statistic, tails)
+        return _quantile(found, upto, np.full(len(x), tails[0])), _quantile(found, upto, np.full(len(x), tails[1]))
+    return _bca(ordered, found, upto, statistic, tails)
 
 
-def _resampled_weights(n: int, rng: np.random.Generator, statistic: str, resamples: int) -> NDArray:
-    """[resample, n]: the statistic of a bootstrap sample, as weights of the original's values in ascending order.
+def _quantile(found: NDArray, upto: NDArray, alpha: NDArray) -> NDArray:
+    """The smallest of each experiment's ordered values up to which α of the probability lies."""
+    alpha = alpha - 1e-9
+    place = np.searchsorted(upto, alpha) if upto.ndim == 1 else (upto < alpha[:, None]).sum(1)
+    return np.take_along_axis(found, place.clip(max=found.shape[1] - 1)[:, None], 1)[:, 0]
+
+
+def _resampled_weights(
+    n: int, rng: np.random.Generator, statistic: str, resamples: int
+) -> tuple[NDArray, NDArray[np.float64]]:
+    """([resample, n], [resample]): the statistic of bootstrap samples as weights of the original's values in ascending
+    order, and the samples' probabilities.
 
     A sample that holds x_(i) w_i times gives x_(i) the weights of positions w_1 + … + w_(i-1) + 1 to w_1 + … + w_i. All
-    experiments share the resamples, which makes them one matrix product.
+    experiments share the resamples, which makes them one matrix product. Where there are no more than `resamples`
+    different ones, they are all there: of three seeds a random selection would be off by percents.
     """
-    ends = rng.multinomial(n, np.full(n, 1 / n), resamples).cumsum(1)
+    if comb(2 * n - 1, n) <= resamples:
+        counts = np.array([np.bincount(each, minlength=n) for each in combinations_with_replacement(range(n), n)])
+        chances = np.array([factorial(n) / prod(map(factorial, each)) / n**n for each in counts.tolist()])
+    else:
+        counts = rng.multinomial(n, np.full(n, 1 / n), resamples)
+        chances = np.full(resamples, 1 / resamples)
     upto = np.concatenate([[0.0], order_weights(statistic, n).cumsum()])
-    return np.diff(upto[ends], axis=1, prepend=0.0)
+    return np.diff(upto[counts.cumsum(1)], axis=1, prepend=0.0), chances
 
 
-def _bca(ordered: NDArray, found: NDArray, statistic: str, tails: tuple[float, float]) -> tuple[NDArray, NDArray]:
+def _bca(
+    ordered: NDArray, found: NDArray, upto: NDArray, statistic: str, tails: tuple[float, float]
+) -> tuple[NDArray, NDArray]:
     """Efron (1987), as scipy.stats.bootstrap has it: ẑ₀ counts ties one half, â is from the jackknife."""
     from scipy.special import ndtr, ndtri  # scipy.stats would take a second
 
-    n, resamples = ordered.shape[1], found.shape[1]
-    estimate = (ordered @ order_weights(statistic, n))[:, None]
-    below = ((found < estimate).mean(1) + (found <= estimate).mean(1)) / 2
+    n = ordered.shape[1]
+    estimate, rounding = (ordered @ order_weights(statistic, n))[:, None], 1e-9 * np.ptp(ordered, 1, keepdims=True)
+    chance = np.broadcast_to(np.concatenate([np.zeros_like(upto[..., :1]), upto], -1), (len(found), found.shape[1] + 1))
+    # Of three seeds, two resamples in nine are the sample itself: whether they tie is not for rounding to decide.
+    counts = [(found < estimate - rounding).sum(1), (found <= estimate + rounding).sum(1)]
+    below = sum(np.take_along_axis(chance, count[:, None], 1)[:, 0] for count in counts) / 2
     left_out = ordered @ np.stack([np.insert(order_weights(statistic, n - 1), i, 0.0) for i in range(n)]).T
     away = left_out.mean(1, keepdims=True) - left_out
     spread = (away**2).sum(1)
@@ -255,10 +283,5 @@ def _bca(ordered: NDArray, found: NDArray, statistic: str, tails: tuple[float, f
         for tail in tails:
             z = bias + ndtri(tail)
             ends.append(ndtr(bias + z / (1 - acceleration * z)))
-    alpha = np.clip(np.nan_to_num(np.stack(ends), nan=0.5), 0, 1)
-    position = alpha * (resamples - 1)
-    floor = np.floor(position).astype(int)
-    rows = np.arange(len(found))
-    upper = np.minimum(floor + 1, resamples - 1)
-    low, high = found[rows, floor] + (position - floor) * (found[rows, upper] - found[rows, floor])
+    low, high = (_quantile(found, upto, np.clip(np.nan_to_num(end, nan=0.5), 0, 1)) for end in ends)
     return low, high

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 import pgcourse as pg
 from pgcourse.algorithms import Architecture, FarBounds
-from pgcourse.algorithms.far_bounds import bounds_of
+from pgcourse.algorithms.trial import bounds_of
 from pgcourse.core import Streams
 
 
@@ -45,6 +45,16 @@ def test_bounds_far_from_the_policys_size_are_warned_of(arguments):
         warnings.simplefilter("error")
         pg.train(algorithm, Dial, policy=policy(True, **arguments), **train)
         pg.train(algorithm, Dial, policy=Architecture(std="squashed").policy(pg.make(Dial, **arguments)), **train)
+
+
+def test_what_counts_is_the_policy_that_acts_and_iterating_warns_too():
+    """Of the Gaussian that it is given DQN makes bins between the bounds: it reaches them, and nothing clips them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FarBounds)
+        run = pg.train(pg.DQN(envs=2), Dial, seeds=1, steps=16)
+    assert "clipped_actions" not in run.curves
+    with pytest.warns(FarBounds, match="Dial: actions are bounded by 0 and 1000"):
+        next(pg.iterate(pg.A2C(envs=2, horizon=8), Dial, Streams(1)))
 
 
 def test_worlds_of_the_course_and_of_gymnasium_are_not_warned_of():

@@ -255,12 +255,20 @@ def seen(tab, site, name):
         faults += ["a picture without words"] * (not words)
     wide = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     faults += [f"scrolls sideways, by {wide} pixels"] * (wide > 0)
+    faults += [f"cuts an equation off: {each}" for each in tab.evaluate(CUT)]
     faults += [f"shows TeX: {each}" for each in TEX.findall(tab.evaluate(PROSE))]
     faults += [f"asks for {url}" for url in tab.asked if not url.startswith(("file:", "data:"))]
     return faults + tab.errors
 
 
 TEX = re.compile(r"\$[^$\n]+\$|\\[(\[].{,40}|\\(?:frac|sum|nabla|begin)\b.{,40}")
+# Equations of which a part can be reached neither by scrolling the page nor by scrolling what they are in.
+CUT = """() => [...document.querySelectorAll('article mjx-container')].filter(each => {
+    if (each.closest('table, details:not([open])')) return false;
+    const box = each.querySelector('svg').getBoundingClientRect();
+    const scrolls = /auto|scroll/.test(getComputedStyle(each).overflowX);
+    return box.right > each.closest('article').getBoundingClientRect().right + 1 && !scrolls;
+}).map(each => each.parentElement.textContent.slice(0, 60))"""
 # Text outside of code and of set equations.
 PROSE = """() => {
     const copy = document.querySelector('article').cloneNode(true);
@@ -278,8 +286,8 @@ def found(tab, site, word):
 
 
 def test_in_a_browser_without_network_equations_pictures_and_search_work(site, tab):
-    for name in ("00_first", "01_second"):
-        assert seen(tab, site, f"chapters/{name}.html") == []
+    for name in ("chapters/00_first", "chapters/01_second", "docs/page"):
+        assert seen(tab, site, f"{name}.html") == []
     tab.goto((site / "chapters/00_first.html").as_uri())
     tab.get_by_role("slider").press("ArrowRight")
     assert tab.locator(".pg-explorable dd").text_content() == "0.50"
@@ -291,6 +299,7 @@ def test_in_a_browser_without_network_equations_pictures_and_search_work(site, t
     [
         ('<img src="no.png" alt="x">', "a picture that does not load: x"),
         (f'<img src="data:image/png;base64,{picture("png")}">', "a picture without words"),
+        ('<mjx-container><svg width="5000"></svg></mjx-container>', "cuts an equation off"),
         (r"<p>so \(x_t\) is</p>", r"shows TeX: \(x_t\) is"),
         ("<p>so $x_t$ is</p>", "shows TeX: $x_t$"),
         ("<pre>$x$</pre>", None),

@@ -11,7 +11,7 @@ from tracked import ROOT, notebooks
 
 from pgcourse.course import book, expected
 from pgcourse.course.claims import Claim
-from pgcourse.course.expected import Close, Exact, Order, OverSeeds
+from pgcourse.course.expected import Close, Exact, Order, OverSeeds, Table
 from pgcourse.lab import study_names
 
 CHAPTERS = list(notebooks("chapters").values())
@@ -66,6 +66,8 @@ def right(name, entry):
         case OverSeeds():
             inside = 0.999 * entry.half_width
             return [Claim(name, ((entry.mean + shift,) * entry.n,)) for shift in (inside, 0.0, -inside)]
+        case Table():
+            return [table(name, entry)]
         case Order(inconclusive=True):
             return [ordered(name, entry, 0.0, spread=1.0)]
         case Order():
@@ -89,10 +91,27 @@ def wrong(name, entry):
         case OverSeeds():
             outside = 1.001 * entry.half_width
             return [Claim(name, ((entry.mean + shift,) * entry.n,)) for shift in (outside, -outside)]
+        case Table():
+            changed = [(row, k) for row, entries in entry.rows.items() for k in range(len(entries))]
+            return [table(name, entry, place) for place in changed]
         case Order(inconclusive=True):
             return [ordered(name, entry, mean, spread=1e-3) for mean in (1.0, -1.0)]
         case Order():
             return [ordered(name, entry, bound) for bound in (entry.above, entry.below) if bound is not None]
+
+
+def table(name, entry, changed=None):
+    """A claim of the entry's table, or one with another entry in one place."""
+
+    def shown(known, place):
+        beyond = 0.0 if isinstance(known, str) else 1.001 * (entry.atol + entry.rtol * abs(known))
+        gap = known == expected.GAP
+        if place != changed:
+            return None if gap else known
+        return 0.0 if gap else f"{known}." if isinstance(known, str) else math.nextafter(known + beyond, math.inf)
+
+    entries = [shown(known, (row, k)) for row, entries in entry.rows.items() for k, known in enumerate(entries)]
+    return Claim(name, rows=tuple(entry.rows), columns=tuple(entry.columns), entries=tuple(entries))
 
 
 def ordered(name, entry, mean, spread=0.0):

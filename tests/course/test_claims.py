@@ -102,6 +102,42 @@ def test_an_order_is_decided_by_the_whole_interval(value, statement, holds, caps
     assert ("NOT " in capsys.readouterr().out) == (not holds)
 
 
+TABLE = pd.DataFrame(
+    {"mean": [1.5, np.nan], "seeds": [10, 3], "verdict": ["better", "–"]},
+    index=pd.MultiIndex.from_tuples([("CartPole", "PPO"), ("CartPole", "DQN")]),
+)
+
+
+def test_of_a_table_every_entry_is_claimed():
+    made = claim("topic/table", TABLE, atol=0.5, rests_on="a2c-cartpole")
+    assert (made.kind, made.columns, made.rows) == (
+        "table",
+        ("mean", "seeds", "verdict"),
+        ("CartPole, PPO", "CartPole, DQN"),
+    )
+    assert made.entries == (1.5, 10, "better", None, 3, "–")
+    assert made.line() == "✓ topic/table: a table of 6 entries"
+    again = Claim.from_metadata(json.loads(json.dumps(made.to_metadata(), allow_nan=False)))
+    assert again == made
+    assert repr(again) == repr(made)
+
+
+@pytest.mark.parametrize(
+    ("table", "statement", "words"),
+    [
+        (TABLE, {"above": 0}, "every entry is claimed"),
+        (TABLE, {"exact": True}, "every entry is claimed"),
+        (TABLE, {"atol": -1.0}, "atol must not be negative"),
+        (TABLE.assign(mean=math.inf), {}, "got inf"),
+        (TABLE.assign(mean=[[1], [2]]), {}, r"got \[1\]"),
+        (TABLE[:0], {}, "the table is empty"),
+    ],
+)
+def test_a_table_that_makes_no_sentence_is_refused(table, statement, words):
+    with pytest.raises(ValueError, match=f"topic/refused.*{words}"):
+        claim("topic/refused", table, **statement)
+
+
 @pytest.mark.parametrize(
     "name", ["", "topic", "Topic/name", "topic/name/more", "topic/", "to pic/name", "topic/näme", 3]
 )

@@ -2,6 +2,7 @@ import math
 import tomllib
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -103,6 +104,35 @@ def test_missing_unexpected_repeated_and_restated_claims_all_fail():
     assert "twice" in expected.failures([claims[0], claims[0]], {"a/held": Close(1.0)})["a/held"]
 
 
+TABLE = pd.DataFrame({"mean": [1.5, np.nan], "seeds": [12, 3], "is": ["better", "worse"]}, index=["PPO", "DQN"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (TABLE, None),
+        (TABLE + pd.DataFrame({"mean": [0.24, 0], "seeds": 0, "is": ""}, index=TABLE.index), None),
+        (TABLE.assign(mean=[1.76, np.nan]), "1 of 6 entries differ, first PPO, mean: 1.76 is not 1.5"),
+        (TABLE.assign(mean=[1.5, 0.0]), "1 of 6 entries differ, first DQN, mean: 0.0 is not ''"),
+        (TABLE.assign(mean=np.nan), "1 of 6 entries differ, first PPO, mean: None is not 1.5"),
+        (TABLE.assign(**{"is": ["worse", "better"]}), "2 of 6 entries differ, first PPO, is: 'worse' is not 'better'"),
+        (TABLE.assign(seeds=["12", 3]), "1 of 6 entries differ, first PPO, seeds: '12' is not 12"),
+        (TABLE[::-1], "the table's rows are DQN, PPO; in the file PPO, DQN"),
+        (TABLE[["seeds", "mean", "is"]], "the table's columns are seeds, mean, is; in the file mean, seeds, is"),
+    ],
+)
+def test_a_table_is_held_against_the_files_entry_by_entry(path, changed, said):
+    assert expected.accept(path, "quick", [recorded(TABLE, atol=0.25)]) == {}
+    found = reload(path, [recorded(changed, atol=0.25)]).get("topic/name")
+    assert found == said or found.startswith(said)
+    assert "atol=0.1, the file 0.25" in reload(path, [recorded(TABLE, atol=0.1)])["topic/name"]
+
+
+def test_rows_of_one_label_cannot_be_committed(path):
+    refused = expected.accept(path, "quick", [recorded(TABLE.set_axis(["PPO", "PPO"]))])
+    assert refused == {"topic/name": "two rows of the table have one label"}
+
+
 CLAIMS = [
     recorded(1 / 3, "a/close"),
     recorded(True, "a/truth"),
@@ -113,6 +143,7 @@ CLAIMS = [
     recorded(SEEDS, "c/seeds", above=0, below=9.5),
     recorded((SEEDS, [0.0, 0.1, 0.2]), "c/pair", above=0),
     recorded([-1.0, 0.0, 1.5], "c/undecided", inconclusive=True),
+    recorded(TABLE, "d/table", atol=0.25),
 ]
 
 
@@ -140,6 +171,7 @@ def test_every_kind_fails_after_its_number_is_edited_in_the_file(path):
         "below = 9.5": ("below = 9.0", "c/seeds"),
         "n = [4, 3]": ("n = [3, 4]", "c/pair"),
         "inconclusive = true": ("above = -5", "c/undecided"),
+        "PPO = [1.5, 12,": ("PPO = [1.5, 13,", "d/table"),
     }
     text = path.read_text("utf-8")
     for old, (new, name) in edits.items():

@@ -41,8 +41,10 @@ def test_the_first_screen_says_what_it_is_about_how_long_it_takes_and_what_one_c
 
 
 def test_claims_are_few_enough_to_be_read(chapter):
-    names = expected.load(expected.path_for(chapter), "quick")
-    assert 3 <= len(names) <= MOST_CLAIMS, len(names)
+    """Those that carry a sentence; a table that is checked as a whole is not read entry by entry."""
+    entries = expected.load(expected.path_for(chapter), "quick").values()
+    sentences = [entry for entry in entries if entry.kind != "table"]
+    assert 3 <= len(sentences) <= MOST_CLAIMS, len(sentences)
 
 
 def test_cells_that_only_keep_books_are_folded(cells):

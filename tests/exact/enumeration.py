@@ -21,6 +21,11 @@ def layered_mdp(seed=0, gamma=0.8):
     return TabularMDP(transition, rng.normal(size=(7, 2)), start, gamma, np.arange(7) == 6)
 
 
+def expected_score(mdp, theta, weight):
+    """E_{a~π}[w(s, a) ∇log π(a|s)] of every state, [seed, state, state·action]; w is [state, action]."""
+    return torch.einsum("nsa,nsap->nsp", mdp.pi(theta) * weight, mdp.score(theta))
+
+
 def all_episodes(mdp, theta):
     """[(probability, [(s, a, s'), ...])] of one policy θ, [parameter]."""
     pi = theta.view(mdp.states, mdp.actions).softmax(-1).tolist()

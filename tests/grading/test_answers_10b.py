@@ -128,9 +128,16 @@ def test_the_proxy_would_choose_the_worst_price():
 
 
 def test_settings_pass_and_fail_as_published():
-    table = pd.DataFrame(list(choose_beta.calibration()), columns=["beta", "stop", "shown", "hidden", "passes"])
+    table = pd.DataFrame(
+        list(choose_beta.calibration()), columns=["beta", "stop", "shown", "hidden", "passes", "chance"]
+    )
     safe = table[table["beta"].isin([0.1, 0.3]) & (table["stop"] >= 3)]
     assert (safe["passes"] == 10).all()
+    assert safe["chance"].min() >= 0.96
+    of = table.set_index(["beta", "stop"])["chance"]
+    assert of[0.1, 6.0] >= 0.99
+    assert all(of[one] < 0.01 for one in [(0.0, 20.0), (0.0, 10.0), (0.1, 0.5)])
+    assert all(0.06 < of[one] < 0.16 for one in [(0.0, np.inf), (0.03, np.inf), (0.3, 1.0)])
     border = table.set_index(["beta", "stop"])["passes"]
     assert (border[0.03, 8.0], border[0.0, 5.0]) == (6, 4)
     wrong = [(0.0, np.inf), (0.0, 20.0), (0.0, 10.0), (0.03, np.inf), (0.1, 0.5), (0.3, 1.0)]

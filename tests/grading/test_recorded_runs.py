@@ -9,6 +9,7 @@ import pytest
 from pgcourse.exercises.ch05 import _runs as a2c
 from pgcourse.exercises.ch06 import _runs as sigma
 from pgcourse.exercises.ch08 import _runs as ppo
+from pgcourse.exercises.ch10 import _runs as language
 
 CASES = [(a2c, a2c.PATH, range(3), 12), (sigma, sigma.PATH, range(3), 2), (ppo, ppo.FILE, None, 2)]
 
@@ -32,3 +33,16 @@ def test_each_run_begins_as_it_was_written_down(runs, path, seeds, updates):
                 rtol=6e-3,
                 atol=6e-4,
             )
+
+
+@pytest.mark.parametrize("name", language.RUNS)
+def test_each_run_of_a_language_model_begins_as_it_was_written_down(name):
+    run = language.RUNS[name]
+    seed = run.seeds[0]
+    anew = pd.DataFrame(run.rows(seed, 1))
+    written = pd.read_csv(language.FILE)
+    own = written[(written["run"] == name) & (written["seed"] == seed)].head(len(anew)).reset_index(drop=True)
+    assert len(own) == len(anew) == 1
+    pd.testing.assert_frame_equal(
+        anew.astype(float), own[list(anew)].astype(float), check_names=False, rtol=6e-3, atol=6e-4
+    )

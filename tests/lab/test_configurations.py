@@ -159,7 +159,7 @@ def test_an_option_added_to_any_dataclass_loses_no_record(name, monkeypatch):
             of_this = [isinstance(part(block, name), each) for block in blocks]
             there = [bool(block.find()) for block in blocks]
         assert there == [found or not this for this in of_this]
-    assert any(of_this)
+    assert any(of_this), f"no committed record is of {name}: declare a study, see docs/adding.md"
 
 
 def part(block, name):
@@ -176,6 +176,7 @@ def test_neutral_values_are_frozen(name):
     needs a line in CHANGELOG.md with its name as `Kind.option`.
     """
     fields = {field.name: field.metadata.get("neutral") for field in dataclasses.fields(KINDS[name])}
+    assert name in FROZEN, f"neutral.json does not know {name}: see docs/adding.md"
     always, neutral = FROZEN[name]["always"], FROZEN[name]["neutral"]
     added = {field: value for field, value in fields.items() if field not in always}
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from pgcourse.lab import provenance
-from pgcourse.lab.provenance import commit, constraints_hash, differences, machine
+from pgcourse.lab.provenance import commit, constraints_hash, machine, machine_differences
 from pgcourse.lab.records import metrics_digest, tensor_digest
 
 
@@ -23,9 +23,9 @@ def test_machine_describes_this_process():
     assert here["threads"] == threads
     assert here["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
     assert set(provenance.SUSPECTS) <= set(here)
-    assert differences(here, machine()) == {}
-    assert differences(here, here | {"pandas": "another", "python": "another"}) == {}
-    assert differences(here, here | {"threads": threads + 1}) == {"threads": (threads, threads + 1)}
+    assert machine_differences(here, machine()) == {}
+    assert machine_differences(here, here | {"pandas": "another", "python": "another"}) == {}
+    assert machine_differences(here, here | {"threads": threads + 1}) == {"threads": (threads, threads + 1)}
 
 
 def git(folder: Path, *arguments: str) -> str:

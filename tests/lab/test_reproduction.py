@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gymnasium import spaces
 
 import pgcourse as pg
+from pgcourse.envs import Breakout, TensorWorld
 from pgcourse.lab import Study, compute, compute_fingerprint, compute_prefix, machine, repeat_fingerprint, store
 from pgcourse.lab.reproduction import (
     TOLERANCE,
@@ -16,9 +18,10 @@ from pgcourse.lab.reproduction import (
     compare,
     explanations,
     fingerprint_distance,
+    first_difference,
     study_verdict,
 )
-from pgcourse.lab.runs import COUNTS, INDEX
+from pgcourse.lab.runs import COUNTS, INDEX, NUDGE, _Nudged
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +131,59 @@ def test_what_is_not_told_is_not_compared_and_what_is_must_be_there():
     assert fingerprint_distance(kept, table(entropy=[1.0, 7.0]))[0] == math.inf
 
 
+def test_what_a_twin_has_otherwise_is_not_compared_and_something_must_be_left():
+    kept = table(kl=[1.0, 4.0])
+    drifted, grown = table(kl=[1.001, 4.0]), table(kl=[1.0, 4.1])
+    twin = table(kl=[1.0 + 1e-12, 4.3])
+    assert fingerprint_distance(kept, grown)[0] > TOLERANCE
+    assert fingerprint_distance(kept, grown, twin)[0] < TOLERANCE
+    assert fingerprint_distance(kept, drifted, drifted + twin * 1e-12)[0] > TOLERANCE
+    assert fingerprint_distance(kept, grown, table(kl=[2.0, 4.3]))[0] == math.inf
+    short = table(kl=[1.0, np.nan])  # a fingerprint is its own twin: what it does not tell, nobody compares
+    assert fingerprint_distance(kept, short, short) == (0.0, "kl")
+
+
+class Logistic(TensorWorld):
+    """x ← 4x(1 - x) from x in [0, 1): an error doubles with every step. All rewards are x."""
+
+    name, initial_noise = "Logistic", 1
+    observation_space, action_space = spaces.Box(0.0, 1.0, (1,)), spaces.Discrete(2)
+
+    def initial(self, noise):
+        return noise
+
+    def transition(self, state, action, noise):
+        state = 4 * state * (1 - state)
+        return state, state[..., 0], torch.zeros_like(state[..., 0], dtype=torch.bool)
+
+
+def played(world, steps):
+    streams = pg.Streams(3, dtype=torch.float64)
+    world.reset(streams)
+    actions, noise = streams.child("actions").integers(2, steps, world.envs), world.noise(streams, steps)
+    return [world.step(actions[:, t], noise[:, t]) for t in range(steps)]
+
+
+def test_a_twin_shows_rounding_that_grows_inside_the_world():
+    """Changed observations alone would show nothing: the actions are the same."""
+    plain, twin = (played(make(4, dtype=torch.float64), 60) for make in (Logistic, nudged(Logistic)))
+    apart = [(a.reward - b.reward).abs().max().item() for a, b in zip(plain, twin, strict=True)]
+    assert apart[4] < 1e-9
+    assert apart[-1] > 1e-3
+
+
+def test_places_on_a_grid_are_the_same_for_a_twin():
+    plain, twin = (played(make(4, dtype=torch.float64), 200) for make in (Breakout, nudged(Breakout)))
+    assert sum(step.terminated.sum() for step in plain) > 10
+    for a, b in zip(plain, twin, strict=True):
+        assert torch.equal(a.terminated, b.terminated)
+        torch.testing.assert_close(a.next_obs, b.next_obs, rtol=1e-11, atol=0)
+
+
+def nudged(kind):
+    return lambda envs, **options: _Nudged(kind(envs, **options), NUDGE)
+
+
 def test_a_fingerprint_is_in_float64_and_of_the_first_iterations(computed):
     block, record = computed
     kept, prefix = record.tables["fingerprint"], record.tables["prefix"]
@@ -190,5 +246,6 @@ def test_the_verdict_on_a_study(comparisons, problems, claims, verdict):
 def test_a_metric_that_came_later_says_nothing_against_a_record(record, again):
     tables = {name: table.assign(clipped_actions=np.float32(0.5)) for name, table in again.items()}
     assert compare(record, tables) == compare(record, again)
+    assert first_difference(record.tables["prefix"], tables["prefix"]) == ""
     with_it = dataclasses.replace(record, tables=record.tables | {"prefix": tables["prefix"]})
     assert "other numbers are reported: clipped_actions" in compare(with_it, again).unequal

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from itertools import islice
 
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 
 from pgcourse.app.rlhf import rlhf
 from pgcourse.core import Streams
-from pgcourse.lab import CorruptRecord, MissingRecord, compute, compute_prefix, store
+from pgcourse.lab import CorruptRecord, MissingRecord, anew, compute, compute_prefix, store
 from pgcourse.lab.reproduction import compare
 from pgcourse.lab.reviews import MODELS, language_policy, models, read_model, reward_model
 from pgcourse.lab.runs import train
@@ -140,3 +141,43 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path):
     (saved,) = (it.checkpoint for it in whole if it.checkpoint)
     *_, last = train(block, resume=saved)
     assert torch.equal(last.policy.theta, whole[-1].policy.theta)
+
+
+def test_models_trained_anew_are_used_by_this_process_and_kept_nowhere(monkeypatch):
+    """The training itself is `compute_model`'s; here it writes what can be told from the records."""
+    kept = {model.name: read_model(model) for model in MODELS}
+    before = os.environ.get("PGCOURSE_RESULTS")
+
+    def computed(model, report):
+        assert models().root.parent != of_the_course
+        report(1, 0.5)
+        old = kept[model.name]
+        tensors = {name: 2 * x for name, x in old.tensors.items()}
+        return models().write(model, model.name, old.tables, {"commit": None}, tensors)
+
+    of_the_course, told = models().root.parent, []
+    monkeypatch.setattr(anew, "compute_model", computed)
+    try:
+        made = anew.train_models(lambda model, step, loss: told.append((model.name, step, loss)))
+        assert told == [(model.name, 1, 0.5) for model in MODELS]
+        assert models().root.parent == of_the_course
+        assert os.environ.get("PGCOURSE_RESULTS") == before
+        theta = kept["pretrained"].tensors["theta"]
+        assert torch.equal(language_policy().start, 2 * theta[0])
+        assert torch.equal(reward_model().psi[3], 2 * kept["reward.seed-3"].tensors["theta"][0])
+        assert set(made) == {model.name for model in MODELS}
+    finally:
+        read_model.cache_clear()
+    assert torch.equal(language_policy().start, theta[0])
+
+
+def test_a_training_anew_that_fails_leaves_the_records(monkeypatch):
+    def fails(model, report):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(anew, "compute_model", fails)
+    before, theta = models().root, language_policy().start
+    with pytest.raises(KeyboardInterrupt):
+        anew.train_models()
+    assert models().root == before
+    assert torch.equal(language_policy().start, theta)

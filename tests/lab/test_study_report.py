@@ -11,8 +11,9 @@ from small_study import SMALL
 
 from pgcourse.lab import Study, compute, load, store, study_report
 from pgcourse.lab.study_report import comparisons, markdown, page
+from pgcourse.stats import seeds_needed
 
-SAID = 'question = "Which?"\nanalysis = "Welch."\ntuning = "None."\n'
+SAID = 'question = "Which?"\nanalysis = "Seed by seed."\ntuning = "None."\n'
 
 
 @pytest.fixture
@@ -39,7 +40,13 @@ def test_a_report_holds_the_records_numbers_and_what_was_said(results):
     for scored in scores.values():
         ends = stats.ttest_1samp(scored, 0).confidence_interval()
         assert f"| {len(scored)} | {scored.mean():.4g} | {ends.low:.4g} to {ends.high:.4g} |" in said
-    for words in ("Which?", "Welch.", "| tuning | None. |", "numbers 0 to 3; all are reported", "over 3 episodes"):
+    for words in (
+        "Which?",
+        "Seed by seed.",
+        "| tuning | None. |",
+        "numbers 0 to 3; all are reported",
+        "over 3 episodes",
+    ):
         assert words in said
     assert f"torch {results.manifests['plain'][0]['machine']['torch']}" in said
     assert "envs = 4, baseline = none" in said
@@ -58,17 +65,34 @@ def test_what_nobody_said_is_not_made_up(results):
     assert markdown(silent).count("**not said**") == 3
 
 
-def test_comparisons_are_welchs_and_mann_and_whitneys(results):
-    (row,) = comparisons(results).to_dict("records")
+@pytest.mark.parametrize("test", ["paired", "welch"])
+def test_comparisons_are_students_or_welchs_and_mann_and_whitneys(results, test):
+    (row,) = comparisons(results, test).to_dict("records")
     x, y = (results.evaluations.query("variant == @v")["mean_return"].to_numpy(np.float64) for v in ("critic", "plain"))
-    welch = stats.ttest_ind(x, y, equal_var=False)
+    theirs = stats.ttest_rel(x, y) if test == "paired" else stats.ttest_ind(x, y, equal_var=False)
     assert (row["env"], row["variant"]) == ("CartPole-v1", "critic")
     assert row["difference"] == pytest.approx(x.mean() - y.mean())
-    assert row["p"] == row["p corrected"] == pytest.approx(welch.pvalue)
-    assert [row["low"], row["high"]] == pytest.approx(list(welch.confidence_interval()))
+    assert row["p"] == row["p corrected"] == pytest.approx(theirs.pvalue)
+    assert [row["low"], row["high"]] == pytest.approx(list(theirs.confidence_interval()))
     assert row["better"] == stats.mannwhitneyu(x, y).statistic / 16
-    clear = welch.pvalue < 0.05
+    clear = theirs.pvalue < 0.05
     assert row["verdict"] == (("better" if x.mean() > y.mean() else "worse") if clear else "inconclusive")
+    sd = (x - y).std(ddof=1) if test == "paired" else (x.std(ddof=1), y.std(ddof=1))
+    assert row["seeds"] == seeds_needed(x.mean() - y.mean(), sd, paired=test == "paired")
+    assert ("seed by seed" in markdown(results, test)) == (test == "paired")
+
+
+def test_seeds_are_compared_with_themselves_in_whatever_order_records_hold_them(results):
+    turned = dataclasses.replace(results, records={name: each[::-1] for name, each in results.records.items()})
+    half = {"plain": results.records["plain"], "critic": results.records["critic"][::-1]}
+    expected = comparisons(results).to_dict("records")
+    assert comparisons(turned).to_dict("records") == expected
+    assert comparisons(dataclasses.replace(results, records=half)).to_dict("records") == expected
+
+
+def test_another_test_is_refused(results):
+    with pytest.raises(ValueError, match="one of paired, welch, got 'student'"):
+        comparisons(results, "student")
 
 
 def test_seeds_that_agree_have_no_test(results):
@@ -82,7 +106,7 @@ def test_seeds_that_agree_have_no_test(results):
     agreed = dataclasses.replace(results, records={"plain": same[:2], "critic": same[2:]})
     (row,) = comparisons(agreed).to_dict("records")
     assert np.isnan(row["p"])
-    assert row["verdict"] == "the seeds agree on both sides"
+    assert row["verdict"] == "every seed has the same difference"
     assert "| 9 | 9 to 9 |" in markdown(agreed)
 
 

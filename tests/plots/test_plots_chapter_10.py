@@ -39,16 +39,6 @@ def test_proxy_and_gold_are_means_over_the_seeds_of_a_variant():
         assert (proxy.get_xdata()[0], proxy.get_xdata()[-1]) == (1, 4)
 
 
-def test_a_run_keeps_its_colour_in_all_panels():
-    runs = {"β = 0": pd.DataFrame({"kl": [0.0, 1.0], "gold": [0.0, 2.0]})}
-    runs["β = 1"] = runs["β = 0"] * 3
-    first, second = plots.while_it_learns(runs, {"KL": ["kl"], "gold": ["gold"]})
-    for ax, name in ((first, "kl"), (second, "gold")):
-        for table, color in zip(runs.values(), (style.VERMILION, style.BLUE), strict=True):
-            (line,) = drawn(ax, color)
-            np.testing.assert_array_equal(line.get_ydata(), table[name])
-
-
 def test_terms_that_hardly_move_are_grey_and_the_others_named():
     terms = pd.DataFrame({"warmth": [0.0, 3.0, 3.0], "empty": [0.0, 0.0, -0.1], "off_topic": [-1.0, -0.5, 0.0]})
     ax = plots.rubric_terms(terms, [0.0, 4.0, 9.0])

@@ -41,15 +41,6 @@ def test_planes_show_the_mean_path_and_where_each_seed_ends(curves):
     assert "mean over 3 seeds" in grpo.figure.get_supxlabel()
 
 
-def test_courses_are_seeds_and_their_mean_smoothed_if_asked(curves):
-    kl, gold = plots.family_courses(curves, {"kl": "KL", "gold": "gold"}, smooth=2)
-    *seeds, mean = gold.get_lines()[:4]
-    np.testing.assert_allclose([line.get_ydata()[0] for line in seeds], np.arange(3) + 0.5)
-    np.testing.assert_allclose(mean.get_ydata(), 1.5)
-    np.testing.assert_allclose(kl.get_lines()[3].get_ydata(), [1, *np.arange(1.5, 10)])
-    assert to_hex(mean.get_color()) == to_hex(style.COLORS["GRPO"])
-
-
 def test_a_trend_is_the_power_of_the_points():
     x = np.array([4.0, 9.0, 16.0])
     ax = plots.family_spreads({"mean": (x, 2 / np.sqrt(x))}, "length", "spread", "note", trend=True)

@@ -130,3 +130,37 @@ def test_the_spread_of_choices_counts_every_choice():
     ax = plots.spread_of_choices([10.0, 12.0, 480.0], 200.0, "three seeds")
     assert sum(bar.get_height() for bar in ax.patches) == 3
     assert "3 choices" in " ".join(text.get_text() for text in ax.texts)
+
+
+@pytest.fixture
+def metrics():
+    """Two variants, three seeds, ten reports; KL rises by the step, gold is told apart by seed and variant."""
+    rows = [
+        {"variant": name, "seed": seed, "step": 10 * step, "kl": float(step), "gold": seed + bonus}
+        for name, bonus in (("GRPO", 0.5), ("β = 0.1", -0.5))
+        for seed in range(3)
+        for step in range(1, 11)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_metric_curves_are_seeds_and_their_mean_smoothed_if_asked(metrics):
+    kl, gold = plots.metric_curves(metrics, {"kl": "KL", "gold": "gold"}, smooth=2)
+    *seeds, mean = gold.get_lines()[:4]
+    np.testing.assert_allclose([line.get_ydata()[0] for line in seeds], np.arange(3) + 0.5)
+    np.testing.assert_allclose(mean.get_ydata(), 1.5)
+    np.testing.assert_allclose(kl.get_lines()[3].get_ydata(), [1, *np.arange(1.5, 10)])
+    assert to_rgba(mean.get_color()) == to_rgba(style.COLORS["GRPO"])
+    assert gold.figure.get_supxlabel().endswith("(thin: 3 seeds; thick: their mean; running means of 2 reports)")
+
+
+def test_metric_curves_of_one_seed_are_a_line_in_the_variants_colour_in_every_panel(metrics):
+    of_one = metrics[metrics["seed"] == 1]
+    panels = plots.metric_curves(of_one, {"kl": "KL", "gold": "gold"}, "iterations", columns=1)
+    for ax, column in zip(panels, ("kl", "gold"), strict=True):
+        for line, (name, table) in zip(ax.get_lines(), of_one.groupby("variant", sort=False), strict=True):
+            assert line.get_label() == style.mathtext(name)
+            assert to_rgba(line.get_color()) == to_rgba(style.COLORS[name])
+            np.testing.assert_array_equal(line.get_ydata(), table[column])
+    assert panels[0].figure.get_supxlabel() == "iterations (one seed)"
+    assert panels[0].get_position().y0 > panels[1].get_position().y0

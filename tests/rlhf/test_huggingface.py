@@ -127,6 +127,27 @@ def test_a_checkpoint_without_padding_of_its_own_asks_for_it(tmp_path):
     assert HFCausalLM(tmp_path, pad=5).pad == 5
 
 
+def test_a_checkpoint_without_a_tokenizer_has_none(tmp_path):
+    """The library makes up an empty one, with an end token of its own."""
+    HFCausalLM(checkpoint(tmp_path / "whole")).model.save_pretrained(tmp_path / "bare")
+    model = HFCausalLM(tmp_path / "bare")
+    assert (model.tokenizer, model.eos, model.pad) == (None, EOS, PAD)
+    with pytest.raises(ValueError, match="has no tokenizer: save one beside it"):
+        model.encode(["w0"])
+
+
+def test_a_tokenizer_that_knows_more_than_the_model_is_found_out(tmp_path):
+    tokenizer = HFCausalLM(checkpoint(tmp_path)).tokenizer
+    tokenizer.add_special_tokens({"pad_token": "<new>"})
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"pad = 20 is no token of this model, which has 0 to 19: .*enlarge the model"):
+        HFCausalLM(tmp_path)
+    tokenizer.add_tokens(["more"])
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="the tokenizer has token 21 and the model only 20 tokens"):
+        HFCausalLM(tmp_path, pad=PAD).encode(["w0 more"])
+
+
 def test_texts_and_tokens(gpt2):
     ids = gpt2.encode(["w0 w1 w2", "w7"])
     assert ids.tolist() == [[2, 3, 4], [PAD, PAD, 9]]

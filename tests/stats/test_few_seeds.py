@@ -22,6 +22,7 @@ from pgcourse.stats import (
     iqm,
     mean_share,
     order_weights,
+    paired_power,
     plan,
     right_rankings,
     tuning_optimism,
@@ -54,10 +55,18 @@ def test_statistics_are_sums_over_ordered_values(statistic, values):
 @pytest.mark.parametrize("n", [2, 3, 5, 8])
 def test_a_resample_is_a_row_of_weights(statistic, n):
     values = np.sort(np.random.default_rng(n).normal(size=n))
-    weights = few_seeds._resampled_weights(n, np.random.default_rng(1), statistic, 50)
-    counts = np.random.default_rng(1).multinomial(n, np.full(n, 1 / n), 50)
-    expected = [STATISTICS[statistic](np.repeat(values, each)) for each in counts]
-    np.testing.assert_allclose(weights @ values, expected, atol=1e-12)
+    weights, chances = few_seeds._resampled_weights(n, np.random.default_rng(1), statistic, 50)
+    if n <= 3:  # all of them, of which some are alike
+        expected = [STATISTICS[statistic](each) for each in experiments(values, n)]
+        each, counts = np.unique(np.round(expected, 12), return_counts=True)
+        found = np.round(weights @ values, 12)
+        assert set(found) == set(each)
+        np.testing.assert_allclose([chances[found == value].sum() for value in each], counts / n**n)
+    else:
+        counts = np.random.default_rng(1).multinomial(n, np.full(n, 1 / n), 50)
+        expected = [STATISTICS[statistic](np.repeat(values, each)) for each in counts]
+        np.testing.assert_allclose(weights @ values, expected, atol=1e-12)
+        assert set(chances) == {1 / 50}
 
 
 @pytest.mark.filterwarnings("ignore:Precision loss")  # of experiments whose seeds agree
@@ -93,6 +102,18 @@ def test_strata_are_resampled_one_by_one():
     close(found, np.mean(covered))
 
 
+@pytest.mark.parametrize("level", [0.95, 0.9, 0.8])
+def test_the_percentile_interval_of_three_seeds_ends_where_one_in_twentyseven_says(level):
+    """The smallest of 27 resamples has the chance 1/27 = 3.7 %: below it there is 2.5 %, but not 5 % and not 10 %."""
+    drawn = np.array([[1.0], [2.0], [6.0]])
+    low, high = few_seeds._intervals(drawn[None], np.random.default_rng(0), "percentile", "mean", level, 100)
+    means = np.sort(experiments(drawn[:, 0], 3).mean(1))
+    tail = (1 - level) / 2
+    expected = [next(x for x in means if (means <= x + 1e-9).mean() >= share - 1e-9) for share in (tail, 1 - tail)]
+    np.testing.assert_allclose([low[0], high[0]], expected)
+    assert (expected == [1.0, 6.0]) == (level == 0.95)
+
+
 @pytest.mark.parametrize("statistic", ["mean", "iqm"])
 def test_bca_is_that_of_scipy(statistic):
     x = np.random.default_rng(3).lognormal(size=9)
@@ -110,6 +131,22 @@ def test_bca_is_that_of_scipy(statistic):
     )  # what BCa corrects, by more than it may differ from scipy's
     assert abs(plain[1] - theirs.high) > 0.05
     np.testing.assert_allclose([low[0], high[0]], theirs, atol=0.05)
+
+
+@pytest.mark.parametrize(("scale", "origin"), [(1.0, 0.0), (0.1, 0.0), (1 / 3, 1e3)])
+def test_bca_of_three_seeds_by_hand_whatever_unit_and_origin(scale, origin):
+    """Of 27 resamples 6 are the sample itself, of which ties are made: rounding must not take them for less or more."""
+    x = np.array([1.0, 2.0, 6.0])
+    means = np.sort(experiments(x, 3).mean(1))
+    bias = stats.norm.ppf(((means < 3 - 1e-9).sum() + (means < 3 + 1e-9).sum()) / 54)
+    away = np.array([3 - 4.0, 3 - 3.5, 3 - 1.5])  # the mean less the mean without one
+    acceleration = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
+    z = bias + stats.norm.ppf([0.1, 0.9])
+    shares = stats.norm.cdf(bias + z / (1 - acceleration * z))
+    expected = [next(mean for mean in means if (means <= mean + 1e-9).mean() >= share) for share in shares]
+    drawn = origin + scale * x[None, :, None]
+    low, high = few_seeds._intervals(drawn, np.random.default_rng(0), "bca", "mean", 0.8, 100)
+    np.testing.assert_allclose([low[0], high[0]], origin + scale * np.array(expected))
 
 
 def test_bca_of_seeds_that_agree_is_their_number():
@@ -208,6 +245,15 @@ def test_a_plan_is_the_power_of_welchs_test_at_what_was_measured():
     assert (welch_test(a, b).p_value < 0.05).mean() == pytest.approx(0.8, abs=0.04)
 
 
+def test_a_plan_for_pairs_is_the_power_of_the_paired_test():
+    x, y = np.array([4.0, 5.0, 6.0, 9.0]), np.array([1.0, 3.0, 5.0, 6.0])
+    row = plan({"x": (x, y)}, paired=True).loc["x"]
+    sd = (x - y).std(ddof=1)
+    assert (row["change"], row["effect"]) == (2.25, pytest.approx(2.25 / sd))
+    assert row["found"] == paired_power(4, 2.25, sd)
+    assert paired_power(int(row["seeds"]), 2.25, sd) >= 0.8 > paired_power(int(row["seeds"]) - 1, 2.25, sd)
+
+
 def test_adastop_decides_as_its_package():
     """At the package's α/2: benchmarks/adastop_fixtures.py says why."""
     signs = Counter()
@@ -268,6 +314,7 @@ def test_adastop_stops_early_and_goes_on_where_it_must():
         (lambda: tuning_optimism(np.ones((4, 2)), 4), "from 1 to 3"),
         (lambda: holm([0.1, 1.2]), "from 0 to 1"),
         (lambda: plan({"a": ([1, 1], [2, 2])}), "a: the seeds agree"),
+        (lambda: plan({"a": ([1, 2, 3], [2, 2])}, paired=True), "a: x and y are not pairs"),
         (lambda: adastop({"a": FEW, "b": FEW}, 1, 2, None), "2 seeds or more"),
         (lambda: adastop({"a": FEW, "b": FEW}, 2, 1, None), "too few relabellings"),
         (lambda: adastop({"a": FEW, "b": FEW}, 4, 1, None, 0.0), "alpha"),

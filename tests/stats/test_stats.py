@@ -26,6 +26,7 @@ from pgcourse.stats import (
     mean_over_training,
     on_common_steps,
     optimality_gap,
+    paired_power,
     paired_test,
     performance_profile,
     permutation_test,
@@ -585,6 +586,26 @@ def test_power_by_simulation(seeds, difference, sd):
             assert stats.binomtest(found, experiments, welch_power(wrong, difference, sd)).pvalue < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("seeds", "difference", "sd"), [(2, 3.0, 1.0), (3, -2.0, 1.5), (10, 30.0, 40.0), (60, 0.4, 1.0)]
+)
+def test_power_of_pairs_is_noncentral_students_t(seeds, difference, sd):
+    theirs = stats.nct(seeds - 1, abs(difference) / sd * np.sqrt(seeds))
+    critical = stats.t.isf(0.025, seeds - 1)
+    assert paired_power(seeds, difference, sd) == pytest.approx(theirs.sf(critical) + theirs.cdf(-critical), abs=2e-4)
+    rng, experiments, shared = generator(seeds), 20_000, 7.0
+    luck = rng.normal(0, shared, (seeds, experiments))
+    noise = rng.normal(0, sd / np.sqrt(2), (2, seeds, experiments))
+    found = int((paired_test(difference + luck + noise[0], luck + noise[1]).p_value < 0.05).sum())
+    assert stats.binomtest(found, experiments, paired_power(seeds, difference, sd)).pvalue > 1e-4
+
+
+def test_pairs_needed_are_those_of_published_tables():
+    # G*Power and statsmodels (TTestPower) for d = 0.5 and 0.8, two-sided 5 %, power 80 %: 34 and 15 pairs.
+    assert [seeds_needed(d, 1, paired=True) for d in (0.8, 0.5)] == [15, 34]
+    assert paired_power(34, 0.5, 1) >= 0.8 > paired_power(33, 0.5, 1)
+
+
 def test_power_against_published_values():
     # SAS/STAT, "The POWER procedure", example of the Satterthwaite t test, one-sided at 5 %: power 0.924, size 0.0499.
     assert welch_power(25, 12, (12, 15), alpha=0.1) == pytest.approx(0.924, abs=5e-4)
@@ -645,6 +666,8 @@ def scores_of(*shape):
         (lambda rng: welch_power(5, 1, 0), "positive number, or one for each side, got 0"),
         (lambda rng: welch_power(5, 1, (1, 2, 3)), r"got \(1, 2, 3\)"),
         (lambda rng: welch_power(5, 1, 1, alpha=5), "alpha must lie between 0 and 1, got 5"),
+        (lambda rng: paired_power(1, 1, 1), "2 or more, got 1"),
+        (lambda rng: paired_power(5, 1, (1, 2)), r"that of the differences, a positive number, got \(1, 2\)"),
         (lambda rng: seeds_needed(1, 1, power=0.03), "between alpha = 0.05 and 1, got 0.03"),
         (lambda rng: seeds_needed(0, 1), "a difference of 0 at sd 1 needs over a million seeds"),
     ],

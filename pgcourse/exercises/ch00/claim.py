@@ -27,6 +27,11 @@ EXERCISE = diagnose(
     TRUTH,
     choices=["holds", "inconclusive", "refuted"],
     evidence=tables,
+    shows={
+        "holds": "the sentence would hold if its whole interval, not only its mean, were above what it says.",
+        "inconclusive": "it would be inconclusive if the interval reached to both sides of what it says.",
+        "refuted": "it would be refuted if its whole interval lay below what it says.",
+    },
     title="Six sentences",
     goal="Tell what a table of returns shows from what it leaves open.",
     minutes=15,

@@ -118,5 +118,57 @@ EXERCISE = implement(
             "-math.inf, math.inf",
             "math.nan, math.nan",
         ),
+        "±2 standard errors is a rule for many pairs: with three, t is 4.30.": ("T_975[n - 1]", "2.0"),
+        "One pair has no spread, and there is no t for 0 degrees of freedom: with fewer than two pairs return "
+        "(-inf, inf).": ("if n < 2", "if n < 1"),
+        "With fewer than two pairs you return an interval without width: nothing is known then, (-inf, inf).": (
+            "-math.inf, math.inf",
+            "0.0, 0.0",
+        ),
+        "With fewer than two pairs the ends are in the wrong order: the lower one, -inf, comes first.": (
+            "-math.inf, math.inf",
+            "math.inf, -math.inf",
+        ),
+        "n counts A's seeds, also those that B does not have: count the pairs.": ("n = len(shared)", "n = len(seed_a)"),
+        "Divided by the root of n - 1: the n - 1 belongs inside the standard deviation only.": (
+            "n**0.5",
+            "(n - 1) ** 0.5",
+        ),
+        "Divided by n where √n belongs: four times the pairs halve the interval, not quarter it.": ("n**0.5", "n"),
+        "These are the mean and the half width: asked are the two ends, low and high.": (
+            "return low, high",
+            "return d.mean(), half",
+        ),
+        "The ends are in the wrong order: the lower one comes first.": ("return low, high", "return high, low"),
+        "The interval lies around the median of the differences: it is one of their mean.": (
+            "low, high = d.mean() - half, d.mean() + half",
+            "low, high = d.median() - half, d.median() + half",
+        ),
+        "Both lists of returns are sorted by size, so the best of A meets the best of B: pair them by seed.": (
+            "d = x - y",
+            "d = x.sort().values - y.sort().values",
+        ),
+        "Twice too wide: the half width goes to either side of the mean.": ("half = ", "half = 2 * "),
+        "A's returns stand in A's order and B's in that of the sorted seeds: both need the same order.": (
+            "[theirs[seed] for seed in shared]",
+            "[theirs[seed] for seed in sorted(shared)]",
+        ),
+        "This takes the variance of the differences for their standard deviation: take its root.": (
+            "d.std(correction=1)",
+            "d.var(correction=1)",
+        ),
+        "Seeds are taken to be 0, 1, 2, ...: their numbers stand in `seed_a` and `seed_b`.": (
+            "shared = [seed for seed in seed_a if seed in theirs]",
+            "shared = list(range(min(len(seed_a), len(seed_b))))",
+        ),
+        "This is from the smallest to the largest difference: where single differences lie, not their mean.": (
+            "low, high = d.mean() - half, d.mean() + half",
+            "low, high = d.min(), d.max()",
+        ),
+        "The middle is the difference of the two means over all seeds: a seed that only one variant has makes no "
+        "pair.": (
+            "low, high = d.mean() - half, d.mean() + half",
+            "low, high = a.mean() - b.mean() - half, a.mean() - b.mean() + half",
+        ),
     },
 )

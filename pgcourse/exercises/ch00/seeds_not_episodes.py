@@ -22,7 +22,6 @@ def drawn(seeds, episodes, between, within, gap):
     return case
 
 
-INTERVAL = ("low", "high")
 EXERCISE = repair(
     judged,
     start=("values = returns.mean(1)", "values = returns.flatten()"),
@@ -97,6 +96,31 @@ EXERCISE = repair(
         "The factor is the normal distribution's: with few seeds t is larger. That line was right.": (
             "T_975[n - 1]",
             "1.96",
+        ),
+        "n counts episodes now: it was right as the number of seeds' means.": (
+            "n = len(values)",
+            "n = returns.numel()",
+        ),
+        "t is taken for n degrees of freedom: the mean used up one. That line was right.": ("T_975[n - 1]", "T_975[n]"),
+        "The standard deviation is divided by n: n - 1 estimates that of all seeds. That was right.": (
+            "correction=1",
+            "correction=0",
+        ),
+        "Divided by n where √n belongs. That was right.": ("n**0.5", "n"),
+        "√n is missing: this says where single seeds lie. That was right.": (" / n**0.5", ""),
+        "The verdict compares with 0: the sentence has a limit of its own.": ("low > limit", "low >= 0"),
+        "The episodes of a seed are added up: take their mean.": ("returns.mean(1)", "returns.sum(1)"),
+        "`low` and `high` are exchanged.": ('"low": low, "high": high', '"low": high, "high": low'),
+        "Divided by the root of the number of episodes: n counts seeds.": ("n**0.5", "returns.numel() ** 0.5"),
+        "The factor t is missing: this is mean ± one standard error.": ("T_975[n - 1] * ", ""),
+        "This takes the variance for the standard deviation. That was right.": (
+            "values.std(correction=1)",
+            "values.var(correction=1)",
+        ),
+        'The verdict has another wording than asked: "does not hold".': ('"does not hold"}', '"refuted"}'),
+        "t is that of as many degrees of freedom as there are episodes: there are n - 1, of seeds.": (
+            "T_975[n - 1]",
+            "T_975[min(30, returns.numel() - 1)]",
         ),
     },
 )

@@ -101,5 +101,37 @@ EXERCISE = derive(
             "root / (1 + root)",
             "1 / (1 + root)",
         ),
+        "The bump counts twice: it costs c each time that the wall is run into.": (
+            "2 + bump * (1 - p)",
+            "2 + 2 * bump * (1 - p)",
+        ),
+        "The pair is in the other order: J first, then the best p.": (
+            "return value, root / (1 + root)",
+            "return root / (1 + root), value",
+        ),
+        "The second is the best J: asked is the p at which it is reached.": (
+            "return value, root / (1 + root)",
+            "return value, value.max()",
+        ),
+        "The best of the given points is no maximum: the derivative is 0 in between.": (
+            "return value, root / (1 + root)",
+            "return value, p[value.argmax()]",
+        ),
+        "p = ½ is not the best: it is where the walk has no direction.": (
+            "return value, root / (1 + root)",
+            "return value, 0.5",
+        ),
+        "The factor 1 - p is missing in the denominator: both p near 0 and p near 1 never arrive.": (
+            "(p * (1 - p))",
+            "p",
+        ),
+        "p and 1 - p are exchanged in the numerator: it is 2 - p.": ("(2 - p)", "(1 + p)"),
+        "Only J is returned: the best p is asked for, too.": ("return value, root / (1 + root)", "return value"),
+        "One step's cost is missing: also the last step, out of cell 3, costs 1.": (
+            "return value, root / (1 + root)",
+            "return value + 1, root / (1 + root)",
+        ),
+        "The root is that of 1 + c: where (1-p)/p balances, it is 2 + c.": ("(2 + bump) ** 0.5", "(1 + bump) ** 0.5"),
+        "Right and left are exchanged: p is the probability of right.": ("f(1 - p, bump)"),
     },
 )

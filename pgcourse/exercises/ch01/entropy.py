@@ -95,5 +95,29 @@ EXERCISE = gradient(
             "z.log_softmax(-1)",
             "z - z.exp().sum(-1, keepdim=True).log()",
         ),
+        "The mean of -log π as if all actions were equally probable: weight each with π.": (
+            "-(log_pi.exp() * log_pi).sum(-1)",
+            "-log_pi.mean(-1)",
+        ),
+        "`sigmoid` looks at each logit alone: these do not add up to 1. Take `log_softmax`.": (
+            "z.log_softmax(-1)",
+            "z.sigmoid().log()",
+        ),
+        "The logits are divided by their sum, as it were: what normalises is the logarithm of Σ exp z.": (
+            "z.log_softmax(-1)",
+            "z - z.sum(-1, keepdim=True)",
+        ),
+        "The result has an axis more: the last one is summed away.": (
+            "-(log_pi.exp() * log_pi).sum(-1)",
+            "-(log_pi.exp() * log_pi).sum(-1, keepdim=True)",
+        ),
+        "The logarithm is squared: one of the two factors is π itself.": (
+            "-(log_pi.exp() * log_pi).sum(-1)",
+            "-(log_pi * log_pi).sum(-1)",
+        ),
+        "Logits are clamped: beyond the limit they become equal, although one action is certain.": (
+            "z.log_softmax(-1)",
+            "z.clamp(-20, 20).log_softmax(-1)",
+        ),
     },
 )

@@ -79,5 +79,28 @@ EXERCISE = predict(
         "A dive is one step: the coin decides between the same two dives, whenever it is thrown.": (
             "{**f(), 'dive: a coin each episode': 8.0}"
         ),
+        "A dive with a coin each step: the mean of two probabilities is ½, and pays 8 as often as 3.": (
+            "{**f(), 'dive: a coin each step': 4.0}"
+        ),
+        "The corridor's return with a coin each step has the wrong sign: every step costs 1.": (
+            "{**f(), 'corridor: a coin each step': 12.0}"
+        ),
+        "The corridor's return with a coin each episode has the wrong sign: every step costs 1.": (
+            "{**f(), 'corridor: a coin each episode': 63.16}"
+        ),
+        "That is the return of the best policy, p = 0.59: with a coin each step p is ½.": (
+            "{**f(), 'corridor: a coin each step': -11.66}"
+        ),
+        "That is the return of p = 0.05 alone: half of the episodes are played with p = 0.95.": (
+            "{**f(), 'corridor: a coin each episode': -82.1}"
+        ),
+        "That is the return of p = 0.95 alone: half of the episodes are played with p = 0.05.": (
+            "{**f(), 'corridor: a coin each episode': -44.2}"
+        ),
+        "All signs are flipped: a dive pays, and a step in the corridor costs.": ("{k: -v for k, v in f().items()}"),
+        "The two dives need not differ: a dive is one step, and the coin has been thrown before it either way.": (
+            "{**f(), 'dive: a coin each episode': 5.0, 'dive: a coin each step': 6.0}"
+        ),
+        "That range is too wide: it holds more than one answer.": ("{**f(), 'dive: a coin each step': (5.0, 6.0)}"),
     },
 )

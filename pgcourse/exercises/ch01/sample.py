@@ -118,5 +118,31 @@ EXERCISE = implement(
             "z.softmax(-1)",
             "z.sigmoid()",
         ),
+        "The pieces that end after u are counted, and the one that ends at u: count those that end at u or before.": (
+            "u.unsqueeze(-1) >= ends",
+            "u.unsqueeze(-1) <= ends",
+        ),
+        "u is compared with sums of log-probabilities: the line is divided by the probabilities themselves.": (
+            "z.softmax(-1)",
+            "z.log_softmax(-1)",
+        ),
+        "This is one action too far: as many pieces end at u or before as there are actions before the drawn one.": (
+            "(u.unsqueeze(-1) >= ends).sum(-1)",
+            "(u.unsqueeze(-1) >= ends).sum(-1).add(1)",
+        ),
+        "The probabilities are added up along the first axis: the actions are the last one.": (
+            "cumsum(-1)",
+            "cumsum(0)",
+        ),
+        "exp of a large logit is infinite, and ∞/∞ is NaN: `softmax` subtracts the largest logit first.": (
+            "z.softmax(-1)",
+            "(z.exp() / z.exp().sum(-1, keepdim=True))",
+        ),
+        "This finds the first piece that ends at u or before, mostly number 0: the first that ends after u is "
+        "asked for.": ("(u.unsqueeze(-1) >= ends).sum(-1)", "(u.unsqueeze(-1) >= ends).float().argmax(-1)"),
+        "This is the piece whose end is nearest to u: asked is the first that ends after u.": (
+            "(u.unsqueeze(-1) >= ends).sum(-1)",
+            "(u.unsqueeze(-1) - ends).abs().argmin(-1)",
+        ),
     },
 )

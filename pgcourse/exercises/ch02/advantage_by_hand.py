@@ -79,5 +79,43 @@ EXERCISE = predict(
             slip() + f" | {dict(zip(NAMES[6:], map(float, D * GAP), strict=True))}"
         ),
         "The slopes have a factor 1 - π too many: it is inside A already.": slip(factor=SWITCH * (1 - SWITCH)),
+        "The values of the two states are exchanged: acting in state 1 is what is paid.": (
+            "{**f(), 'v(0)': 2.5, 'v(1)': 1.25}"
+        ),
+        "The visits of the two states are exchanged: every run starts in state 0, and leaves it seldom.": (
+            "{**f(), 'd(0)': 1.25, 'd(1)': 3.75}"
+        ),
+        "The visits are normalised: in this course they sum to 1/(1 - γ) = 5.": ("{**f(), 'd(0)': 0.75, 'd(1)': 0.25}"),
+        "A(0, switch) is the step from v(0) back to v(0): switching leads to state 1, A = 0.8 v(1) - v(0).": (
+            "{**f(), 'A(0, switch)': -0.25}"
+        ),
+        "The advantages have the wrong sign: A = q - v.": ("{**f(), 'A(0, switch)': -0.75, 'A(1, switch)': 0.5}"),
+        "These are q, not A: subtract v.": ("{**f(), 'A(0, switch)': 2.0, 'A(1, switch)': 2.0}"),
+        "Both slopes have the wrong sign: switching out of state 0 is good.": (
+            "{**f(), 'slope(0)': -0.703125, 'slope(1)': 0.3125}"
+        ),
+        "slope(1) has the wrong sign: its advantage is negative.": ("{**f(), 'slope(1)': 0.3125}"),
+        "v(1) lacks what follows the reward: 0.8 times the mean of the two values is to be added.": (
+            "{**f(), 'v(1)': 1.5}"
+        ),
+        "The slopes use normalised visits: they lack the factor 1/(1 - γ) = 5.": (
+            "{**f(), 'slope(0)': 0.140625, 'slope(1)': -0.0625}"
+        ),
+        "The values lack one factor γ: v = γ v' in state 0, where nothing is paid.": (
+            "{**f(), 'v(0)': 1.5625, 'v(1)': 3.125}"
+        ),
+        "d(0) lacks the visit at the start: it counts 1.": ("{**f(), 'd(0)': 2.75}"),
+        "The visits are those of another policy: switching has ¼ in state 0 and ½ in state 1.": (
+            "{**f(), 'd(0)': 3.0, 'd(1)': 2.0}"
+        ),
+        "slope(0) takes the probability of staying: that of the switch is ¼.": (
+            "{**f(), 'slope(0)': 2.109375, 'slope(1)': -0.3125}"
+        ),
+        "A(0, switch) compares with v(1), not with what the state is worth: subtract v(0).": (
+            "{**f(), 'A(0, switch)': 1.25}"
+        ),
+        "slope(0) is divided by the number of staying: the theorem has d π A and nothing else.": (
+            "{**f(), 'slope(0)': 0.703125 / 3}"
+        ),
     },
 )

@@ -82,5 +82,28 @@ EXERCISE = derive(
         "The softmax is missing: z are logits.": ("z.softmax(-1)", "z"),
         "The softmax runs along the first axis: the actions are the last one.": ("z.softmax(-1)", "z.softmax(0)"),
         "The states are averaged: each has a bias of its own.": "f(*a).mean(0, keepdim=True).expand_as(z)",
+        "The mean of b alone, times π: each action's own b is missing.": ("-pi * (b - mean)", "pi * mean"),
+        "exp of the logits is not yet divided by its sum: these are no probabilities.": ("z.softmax(-1)", "z.exp()"),
+        "Log-probabilities stand in the place of probabilities.": ("z.softmax(-1)", "z.log_softmax(-1)"),
+        "The components are added up: the bias is a vector, one for each logit.": (
+            "-pi * (b - mean)",
+            "-(pi * (b - mean)).sum(-1)",
+        ),
+        "This is -Σ π b for every action: the score weights an action's own b and the others' differently.": (
+            "-pi * (b - mean)",
+            "-(pi * b).sum(-1, keepdim=True) + 0 * b",
+        ),
+        "1 - π stands in the place of π, and the other actions' b are missing.": ("-pi * (b - mean)", "-b * (1 - pi)"),
+        "It is divided by the number of actions: the expectation weights with π already.": (
+            "-pi * (b - mean)",
+            "-pi * (b - mean) / b.shape[-1]",
+        ),
+        "b is summed without π: the mean is Σ π b.": ("(pi * b).sum(-1, keepdim=True)", "b.sum(-1, keepdim=True)"),
+        "The mean runs over all rows: each state has its own.": ("(pi * b).sum(-1, keepdim=True)", "(pi * b).sum()"),
+        "`sigmoid` looks at each logit alone: these do not add up to 1. Take `softmax`.": (
+            "z.softmax(-1)",
+            "z.sigmoid()",
+        ),
+        "1 - π stands in the place of -π, and the mean of b is missing.": ("-pi * (b - mean)", "b - pi * b"),
     },
 )

@@ -28,6 +28,12 @@ EXERCISE = diagnose(
     "mean_of_product",
     TRUTH,
     choices=[ZERO, NOT],
+    shows={
+        "zero": (
+            "zero would mean that w, given all that came before the action, is the same on average for every action."
+        ),
+        "not zero": "not zero would mean that w, given all that came before the action, has something to do with it.",
+    },
     title="What may stand beside a score?",
     goal="Decide by one question, what is known before the action is drawn, which weights leave the gradient alone.",
     minutes=15,
@@ -74,6 +80,18 @@ EXERCISE = diagnose(
         "K: it depends on a_t. On average this is the slope of Σ π log π, minus that of the entropy.": but(K=ZERO),
         "L: given all up to s_{t+1}, the score at t is a known number, and the score at t + 1 has mean zero.": (
             but(L=NOT)
+        ),
+        'All "zero": then there would be no gradient at all. B is the action\'s own reward.': (
+            "dict.fromkeys('ABCDEFGHIJKL', 'zero')"
+        ),
+        'All "not zero": the lemma says that a weight known before the action leaves the mean at zero.': (
+            "dict.fromkeys('ABCDEFGHIJKL', 'not zero')"
+        ),
+        "I and K: the action has a part in both, through its own episode and through its own probability.": (
+            "{**f(), 'I': 'zero', 'K': 'zero'}"
+        ),
+        "F and G: the maximum over actions does not know which one is drawn; the next state does.": (
+            "{**f(), 'F': 'zero', 'G': 'not zero'}"
         ),
     },
 )

@@ -123,5 +123,36 @@ EXERCISE = implement(
             "f(reward.movedim(0, -1), gamma, keep).movedim(-1, 0)"
         ),
         "The result is always float32.": "f(*a).float()",
+        "γ^t stands beside the reward alone: what follows the action is missing where γ^t is kept.": (
+            "discount * ret if keep else ret",
+            "discount * reward if keep else ret",
+        ),
+        "Without γ^t every action gets the first one's return: each has its own.": (
+            "discount * ret if keep else ret",
+            "discount * ret if keep else ret[..., :1].expand_as(ret)",
+        ),
+        "γ is missing in G: a reward k steps later counts γ^k.": ("gamma * after", "after"),
+        "Time is run through forwards: this adds up what came before.": (
+            "reversed(range(reward.shape[-1]))",
+            "range(reward.shape[-1])",
+        ),
+        "γ is applied once too often: γ G_t stands in the place of G_t.": (
+            "ret[..., t] = after",
+            "ret[..., t] = gamma * after",
+        ),
+        "Where γ^t is to be dropped, it is divided out: G_t does not have it.": (
+            "discount * ret if keep else ret",
+            "discount * ret if keep else ret / discount",
+        ),
+        "It is divided by γ^t: multiply.": ("discount * ret if keep else ret", "ret / discount if keep else ret"),
+        "The rewards are overwritten in place: whoever uses them afterwards reads returns.": (
+            "torch.empty_like(reward)",
+            "reward",
+        ),
+        "With γ^t, what came before is added up: the sum runs over k ≥ t.": (
+            "discount * ret if keep else ret",
+            "(discount * reward).cumsum(-1) if keep else ret",
+        ),
+        "γ is 0.99 whatever is given.": ("f(reward, 0.99, keep)"),
     },
 )

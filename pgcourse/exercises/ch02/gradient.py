@@ -104,5 +104,40 @@ EXERCISE = derive(
             "inverse.T @ start",
             "start",
         ),
+        "v of the state that is left stands in q: it is that of the next states, P v.": (
+            "gamma * transition @ v",
+            "gamma * v[:, None]",
+        ),
+        "q is the reward alone: what follows, γ Σ P v, is missing.": ("reward + gamma * transition @ v", "reward"),
+        "γ is missing in the values and visits: where no episode ends, the matrix cannot be inverted.": (
+            "torch.eye(len(r)) - gamma * P",
+            "torch.eye(len(r)) - P",
+        ),
+        "The softmax runs over the states: the actions are the second axis.": ("theta.softmax(1)", "theta.softmax(0)"),
+        "`sigmoid` looks at each logit alone: the probabilities of a state do not add up to 1.": (
+            "theta.softmax(1)",
+            "theta.sigmoid()",
+        ),
+        "The actions are summed: one number for each state and action is asked for. (The sum is 0.)": (
+            "d[:, None] * pi * A",
+            "d[:, None] * (pi * A).sum(1, keepdim=True)",
+        ),
+        "It is divided by all visits: the slope of J has them in full.": (
+            "d[:, None] * pi * A",
+            "d[:, None] * pi * A / d.sum()",
+        ),
+        "[S, A] minus [S] pairs v with the actions: give it a second axis, `v[:, None]`.": (
+            "A = q - v[:, None]",
+            "A = q - v",
+        ),
+        "The policy's reward is the mean over actions as if all were equally probable: weight with π.": (
+            "(pi * reward).sum(1)",
+            "reward.mean(1)",
+        ),
+        "1 - π stands in the place of π.": ("d[:, None] * pi * A", "d[:, None] * (1 - pi) * A"),
+        "Log-probabilities stand in the place of probabilities.": ("theta.softmax(1)", "theta.log_softmax(1)"),
+        "It is divided by the number of states: J is weighted with the start distribution, not a mean over states.": (
+            "f(*a) / theta.shape[0]"
+        ),
     },
 )

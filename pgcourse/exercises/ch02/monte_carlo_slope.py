@@ -116,5 +116,49 @@ EXERCISE = implement(
             "estimates.movedim(1, 0)[:, :n].mean(1)",
         ),
         "The slope is always -½ here: it is to be measured, or no test can fail.": "0 * f(*a) - 0.5",
+        "The slope is upside down: Σ x y over Σ x².": ("(x @ y) / (x @ x)", "(x @ x) / (x @ y)"),
+        "The truth is not subtracted: this is how large the estimates are, not how far off.": (
+            ".mean(1) - truth",
+            ".mean(1)",
+        ),
+        "Absolute errors are added up: the error is the root of the mean square.": (
+            ".square().sum(1).mean().sqrt()",
+            ".abs().sum(1).mean()",
+        ),
+        "Only the nth episode is used: take the mean of the first n.": (
+            "estimates[:, :n].mean(1)",
+            "estimates[:, n - 1]",
+        ),
+        "n + 1 episodes are averaged: `[:, :n]` holds n.": ("estimates[:, :n].mean(1)", "estimates[:, :n + 1].mean(1)"),
+        "The median over the repetitions: the root mean square is asked for.": (
+            ".sum(1).mean().sqrt()",
+            ".sum(1).median().sqrt()",
+        ),
+        "The two axes have different logarithms, base 2 and e: a slope needs the same on both.": (
+            "sizes.to(estimates.dtype).log()",
+            "sizes.to(estimates.dtype).log2()",
+        ),
+        "The estimates are summed and then compared with the truth: take their mean.": (
+            "estimates[:, :n].mean(1)",
+            "estimates[:, :n].sum(1)",
+        ),
+        "The sum of products is not divided by Σ x².": ("(x @ y) / (x @ x)", "(x @ y)"),
+        "This is the correlation of the two, near -1 for any straight line: divide by Σ x².": (
+            "(x @ y) / (x @ x)",
+            "(x @ y) / (x.norm() * y.norm())",
+        ),
+        "This is where the line begins, at log n = 0, not its slope.": (
+            "(x @ y) / (x @ x)",
+            "y.mean() - (x @ y) / (x @ x) * x.mean()",
+        ),
+        "This is exp of the slope.": ("f(*a).exp()"),
+        "The median of the episodes: an estimate is a mean.": (
+            "estimates[:, :n].mean(1)",
+            "estimates[:, :n].median(1).values",
+        ),
+        "Neither axis is logarithmic.": (
+            "x, y = sizes.to(estimates.dtype).log(), torch.stack(errors).log()",
+            "x, y = sizes.to(estimates.dtype), torch.stack(errors)",
+        ),
     },
 )

@@ -71,7 +71,10 @@ EXERCISE = implement(
         "γ is missing in the equation: where no episode ends the sum is infinite without it.": ("gamma * P.T", "P.T"),
         "The visit at t = 0 is missing: an episode starts somewhere.": "f(*a) - start",
         "γ is applied once too often: the first visit counts in full.": "gamma * f(*a)",
-        "This is how states are after one step, not the sum over all times.": "gamma * (start @ P)",
+        "This is how states are after one step, not the sum over all times.": (
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
+            "gamma * (start @ P)",
+        ),
         "The sum is cut off after two steps: it goes on, discounted.": (
             "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
             "start + gamma * (start @ P) + gamma**2 * (start @ P @ P)",
@@ -99,6 +102,49 @@ EXERCISE = implement(
         "Every state starts with the same probability here: the start distribution is given.": (
             "P.T, start)",
             "P.T, torch.ones_like(start) / len(start))",
+        ),
+        "The sign of γ P is wrong: d - γ Pᵀ d = ρ₀.": (
+            "torch.eye(len(start)) - gamma",
+            "torch.eye(len(start)) + gamma",
+        ),
+        "Transitions are read backwards in every action: the middle axis is the action.": (
+            '"sa,sat->st", pi, transition',
+            '"sa,tas->st", pi, transition',
+        ),
+        "This multiplies with the matrix where the equation has to be solved.": (
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
+            "(torch.eye(len(start)) - gamma * P.T) @ start",
+        ),
+        "The rows of the inverse are added up: this is how long is played from each state, whatever the start. "
+        "Weight with ρ₀.": (
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
+            "torch.linalg.inv(torch.eye(len(start)) - gamma * P).sum(1)",
+        ),
+        "The inverse is multiplied number by number: a matrix times a vector is `@`.": (
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
+            "torch.linalg.inv(torch.eye(len(start)) - gamma * P.T) * start",
+        ),
+        "The sum is cut off after 50 terms: with γ = 0.9 and more, part of it is still to come.": (
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
+            "sum(gamma**t * (start @ torch.linalg.matrix_power(P, t)) for t in range(50))",
+        ),
+        "All states get the first one's number.": (
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
+            ("sum((gamma**t * (start @ torch.linalg.matrix_power(P, t)) for t in range(1000)))[:1].expand(len(start))"),
+        ),
+        "γ^t is missing in the sum.": (
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
+            "sum(start @ torch.linalg.matrix_power(P, t) for t in range(1000))",
+        ),
+        "The sum begins after the first step: the start is a visit, too.": (
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
+            "sum(gamma**t * (start @ torch.linalg.matrix_power(P, t + 1)) for t in range(3000))",
+        ),
+        "γ is applied twice: each step costs one factor.": ("gamma * P.T", "gamma**2 * P.T"),
+        "All visits are added up: one number for each state is asked for.": ("f(*a).sum()"),
+        "The rows are divided by their sums: what a row lacks to 1 is the end of the episode.": (
+            'P = torch.einsum("sa,sat->st", pi, transition)',
+            'P = torch.einsum("sa,sat->st", pi, transition); P = P / P.sum(1, keepdim=True)',
         ),
     },
 )

@@ -93,5 +93,36 @@ EXERCISE = repair(
         "The visits look ahead: their matrix is transposed. That line was right.": ("eye - P.T", "eye - P"),
         "This weights with q: the softmax's score subtracts v. That line was right.": ("pi * A", "pi * q"),
         "The whole is multiplied by 1 - γ: nothing is normalised here.": "(1 - gamma) * f(*a)",
+        "The visits are missing: a state counts as often as it is visited. They were right.": (
+            "n[:, None] * pi * A",
+            "pi * A",
+        ),
+        "The probability is missing. That line was right.": ("n[:, None] * pi * A", "n[:, None] * A"),
+        "Sign flipped? A is q - v, and the result points uphill.": ("n[:, None] * pi * A", "-n[:, None] * pi * A"),
+        "The start distribution stands in the place of the visits: later states count, too.": (
+            "n[:, None] * pi * A",
+            "start[:, None] * pi * A",
+        ),
+        "v of the state that is left stands in q: it is that of the next states. That was right, but for γ.": (
+            "gamma * transition @ v",
+            "gamma * v[:, None]",
+        ),
+        "The policy's reward is the mean over actions as if all were equally probable. That line was right.": (
+            "(pi * reward).sum(1)",
+            "reward.mean(1)",
+        ),
+        "The softmax runs over the states. That line was right.": ("theta.softmax(1)", "theta.softmax(0)"),
+        "The baseline is the mean of q as if all actions were equally probable. That line was right.": (
+            "A = q - v[:, None]",
+            "A = q - q.mean(1, keepdim=True)",
+        ),
+        "γ is squared in the equation of v: each step costs one factor.": [
+            ("eye - gamma * P, r", "eye - gamma**2 * P, r")
+        ],
+        "γ is squared in q: v already holds what is discounted after the next state.": (
+            "gamma * transition @ v",
+            "gamma**2 * transition @ v",
+        ),
+        "[S, A] minus [S] pairs v with the actions. That line was right.": ("A = q - v[:, None]", "A = q - v"),
     },
 )

@@ -22,7 +22,10 @@ HOPELESS, PATIENCE = 33.0, 25  # what the best batch has after so many updates
 SIGNALS, STEPS = 64, 40  # episodes and updates in the two tiny worlds
 SKILL = 0.9  # the share of right actions
 ROWS = 512
-AGENTS = 5  # that must learn there one after the other: one may be lucky
+AGENTS = 3  # that must learn there one after the other: one may be lucky
+PUSHES, PAIRS = 20, 8  # updates one way, then twice as many the other way; episodes of each action in a batch
+RISE = 0.15  # of the probability of what is praised
+STUCK = 0.6, 0.75  # the skill at which those stay who raise the probability instead of its logarithm: 2/3
 
 GREEDY = "The action is not drawn: the likeliest one is taken, and no other is ever tried. Sample it from π."
 NOTHING = (
@@ -42,6 +45,19 @@ LATE = (
 NOISE = (
     "It changes, but not for the better. Is every action weighted with its own return? `[N]` against `[N, 1]` pairs "
     "it with everybody's. And is it one network from call to call?"
+)
+
+PILES = (
+    "What one batch says is said again by all later ones: `backward` adds to the gradients that are there, so "
+    "`zero_grad` belongs before each."
+)
+AXIS = (
+    "It learns how states differ, but not what they have in common: where all states of a batch are alike, it learns "
+    "nothing. Is each row's softmax taken over its own actions, the last axis?"
+)
+PROBABILITY = (
+    "π stands in the place of log π: an action is then pushed the more the likelier it is already, and it stops short "
+    "of what is best. The score is the gradient of the logarithm."
 )
 
 
@@ -77,35 +93,44 @@ def acts(player: Player, rng: np.random.Generator) -> Finding:
 
 
 class Signals:
-    """A world for finding bugs: the sign of the first number says which action costs nothing; the other costs 1.
+    """A world for finding bugs: the sign of the first number says which action costs 1; the other costs 2.
 
     Costs, because a learner that weights all actions alike with a reward above 0 soon always does what it did first,
-    and that is right in one case of four. With a cost it commits itself to nothing.
+    and that is right in one case of four. With a cost it commits itself to nothing. Both cost something, because who
+    raises the probability in the place of its logarithm then stops where the right action has 2/3.
     """
 
     def __init__(self, delay: int) -> None:
         self.delay = delay
+        self.sign = 1.0  # of the first number where action 1 is right
 
     def draw(self, right: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         obs = rng.uniform(-0.05, 0.05, (len(right), 4))
-        obs[:, 0] = np.where(right, 1.0, -1.0)
+        obs[:, 0] = np.where(right, self.sign, -self.sign)
         return obs
 
     def shares(self, player: Player, rng: np.random.Generator) -> np.ndarray:
         """How often action 1 is taken, [2]: where it is wrong, and where it is right."""
         return action_of(player, self.draw(np.repeat([0, 1], ROWS), rng)).reshape(2, ROWS).mean(1)
 
+    def oppose(self, shares: np.ndarray) -> np.ndarray:
+        """Make that right to which a new agent does not lean: what was there before is no skill. Its shares then."""
+        if _skill(shares) <= 0.5:
+            return shares
+        self.sign = -self.sign
+        return shares[::-1]
+
     def batch(self, player: Player, rng: np.random.Generator) -> list[tuple[np.ndarray, ...]]:
         right = rng.integers(0, 2, SIGNALS)
         obs = self.draw(right, rng)
         action = action_of(player, obs)
-        steps, cost = [(obs, action)], action != right
+        steps, wrong = [(obs, action)], action != right
         for _ in range(self.delay):
             obs = rng.uniform(-0.05, 0.05, obs.shape)
             steps.append((obs, action_of(player, obs)))
         states, actions = (np.stack(column, 1) for column in zip(*steps, strict=True))
         rewards = np.zeros(actions.shape, np.float32)
-        rewards[:, -1] = -1.0 * cost
+        rewards[:, -1] = -1.0 - wrong
         return [*zip(states.astype(np.float32), actions, rewards, strict=True)]
 
 
@@ -117,7 +142,7 @@ def trained(player: Player, delay: int, rng: np.random.Generator) -> tuple[list[
     """
     world = Signals(delay)
     player.make("agent")
-    shares = [world.shares(player, rng)]
+    shares = [world.oppose(world.shares(player, rng))]
     while len(shares) <= STEPS and _skill(shares[-1]) < SKILL:
         player.tell("agent", "learn", world.batch(player, rng))
         shares.append(world.shares(player, rng))
@@ -128,6 +153,38 @@ def trained(player: Player, delay: int, rng: np.random.Generator) -> tuple[list[
 
 def _skill(shares: np.ndarray) -> float:
     return float((1 - shares[0] + shares[1]) / 2)
+
+
+def turned(player: Player, rng: np.random.Generator) -> list[float]:
+    """The probability of an action, at first the rarer one: of a new agent, after updates that all praise it, and after
+    twice as many that blame it.
+
+    Batches are half one action and half the other, so that the gradient of the difference of their logits is the same
+    in each, whatever the policy.
+    """
+    world, right = Signals(0), np.ones(2 * PAIRS)
+    player.make("agent")
+    shares = [world.shares(player, rng)[1]]
+    liked = int(shares[0] <= 0.5)
+    actions = np.repeat([liked, 1 - liked], PAIRS)[:, None]
+    for sign in (1, -1, -1):
+        rewards = np.where(actions == liked, sign, -sign).astype(np.float32)
+        for _ in range(PUSHES):
+            states = world.draw(right, rng).astype(np.float32)[:, None]
+            player.tell("agent", "learn", [*zip(states, actions, rewards, strict=True)])
+        shares.append(world.shares(player, rng)[1])
+    start, praised, _, blamed = (float(share if liked else 1 - share) for share in shares)
+    return [start, praised, blamed]
+
+
+def goes_by_the_batch(player: Player, rng: np.random.Generator) -> Finding:
+    """Whether each update goes where its own batch points."""
+    start, praised, blamed = turned(player, rng)
+    if praised < start + RISE:
+        return f"an action praised by {PUSHES} batches is taken in {praised:.0%}, {start:.0%} before", AXIS
+    if blamed >= max(SKILL, praised - 0.05):
+        return f"an action praised by {PUSHES} batches, then blamed by {2 * PUSHES}, is taken in {blamed:.0%}", PILES
+    return ""
 
 
 def in_a_row(player: Player, delay: int, rng: np.random.Generator) -> tuple[list[float], bool]:
@@ -148,13 +205,15 @@ def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Fi
             return found
         skill, changed = in_a_row(player, delay, rng)
         if skill[-1] >= SKILL:
-            return ""
+            return "" if delay else goes_by_the_batch(player, rng)
         problem = f"after {STEPS} updates the right action is taken in {skill[-1]:.0%} of states, {skill[0]:.0%} before"
         elsewhere = in_a_row(player, 1 - delay, rng)[0][-1]
         if elsewhere >= SKILL:
             return problem, other
-        if max(skill[-1], elsewhere) < 0.1:
+        if max(skill[-1], elsewhere) < 0.1 and np.diff(turned(player, rng))[0] < 0:
             return problem, SIGN
+        if not delay and all(STUCK[0] < np.mean(half) < STUCK[1] for half in np.array_split(skill[-20:], 2)):
+            return problem, PROBABILITY
         return problem, NOISE if changed else NOTHING
 
     return judge
@@ -221,6 +280,8 @@ EXERCISE = learn(
             "An episode of one step: the sign of the first number says which action costs 1. Print the loss, and a "
             "parameter before and after `learn`.",
             play=learns(0, LATE),
+            requires=f"`learn` goes by the batch that it is given: an action becomes likelier by {RISE:.0%} after "
+            f"{PUSHES} batches that praise it, and {2 * PUSHES} more that blame it bring it below {SKILL:.0%}",
         ),
         "learns later": Check(
             2,
@@ -247,5 +308,8 @@ EXERCISE = learn(
         NOW: ("0.99 * after", "0.0"),
         LATE: ("ret[t] = after", "ret[t] = after - rewards[t]"),
         NOISE: ("torch.cat(returns) * log_prob", "torch.cat(returns)[:, None] * log_prob"),
+        PILES: ("        self.optimizer.zero_grad()\n", ""),
+        AXIS: ("logits=self.network(states)", "probs=self.network(states).softmax(0)"),
+        PROBABILITY: (".log_prob(actions)", ".log_prob(actions).exp()"),
     },
 )

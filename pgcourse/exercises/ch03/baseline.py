@@ -131,5 +131,43 @@ EXERCISE = implement(
         "Sign flipped? The baseline is subtracted later, outside.": "-f(*a)",
         "This is the advantage G - b already: return b alone.": "ret - f(*a)",
         "Zero everywhere is a baseline, but not the others' mean.": "torch.zeros_like(ret)",
+        "The own return is in the sum but not in the count.": ("(ret.sum(0) - ret)", "ret.sum(0)"),
+        "You sum over time: b compares with the other episodes at the same step.": (
+            "ret.sum(0) - ret",
+            "ret.sum(1, keepdim=True) - ret",
+        ),
+        "The number of the episode's steps stands in the divisor: count the episodes that run at t.": (
+            "mask.sum(0)",
+            "mask.sum(1, keepdim=True)",
+        ),
+        "Padding is not left out at all.": ("ret = ret.where(mask, 0.0)", "pass"),
+        "The mean over all, finished ones counted as 0, its own included: b is that of the others that still run.": (
+            "(ret.sum(0) - ret) / others.clamp_min(1)",
+            "ret.mean(0, keepdim=True).expand_as(ret)",
+        ),
+        "One number for all steps: b is that of each step.": (
+            "(ret.sum(0) - ret) / others.clamp_min(1)",
+            "ret.sum() / mask.sum() + 0 * ret",
+        ),
+        "The mean over all other steps of the batch: b compares at the same step.": (
+            "(ret.sum(0) - ret) / others.clamp_min(1)",
+            "(ret.sum() - ret) / (mask.sum() - 1).clamp_min(1)",
+        ),
+        "The median of all: the mean of the others is asked for.": (
+            "(ret.sum(0) - ret) / others.clamp_min(1)",
+            "ret.median(0).values + 0 * ret",
+        ),
+        "The mean return of the first step stands everywhere: b is that of each step.": (
+            "(ret.sum(0) - ret) / others.clamp_min(1)",
+            "ret[:, :1].mean() + 0 * ret",
+        ),
+        "The neighbour's return is one of the others: take the mean over all of them.": (
+            "(ret.sum(0) - ret) / others.clamp_min(1)",
+            "ret.roll(1, 0)",
+        ),
+        "Finished episodes are counted and running ones are not: the mask is inverted in the divisor.": (
+            "mask.sum(0) - mask.to(ret.dtype)",
+            "(~mask).sum(0) - (~mask).to(ret.dtype)",
+        ),
     },
 )

@@ -93,5 +93,41 @@ EXERCISE = repair(
         "The weights are in another order than the actions: step k's weight belongs to step k's action.": (
             "f(logits, action, weight.flip(0))"
         ),
+        "Another action's log-probability is taken: that of the action that was played was right.": (
+            "gather(1, action.unsqueeze(1))",
+            "gather(1, 1 - action.unsqueeze(1).clamp(max=1))",
+        ),
+        "One number for each step: the mean over them is asked for.": (
+            "-(weight.unsqueeze(1) * log_prob).mean()",
+            "-(weight.unsqueeze(1) * log_prob).mean(1)",
+        ),
+        "The weights' mean is subtracted: a baseline was not asked for.": (
+            "weight.detach()",
+            "(weight - weight.mean()).detach()",
+        ),
+        "The weights are standardised: with one step that is 0/0, and it was not asked for.": (
+            "weight.detach()",
+            "((weight - weight.mean()) / (weight.std() + 1e-8)).detach()",
+        ),
+        "Divided by the sum of the weights: then twice the weights change nothing. The mean over steps was right.": (
+            "-(weight.unsqueeze(1) * log_prob).mean()",
+            "-(weight.unsqueeze(1) * log_prob).sum() / weight.sum()",
+        ),
+        "`sigmoid` looks at each logit alone: `log_softmax` was right.": (
+            "logits.log_softmax(1)",
+            "logits.sigmoid().log()",
+        ),
+        "Divided by the number of actions, too: the mean is over the steps.": (
+            "-(weight.unsqueeze(1) * log_prob).mean()",
+            "-(weight.unsqueeze(1) * log_prob).mean() / logits.shape[1]",
+        ),
+        "The weights are gone: every action is made more probable alike.": (
+            "-(weight.unsqueeze(1) * log_prob).mean()",
+            "-log_prob.mean()",
+        ),
+        "Weights and log-probabilities are added: they multiply.": (
+            "-(weight.unsqueeze(1) * log_prob).mean()",
+            "-(weight.unsqueeze(1) + log_prob).mean()",
+        ),
     },
 )

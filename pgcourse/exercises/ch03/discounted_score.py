@@ -104,5 +104,43 @@ EXERCISE = implement(
             "(weight.unsqueeze(-1) * score).sum(1)",
             "weight.sum(1, keepdim=True) * score.sum(1)",
         ),
+        "γ is missing in G: a reward k steps later counts γ^k.": ("gamma * after", "after"),
+        "The mean over the episodes is missing: one number for each parameter is asked for.": (
+            ".sum(1).mean(0)",
+            ".sum(1)",
+        ),
+        "Time is run through forwards: this weights with what came before.": (
+            "reversed(range(reward.shape[1]))",
+            "range(reward.shape[1])",
+        ),
+        "Two sums are multiplied: each score has its own weight.": (
+            "(weight.unsqueeze(-1) * score).sum(1).mean(0)",
+            "(weight.sum(1, keepdim=True) * score.sum(1)).mean(0)",
+        ),
+        "Each score is weighted with its own reward alone: what follows counts, too.": (
+            "(weight.unsqueeze(-1) * score).sum(1).mean(0)",
+            "(reward.unsqueeze(-1) * score).sum(1).mean(0)",
+        ),
+        "It is divided by γ^t: multiply.": ("weight * gamma **", "weight / gamma **"),
+        "The factor is γ at every step: it is γ^t.": (
+            "weight = weight * gamma ** torch.arange(reward.shape[1])",
+            "weight = weight * gamma",
+        ),
+        "The sum runs over episodes and the mean over time: it is the other way round.": (
+            "(weight.unsqueeze(-1) * score).sum(1).mean(0)",
+            "(weight.unsqueeze(-1) * score).sum(0).mean(0)",
+        ),
+        "With γ^t each score has its own reward alone: what follows is missing.": (
+            "weight = weight * gamma ** torch.arange(reward.shape[1])",
+            "weight = reward * gamma ** torch.arange(reward.shape[1])",
+        ),
+        "The batch's mean is subtracted: a baseline was not asked for.": (
+            "(weight.unsqueeze(-1) * score).sum(1).mean(0)",
+            "((weight - weight.mean(0)).unsqueeze(-1) * score).sum(1).mean(0)",
+        ),
+        "γ^{T-1-t}: the factor shrinks with time, and the first action has 1.": (
+            "weight * gamma ** torch.arange(reward.shape[1])",
+            "weight * (gamma ** torch.arange(reward.shape[1])).flip(0)",
+        ),
     },
 )

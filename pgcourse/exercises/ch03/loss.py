@@ -161,5 +161,41 @@ EXERCISE = gradient(
         "as 0 · NaN. Replace padding in both factors before multiplying.": (
             "-(log_prob * ret.detach()).where(mask, 0.0).sum(1).mean()"
         ),
+        "The sum runs over the episodes and the mean over time: it is the other way round.": (
+            "-(ret * log_prob).sum(1).mean()",
+            "-(ret * log_prob).sum(0).mean()",
+        ),
+        "One number for each episode: their mean is asked for.": (
+            "-(ret * log_prob).sum(1).mean()",
+            "-(ret * log_prob).sum(1)",
+        ),
+        "Every action is weighted with the mean return: each has its own.": (
+            "-(ret * log_prob).sum(1).mean()",
+            "-(ret.mean() * log_prob).sum(1).mean()",
+        ),
+        "The mean return is subtracted: a baseline was not asked for here.": (
+            "-(ret * log_prob).sum(1).mean()",
+            "-((ret - ret.mean()) * log_prob).sum(1).mean()",
+        ),
+        "The median over episodes: take the mean.": (
+            "-(ret * log_prob).sum(1).mean()",
+            "-(ret * log_prob).sum(1).median()",
+        ),
+        "This fits log π to the return, as a critic would: the two multiply.": (
+            "-(ret * log_prob).sum(1).mean()",
+            "(ret - log_prob).square().sum(1).mean()",
+        ),
+        "Return and log-probability are added: they multiply.": (
+            "-(ret * log_prob).sum(1).mean()",
+            "-(ret + log_prob).sum(1).mean()",
+        ),
+        "The returns lost their signs: what is bad is made more probable, too.": (
+            "-(ret * log_prob).sum(1).mean()",
+            "-(ret.abs() * log_prob).sum(1).mean()",
+        ),
+        "Padding is filled with 1: then each such step counts. Fill it with 0.": (
+            "log_prob, ret = log_prob.where(mask, 0.0), ret.detach().where(mask, 0.0)",
+            "log_prob, ret = log_prob.masked_fill(~mask, 1.0), ret.detach().masked_fill(~mask, 1.0)",
+        ),
     },
 )

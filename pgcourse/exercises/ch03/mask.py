@@ -132,5 +132,30 @@ EXERCISE = gradient(
             "over.int().cumsum(0)",
         ),
         "The value is right, but x was detached, or turned into a number: no gradient is left.": "f(x.detach(), over)",
+        "Only the ending steps are counted: real is each step up to and with the first True.": ("before == 0", "over"),
+        "One is subtracted from the count of ends: then the steps before the end are out, and those from it on are"
+        " in.": ("before = over.int().cumsum(1) - over.int()", "before = over.int().cumsum(1) - 1"),
+        "One number for each episode: one mean over all real steps is asked for.": (
+            "x.where(mask, 0.0).sum() / mask.sum()",
+            "x.where(mask, 0.0).sum(1) / mask.sum(1)",
+        ),
+        "The sum is not divided by the number of real steps.": (
+            "x.where(mask, 0.0).sum() / mask.sum()",
+            "x.where(mask, 0.0).sum()",
+        ),
+        "This is the mean over everything, padding included.": ("x.where(mask, 0.0).sum() / mask.sum()", "x.mean()"),
+        "Flags are counted from the end: what counts is whether one stands before t.": (
+            "over.int().cumsum(1)",
+            "over.int().flip(1).cumsum(1).flip(1)",
+        ),
+        "The episode goes on to its second True: the first ends it.": ("before == 0", "before <= 1"),
+        "The median of the real steps: the mean is asked for.": (
+            "x.where(mask, 0.0).sum() / mask.sum()",
+            "x[mask].median()",
+        ),
+        "The divisor is one too large.": (
+            "x.where(mask, 0.0).sum() / mask.sum()",
+            "x.where(mask, 0.0).sum() / (mask.sum() + 1)",
+        ),
     },
 )

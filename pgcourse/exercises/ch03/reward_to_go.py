@@ -122,5 +122,24 @@ EXERCISE = implement(
             "(lambda d: (d * reward).flip(-1).cumsum(-1).flip(-1) / d)"
             "(gamma ** torch.arange(reward.shape[-1], dtype=reward.dtype))"
         ),
+        "γ is added: it multiplies what follows.": ("reward[..., t] + gamma * after", "reward[..., t] + gamma"),
+        "The rewards are missing: only γ G_{t+1} is left, and the last one is 0.": (
+            "reward[..., t] + gamma * after",
+            "gamma * after",
+        ),
+        "γ^t stands in the recursion: each step back is discounted by γ once, whatever t is.": (
+            "reward[..., t] + gamma * after",
+            "reward[..., t] + gamma**t * after",
+        ),
+        "The result is always float64.": ("f(*a).double()"),
+        "The mean is subtracted: that is a baseline, and comes later.": ("f(*a) - f(*a).mean()"),
+        "The returns are standardised in each episode: asked are the sums themselves.": (
+            "(f(*a) - f(*a).mean(-1, keepdim=True)) / (f(*a).std(-1, keepdim=True) + 1e-8)"
+        ),
+        "You add up the rewards before t, without a discount.": ("reward.cumsum(-1)"),
+        "With two axes time and episodes are exchanged: time is the last axis.": (
+            "f(reward.T, gamma).T if reward.ndim == 2 else f(*a)"
+        ),
+        "γ is 0.99 whatever is given.": ("f(reward, 0.99)"),
     },
 )

@@ -71,6 +71,23 @@ EXERCISE = diagnose(
     "estimators",
     TRUTH,
     choices=sorted(TRUTH.values()),
+    shows={
+        "A(s,a) known": "who knows A(s,a) has the mean ∇J, and the least variance of all that have it.",
+        "reward-to-go": (
+            "the reward-to-go has the mean ∇J, with less variance than the total return and more than with v(s) "
+            "taken away."
+        ),
+        "reward-to-go - q(s,a)": "a baseline that knows the action takes the whole gradient away: the mean is 0.",
+        "reward-to-go - v(s)": "with v(s) taken away the mean is still ∇J, and the variance is second to A(s,a) alone.",
+        "reward-to-go without the action's own reward": ("without the own reward the mean points elsewhere."),
+        "reward-to-go, γ^t dropped": (
+            "without γ^t late steps count more: the mean points elsewhere, and is longer than ∇J."
+        ),
+        "total return": "the total return has the mean ∇J, and the largest variance of all that have it.",
+        "total return - mean of a batch of 4 that contains it": (
+            "a batch of 4 takes a quarter away: the mean points along ∇J and has three quarters of its length."
+        ),
+    },
     title="Which row is which",
     goal="Recognise an estimator by its mean and its variance.",
     minutes=15,

@@ -55,5 +55,33 @@ EXERCISE = derive(
         "This is the factor that would repair it: the share is its inverse.": "1 / (1 - own) if own != 1 else np.inf",
         "n - 1 over n on top: own = 1/n has it already.": "(1 - own) * (n - 1) / n if n > 1 else 0.5",
         "Too much is left: G_i enters with +1 and with -own, not with +own.": "1 + own",
+        "It is divided by n: the mean over the batch is in ∇J already.": ("1.0 - own", "(1.0 - own) / n"),
+        "The weight is squared: G_i enters b_i once.": ("1.0 - own", "1.0 - own**2"),
+        "n/(n-1) would undo it: that is what the leave-one-out mean does to the batch's mean, here `own` is given.": (
+            "1.0 - own",
+            "(1.0 - own) * n / max(n - 1, 1)",
+        ),
+        "Sign flipped? G_i enters with 1, and own is taken away.": ("1.0 - own", "own - 1.0"),
+        "All n episodes are taken away: the others' returns have nothing to do with S_i.": (
+            "1.0 - own",
+            "1.0 - n * own",
+        ),
+        "The share of one of the others is taken away: these are independent of S_i, their products have mean zero.": (
+            "1.0 - own",
+            "1.0 - (1 - own) / max(n - 1, 1)",
+        ),
+        "It is multiplied by n: ĝ is a mean.": ("1.0 - own", "n * (1 - own)"),
+        "The gradient is not lost: only the part that G_i has in its own baseline is.": ("1.0 - own", "0.0"),
+        "That is the share that the batch's mean takes away: and `own` decides.": ("1.0 - own", "1.0 / n"),
+        "It is multiplied by n - 1: the others' returns have mean zero beside S_i.": (
+            "1.0 - own",
+            "(n - 1) * (1 - own)",
+        ),
+        "For one episode there are no others, w = 1, and nothing is left: 0.": (
+            "1.0 - own",
+            "1 - own if n > 1 else 1.0",
+        ),
+        "This is the factor by which to correct, one over c.": ("1.0 - own", "1 / (1 - own) if own < 1 else 0.0"),
+        "The batch's mean is taken away besides: own is all of the weight.": ("1.0 - own", "(1 - own) * (n - 1) / n"),
     },
 )

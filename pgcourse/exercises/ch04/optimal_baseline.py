@@ -114,5 +114,56 @@ EXERCISE = derive(
         ),
         "Sign flipped? b is what is subtracted.": "-f(*a)",
         "Twice too large: the 2 of the derivative stands on both sides and cancels.": "2 * f(*a)",
+        "Returns are weighted with the scores' lengths: what counts is their squares.": (
+            "score.square()",
+            "score.abs()",
+        ),
+        "Returns are weighted with the scores themselves: these have mean zero, so it is 0/0. Square them.": (
+            "score.square()",
+            "score",
+        ),
+        "The mean over the outcomes is taken, and not the sum over the score's components.": (
+            "size.sum(1, keepdim=True)",
+            "size.mean(0, keepdim=True)",
+        ),
+        "The length of the score stands in the place of its square.": (
+            "size.sum(1, keepdim=True)",
+            "size.sum(1, keepdim=True).sqrt()",
+        ),
+        "The squared length is squared once more.": ("size.sum(1, keepdim=True)", "size.sum(1, keepdim=True).square()"),
+        "The two are exchanged: one constant belongs to the squared length, the b_j to single components.": (
+            "if not per_component",
+            "if per_component",
+        ),
+        "Only the first component of the score is looked at: the variances of all add up.": (
+            "        size = size.sum(1, keepdim=True)\n",
+            "        size = size[:, :1]\n",
+        ),
+        "The weighted returns are averaged, and not divided by the sum of the weights.": (
+            "(weight * ret.unsqueeze(1)).sum(0) / weight.sum(0)",
+            "(weight * ret.unsqueeze(1)).mean(0)",
+        ),
+        "The scores are squared twice.": ("score.square()", "score.square().square()"),
+        "The returns are squared: the derivative of the variance by b has R and b to the first power.": (
+            "(weight * ret.unsqueeze(1)).sum(0) / weight.sum(0)",
+            "(weight * ret.unsqueeze(1).square()).sum(0) / (weight * ret.unsqueeze(1)).sum(0)",
+        ),
+        "The components are added up before they are squared: square, then add.": (
+            "size.sum(1, keepdim=True)",
+            "score.sum(1, keepdim=True).square()",
+        ),
+        "Half of it: a factor 2 is on both sides of the equation, and cancels.": ("0.5 * f(*a)"),
+        "It is weighted with one over the squared score: an outcome with a long score counts more, not less.": (
+            "score.square()",
+            "1 / score.square().clamp(min=1e-6)",
+        ),
+        "All components get the one constant: each b_j is weighted with its own S_j².": (
+            "best if per_component else best[0]",
+            "best[0].expand(score.shape[1]) if per_component else best[0]",
+        ),
+        "The one constant comes as a list of one: a number is asked for.": (
+            "best if per_component else best[0]",
+            "best",
+        ),
     },
 )

@@ -87,5 +87,46 @@ EXERCISE = implement(
         ),
         "This is the half-width of an interval: the standard error is asked for, once.": ("d.std()", "1.96 * d.std()"),
         "The median of the differences: a mean is asked for.": ("d.mean()", "d.quantile(0.5)"),
+        "Divided by the root of n - 1: the n - 1 belongs inside the standard deviation only.": (
+            "len(d) ** 0.5",
+            "(len(d) - 1) ** 0.5",
+        ),
+        "The two numbers are in the other order: the mean first.": (
+            "d.mean(), d.std() / len(d) ** 0.5",
+            "d.std() / len(d) ** 0.5, d.mean()",
+        ),
+        "The median of the differences: the mean is asked for.": ("d.mean()", "d.median()"),
+        "The sum of the differences: the mean is asked for.": ("d.mean()", "d.sum()"),
+        "n counts both runs of a pair: a pair is one observation.": (
+            "d.std() / len(d) ** 0.5",
+            "d.std() / (2 * len(d)) ** 0.5",
+        ),
+        "Two standard errors are added: take the difference on each seed first.": (
+            "d.std() / len(d) ** 0.5",
+            "(first.std() + second.std()) / len(d) ** 0.5",
+        ),
+        "Two standard deviations are subtracted: take that of the differences.": (
+            "d.std() / len(d) ** 0.5",
+            "(first.std() - second.std()).abs() / len(d) ** 0.5",
+        ),
+        "All runs are thrown together: take the standard deviation of the differences.": (
+            "d.std() / len(d) ** 0.5",
+            "torch.cat([first, second]).std() / len(d) ** 0.5",
+        ),
+        "The mean is divided by the standard deviation: asked is the difference itself.": (
+            "d.mean(), d.std()",
+            "d.mean() / d.std(), d.std()",
+        ),
+        "The difference is relative to the second: asked is the difference of the scores.": (
+            "d = first - second",
+            "d = (first - second) / second",
+        ),
+        "Divided by n - 1 where √n belongs.": ("d.std() / len(d) ** 0.5", "d.std(correction=0) / (len(d) - 1)"),
+        "Variances are subtracted: what the two have in common is their covariance. Take the differences' own "
+        "variance.": ("d.std() / len(d) ** 0.5", "((first.var() - second.var()).abs() / len(d)).sqrt()"),
+        "The mean size of the differences stands in the place of their standard deviation.": (
+            "d.std() / len(d) ** 0.5",
+            "d.abs().mean() / len(d) ** 0.5",
+        ),
     },
 )

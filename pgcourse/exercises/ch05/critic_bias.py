@@ -115,5 +115,25 @@ EXERCISE = derive(
             "d.unsqueeze(1) * pi * (x - error.unsqueeze(1))",
         ),
         "This is the squared bias.": "f(*a).square()",
+        "λ stands in the place of 1 - λ: with λ = 1 no critic is asked, and there is no bias.": (
+            "gamma * (1 - lam)",
+            "gamma * lam",
+        ),
+        "This is zero: a wrong critic bends the gradient unless its error is the same for all successors.": (
+            "d.unsqueeze(1) * pi * (x - (pi * x).sum(1, keepdim=True))",
+            "0 * d.unsqueeze(1) * pi",
+        ),
+        "π (1 - π) x is the part of the own x only: other actions' x count, too.": (
+            "d.unsqueeze(1) * pi * (x - (pi * x).sum(1, keepdim=True))",
+            "d.unsqueeze(1) * pi * (1 - pi) * x",
+        ),
+        "1 - γλ stands in the place of 1 - λ.": ("gamma * (1 - lam)", "gamma * (1 - gamma * lam)"),
+        "The policy's axes are mixed up: π(a|s) goes with the state that is left.": ("sa,sat->st", "ta,sat->st"),
+        "1 - λ stands in the series in the place of λ.": ("gamma * lam * follow", "gamma * (1 - lam) * follow"),
+        "The mean over actions is added: it is taken away.": ("(x - (pi * x)", "(x + (pi * x)"),
+        "1 + λ stands in the place of 1 - λ: each residual takes the error of its own state away again.": (
+            "gamma * (1 - lam)",
+            "gamma * (1 + lam)",
+        ),
     },
 )

@@ -47,6 +47,17 @@ EXERCISE = diagnose(
         "the sign of the policy's loss",
     ],
     evidence=runs,
+    shows={
+        "nothing": "a healthy run learns best, and its critic's word grows with the episodes.",
+        "lambda is 0": "with λ = 0 a critic that knows nothing yet is believed at once, and the return falls at first.",
+        "gamma is 0.5": "with γ = 0.5 no value is above 2, where every step pays 1.",
+        "gamma is 0": "with γ = 0 no value is above 1: the critic's word ends at 1 exactly.",
+        "theta is never changed": "if nobody changes θ the entropy stays at log 2 to the last digit.",
+        "the critic does not learn": "if nobody changes φ the mean of u stays where it began, near 0.",
+        "the sign of the policy's loss": (
+            "with the wrong sign the return falls below that of random actions, and stays there."
+        ),
+    },
     title="Six runs of A2C",
     goal="Read from return, entropy and the critic's words what is wrong with an actor-critic that runs without an "
     "error.",

@@ -91,6 +91,15 @@ PREDICTED = predict(
         ),
         "The target is the advantage on top of the old guess u(s_0).": ("a0 + 2", "a0"),
         "The target is the one-step target: with GAE it is Â_0 + u(s_0).": ("a0 + 2", "d0 + 2"),
+        "The target is measured from another state: it is Â_0 + u(s_0).": ("a0 + 2", "a0 + 4"),
+        "The target is made of the two-step advantage: it is GAE's Â_0 + u(s_0).": ("a0 + 2", "two + 2"),
+        "The recursion stops after one step: δ_2 counts in Â_1, with γλ.": ("a1 = d1 + gamma_lam * a2", "a1 = d1"),
+        "The recursion runs on into the new episode: behind the cut nothing counts but u(s_3).": (
+            "a2 = d2",
+            "a2 = d2 + gamma_lam * 10",
+        ),
+        "Â_2 is its own residual: it is not 0 at the cut.": ("a2 = d2", "a2 = 0"),
+        "Two steps are δ_0 + γ δ_1: the second is discounted.": ("1 + 0.5 * 0 + 0.25 * 3 - 2", "d0 + d1"),
     },
 )
 

@@ -124,5 +124,29 @@ EXERCISE = implement(
             "reward[..., t + k]",
             "reward[..., k]",
         ),
+        "n - 1 rewards are taken before the critic: Â^(n) has n of them.": (
+            "m = min(n, steps - t)",
+            "m = min(n - 1, steps - t)",
+        ),
+        "u(s_t) is added: it is what was expected, and is subtracted.": (" - u[..., t]", " + u[..., t]"),
+        "Where rewards are left one too many is taken: n of them, and then the critic.": (
+            "range(m)",
+            "range(m + 1) if t + k < steps",
+        ),
+        "The own reward is missing: the sum starts with r_t.": ("range(m)", "range(1, m)"),
+        "The result is in reverse order.": ("advantage[..., t] = ", "advantage[..., -1 - t] = "),
+        "The sum reaches beyond the end: at step t there are T - t steps left.": (
+            "m = min(n, steps - t)",
+            "m = min(n, steps)",
+        ),
+        "Where fewer than n rewards are left the critic's word is missing: `last` says what is still to come.": (
+            "gamma**m * later[..., t + m]",
+            "(gamma**m * later[..., t + m] if t + n <= steps else 0)",
+        ),
+        "The discounts run backwards: r_t counts in full, the last one γ^(m-1).": (
+            "gamma**k * reward[..., t + k] for k in range(m)",
+            "gamma**(m - 1 - k) * reward[..., t + k] for k in range(m)",
+        ),
+        "The rewards are averaged: they are added up.": ("sum(gamma**k", "1 / m * sum(gamma**k"),
     },
 )

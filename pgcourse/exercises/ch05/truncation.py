@@ -126,5 +126,36 @@ EXERCISE = repair(
         "A cut step's reward is dropped: only what follows it is unseen.": (
             "f(reward.masked_fill(truncated, 0.0), *a[1:])"
         ),
+        "The flag is inverted: what follows counts where the world has *not* terminated.": (
+            "ended = terminated",
+            "ended = ~terminated",
+        ),
+        "γ is missing: without it a reward for ever is worth infinitely much. That was right.": (
+            "gamma * u[next_state]",
+            "u[next_state]",
+        ),
+        "The state's own value is taken for its successor's. That line was right.": ("u[next_state]", "u[state]"),
+        "The mean over a state's steps is missing. That line was right.": (" / visits", ""),
+        "TD has only begun: one pass does not settle. That line was right.": ("range(200)", "range(1)"),
+        "The reward is missing. That line was right.": ("reward + gamma", "gamma"),
+        "What follows is subtracted. That line was right.": ("reward + gamma", "reward - gamma"),
+        "Targets are credited to the next state. That line was right.": ("0, state, target", "0, next_state, target"),
+        "Both flags are inverted: what follows counts unless the world has *terminated*.": (
+            "ended = terminated",
+            "ended = ~(terminated | truncated)",
+        ),
+        "Ten passes do not settle where γ is near 1. That line was right.": ("range(200)", "range(10)"),
+        "The divisor is the number of all steps: each state has its own. That line was right.": (
+            "/ visits",
+            "/ len(state)",
+        ),
+        "The values are normalised by 1 - γ: they were right as they were.": (
+            "f(reward, state, next_state, terminated, truncated, gamma) * (1 - gamma)"
+        ),
+        "γ is squared. That line was right.": ("gamma * u[next_state]", "gamma**2 * u[next_state]"),
+        "Where the world has ended 1 follows: it is 0. That line was right.": (
+            "masked_fill(ended, 0.0)",
+            "masked_fill(ended, 1.0)",
+        ),
     },
 )

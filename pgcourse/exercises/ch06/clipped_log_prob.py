@@ -110,5 +110,36 @@ EXERCISE = repair(
             "torch.special.log_ndtr((low - mean) / std), -0.5 * ((action - mean) / std).square() - log_std - "
             "0.5 * math.log(2 * math.pi))).sum(-1)\n",
         ),
+        "σ is missing in the action: a = μ + σ ε. That line was right.": (
+            "(mean + std * noise).detach()",
+            "(mean + noise).detach()",
+        ),
+        "log σ is added: a narrow policy has a high density. That line was right.": (
+            "- log_std - 0.5",
+            "+ log_std - 0.5",
+        ),
+        "The constant ½ log 2π is missing. That line was right.": ("- 0.5 * math.log(2 * math.pi)", ""),
+        "The square has the wrong sign. That line was right.": ("-0.5 * z.square()", "0.5 * z.square()"),
+        "The upper limit is gone: both limits clip what is executed. That line was right.": (
+            "clamp(low, high)",
+            "clamp(min=low)",
+        ),
+        "z is divided by σ². That line was right.": ("(x - mean) / std", "(x - mean) / std.square()"),
+        "log σ is taken for σ. That line was right.": ("std = log_std.exp()", "std = log_std"),
+        "This is the density, not its logarithm. That was right.": ("log_density(action)", "log_density(action).exp()"),
+        "Clipped actions get no log-probability: it is that of the drawn action, clipped or not.": (
+            "log_density(action)",
+            "log_density(action).where((action == executed).all(-1), 0.0)",
+        ),
+        "The noise is taken for the action: the density is that of a = μ + σ ε.": (
+            "log_density(action)",
+            "log_density(noise)",
+        ),
+        "σ is missing in z. That line was right.": ("(x - mean) / std", "x - mean"),
+        "The mean is executed: it is the drawn action, clipped.": (
+            "executed = action.clamp(low, high)",
+            "executed = mean.clamp(low, high).detach()",
+        ),
+        "No noise: the action is the mean. That line was right.": ("(mean + std * noise).detach()", "mean.detach()"),
     },
 )

@@ -69,5 +69,27 @@ EXERCISE = gradient(
         "log σ is clamped here: a collapsed σ then gets no gradient, and never comes "
         "back.": "f(log_std.clamp(-4.0, 4.0))",
         "In bits: the course measures in nats.": "f(*a) / math.log(2)",
+        "The constant is subtracted: H = log σ + ½ log(2πe).": ("(log_std + 0.5", "(log_std - 0.5"),
+        "log σ is subtracted: a wider policy has a higher entropy.": ("log_std + 0.5", "-log_std + 0.5"),
+        "The constant is in base 10: take the natural logarithm.": (
+            "0.5 * math.log(2 * math.pi * math.e)",
+            "0.5 * math.log10(2 * math.pi * math.e)",
+        ),
+        "log σ is squared.": ("log_std + 0.5", "log_std.square() + 0.5"),
+        "The constant lacks a factor 2: it is ½ log(2πe).": (
+            "0.5 * math.log(2 * math.pi * math.e)",
+            "0.5 * math.log(math.pi * math.e)",
+        ),
+        "The sum runs along the first axis: joints are the last one.": (".sum(-1)", ".sum(0)"),
+        "A log σ below 0 counts as 0: an entropy of numbers may be negative.": (
+            "log_std + 0.5",
+            "log_std.clamp(min=0) + 0.5",
+        ),
+        "The constant has 1 where ½ belongs: E[z²]/2 = ½.": (
+            "0.5 * math.log(2 * math.pi * math.e)",
+            "0.5 * math.log(2 * math.pi) + 1",
+        ),
+        "The result has an axis more: the joints are summed away.": (".sum(-1)", ".sum(-1, keepdim=True)"),
+        "It is multiplied by the number of joints: their entropies are added up already.": ("f(*a) * a[0].shape[-1]"),
     },
 )

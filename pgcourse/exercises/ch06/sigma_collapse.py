@@ -42,6 +42,16 @@ EXERCISE = diagnose(
         "an entropy bonus with the wrong sign",
     ],
     evidence=runs,
+    shows={
+        "nothing": "a healthy σ starts at 1 and shrinks when the gain has come near, not before.",
+        "sigma starts small": "a σ that starts small is far below 1 at the first update.",
+        "sigma starts large": "a σ that starts large is far above 1 at the first update.",
+        "sigma is not trained": "a σ that is not trained is flat to the last digit.",
+        "an entropy bonus": "an entropy bonus drives σ up from 1, before the gain arrives.",
+        "an entropy bonus with the wrong sign": (
+            "with the wrong sign entropy costs, and σ falls from 1 while the gain still stands far away."
+        ),
+    },
     title="Whose σ collapsed, and why?",
     goal="Tell from σ, entropy and the gradient's norm which setting is behind them.",
     minutes=15,

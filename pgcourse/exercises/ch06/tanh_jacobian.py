@@ -138,5 +138,39 @@ EXERCISE = gradient(
             "log_prob - log_slope",
             "log_prob - log_slope.detach()",
         ),
+        "The softplus is missing: log(1 - tanh² u) = 2 (log 2 - u - softplus(-2u)).": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "2 * (math.log(2) - u)",
+        ),
+        "tanh is missing in the Jacobian: it is 1 - tanh² u, not 1 - u².": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "(1 - u.square()).abs().log()",
+        ),
+        "The square is missing: the slope of tanh is 1 - tanh² u.": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "(1 - u.tanh()).log()",
+        ),
+        "softplus of -u: it is that of -2u.": ("softplus(-2 * u)", "softplus(-u)"),
+        "u has the wrong sign in the Jacobian.": ("math.log(2) - u", "math.log(2) + u"),
+        "log 2 is missing in the Jacobian: at u = 0 its logarithm is 0.": ("math.log(2) - u", "-u"),
+        "log σ is added: a narrow policy has a high density.": ("- log_std - 0.5", "+ log_std - 0.5"),
+        "The ½ before z² is missing.": ("-0.5 * z.square()", "-z.square()"),
+        "The Jacobian is averaged over the joints: its logarithms add up.": (
+            "(log_prob - log_slope).sum(-1)",
+            "log_prob.sum(-1) - log_slope.mean(-1)",
+        ),
+        "tanh u is measured against μ: the Gaussian is that of u.": (
+            "(u - mean) / log_std.exp()",
+            "(u.tanh() - mean) / log_std.exp()",
+        ),
+        "u is clamped in the Jacobian: beyond the limit it does not grow any more, and has no gradient.": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "2 * (math.log(2) - u.clamp(-10, 10) - torch.nn.functional.softplus(-2 * u.clamp(-10, 10)))",
+        ),
+        "The slope is clamped before the logarithm: far out it stops growing, and has no gradient.": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "(1 - u.tanh().square()).clamp(min=1e-30).log()",
+        ),
+        "μ is squashed: the Gaussian has the mean μ.": ("(u - mean)", "(u - mean.tanh())"),
     },
 )

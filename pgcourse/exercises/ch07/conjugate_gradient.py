@@ -151,5 +151,27 @@ EXERCISE = implement(
         "The gradient b itself is no solution.": "b",
         "x moves along the residual: it moves along the direction.": ("length * direction", "length * residual"),
         "The first r·r is used in every step: keep the new one.": ("        square = new\n", ""),
+        "At least one step is taken: `steps` may be 0.": ("range(steps)", "range(max(steps, 1))"),
+        "The length has Ap·Ap below: it is p·Ap.": ("dot(direction, image)", "dot(image, image)"),
+        "A constant is added to every divisor: the steps are then too short.": (
+            "torch.where(above > 1e-20, above / below, 0.0)",
+            "above / (below + 1e-2)",
+        ),
+        "The residual starts again from b: it is the last one less length · A p.": (
+            "residual = residual - length * image",
+            "residual = b - length * image",
+        ),
+        "Dot products run over the rows: each row is a problem of its own, its parameters are the last axis.": (
+            "sum(-1, keepdim=True)",
+            "sum(0, keepdim=True)",
+        ),
+        "The length is a constant: that is gradient descent with a fixed step size.": (
+            "length = ratio(square, dot(direction, image))",
+            "length = 0.1",
+        ),
+        "The steps stop too early: a residual of 0.1 is not yet 0.": (
+            "torch.where(above > 1e-20, above / below, 0.0)",
+            "torch.where(above > 1e-2, above / below, 0.0)",
+        ),
     },
 )

@@ -138,5 +138,34 @@ EXERCISE = implement(
             "f(log_probs, theta, v / v.norm().clamp(min=1e-12), damping)"
         ),
         "This is vᵀFv, a number: the vector is asked for.": "(v * f(*a)).sum()",
+        "Damping multiplies θ: it multiplies v.": ("product + damping * v", "product + damping * theta"),
+        "The product is with ones in the place of v: these are F's row sums.": (
+            "autograd.grad(slope, leaf, v)[0]",
+            "autograd.grad(slope, leaf, torch.ones_like(v))[0]",
+        ),
+        "This is the square of one mean score: F is the mean of squares, under the policy's own probabilities.": (
+            "product = torch.autograd.grad(slope, leaf, v)[0]",
+            "s = torch.autograd.grad(log_probs(leaf).mean(), leaf)[0]; product = s * (s @ v)",
+        ),
+        "F is missing: this is v.": ("product + damping * v", "v"),
+        "The result is divided by the length of v: a product grows with v.": (
+            "return product + damping * v",
+            "return (product + damping * v) / v.norm()",
+        ),
+        "Twice it: F is the Hessian itself.": ("return product + damping * v", "return 2 * product + damping * v"),
+        "v is divided by its length: a product grows with v.": (
+            "autograd.grad(slope, leaf, v)[0]",
+            "autograd.grad(slope, leaf, v / v.norm())[0]",
+        ),
+        "This is the Hessian of the entropy, not of the KL divergence.": (
+            "kl = (old.exp() * (old - new)).sum(-1).mean()",
+            "kl = -(new.exp() * new).sum(-1).mean()",
+        ),
+        "All actions count alike: the squares are weighted with π.": (
+            "kl = (old.exp() * (old - new)).sum(-1).mean()",
+            "kl = 0.5 * (old - new).square().mean(-1).mean()",
+        ),
+        "Damping multiplies v², it is d times v.": ("product + damping * v", "product + damping * v.square()"),
+        "The log-ratio is not weighted with π_old.": ("(old.exp() * (old - new))", "(old - new)"),
     },
 )

@@ -96,5 +96,53 @@ EXERCISE = gradient(
             "(old - new))",
             "0.5 * (old - new).square())",
         ),
+        "This is in bits: take the natural logarithm, for nats.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "(old.exp() * (old - new)).sum(-1) / 0.6931471805599453",
+        ),
+        "This is half the sum of absolute differences, the total variation distance.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "((old.exp() - new.exp()).abs()).sum(-1) / 2",
+        ),
+        "The mean over the states is taken: one number for each state is asked for.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "(old.exp() * (old - new)).sum(-1).mean()",
+        ),
+        "The old policy is normalised along the first axis: the actions are the last one.": (
+            "log_softmax(-1), new",
+            "log_softmax(0), new",
+        ),
+        "The difference of the probabilities stands in the place of that of their logarithms.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "(old.exp() * (old.exp() - new.exp())).sum(-1)",
+        ),
+        "The log-ratio is weighted with the old logits: weight it with π_old(a|s).": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "(old_logits.detach() * (old - new)).sum(-1)",
+        ),
+        "The log-ratios lost their signs: KL is their mean, not that of their sizes.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "(old.exp() * (old - new).abs()).sum(-1)",
+        ),
+        "This is the entropy of the old policy: log π_new is missing.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "-(old.exp() * old).sum(-1)",
+        ),
+        "The logarithm of the ratio is missing.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "(old.exp() * (old.exp() / new.exp())).sum(-1)",
+        ),
+        "The largest log-ratio is taken: KL is the mean under π_old.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "(old - new).amax(-1)",
+        ),
+        "`kl_div` takes probabilities of the old policy there, no logarithms, unless `log_target` is True.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "torch.nn.functional.kl_div(new, old, reduction='none').sum(-1)",
+        ),
+        "`batchmean` divides by the first axis and leaves one number: one for each state is asked for.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "torch.nn.functional.kl_div(new, old.exp(), reduction='batchmean')",
+        ),
     },
 )

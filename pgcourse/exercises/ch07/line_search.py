@@ -75,7 +75,13 @@ EXERCISE = implement(
         "too far": Check(
             2,
             "A step whose KL divergence is above δ is shortened, however much it gains; exactly δ is allowed.",
-            [table([9, 8, 7, 6], 2.0), table([9, 8, 7, 6], 16.0), table([9, 8, 7, 6], 4.0), table([9, 8, 7, 6], 1.0)],
+            [
+                table([9, 8, 7, 6], 2.0),
+                table([9, 8, 7, 6], 16.0),
+                table([9, 8, 7, 6], 4.0),
+                table([9, 8, 7, 6], 1.0),
+                parabola(1.0, 0.1, 1.3, 1.0, shrink=0.8),
+            ],
         ),
         "no gain": Check(
             2,
@@ -151,6 +157,44 @@ EXERCISE = implement(
         "θ is changed in place: who calls still needs the old one.": (
             "tried = theta + shrink**k * step",
             "tried = theta.add_(shrink**k * step) if k == 0 else theta.sub_((shrink ** (k - 1) - shrink**k) * step)",
+        ),
+        "The sign of the comparison with δ: the divergence is to be δ at most.": (
+            "gain > start and kl <= delta",
+            "gain > start and kl >= delta",
+        ),
+        "The full step is never tried: k starts at 0.": ("range(backtracks + 1)", "range(1, backtracks + 1)"),
+        "θ is missing: tried is θ + c^k s.": ("theta + shrink**k * step", "shrink**k * step"),
+        "θ is shrunk, too: tried is θ + c^k s.": ("theta + shrink**k * step", "shrink**k * (theta + step)"),
+        "The step is shrunk once only, and before the first try: the kth is c^k s.": ("shrink**k", "shrink"),
+        "The step shrinks linearly, 1 - c k: it is multiplied by c each time.": ("shrink**k", "(1 - shrink * k)"),
+        "The step is halved whatever `shrink` is.": ("shrink**k", "0.5**k"),
+        "The gain is compared with that of the full step: compare with what it is at θ.": (
+            "start, _ = objective(theta)",
+            "start, _ = objective(theta + step)",
+        ),
+        "What is returned is the step, without θ.": (
+            "            return tried\n    return theta",
+            "            return shrink**k * step\n    return theta",
+        ),
+        "The gain has to exceed the divergence, too: higher than at θ is all that is asked.": (
+            "gain > start and kl <= delta",
+            "gain > start + kl and kl <= delta",
+        ),
+        "Gain and divergence are exchanged: `objective` returns the gain first.": (
+            "gain, kl = objective(tried)",
+            "kl, gain = objective(tried)",
+        ),
+        "Half as much again as δ is accepted: δ is the most.": (
+            "gain > start and kl <= delta",
+            "gain > start and kl <= 1.5 * delta",
+        ),
+        "The steps add up: each try starts at θ.": (
+            "tried = theta + shrink**k * step",
+            "theta = theta + shrink**k * step; tried = theta",
+        ),
+        "Where nothing passes 0 is returned: stay at the old θ.": (
+            "            return tried\n    return theta",
+            "            return tried\n    return torch.zeros_like(theta)",
         ),
     },
 )

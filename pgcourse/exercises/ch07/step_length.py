@@ -94,5 +94,32 @@ EXERCISE = derive(
         ),
         "This is the length alone: multiply it with x.": (".sqrt() * x", ".sqrt()"),
         "Where g is 0 you divide 0 by 0.": ("if not g.any():\n        return torch.zeros_like(g)\n    ", ""),
+        "The length is measured by xᵀF⁻¹x: it is xᵀFx, or gᵀF⁻¹g.": (
+            "x @ fisher @ x",
+            "x @ torch.linalg.inv(fisher) @ x",
+        ),
+        "The length is measured by g·g: a step costs ½ xᵀFx.": ("x @ fisher @ x", "g @ g"),
+        "δ is squared: the cost is a square of the length already.": ("2 * delta", "2 * delta**2"),
+        "The factor is 4 where 2 belongs: ½ sᵀFs = δ.": ("2 * delta", "4 * delta"),
+        "Where g is 0 you step all the same: there is nothing to gain, the step is 0.": (
+            "return torch.zeros_like(g)",
+            "return torch.full_like(g, delta)",
+        ),
+        "The step has the length δ: its cost has to be δ, ½ sᵀFs.": (
+            "(2 * delta / (x @ fisher @ x)).sqrt() * x",
+            "delta * x / x.norm()",
+        ),
+        "The root stands on the wrong side: divide by xᵀFx, do not multiply.": (
+            "(2 * delta / (x @ fisher @ x)).sqrt() * x",
+            "(2 * delta * (g @ x)).sqrt() * x",
+        ),
+        "A tenth is added to F's diagonal: F is given, and steep enough.": (
+            "torch.linalg.solve(fisher, g)",
+            "torch.linalg.solve(fisher + 0.1 * torch.eye(len(g)), g)",
+        ),
+        "A constant is added to the cost: the step is then too short.": (
+            "2 * delta / (x @ fisher @ x)",
+            "2 * delta / (x @ fisher @ x + 1e-2)",
+        ),
     },
 )

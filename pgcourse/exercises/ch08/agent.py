@@ -9,11 +9,17 @@ import torch
 
 from pgcourse.grading.kinds import Check, Limits, Player, implement
 
-SIZES = {"a choice": (64, 8), "an end is an end": (64, 8), "a later reward": (64, 8), "CartPole": (32, 16)}
-UPDATES = {"a choice": 15, "an end is an end": 15, "a later reward": 15, "CartPole": 30}
+SIZES = {
+    "a choice": (64, 8),
+    "an end is an end": (64, 8),
+    "a limit is no end": (64, 8),
+    "a later reward": (64, 8),
+    "CartPole": (32, 16),
+}
+UPDATES = {"a choice": 15, "an end is an end": 15, "a limit is no end": 15, "a later reward": 15, "CartPole": 30}
 DRAWN = 100  # copies of one observation
 WINDOW = 5  # updates in a row that must reach the least
-LEAST = {"a choice": 0.9, "an end is an end": 0.8, "a later reward": 0.8, "CartPole": 65.0}
+LEAST = {"a choice": 0.9, "an end is an end": 0.8, "a limit is no end": 0.8, "a later reward": 0.8, "CartPole": 65.0}
 
 
 def agent(observations, actions, seed):
@@ -42,6 +48,17 @@ def mirage(rng, copies, steps):
         reward, after = ((obs[:, 0] > 0) + 0.2 * action).astype(np.float32), (1 - 2 * action).astype(np.float32)
         obs = sign(rng, copies)
         yield reward, after[:, None], ~never, never
+
+
+def cut(rng, copies, steps):
+    """The mirage, but a time limit ends its episodes: what would follow counts, and action 0 leads to it."""
+    world = mirage(rng, copies, steps)
+    step = next(world)
+    while True:
+        action = yield step
+        reward, after, ends, never = world.send(action)
+        yield reward, after, never, ends
+        step = next(world)
 
 
 def later(rng, copies, steps):
@@ -182,6 +199,12 @@ EXERCISE = implement(
             play=plays("an end is an end", mirage, (1, 2), lambda reward, ended, ones: ones / ended, RIGHT),
             requires="in the world of the mirage 80 % are",
         ),
+        "a limit is no end": Check(
+            1,
+            "After a step with `truncated` alone the world would have gone on: the value of `next_obs` counts there.",
+            play=plays("a limit is no end", cut, (1, 2), lambda reward, ended, ones: 1 - ones / ended, RIGHT),
+            requires="in the world of the mirage with a time limit 80 % are",
+        ),
         "a later reward": Check(
             2,
             "An action counts for what follows it: δ has γ v(s') in it, and GAE runs backwards in time.",
@@ -217,6 +240,10 @@ EXERCISE = implement(
             "(obs, action, log_old, advantage.T.reshape(delta.shape), advantage + v)]",
         ),
         "Every end is taken for a time limit: what follows a termination is worth nothing.": (" * ~terminated", ""),
+        "A time limit is taken for an end of the world: only `terminated` takes the value of what follows away.": (
+            " * ~terminated - v",
+            " * ~(terminated | truncated) - v",
+        ),
         "γ is 0: only the next reward counts.": ("passes, self.minibatches = 0.99", "passes, self.minibatches = 0.0"),
     },
 )

@@ -103,5 +103,32 @@ EXERCISE = implement(
             '"k3": True',
             '"k3": False',
         ),
+        "k2 squares the ratio: it is half the square of its logarithm.": (
+            "k2 = 0.5 * log_ratio.square()",
+            "k2 = 0.5 * log_ratio.exp().square()",
+        ),
+        "k1 is minus the ratio: it is minus its logarithm.": ("k1 = -log_ratio", "k1 = -log_ratio.exp()"),
+        "k1 is averaged: one number for each sample is asked for.": ("k1 = -log_ratio", "k1 = -(log_ratio.mean())"),
+        "k3 is r log r - (r - 1), which estimates the other direction: r - 1 - log r.": (
+            "k3 = log_ratio.expm1() - log_ratio",
+            "k3 = log_ratio.exp() * log_ratio - log_ratio.expm1()",
+        ),
+        "k1 is weighted with the ratio: that is for actions of the new policy.": (
+            "k1 = -log_ratio",
+            "k1 = log_ratio.exp() * log_ratio",
+        ),
+        "k1 lost its sign: a single sample's may be below 0, only the mean is not.": (
+            "k1 = -log_ratio",
+            "k1 = log_ratio.abs()",
+        ),
+        "k2 lacks the square.": ("k2 = 0.5 * log_ratio.square()", "k2 = 0.5 * log_ratio"),
+        "k3 has 1 - r where r - 1 belongs.": ("log_ratio.expm1() - log_ratio", "1 - log_ratio.exp() - log_ratio"),
+        "k3 has the wrong sign: it is never below 0.": (
+            "log_ratio.expm1() - log_ratio",
+            "-(log_ratio.expm1() - log_ratio)",
+        ),
+        "k1 and k3 are exchanged.": ('{"k1": k1, "k2": k2, "k3": k3,', '{"k1": k3, "k2": k2, "k3": k1,'),
+        "k3 lacks - log r.": ("log_ratio.expm1() - log_ratio", "log_ratio.expm1()"),
+        "The log-ratio is exponentiated twice: ℓ is what is given.": ("f(log_ratio.exp())"),
     },
 )

@@ -47,6 +47,34 @@ EXERCISE = diagnose(
     TRUTH,
     choices=sorted(TRUTH.values()),
     evidence=evidence,
+    shows={
+        "advantages not normalised": (
+            "without normalisation the gradient's norm is far above the band, and the critic's loss is not."
+        ),
+        "critic compared with every target": (
+            "such a critic learns the mean of all targets: its loss stays as large as their variance, and it "
+            "explains nothing."
+        ),
+        "ends ignored": (
+            "with ends ignored every state is worth the same: the explained variance goes to 0, and the loss "
+            "falls all the same."
+        ),
+        "entropy bonus too large": "a bonus that is too large keeps the entropy at its start, while updates go on.",
+        "entropy subtracted": "where entropy costs, it is gone before the return has risen.",
+        "every end a time limit": "with every end a time limit something is learned, slowly, and values have no end.",
+        "old log-probabilities anew": (
+            "with old log-probabilities anew every ratio is 1: the KL divergence is exactly 0, and the entropy moves."
+        ),
+        "policy never updated": (
+            "if θ never moves the KL divergence is exactly 0, and the entropy stays the same to the last digit."
+        ),
+        "rewards times 100": (
+            "rewards times 100 change the critic's loss by powers of ten, and the policy's gradient hardly."
+        ),
+        "step size too large": "with large steps the KL divergence is far above the band from the first updates on.",
+        "step size too small": "with tiny steps the KL divergence is tiny, and not 0.",
+        "wrong sign": "with the wrong sign the return falls below that of the first policy at once.",
+    },
     title="Twelve logs",
     goal="Name the bug behind a run that does not learn as it should, from its metrics alone.",
     minutes=40,

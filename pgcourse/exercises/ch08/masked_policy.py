@@ -130,5 +130,47 @@ EXERCISE = gradient(
             ".masked_fill(~valid, -torch.inf)",
         ),
         "No gradient is left: the log-probabilities were detached.": "tuple(x.detach() for x in f(*a))",
+        "e^-10 is small but not 0: an invalid action is drawn at times.": ("-torch.inf", "-10.0"),
+        "e^-1 is far from 0: an invalid action is drawn often.": ("-torch.inf", "-1.0"),
+        "The mask is not looked at in the probabilities.": (
+            "logits.masked_fill(~valid, -torch.inf).log_softmax(-1)",
+            "logits.log_softmax(-1)",
+        ),
+        "Probabilities stand in the place of their logarithms.": ("log_softmax(-1)", "softmax(-1)"),
+        "The entropies of all states are added up.": (
+            "-(safe.exp() * valid * safe).sum(-1)",
+            "-(safe.exp() * valid * safe).sum()",
+        ),
+        "Invalid actions get the log-probability 0: that is probability 1.": ("return log_prob, -", "return safe, -"),
+        "The entropy was detached: a bonus made of it trains nothing, silently.": (
+            "-(safe.exp() * valid * safe).sum(-1)",
+            "-(safe.exp() * valid * safe).sum(-1).detach()",
+        ),
+        "The entropy is divided by the number of valid actions: it is a sum.": (
+            "-(safe.exp() * valid * safe).sum(-1)",
+            "-(safe.exp() * valid * safe).sum(-1) / valid.sum(-1)",
+        ),
+        "The probabilities are not normalised again: those of the valid actions add up to 1.": (
+            "logits.masked_fill(~valid, -torch.inf).log_softmax(-1)",
+            "(logits.softmax(-1) * valid).log()",
+        ),
+        "log of 0 has an infinite slope, and 0 · ∞ is NaN: mask the logits, then take `log_softmax`.": (
+            "logits.masked_fill(~valid, -torch.inf).log_softmax(-1)",
+            "(logits.softmax(-1) * valid / (logits.softmax(-1) * valid).sum(-1, keepdim=True)).log()",
+        ),
+        "The two results are in the other order.": (
+            "return log_prob, -(safe.exp() * valid * safe).sum(-1)",
+            "return -(safe.exp() * valid * safe).sum(-1), log_prob",
+        ),
+        "Invalid actions get the lowest logit: that is not impossible, and it may be the only other one's.": (
+            "logits.masked_fill(~valid, -torch.inf)",
+            "logits.masked_fill(~valid, logits.min().item())",
+        ),
+        "Probabilities are returned in the place of their logarithms.": ("return log_prob,", "return log_prob.exp(),"),
+        "The entropy is in bits: take the natural logarithm.": (
+            "-(safe.exp() * valid * safe).sum(-1)",
+            "-(safe.exp() * safe).sum(-1) / 0.6931471805599453",
+        ),
+        "-100 is not low where valid logits are lower still: use -∞.": ("-torch.inf", "-100.0"),
     },
 )

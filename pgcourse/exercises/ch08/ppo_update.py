@@ -160,5 +160,51 @@ EXERCISE = implement(
             "- old_log_prob[part]).exp()",
             "- old_log_prob[part])",
         ),
+        "`minibatches` is taken for the size of a part: it is their number.": (
+            "row.chunk(minibatches)",
+            "row.chunk(len(row) // minibatches)",
+        ),
+        "The advantages are centred, but not divided by their standard deviation.": (
+            "(advantage[part] - mean) / (std + 1e-8)",
+            "(advantage[part] - mean)",
+        ),
+        "The step is divided by the number of minibatches: each takes a whole one.": (
+            "theta + lr * gradient",
+            "theta + lr * gradient / minibatches",
+        ),
+        "The gradient is normalised to length 1: the step is lr · ∇L.": (
+            "theta + lr * gradient",
+            "theta + lr * gradient / (gradient.norm() + 1e-8)",
+        ),
+        "The ratio is upside down: new over old.": (
+            "(log_prob(theta, part) - old_log_prob[part])",
+            "(old_log_prob[part] - log_prob(theta, part))",
+        ),
+        "Old log-probabilities of other samples: take those of the minibatch, `[part]`.": (
+            "old_log_prob[part]",
+            "old_log_prob[: len(part)]",
+        ),
+        "The minibatches are cut from the row backwards: in the order in which it lists them.": (
+            "row.chunk(minibatches)",
+            "row.flip(0).chunk(minibatches)",
+        ),
+        "Only the gradient's signs are used: the step is lr · ∇L.": (
+            "theta = theta + lr * gradient",
+            "theta = theta.detach() + lr * gradient.sign()",
+        ),
+        "Probabilities stand in the place of their logarithms: the ratio is exp of a difference of logarithms.": (
+            "log_softmax(-1)",
+            "softmax(-1)",
+        ),
+        "The softmax runs over the samples: the actions are the last axis.": ("log_softmax(-1)", "log_softmax(0)"),
+        "The advantages are divided by their variance: take the standard deviation.": (
+            "(advantage[part] - mean) / (std + 1e-8)",
+            "(advantage[part] - mean) / (std**2 + 1e-8)",
+        ),
+        "The ratio is clipped around 0: it is 1 for the old policy.": (
+            "ratio.clamp(1 - clip, 1 + clip)",
+            "ratio.clamp(-clip, clip)",
+        ),
+        "The passes are taken in reverse order.": ("order:", "order.flip(0):"),
     },
 )

@@ -71,5 +71,29 @@ EXERCISE = predict(
             '"powers of ten": 2.2',
             '"powers of ten": 0.3',
         ),
+        "With one pass few samples get beyond the clip: the ratio is 1 in its first minibatch.": (
+            "{**f(), 'outside, 1 pass': 0.2}"
+        ),
+        "Half outside is too much: the clip takes away what would push these samples further.": (
+            "{**f(), 'outside, 30 passes': 0.5}"
+        ),
+        "With 30 passes more are outside than with one: the samples drag each other along.": (
+            "{**f(), 'outside, 30 passes': 0.03}"
+        ),
+        "A hundredfold is what no clip does: with it the KL divergence stays within limits.": (
+            "{**f(), 'growth': 100.0}"
+        ),
+        "Without the clip ten passes go further, by powers of ten.": ("{**f(), 'powers of ten': 0.0}"),
+        "It is more than tenfold: without the clip nothing stops the ratio.": ("{**f(), 'powers of ten': 1.0}"),
+        "That many powers of ten would be a policy of another world: of the order of two.": (
+            "{**f(), 'powers of ten': 10.0}"
+        ),
+        "The sign: without the clip it goes further, so x is above 0.": ("{**f(), 'powers of ten': -2.0}"),
+        "These are per cent: a fraction lies between 0 and 1.": (
+            "{**f(), 'outside, 1 pass': 3.0, 'outside, 30 passes': 20.0}"
+        ),
+        "That range is too wide: it would hold almost any growth.": ("{**f(), 'growth': (1.0, 30.0)}"),
+        "Not all can be outside: most samples never leave the interval.": ("{**f(), 'outside, 30 passes': 1.0}"),
+        "A fraction is never below 0.": ("{**f(), 'outside, 1 pass': -0.1}"),
     },
 )

@@ -128,5 +128,57 @@ EXERCISE = gradient(
         ),
         "The whole result is detached: nothing can learn from it.": "tuple(x.detach() for x in f(*a))",
         "Copies and time are swapped: [T, N, H] is asked for.": "(f(*a)[0].transpose(0, 1), f(*a)[1])",
+        "The flag of the step before is used: the state is 0 after the step that ends.": (
+            "done[t].unsqueeze(-1)",
+            "done[t - 1].unsqueeze(-1)",
+        ),
+        "The state is cleared before the step that ends the episode: that step still belongs to it.": (
+            "h = cell(obs[t], state)",
+            "h = cell(obs[t], state.masked_fill(done[t].unsqueeze(-1), 0.0))",
+        ),
+        "The state is detached at every step: no gradient flows through time.": (
+            "state = h.masked_fill(done[t].unsqueeze(-1), 0.0)",
+            "state = h.detach().masked_fill(done[t].unsqueeze(-1), 0.0)",
+        ),
+        "The next rollout begins with 0: it goes on with the last state, unless an episode ended.": (
+            "state = h.masked_fill(done[t].unsqueeze(-1), 0.0)",
+            (
+                "state = h.masked_fill(done[t].unsqueeze(-1), 0.0); state = state if t < len(obs) - 1 else "
+                "torch.zeros_like(state)"
+            ),
+        ),
+        "Time is run through backwards.": ("range(len(obs))", "reversed(range(len(obs)))"),
+        "The cell is given 0 at every step: it remembers nothing.": (
+            "h = cell(obs[t], state)",
+            "h = cell(obs[t], torch.zeros_like(state))",
+        ),
+        "What is collected is the state before the step: h_t comes out of the cell.": (
+            "states.append(h)",
+            "states.append(state)",
+        ),
+        "The state becomes 1 where an episode ends: it is 0.": (
+            "state = h.masked_fill(done[t].unsqueeze(-1), 0.0)",
+            "state = h.masked_fill(done[t].unsqueeze(-1), 1.0)",
+        ),
+        "The two results are in the other order.": (
+            "return torch.stack(states), state",
+            "return state, torch.stack(states)",
+        ),
+        "The first state was detached: the gradient flows into it, too.": (
+            "    states = []\n",
+            "    states = []\n    state = state.detach()\n",
+        ),
+        "The observations were detached: the gradient flows into them, too.": (
+            "cell(obs[t], state)",
+            "cell(obs[t].detach(), state)",
+        ),
+        "Only the states are returned: what the next rollout begins with is asked for, too.": (
+            "return torch.stack(states), state",
+            "return torch.stack(states)",
+        ),
+        "The flag of the step after is used: the state is 0 after the step that ends.": (
+            "done[t].unsqueeze(-1)",
+            "done[min(t + 1, len(obs) - 1)].unsqueeze(-1)",
+        ),
     },
 )

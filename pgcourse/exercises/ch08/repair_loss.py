@@ -81,5 +81,47 @@ EXERCISE = repair(
             "(error - gain).mean()",
         ),
         "The 1e-8 is gone: equal advantages are 0/0 now.": (" + 1e-8", ""),
+        "The mean and the standard deviation run over the seeds: each seed has its own, along dim 1.": (
+            "torch.std_mean(advantage, 1, keepdim=True)",
+            "torch.std_mean(advantage, 0, keepdim=True)",
+        ),
+        "The standard deviation is divided by n. That was right, but for the seeds.": (
+            "torch.std_mean(advantage, 1, keepdim=True)",
+            "torch.std_mean(advantage, 1, keepdim=True, correction=0)",
+        ),
+        "The advantages are not divided by their standard deviation: each seed has its own.": (
+            "good = (advantage - mean) / (std + 1e-8)",
+            "good = (advantage - mean)",
+        ),
+        "The mean is not subtracted: each seed has its own.": (
+            "good = (advantage - mean) / (std + 1e-8)",
+            "good = advantage / (std + 1e-8)",
+        ),
+        "The gain is added to the error: a loss has its minus. That line was right.": ("error - gain", "error + gain"),
+        "The mean runs over the seeds. That line was right.": (".mean(1)", ".mean(0)"),
+        "The samples are added up. That line was right.": (".mean(1)", ".sum(1)"),
+        "The ½ is missing. That line was right.": ("0.5 * (value", "(value"),
+        "The larger of the two is taken. That line was right.": ("torch.minimum", "torch.maximum"),
+        "The ratio is upside down. That line was right.": ("(log_prob - old_log_prob)", "(old_log_prob - log_prob)"),
+        "All seeds get the mean of all losses: each has its own.": (
+            "(error - gain).mean(1)",
+            "(error - gain).mean(1).mean().expand(len(error))",
+        ),
+        "The critic's error is missing. That line was right.": ("error - gain", "-gain"),
+        "The clip is gone. That line was right.": ("ratio.clamp(1 - clip, 1 + clip) * good", "ratio * good"),
+        "The standard deviation is averaged over the seeds: each has its own.": (
+            "torch.std_mean(advantage, 1, keepdim=True)",
+            "torch.std_mean(advantage, 1, keepdim=True); std = std.mean()",
+        ),
+        "The constant in the divisor is 1: it is 10⁻⁸.": ("+ 1e-8", "+ 1.0"),
+        "The critic's error is that of all seeds: each has its own.": (
+            "(error - gain).mean(1)",
+            "error.mean() - gain.mean(1)",
+        ),
+        "The gain is that of all seeds: each has its own.": ("(error - gain).mean(1)", "error.mean(1) - gain.mean()"),
+        "The advantages are divided by their variance: take the standard deviation.": (
+            "good = (advantage - mean) / (std + 1e-8)",
+            "good = (advantage - mean) / (std**2 + 1e-8)",
+        ),
     },
 )

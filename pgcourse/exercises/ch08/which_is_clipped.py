@@ -82,5 +82,29 @@ EXERCISE = implement(
             "torch.where(advantage > 0, ratio > clip, ratio < -clip)"
         ),
         "The clip is 0.2 whatever was asked for: use the argument.": "f(ratio, advantage, 0.2)",
+        "r - 1 is compared with 1 + ε: compare r with 1 + ε, or r - 1 with ε.": (
+            "rewarded > clip",
+            "rewarded > 1 + clip",
+        ),
+        "One answer for all samples: each has its own.": ("rewarded > clip", "(rewarded > clip).any()"),
+        "Any step in the direction that Â rewards is called clipped: it has to be further than ε.": (
+            "rewarded > clip",
+            "rewarded > 0",
+        ),
+        "The size of the product r Â is compared with ε: the clip is of the ratio.": (
+            "rewarded > clip",
+            "(ratio * advantage).abs() > clip",
+        ),
+        "The difference of the two products is compared with ε: they have to differ, that is all.": (
+            "rewarded > clip",
+            "ratio * advantage > ratio.clamp(1 - clip, 1 + clip) * advantage + clip",
+        ),
+        "All samples with Â > 0 are called clipped: their ratio has to be above 1 + ε.": (
+            "rewarded > clip",
+            "advantage > 0",
+        ),
+        "Nothing is ever clipped here.": ("rewarded > clip", "torch.zeros_like(rewarded, dtype=torch.bool)"),
+        "The interval is half as wide as it should be.": ("rewarded > clip", "rewarded > clip / 2"),
+        "The interval is twice as wide as it should be.": ("rewarded > clip", "rewarded > 2 * clip"),
     },
 )

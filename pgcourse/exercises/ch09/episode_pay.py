@@ -117,5 +117,62 @@ EXERCISE = derive(
         "The -100 of a fall is missing.": ("- 100.0 * fell", "- 0.0 * fell"),
         "A fall costs, it is not paid: the sign of the 100.": ("- 100.0 * fell", "+ 100.0 * fell"),
         "The torques' charge is added: it is a cost.": ("- 0.028 *", "+ 0.028 *"),
+        "Sign flipped? The way forward is paid: the last position minus the first.": (
+            "130 / 30 * (x[last] - x[0])",
+            "130 / 30 * (x[0] - x[last])",
+        ),
+        "The way of the step that ends in a fall is paid, too: that step pays -100 instead.": (
+            "130 / 30 * (x[last] - x[0])",
+            "130 / 30 * (x[-1] - x[0])",
+        ),
+        "The length of the way is paid: going back costs what going forward paid.": (
+            "130 / 30 * (x[last] - x[0])",
+            "130 / 30 * (x[1:] - x[:-1]).abs().sum()",
+        ),
+        "The factor 130/30 of the way is missing.": ("130 / 30 * (x[last] - x[0])", "x[last] - x[0]"),
+        "The change of the angle lost its sign: leaning less is paid.": (
+            "5 * (lean[last].abs() - lean[0].abs())",
+            "5 * (lean[last] - lean[0]).abs()",
+        ),
+        "All angles are added up: their changes telescope, and the first and the last are left.": (
+            "5 * (lean[last].abs() - lean[0].abs())",
+            "5 * lean.abs().sum()",
+        ),
+        "Leaning more is paid here: it costs.": ("forward - upright", "forward + upright"),
+        "Torques of opposite signs cancel: each costs its size.": (
+            ".abs().clamp(max=1.0).sum()",
+            ".clamp(-1, 1).sum()",
+        ),
+        "Torques are squared: their size is charged.": (".abs().clamp(max=1.0).sum()", ".square().sum()"),
+        "The four torques of a step are clamped together: each gives 1 at most.": (
+            ".abs().clamp(max=1.0).sum()",
+            ".abs().sum(1).clamp(max=1.0).sum()",
+        ),
+        "The torques' charge is averaged: every joint in every step pays.": (
+            ".abs().clamp(max=1.0).sum()",
+            ".abs().clamp(max=1.0).mean()",
+        ),
+        "Every episode ends in a fall here: look at `fell`.": ("100.0 * fell", "100.0"),
+        "The last step is always left out: only a fall takes its pay away.": ("len(action) - fell", "len(action) - 1"),
+        "A fall takes the pay of two steps: only that of its own.": ("len(action) - fell", "len(action) - 2 * fell"),
+        "The torques of the step that ends in a fall are charged, too: that step pays -100 instead.": (
+            "action[:last]",
+            "action",
+        ),
+        "The factor of the way is ten times too small.": ("130 / 30", "13 / 30"),
+        "The factor of the torques is ten times too large.": ("0.028", "0.28"),
+        "An episode that ends in a fall keeps what its other steps paid.": (
+            "return forward",
+            "return -100.0 if fell else forward",
+        ),
+        "The angle after the fall is used: that step pays -100 instead.": ("lean[last]", "lean[-1]"),
+        "The angles are added: the pay is for their difference.": (
+            "5 * (lean[last].abs() - lean[0].abs())",
+            "5 * (lean[last].abs() + lean[0].abs())",
+        ),
+        "Every step of an episode that ends in a fall pays -100: only the last one does.": (
+            "100.0 * fell",
+            "100.0 * fell * len(action)",
+        ),
     },
 )

@@ -125,5 +125,67 @@ EXERCISE = implement(
             "variance + within",
         ),
         "The distance between the means is not squared.": ("change**2", "change"),
+        "The mean moves by a hundredth whatever the numbers are: each value counts the same.": (
+            "part = added / total",
+            "part = 0.01",
+        ),
+        "Old and new count half each: they count by their numbers.": ("part = added / total", "part = 0.5"),
+        "A batch counts as one value: it has as many as it has rows.": ("number + added", "number + 1"),
+        "The mean of the two means: they count by their numbers.": (
+            "mean + part * change",
+            "(mean + batch.mean(0)) / 2",
+        ),
+        "The spread between the means counts p (1 - p) d², not (1 - p) d².": (
+            "part * (1 - part) * change**2",
+            "(1 - part) * change**2",
+        ),
+        "The spread between the means counts p (1 - p) d², not d².": ("part * (1 - part) * change**2", "change**2"),
+        "The mean runs over all sensors: each has its own.": ("batch.mean(0)", "batch.mean()"),
+        "The variance runs over all sensors: each has its own.": (
+            "batch.var(0, correction=0)",
+            "batch.var(correction=0)",
+        ),
+        "The mean runs over the sensors: samples are the first axis.": ("batch.mean(0)", "batch.mean(1)"),
+        "The variance is that of the last batch alone.": (
+            "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+            "spread = within",
+        ),
+        "The variance stays as it was.": (
+            "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+            "spread = variance",
+        ),
+        "The two shares are exchanged: the batch counts by its own number.": (
+            "part = added / total",
+            "part = number / total",
+        ),
+        "The mean moves away from the batch.": ("batch.mean(0) - mean", "mean - batch.mean(0)"),
+        "The variance of the batch is E[x²] - E[x]²: far from zero all digits cancel.": (
+            "within = batch.var(0, correction=0)",
+            "within = batch.square().mean(0) - batch.mean(0).square()",
+        ),
+        "Mean and variance are exchanged.": (
+            "return mean + part * change, spread, total",
+            "return spread, mean + part * change, total",
+        ),
+        "The spread between the means is taken away: it adds to the variance.": (
+            "part * (1 - part) * change**2",
+            "-part * (1 - part) * change**2",
+        ),
+        "The variance is kept above a least: what never varies has 0.": (
+            "spread, total",
+            "spread.clamp(min=1e-2), total",
+        ),
+        "The mean is changed in place: whoever gave it still needs it.": (
+            "return mean + part",
+            "mean += part * change; return mean + 0 * part",
+        ),
+        "The batch's mean square stands in the place of its variance.": (
+            "part * within",
+            "part * batch.square().mean(0)",
+        ),
+        "The spread between the means counts p (1 - p) d², not p² d².": (
+            "part * (1 - part) * change**2",
+            "(part * change)**2",
+        ),
     },
 )

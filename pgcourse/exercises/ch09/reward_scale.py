@@ -29,6 +29,9 @@ def drawn(steps, copies, gamma, ends=0.0, size=1.0, offset=0.0):
     return case
 
 
+# One reward of 1 in 300 steps: scaled it is 17.
+RARE = {"reward": np.eye(300)[:, :1], "done": np.zeros((300, 1), bool), "gamma": 0.0}
+
 EXERCISE = implement(
     scaled,
     title="The scale of rewards",
@@ -75,7 +78,11 @@ EXERCISE = implement(
         "γ = 0 and no reward": Check(
             1,
             "With γ = 0 the sums are the rewards. Where nothing is paid the result is 0, and not NaN.",
-            [drawn(8, 2, 0.0), {"reward": [[0, 0], [0, 0]], "done": [[False, False], [True, False]], "gamma": 0.9}],
+            [
+                drawn(8, 2, 0.0),
+                RARE,
+                {"reward": [[0, 0], [0, 0]], "done": [[False, False], [True, False]], "gamma": 0.9},
+            ],
         ),
     },
     mistakes={
@@ -122,5 +129,50 @@ EXERCISE = implement(
             "sums.square().mean()",
         ),
         "0/0 where nothing has been paid yet: add 1e-8 under the root.": (" + 1e-8)", ")"),
+        "Time is run through backwards: S holds what has been paid so far, not what is to come.": (
+            "range(len(reward))",
+            "reversed(range(len(reward)))",
+        ),
+        "The rewards are multiplied by the standard deviation: divide.": ("reward / scale", "reward * scale"),
+        "The constant under the root is too large: small rewards are then not brought to size.": ("+ 1e-8", "+ 1e-2"),
+        "The constant stands outside the root.": ("reward / scale", "reward / (sums.std(correction=0) + 1e-8)"),
+        "The last sum of an episode is recorded as 0: it is measured, and cleared behind the step.": (
+            "        sums[t] = s\n        s = s * ~done[t]",
+            "        s = s * ~done[t]\n        sums[t] = s",
+        ),
+        "S is cleared where the episode goes on: the flag is inverted.": ("s * ~done[t]", "s * done[t]"),
+        "All copies are cleared when one ends: each has its own episodes.": ("s * ~done[t]", "s * ~done[t].any()"),
+        "Large results are cut off at ±10: nothing of that was asked, and it changes preferences.": (
+            "reward / scale",
+            "(reward / scale).clamp(-10, 10)",
+        ),
+        "The own reward is discounted, too: S = r + γ S.": ("gamma * s + reward[t]", "gamma * (s + reward[t])"),
+        "S is an average with the weights 1 - γ and γ: it is a sum.": (
+            "gamma * s + reward[t]",
+            "(1 - gamma) * reward[t] + gamma * s",
+        ),
+        "Only the last sums are looked at: the variance is over all steps.": (
+            "sums.var(correction=0)",
+            "sums[-1].var(correction=0)",
+        ),
+        "Only sums of whole episodes are looked at: the variance is over all steps.": (
+            "sums.var(correction=0)",
+            "sums[done].var(correction=0)",
+        ),
+        "Each step has a scale of its own: one for the rollout is asked for.": (
+            "sums.var(correction=0)",
+            "sums.var(1, correction=0, keepdim=True)",
+        ),
+        "It is divided by the largest reward.": ("reward / scale", "reward / reward.abs().max()"),
+        "γ is 0.99 whatever is given.": ("f(reward, done, 0.99)"),
+        "The result is always float32.": ("f(reward, done, gamma).float()"),
+        "The flag of the step before is used: S is 0 behind the step that ends.": (
+            "s = s * ~done[t]",
+            "s = s * ~done[max(t - 1, 0)]",
+        ),
+        "The next episode begins with the last reward of the one before: it begins with 0.": (
+            "s = s * ~done[t]",
+            "s = s * ~done[t] + gamma * 0 * s; s = torch.where(done[t], reward[t], s)",
+        ),
     },
 )

@@ -134,5 +134,43 @@ EXERCISE = repair(
             "last_value.unsqueeze(0)",
             "torch.zeros_like(last_value).unsqueeze(0)",
         ),
+        "A time limit is no end here: the value behind it is the next episode's, and the sum runs on into that.": (
+            "ended = terminated | truncated",
+            "ended = terminated",
+        ),
+        "A fall does not end the sum: `ended` is either of the two.": (
+            "ended = terminated | truncated",
+            "ended = truncated",
+        ),
+        "The flags are exchanged: behind a fall the value is 0, behind a time limit `final_value`.": (
+            "after.masked_fill(terminated, 0.0)",
+            "after.masked_fill(truncated, 0.0)",
+        ),
+        "The sum goes on where an episode ended, and stops where it goes on.": (
+            "gamma * lam * ~ended",
+            "gamma * lam * ended",
+        ),
+        "The value is added: it is what was expected. That line was right.": (" - value\n", " + value\n"),
+        "γ is missing in δ. That line was right.": ("gamma * after.masked", "after.masked"),
+        "γ is missing in the sum. That line was right.": ("gamma * lam * ~ended", "lam * ~ended"),
+        "λ is missing in the sum. That line was right.": ("gamma * lam * ~ended", "gamma * ~ended"),
+        "Where the episode goes on the step's own value follows: it is the next row's.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended, final_value.nan_to_num(), value)",
+        ),
+        "Time is run through forwards. That line was right.": ("reversed(range(len(reward)))", "range(len(reward))"),
+        "`final_value` of another step is used: it stands in the row of the step that ended.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended, final_value.roll(-1, 0).nan_to_num(), after)",
+        ),
+        "This is the critic's target, Â + v: the advantage alone was right.": (
+            "result[t] = ahead",
+            "result[t] = ahead + value[t]",
+        ),
+        "`last_value` stands behind every end: it belongs to the last row only.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended, last_value, after)",
+        ),
+        "What follows is subtracted once more: δ takes away the step's own value.": ("- value\n", "- after\n"),
     },
 )

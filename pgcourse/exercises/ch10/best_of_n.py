@@ -175,5 +175,70 @@ EXERCISE = implement(
         "This is one number for all prompts: the mean over them comes later.": "f(*a).mean()",
         "n is one too small: n answers, the best one among them.": "f(score, gold, max(n - 1, 1))",
         "n is one too large: n answers, the best one among them.": "f(score, gold, min(n + 1, score.shape[-1]))",
+        "The largest gold of the pool: the score chooses, and not from the whole pool.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "gold.amax(-1)",
+        ),
+        "The best of the whole pool, whatever n is.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "gold.gather(-1, score.argmax(-1, keepdim=True)).squeeze(-1)",
+        ),
+        "This draws the same answer more than once, and does not share among equal scores.": (
+            "weight = (within[upto] - within[below]) / (upto - below)",
+            "weight = (upto / pool) ** n - (below / pool) ** n",
+        ),
+        "The order is reversed in counting the answers below.": (
+            "(score[..., None, :] < score[..., :, None])",
+            "(score[..., None, :] > score[..., :, None])",
+        ),
+        "n is one too small.": (
+            "taken = torch.arange(pool + 1, dtype=torch.float64), torch.arange(n)",
+            "taken = torch.arange(pool + 1, dtype=torch.float64), torch.arange(n - 1)",
+        ),
+        "n is one too large in the product: j runs from 0 to n - 1.": (
+            "taken = torch.arange(pool + 1, dtype=torch.float64), torch.arange(n)",
+            "taken = torch.arange(pool + 1, dtype=torch.float64), torch.arange(n + 1)",
+        ),
+        "The weights add up to 1 already: sum, do not average.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "(weight.to(gold.dtype) * gold).mean(-1)",
+        ),
+        "All prompts are added up: one number for each is asked for.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "(weight.to(gold.dtype) * gold).sum()",
+        ),
+        "The weights of the answers meet golds in another order: sort both by score, or neither.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "(weight.to(gold.dtype) * gold.sort(-1).values).sum(-1)",
+        ),
+        "The mean of the first n answers: the best by score is taken, over all subsets.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "gold[..., :n].mean(-1)",
+        ),
+        "The mean of the n best of the pool: one of each subset is taken.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "gold.gather(-1, score.topk(n, -1).indices).mean(-1)",
+        ),
+        "That is for independent draws with a success rate, with repetition: here subsets of a pool are counted.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "1 - (1 - gold.mean(-1)) ** n",
+        ),
+        "The largest term of the sum: add them up.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "(weight.to(gold.dtype) * gold).amax(-1)",
+        ),
+        "Equal scores are ranked one behind the other in counting those below: they share their weight.": (
+            "below = (score[..., None, :] < score[..., :, None]).sum(-1)",
+            "below = score.argsort(-1).argsort(-1)",
+        ),
+        "Score and gold are exchanged.": ("f(gold, score, n)"),
+        "Equal scores are taken in the order in which they stand: one of them is taken at random.": (
+            (
+                "below = (score[..., None, :] < score[..., :, None]).sum(-1)     upto = (score[..., None, :] <= "
+                "score[..., :, None]).sum(-1)"
+            ),
+            "below = score.argsort(-1, stable=True).argsort(-1)\n    upto = below + 1",
+        ),
+        "float16 has three digits only: use float64 for the weights.": ("dtype=torch.float64", "dtype=torch.float16"),
     },
 )

@@ -7,6 +7,13 @@ at which the answer stops. The threshold was set on the two that are shown.
 of three of the five seeds each would pass. The course's own answer and all others with β of 0.1 or 0.3 that stop at 3
 nats or later, or never, pass on ten of ten, and none of the mistakes on any. Between them is a border: β = 0.03 stopped
 at 8 nats passes on 6, β = 0 stopped at 5 on 4.
+
+The hidden seeds are always the same, so an answer has one verdict. How three *other* reward models would judge it, five
+can tell as far as a t-distribution with four degrees of freedom goes (the column `chance`, of passing): .991 for the
+course's own answer, .96 or more for all others of the kind above. Of the mistakes .002 to .009 for stopping at half a
+nat, or at 10 or 20 without a price. Of three mistakes five seeds do not suffice to say that it is below .01, it is .07
+to .16: no price and no stop (one seed ends at -13, which widens the distribution), β = 0.03 and no stop, β = 0.3
+stopped at one nat.
 """
 
 from collections.abc import Iterator
@@ -169,19 +176,49 @@ EXERCISE = implement(
             '"beta": 0.0, "stop_kl": 10.0',
         ),
         "There is no run with that β: choose one of the four that you have seen.": ('"beta": 0.1', '"beta": 1.0'),
+        "Forty nats without a price: nothing that the reward model says there is worth anything.": (
+            "{'beta': 0.0, 'stop_kl': 40.0}"
+        ),
+        "Twelve nats without a price are past the peak: gold is falling.": ("{'beta': 0.0, 'stop_kl': 12.0}"),
+        "Eight nats without a price are past the peak: gold has begun to fall.": ("{'beta': 0.0, 'stop_kl': 8.0}"),
+        "The run with β = 0.03 never gets to twenty nats: it is not stopped, and ends past the peak.": (
+            "{'beta': 0.03, 'stop_kl': 20.0}"
+        ),
+        "The run with β = 0.03 never gets to fifteen nats: it is not stopped, and ends past the peak.": (
+            "{'beta': 0.03, 'stop_kl': 15.0}"
+        ),
+        "Stopped at a tenth of a nat, nothing has been learned yet.": ("{'beta': 0.1, 'stop_kl': 0.1}"),
+        "The highest price, and stopped at half a nat: hardly anything has been learned.": (
+            "{'beta': 0.3, 'stop_kl': 0.5}"
+        ),
+        "Without a price, but stopped at a tenth of a nat: nothing has been learned yet.": (
+            "{'beta': 0.0, 'stop_kl': 0.1}"
+        ),
+        "Without a price, but stopped at one nat: it was still rising.": ("{'beta': 0.0, 'stop_kl': 1.0}"),
+        "Stopped at half a nat the price does not matter: hardly anything has been learned.": (
+            "{'beta': 0.03, 'stop_kl': 0.5}"
+        ),
     },
 )
 
 
-def calibration() -> Iterator[tuple[float, float, float, float, int]]:
-    """β, stop, gold on the shown and on the hidden seeds, and on how many choices of three of the five it passes."""
+def chance(gold):
+    """The probability that the mean of three new seeds is enough, from those of these: a t-distribution."""
+    from scipy import stats
+
+    error = gold.std(ddof=1) * np.sqrt(1 / len(HIDDEN) + 1 / len(gold))
+    return float(stats.t.sf((LEAST - gold.mean()) / error, len(gold) - 1))
+
+
+def calibration() -> Iterator[tuple[float, float, float, float, int, float]]:
+    """β, stop, gold on the shown and the hidden seeds, how many choices of three of the five pass, `chance`."""
     stops = 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 20.0, np.inf
     for beta, stop in product(BETAS, stops):
         gold = np.array([shipped(beta, stop, seed)["gold"] for seed in (*SHOWN, *HIDDEN)])
         passed = sum(np.mean(three) >= LEAST for three in combinations(gold, 3))
-        yield beta, stop, gold[:2].mean(), gold[2:].mean(), int(passed)
+        yield beta, stop, gold[:2].mean(), gold[2:].mean(), int(passed), chance(gold)
 
 
 if __name__ == "__main__":
-    columns = ["β", "stop", "gold, shown", "gold, hidden", "passes of 10"]
-    print(pd.DataFrame(list(calibration()), columns=columns).round(2).to_string(index=False))
+    columns = ["β", "stop", "gold, shown", "gold, hidden", "passes of 10", "chance"]
+    print(pd.DataFrame(list(calibration()), columns=columns).round(3).to_string(index=False))

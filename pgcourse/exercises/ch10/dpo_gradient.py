@@ -153,5 +153,76 @@ EXERCISE = derive(
             "softplus(-margin)",
             "sigmoid(margin).log().neg()",
         ),
+        "The derivatives of the chosen tokens have the wrong sign: raising them lowers the loss.": (
+            '"chosen": -weight',
+            '"chosen": weight',
+        ),
+        "The derivatives of the rejected tokens have the wrong sign: raising them raises the loss.": (
+            '"rejected": weight',
+            '"rejected": -weight',
+        ),
+        "The reference is missing for the chosen responses.": ("(chosen - ref_chosen)", "(chosen)"),
+        "The reference is missing for the rejected responses.": ("(rejected - ref_rejected)", "(rejected)"),
+        "Policy and reference are exchanged for the chosen responses.": (
+            "(chosen - ref_chosen)",
+            "(ref_chosen - chosen)",
+        ),
+        "The logarithm is missing: this is -σ(m).": (
+            "torch.nn.functional.softplus(-margin).mean()",
+            "-margin.sigmoid().mean()",
+        ),
+        "The loss is -m: log σ is missing, and with it that it stops where the order is right.": (
+            "torch.nn.functional.softplus(-margin).mean()",
+            "-margin.mean()",
+        ),
+        "Padding of the chosen responses has derivatives, too.": (
+            "-weight.unsqueeze(1) * chosen_mask",
+            "-weight.unsqueeze(1) * torch.ones_like(chosen)",
+        ),
+        "The derivatives are divided by the responses' lengths: h is a sum over tokens.": (
+            "-weight.unsqueeze(1) * chosen_mask",
+            "-weight.unsqueeze(1) * chosen_mask / chosen_mask.sum(1, keepdim=True)",
+        ),
+        "h of the chosen responses is a mean over tokens: it is a sum.": (
+            "h_chosen = (chosen - ref_chosen).masked_fill(~chosen_mask, 0.0).sum(1)",
+            "h_chosen = (chosen - ref_chosen).masked_fill(~chosen_mask, 0.0).sum(1) / chosen_mask.sum(1)",
+        ),
+        "All pairs are pulled alike: the weight σ(-m) is missing.": (
+            "beta * torch.sigmoid(-margin)",
+            "beta * (1 + 0 * margin)",
+        ),
+        "The rejected responses are not pulled at all.": (
+            '"rejected": weight.unsqueeze(1) * rejected_mask',
+            '"rejected": 0 * weight.unsqueeze(1) * rejected_mask',
+        ),
+        "Padding of the chosen responses is multiplied with 0, and 0 · NaN is NaN.": (
+            "(chosen - ref_chosen).masked_fill(~chosen_mask, 0.0)",
+            "((chosen - ref_chosen) * chosen_mask)",
+        ),
+        "NaN is replaced in the chosen responses, and other padding counts: use the mask.": (
+            "(chosen - ref_chosen).masked_fill(~chosen_mask, 0.0)",
+            "(chosen - ref_chosen).nan_to_num(0, 0, 0)",
+        ),
+        "The derivatives of the chosen tokens are by π, not by log π.": (
+            "-weight.unsqueeze(1) * chosen_mask",
+            "-weight.unsqueeze(1) * chosen.exp().nan_to_num() * chosen_mask",
+        ),
+        "The derivatives are divided by the number of responses: it is that of the pairs.": (
+            "torch.sigmoid(-margin) / len(margin)",
+            "torch.sigmoid(-margin) / (len(margin) * 2)",
+        ),
+        "The margin is clamped: beyond the limit the loss and its derivatives stay the same.": (
+            "margin = beta * (h_chosen - h_rejected)",
+            "margin = beta * (h_chosen - h_rejected).clamp(-10, 10)",
+        ),
+        "β multiplies the chosen h only.": (
+            "margin = beta * (h_chosen - h_rejected)",
+            "margin = beta * h_chosen - h_rejected",
+        ),
+        "All signs are flipped: the loss is -log σ(m).": ("{k: -v for k, v in f(*a).items()}"),
+        "The derivatives of the chosen tokens have β twice.": (
+            '"chosen": -weight.unsqueeze(1) * chosen_mask',
+            '"chosen": -weight.unsqueeze(1) * chosen_mask * beta',
+        ),
     },
 )

@@ -164,5 +164,61 @@ EXERCISE = implement(
             "score - score[..., :1]",
             "score",
         ),
+        "One σ for all prompts: each group has its own.": ("apart.std(-1, keepdim=True)", "apart.std()"),
+        "GRPO's advantage is measured from the first response: take the group's mean away.": (
+            "centred / (apart.std(-1, keepdim=True) + eps)",
+            "apart / (apart.std(-1, keepdim=True) + eps)",
+        ),
+        "GRPO's mean is not taken away.": (
+            "centred / (apart.std(-1, keepdim=True) + eps)",
+            "score / (score.std(-1, keepdim=True) + eps)",
+        ),
+        "One mean for all prompts: each group has its own.": ("apart.mean(-1, keepdim=True)", "apart.mean()"),
+        "The mean runs over the prompts: responses to one prompt are the last axis.": (
+            "apart.mean(-1, keepdim=True)",
+            "apart.mean(0, keepdim=True)",
+        ),
+        "RLOO's baseline is the sum of all over G - 1: the response itself belongs out of it.": (
+            "centred * size / (size - 1)",
+            "score - score.sum(-1, keepdim=True) / (size - 1)",
+        ),
+        "This is RLOO's baseline itself: take it away from the score.": (
+            "centred * size / (size - 1)",
+            "(score.sum(-1, keepdim=True) - score) / (size - 1)",
+        ),
+        "Divided by the largest distance: take the standard deviation.": (
+            "apart.std(-1, keepdim=True) + eps",
+            "apart.abs().amax(-1, keepdim=True) + eps",
+        ),
+        "GRPO's advantages below 0 are cut off: what is worse than the mean becomes less likely.": (
+            "return leave_one_out, grpo",
+            "return leave_one_out, grpo.clamp(min=0)",
+        ),
+        "σ is 1 at least: small deviations are to be brought to size, too.": (
+            "apart.std(-1, keepdim=True) + eps",
+            "apart.std(-1, keepdim=True).clamp(min=1)",
+        ),
+        "ε multiplies σ: it is added.": ("apart.std(-1, keepdim=True) + eps", "eps * apart.std(-1, keepdim=True)"),
+        "RLOO's baseline is the best of the group: it is the mean of the others.": (
+            "centred * size / (size - 1)",
+            "score - score.amax(-1, keepdim=True)",
+        ),
+        "GRPO's advantages are 1 and 0: divide the distance from the mean by σ.": (
+            "centred / (apart.std(-1, keepdim=True) + eps)",
+            "(centred > 0).to(score.dtype)",
+        ),
+        "Divided by the length of the vector, not by σ: √(G - 1) is missing.": (
+            "centred / (apart.std(-1, keepdim=True) + eps)",
+            "centred / (apart.norm(dim=-1, keepdim=True) + eps)",
+        ),
+        "RLOO's baseline is one neighbour: it is the mean of all others.": (
+            "centred * size / (size - 1)",
+            "leave_one_out_ if False else score - score.roll(1, -1)",
+        ),
+        "Divided by the mean distance from the mean: take the standard deviation.": (
+            "apart.std(-1, keepdim=True)",
+            "centred.abs().mean(-1, keepdim=True)",
+        ),
+        "RLOO's advantages are returned twice.": ("return leave_one_out, grpo", "return leave_one_out, leave_one_out"),
     },
 )

@@ -150,5 +150,60 @@ EXERCISE = derive(
         "Gradients are summed along the wrong axis: tokens are the last one.": [
             (K2, "prob * (d - (prob * d).sum(0, keepdim=True))"),
         ],
+        "The gradient of k1 is not 1: that is ∂k/∂log π(v), and the chain rule goes on to the logits.": (
+            '"value": d, "gradient": torch.zeros_like(d)',
+            '"value": d, "gradient": torch.ones_like(d)',
+        ),
+        "The gradient of k2 is not 0: only that of k1 is.": (
+            "prob * (d - (prob * d).sum(-1, keepdim=True))",
+            "torch.zeros_like(d)",
+        ),
+        "The gradient of k2 is twice too large: the ½ cancels the 2 of the square.": (
+            "prob * (d - (prob * d).sum(-1, keepdim=True))",
+            "2 * prob * (d - (prob * d).sum(-1, keepdim=True))",
+        ),
+        "The gradient of k2 lacks π in front.": (
+            "prob * (d - (prob * d).sum(-1, keepdim=True))",
+            "d - (prob * d).sum(-1, keepdim=True)",
+        ),
+        "The gradient of k3 is not 0: only that of k1 is.": ("prob - ref_log_probs.exp()", "torch.zeros_like(d)"),
+        "The gradient of k3 lacks π: this is ∂k/∂log π(v), before the mean.": (
+            "prob - ref_log_probs.exp()",
+            "1 - (-d).exp()",
+        ),
+        "The mean of d as if all tokens were equally probable: weight it with π.": (
+            "(prob * d).sum(-1, keepdim=True)",
+            "d.mean(-1, keepdim=True)",
+        ),
+        "The mean of d runs over all positions: each has its own.": (
+            "(prob * d).sum(-1, keepdim=True)",
+            "(prob * d).sum()",
+        ),
+        "π (1 - π) d is the part of the token's own logit only.": (
+            "prob * (d - (prob * d).sum(-1, keepdim=True))",
+            "prob * (1 - prob) * d",
+        ),
+        "d has the wrong sign throughout: it is log π - log π_ref.": (
+            "d = log_probs.exp(), log_probs - ref_log_probs",
+            "d = log_probs.exp(), ref_log_probs - log_probs",
+        ),
+        "The reference's probabilities stand in front: the policy draws the token.": (
+            "d = log_probs.exp(), log_probs - ref_log_probs",
+            "d = ref_log_probs.exp(), log_probs - ref_log_probs",
+        ),
+        "k1 is weighted with π: its value for each token is asked for.": (
+            '"value": d, "gradient": torch.zeros_like(d)',
+            '"value": prob * d, "gradient": torch.zeros_like(d)',
+        ),
+        "k2 lacks the square.": ("d.square() / 2", "d / 2"),
+        "The gradient of k3 has a π too many: the mean over tokens has used it up.": (
+            "prob - ref_log_probs.exp()",
+            "prob * (prob - ref_log_probs.exp())",
+        ),
+        "k2 is averaged: its value for each token is asked for.": ("d.square() / 2", "(prob * d.square()).sum(-1) / 2"),
+        "k1 lost its sign: a single one may be negative.": (
+            '"value": d, "gradient": torch.zeros_like(d)',
+            '"value": d.abs(), "gradient": torch.zeros_like(d)',
+        ),
     },
 )

@@ -79,6 +79,38 @@ EXERCISE = diagnose(
     TRUTH,
     choices=sorted(TRUTH.values()),
     evidence=evidence,
+    shows={
+        "KL counted twice": "counted twice, paid over KL is 0.2, steadily, and the KL is below the band.",
+        "KL term without gradient": "without a gradient the KL is paid for, and grows as if nothing were paid.",
+        "KL with the wrong sign": "with the wrong sign the policy is paid for going away: what is paid is below 0.",
+        "a constant reward": "with a constant reward all groups are silent, and nothing moves, to the last digit.",
+        "clip fraction counts the inside": (
+            "where the inside is counted the clip fraction is far above one half, and the ratios and the KL of an "
+            "update are as ever."
+        ),
+        "divided by the others' deviation": (
+            "the others' deviation is 0 where all of them failed alike: the gradient's norm jumps by powers of "
+            "ten, and not all groups are silent."
+        ),
+        "k3 with the ratio inverted": (
+            "with the ratio inverted what is paid is no fixed multiple of the KL, and gradients jump into the tens."
+        ),
+        "no KL": "without a price nothing is paid: 0 over any KL.",
+        "no clip": "without a clip no ratio is ever outside: the clip fraction is 0, and the largest ratio is huge.",
+        "no price of unfinished responses": (
+            "where a cut costs nothing, responses that do not finish score as well: the part that finishes falls."
+        ),
+        "nothing": ("a healthy run has nothing odd in any panel, and pays 0.1 for each nat."),
+        "padding counted": "where padding is counted all responses are as long as the longest, and yet they finish.",
+        "ratio of whole responses": (
+            "a product of a response's ratios is really outside: the clip fraction is large, and so is the KL of an "
+            "update."
+        ),
+        "rounding divided by rounding": (
+            "rounding divided by rounding makes an advantage out of nothing: all groups are silent, and the "
+            "policy moves."
+        ),
+    },
     title="Fourteen logs",
     goal="Name what is wrong with a model that learns from rewards, from the numbers that a practitioner sees.",
     minutes=45,

@@ -199,5 +199,39 @@ EXERCISE = implement(
             ("value = value.masked_fill(~mask, 0.0)", "value = value * mask"),
             ("reward = reward.masked_fill(~mask, 0.0)", "reward = reward * mask"),
         ],
+        "The critic's word on padding follows the last token: nothing follows there.": (
+            "value = value.masked_fill(~mask, 0.0)\n",
+            "value = value.nan_to_num(0, 0, 0)\n",
+        ),
+        "v_t is added: it is what was expected, and is taken away.": ("gamma * later - value", "gamma * later + value"),
+        "v_t and v_{t+1} are exchanged: δ = r + γ v_{t+1} - v_t.": ("gamma * later - value", "gamma * value - later"),
+        "Each response is whitened by itself: one mean and one deviation for the batch.": (
+            "(advantage - real.mean()) / (real.std() + 1e-8)",
+            "(advantage - advantage.mean(1, keepdim=True)) / (advantage.std(1, keepdim=True) + 1e-8)",
+        ),
+        "Divided by the largest advantage: take the standard deviation.": (
+            "real.std() + 1e-8",
+            "real.abs().max() + 1e-8",
+        ),
+        "The mean is added again: whitened advantages have the mean 0.": (
+            "(advantage - real.mean()) / (real.std() + 1e-8)",
+            "(advantage - real.mean()) / (real.std() + 1e-8) + real.mean()",
+        ),
+        "The rewards are missing in δ.": ("delta = reward + gamma * later - value", "delta = gamma * later - value"),
+        "What follows is missing in δ: γ v_{t+1}.": (
+            "delta = reward + gamma * later - value",
+            "delta = reward - value",
+        ),
+        "The second result is not whitened.": (
+            "return advantage, whitened.masked_fill(~mask, 0.0)",
+            "return advantage, advantage",
+        ),
+        "The median is taken away: it is the mean.": ("real.mean()", "real.median()"),
+        "This scales to between 0 and 1: subtract the mean, divide by the standard deviation.": (
+            "(advantage - real.mean()) / (real.std() + 1e-8)",
+            "(advantage - real.min()) / (real.max() - real.min() + 1e-8)",
+        ),
+        "Padding counts in the standard deviation.": ("(real.std() + 1e-8)", "(advantage.std() + 1e-8)"),
+        "Padding counts in the mean.": ("(advantage - real.mean())", "(advantage - advantage.mean())"),
     },
 )

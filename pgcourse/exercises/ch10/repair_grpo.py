@@ -134,5 +134,46 @@ EXERCISE = repair(
         ),
         "Padding pays, too.": (".masked_fill(~mask, 0.0)", ""),
         "Without the 1e-4 a group whose rewards are all the same is 0/0.": (" + 1e-4", ""),
+        "Score and divergence are standardised one by one: then β costs nothing any more.": (
+            "standardized(score - beta * kl)",
+            "standardized(score) - standardized(beta * kl)",
+        ),
+        "The divergence is divided by its own deviation: it is to be in units of the score.": (
+            "standardized(score - beta * kl)",
+            "standardized(score) - beta * kl / (kl.std(1, keepdim=True) + 1e-4)",
+        ),
+        "The standardising is gone: that removes the feature with the bug.": (
+            "standardized(score - beta * kl)",
+            "score - beta * kl",
+        ),
+        "β is missing.": ("standardized(score - beta * kl)", "standardized(score - kl)"),
+        "The score is standardised before the divergence is taken away: that is the price in another unit still.": (
+            "standardized(score - beta * kl)",
+            "standardized(standardized(score) - beta * kl)",
+        ),
+        "One mean for the whole batch: a group is compared with itself alone.": ("x.mean(1, keepdim=True)", "x.mean()"),
+        "The deviation divides by G. That line was right.": (
+            "x.std(1, keepdim=True) + 1e-4",
+            "x.std(1, keepdim=True, correction=0) + 1e-4",
+        ),
+        "The mean over all tokens, padding included: a response's divergence is the sum.": (".sum(-1)", ".mean(-1)"),
+        "The constant beside σ is 1: that is the size of the scores.": ("1e-4", "1.0"),
+        "Tokens that the reference likes more cost, too: the difference keeps its sign.": (
+            "(log_prob - ref_log_prob)",
+            "(log_prob - ref_log_prob).abs()",
+        ),
+        "This is k2 of every token: the divergence of a response is the sum of its log-ratios.": (
+            ".masked_fill(~mask, 0.0).sum(-1)",
+            ".masked_fill(~mask, 0.0).square().sum(-1) / 2",
+        ),
+        "The divergence multiplies the advantage: it is taken away from the score.": (
+            "standardized(score - beta * kl)",
+            "standardized(score) * (1 - beta * kl)",
+        ),
+        "The mean runs over the prompts: a group is compared with itself alone.": (
+            "x.mean(1, keepdim=True)",
+            "x.mean(0, keepdim=True)",
+        ),
+        "Signs flipped? That line was right.": ("standardized(score - beta * kl)", "-standardized(score - beta * kl)"),
     },
 )

@@ -258,5 +258,33 @@ EXERCISE = gradient(
             ("advantage.detach().masked_fill(~mask, 0.0)", "advantage.detach()"),
             (GAIN, f"{GAIN} * mask"),
         ],
+        "ε and ε_high are exchanged: the upper bound is 1 + clip_high, the lower one 1 - clip.": (
+            "1 - clip, 1 + clip_high) * good)\n",
+            "1 - clip_high, 1 + clip) * good)\n",
+        ),
+        "The flags are inverted: True where the clip silences a token.": (
+            "return -means[by], clipped",
+            "return -means[by], ~clipped & mask",
+        ),
+        "One share for all tokens: True or False for each is asked for.": (
+            "return -means[by], clipped",
+            "return -means[by], clipped.float().mean()",
+        ),
+        "The ratio is clipped to between ε and ε_high: the interval lies around 1.": (
+            "ratio.clamp(1 - clip, 1 + clip_high) * good",
+            "ratio.clamp(clip, clip_high) * good",
+        ),
+        "The lower bound is 1/(1 + ε_high): it is 1 - ε.": (
+            "ratio.clamp(1 - clip, 1 + clip_high) * good)",
+            "ratio.clamp(1 / (1 + clip_high), 1 + clip_high) * good)",
+        ),
+        "The two results are in the other order: first the loss.": (
+            "return -means[by], clipped",
+            "return clipped, -means[by]",
+        ),
+        "One clipped token makes its whole response clipped: each token by itself.": (
+            "(good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)",
+            "((good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)).any(1, keepdim=True) & mask",
+        ),
     },
 )

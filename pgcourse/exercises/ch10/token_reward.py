@@ -201,5 +201,51 @@ EXERCISE = implement(
             "score.detach()",
             "score",
         ),
+        "The ratio stands in the place of its logarithm: a token pays β times log π - log π_ref.": (
+            "(log_prob - ref_log_prob)",
+            "(log_prob - ref_log_prob).exp()",
+        ),
+        "The score is paid one token too early: the last one is at the length less one.": (
+            "mask.sum(1) - 1",
+            "mask.sum(1) - 2",
+        ),
+        "The score is paid behind the last token: that is padding, unless a response fills its row.": (
+            "mask.sum(1) - 1",
+            "(mask.sum(1)).clamp(max=mask.shape[1] - 1)",
+        ),
+        "A response that has ended gets no score, and one that was cut loses the penalty and keeps its score: the "
+        "penalty alone depends on `ended`.": (
+            "score.detach() - eos_penalty * ~ended",
+            "(score.detach() - eos_penalty) * ~ended",
+        ),
+        "Where the reference likes a token more nothing is paid back: the difference keeps its sign.": (
+            ".detach().masked_fill(~mask, 0.0)",
+            ".detach().masked_fill(~mask, 0.0).clamp(min=0)",
+        ),
+        "Every token pays for the whole response: each pays for itself.": (
+            "reward = -beta * kl",
+            "reward = -beta * kl.sum(1, keepdim=True) * mask",
+        ),
+        "Every token pays the mean of its response: each pays for itself.": (
+            "reward = -beta * kl",
+            "reward = -beta * kl.mean(1, keepdim=True) * mask",
+        ),
+        "Signs flipped? The score is paid, and the divergence costs.": ("    return reward", "    return -reward"),
+        "The rewards of a response are added up: one for each token is asked for.": (
+            "    return reward",
+            "    return reward.sum(1)",
+        ),
+        "The score is multiplied by β: that is the price of the divergence alone.": (
+            "reward[rows, last] += paid",
+            "reward[rows, last] += beta * paid",
+        ),
+        "The reference is missing: the policy pays for writing what is probable.": (
+            "reward = -beta * kl",
+            "reward = -beta * log_prob.detach().masked_fill(~mask, 0.0)",
+        ),
+        "Every token pays for all before it once more: each pays for itself.": (
+            "reward = -beta * kl",
+            "reward = -beta * kl.cumsum(1) * mask",
+        ),
     },
 )

@@ -90,5 +90,52 @@ EXERCISE = repair(
             "mean = curves.median(0).values",
         ),
         "Divided by n, not by √n: the band is far too narrow.": ("len(curves) ** 0.5", "len(curves)"),
+        "The mean runs over the reports: seeds are the first axis.": ("curves.mean(0)", "curves.mean(1)"),
+        "The worst seed is left out: the mean is over all.": (
+            "curves.mean(0)",
+            "curves[curves.mean(1).argsort()[1:]].mean(0)",
+        ),
+        "The variance stands in the place of the standard deviation.": ("curves.std(0)", "curves.var(0)"),
+        "Divided by the root of n - 1: the n - 1 belongs inside the standard deviation only.": (
+            "len(curves) ** 0.5",
+            "(len(curves) - 1) ** 0.5",
+        ),
+        "This is the normal distribution's 1.96: the quantile of Student's t is given.": ("quantile * ", "1.96 * "),
+        "The band is twice as wide as it should be.": ("quantile * ", "2 * quantile * "),
+        "The ends are exchanged: the lower one comes first.": ("mean - half, mean + half", "mean + half, mean - half"),
+        "The band is half as wide as it should be.": ("mean - half, mean + half", "mean - half / 2, mean + half / 2"),
+        "The band goes from the worst to the best seed: where seeds lie, not where their mean does.": (
+            "mean - half, mean + half",
+            "curves.min(0).values, curves.max(0).values",
+        ),
+        "These are quantiles of the seeds: where seeds lie, not where their mean does.": (
+            "mean - half, mean + half",
+            "torch.quantile(curves, 0.025, 0), torch.quantile(curves, 0.975, 0)",
+        ),
+        "The result is [report, 3]: asked is [3, report].": (
+            "[mean, mean - half, mean + half]",
+            "[mean, mean - half, mean + half], 1",
+        ),
+        "The mean stands between the ends: it comes first.": (
+            "[mean, mean - half, mean + half]",
+            "[mean - half, mean, mean + half]",
+        ),
+        "The curves are added up along the reports: each report by itself is asked for.": (
+            "curves.mean(0)",
+            "curves.cumsum(1).mean(0)",
+        ),
+        "The lower end is cut off at 0: then it is no interval any more.": (
+            "mean - half, mean + half",
+            "(mean - half).clamp(min=0), mean + half",
+        ),
+        "The half width stands in the place of the mean.": (
+            "[mean, mean - half, mean + half]",
+            "[half, mean - half, mean + half]",
+        ),
+        "Divided by the root of the number of reports: n counts seeds.": (
+            "len(curves) ** 0.5",
+            "curves.shape[1] ** 0.5",
+        ),
+        "One width for all reports, the mean of their standard deviations.": ("curves.std(0)", "curves.std(0).mean()"),
     },
 )

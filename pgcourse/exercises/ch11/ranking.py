@@ -75,5 +75,27 @@ EXERCISE = predict(
         "but not always.": ('"TRPO, A2C": 0.15', '"TRPO, A2C": 0.45'),
         "Two algorithms that differ in a line search only are not told apart by three seeds: the order is nearly a "
         "coin's.": ('"TRPO, natural gradient": 0.4', '"TRPO, natural gradient": 0.05'),
+        "PPO is not third: it uses every step many times.": ("{**f(), 'PPO': 3}"),
+        "PPO is not last: it uses every step many times.": ("{**f(), 'PPO': 5}"),
+        "A2C is not first: its batches are small.": ("{**f(), 'A2C': 1}"),
+        "A2C is not fourth: its batches are small, and some of its seeds stay low for long.": ("{**f(), 'A2C': 4}"),
+        "PPO and A2C are exchanged: who uses each step more often?": ("{**f(), 'PPO': 5, 'A2C': 1}"),
+        "Between the first and the last three seeds hardly ever err.": ("{**f(), 'PPO, A2C': 0.3}"),
+        "One half would be a coin: the first and the last are far apart.": ("{**f(), 'PPO, A2C': 0.5}"),
+        "One half would be a coin: TRPO is well ahead of A2C.": ("{**f(), 'TRPO, A2C': 0.5}"),
+        "That is the share of right orders: the wrong ones are asked for.": ("{**f(), 'TRPO, A2C': 0.9}"),
+        "Never wrong with three seeds? TRPO and the natural gradient differ by little.": (
+            "{**f(), 'TRPO, natural gradient': 0.0}"
+        ),
+        "More than one half would say that the natural gradient is the better one.": (
+            "{**f(), 'TRPO, natural gradient': 0.9}"
+        ),
+        "These are shares of right orders: the wrong ones are asked for.": (
+            "{**f(), 'PPO, A2C': 0.98, 'TRPO, A2C': 0.85, 'TRPO, natural gradient': 0.6}"
+        ),
+        "These are per cent: a share lies between 0 and 1.": (
+            "{**f(), 'PPO, A2C': 2, 'TRPO, A2C': 15, 'TRPO, natural gradient': 40}"
+        ),
+        "Never wrong with three seeds? Some of A2C's come close to TRPO's.": ("{**f(), 'TRPO, A2C': 0.0}"),
     },
 )

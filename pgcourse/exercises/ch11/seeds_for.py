@@ -53,7 +53,11 @@ EXERCISE = implement(
             "A smaller α and a larger power need more seeds; the test is two-sided.",
             [drawn(5, 5, 0.7, 0.01), drawn(5, 5, 0.6, 0.1, 0.9), drawn(6, 4, 0.5, 0.05, 0.95)],
         ),
-        "whole seeds": Check(1, "Half a seed cannot be trained: round up.", [drawn(5, 5, 2.9), drawn(4, 4, 3.7)]),
+        "whole seeds": Check(
+            1,
+            "A part of a seed cannot be trained: round up.",
+            [{"first": [1, 3], "second": [4, 7], "alpha": 0.05, "power": 0.8}, drawn(5, 5, 2.9), drawn(4, 4, 3.7)],
+        ),
     },
     mistakes={
         "A one-sided test: α is divided between both sides.": ("1 - alpha / 2", "1 - alpha"),
@@ -95,5 +99,45 @@ EXERCISE = implement(
         ),
         "The sum of the z values is not squared.": (") ** 2 * (", ") * ("),
         "Seeds are whole: round up.": ("math.ceil(needed)", "needed"),
+        "Rounded to the nearest number: that may be one seed too few. Round up.": (
+            "math.ceil(needed)",
+            "round(needed.item())",
+        ),
+        "Both sides are counted together: the number on either side is asked for.": (
+            "math.ceil(needed)",
+            "2 * math.ceil(needed)",
+        ),
+        "One seed is added: the formula alone is asked for.": ("math.ceil(needed)", "math.ceil(needed) + 1"),
+        "All scores are thrown together: their variance holds the difference itself.": (
+            "first.var() + second.var()",
+            "torch.cat([first, second]).var()",
+        ),
+        "The scores are paired: the two sides are different seeds here.": (
+            "first.var() + second.var()",
+            "(first - second[: len(first)]).var() if len(first) == len(second) else first.var()",
+        ),
+        "The power is taken to be 80 % whatever is given.": ("z(power)", "0.8416"),
+        "The level is taken to be 5 % whatever is given.": ("z(1 - alpha / 2)", "1.96"),
+        "Level and power are taken to be 5 % and 80 % whatever is given.": (
+            "z(1 - alpha / 2) + z(power)",
+            "1.96 + 0.8416",
+        ),
+        "The difference is that of the medians: the means' is asked for.": (
+            "first.mean() - second.mean()",
+            "first.median() - second.median()",
+        ),
+        "The z values are multiplied: they are added, then squared.": (
+            "z(1 - alpha / 2) + z(power)",
+            "z(1 - alpha / 2) * z(power)",
+        ),
+        "The variances are divided by the pilot's numbers of seeds: those of single seeds are asked for.": (
+            "first.var() + second.var()",
+            "first.var() / len(first) + second.var() / len(second)",
+        ),
+        "This is the root of the number of seeds.": ("math.ceil(needed)", "math.ceil(needed**0.5)"),
+        "The rule of thumb 16/d² is for 5 % and 80 % only, and a little too large: use the level and power given.": (
+            "(z(1 - alpha / 2) + z(power)) ** 2",
+            "8",
+        ),
     },
 )

@@ -97,5 +97,67 @@ EXERCISE = implement(
             "[(1 - level) / 2, (1 + level) / 2]",
             "[(1 + level) / 2, (1 - level) / 2]",
         ),
+        "All but the middle runs are cut off: a quarter at either end goes.": (
+            "cut = len_ // 4",
+            "cut = len_ // 2 - 1",
+        ),
+        "A quarter of the seeds of one task is cut off: it is a quarter of all runs.": (
+            "cut = len_ // 4",
+            "cut = scores.shape[0] // 4",
+        ),
+        "The level is 95 % whatever is given.": ("(1 - level) / 2, (1 + level) / 2", "0.025, 0.975"),
+        "The median of the runs that are left: take their mean.": (".mean(1)\n", ".median(1).values\n"),
+        "This is a normal interval around the mean of the aggregates: take their quantiles.": (
+            "torch.quantile(found, levels)",
+            "torch.stack([found.mean() - 1.96 * found.std(), found.mean() + 1.96 * found.std()])",
+        ),
+        "These are the least and the largest aggregate: take the quantiles.": (
+            "torch.quantile(found, levels)",
+            "torch.stack([found.min(), found.max()])",
+        ),
+        "Both cuts are rounded down: at the upper end ⌊NM/4⌋ runs go, too.": (
+            "found = runs[:, cut : len_ - cut].mean(1)",
+            "found = runs[:, len_ // 4 : 3 * len_ // 4].mean(1)",
+        ),
+        "One run too many is cut off at either end.": ("cut = len_ // 4", "cut = len_ // 4 + 1"),
+        "This is the interquartile range: a mean of the middle half is asked for.": (
+            "found = runs[:, cut : len_ - cut].mean(1)",
+            "found = torch.quantile(runs, 0.75, 1) - torch.quantile(runs, 0.25, 1)",
+        ),
+        "The quantiles are the nearest aggregates: `torch.quantile` takes a weighted mean of two.": (
+            "torch.quantile(found, levels)",
+            "torch.quantile(found, levels, interpolation='nearest')",
+        ),
+        "The middle is cut off and the ends are kept.": (
+            "found = runs[:, cut : len_ - cut].mean(1)",
+            "found = torch.cat([runs[:, :cut], runs[:, len_ - cut :]], 1).mean(1)",
+        ),
+        "The number to be cut off is rounded up: ⌊NM/4⌋.": ("cut = len_ // 4", "cut = -(-len_ // 4)"),
+        "The tasks are averaged before the runs are sorted: sort all NM runs.": (
+            "scores[chosen, torch.arange(scores.shape[1])].flatten(1).sort(1).values",
+            "scores[chosen, torch.arange(scores.shape[1])].mean(2).sort(1).values",
+        ),
+        "The seeds are averaged before the runs are sorted: sort all NM runs.": (
+            "scores[chosen, torch.arange(scores.shape[1])].flatten(1).sort(1).values",
+            "scores[chosen, torch.arange(scores.shape[1])].mean(1).sort(1).values",
+        ),
+        "These are quantiles of the scores themselves, without any resample.": (
+            "torch.quantile(found, levels)",
+            "torch.quantile(scores.flatten(), levels)",
+        ),
+        "The interval is mirrored at the mean: plain quantiles are asked for.": (
+            "torch.quantile(found, levels)",
+            "2 * found.mean() - torch.quantile(found, levels.flip(0))",
+        ),
+        "A tenth is cut off at either end: it is a quarter.": ("cut = len_ // 4", "cut = len_ // 10"),
+        "The interval holds half of the aggregates whatever level is given.": (
+            "torch.quantile(found, levels)",
+            "torch.quantile(found, torch.tensor([0.25, 0.75]))",
+        ),
+        "A fifth is cut off at either end: it is a quarter.": ("len_ // 4", "len_ // 5"),
+        "`chosen` counts seeds of its own task; here it counts through the whole table of scores.": (
+            "scores[chosen, torch.arange(scores.shape[1])]",
+            "scores.flatten()[chosen]",
+        ),
     },
 )

@@ -1,4 +1,4 @@
-"""What an engine tells of its tasks. A task is called with its argument and with a function to report progress to."""
+"""Events that an engine yields about its tasks; a task is a function of an argument, which may report its progress."""
 
 from __future__ import annotations
 

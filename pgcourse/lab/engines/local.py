@@ -1,4 +1,4 @@
-"""The processors of this machine: a fresh process for each task."""
+"""The engine that computes on this machine: a fresh process for each task."""
 
 from __future__ import annotations
 

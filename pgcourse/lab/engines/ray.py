@@ -1,4 +1,4 @@
-"""A Ray cluster: a fresh process for each task, on whichever node has a processor free."""
+"""The engine that computes on a Ray cluster: a fresh process for each task, on any node with a free processor."""
 
 from __future__ import annotations
 
