@@ -283,8 +283,9 @@ class PPO:
             return before.kl(dist)
 
         step = Minibatch(log_ratio.exp(), each(samples.advantage), clip, self.dual_clip, beta.unsqueeze(1), kl)
-        entropy = dist.entropy()
         gain = OBJECTIVES[self.objective](step)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.entropy > 0):  # without a weight it is a metric
+            entropy = dist.entropy()
         if self.entropy:
             gain = gain + self.entropy * entropy
         return -gain.mean(1), (log_ratio.detach(), entropy.detach())

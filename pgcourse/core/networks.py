@@ -77,6 +77,11 @@ class Activation(NamedTuple):
     function: Callable[[Tensor], Tensor]
     in_place: Callable[[Tensor], Tensor]
     back: Callable[[Tensor, Tensor], Tensor]  # ∂L/∂y and y = act(x) to ∂L/∂x
+    back_in_place: Callable[[Tensor, Tensor], Tensor]  # the same, into the tensor that held ∂L/∂y
+
+    def back_through(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """`back`, in place unless somebody may differentiate it."""
+        return self.back if torch.is_grad_enabled() else self.back_in_place
 
 
 def tanh(x: Tensor) -> Tensor:
@@ -105,8 +110,18 @@ class _Tanh(torch.autograd.Function):
 
 
 ACTIVATIONS = {
-    "tanh": Activation(tanh, tanh_, torch.ops.aten.tanh_backward),
-    "relu": Activation(torch.relu, torch.relu_, lambda grad, y: torch.ops.aten.threshold_backward(grad, y, 0)),
+    "tanh": Activation(
+        tanh,
+        tanh_,
+        torch.ops.aten.tanh_backward,
+        lambda grad, y: torch.ops.aten.tanh_backward.grad_input(grad, y, grad_input=grad),
+    ),
+    "relu": Activation(
+        torch.relu,
+        torch.relu_,
+        lambda grad, y: torch.ops.aten.threshold_backward(grad, y, 0),
+        lambda grad, y: torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=grad),
+    ),
 }
 
 # Matrix products are quick as W[out, in] @ x[in, sample], unless there are few samples: then as x[sample, in] @ Wᵀ.
@@ -221,11 +236,11 @@ class MLP:
             changes = pieces(v, self.layout)
             change = torch.baddbmm(changes[1].unsqueeze(2), changes[0], seen[0])
             for h, W, dW, db in zip(seen[1:], weights[1:], changes[2::2], changes[3::2], strict=True):
-                change = torch.baddbmm(torch.baddbmm(db.unsqueeze(2), dW, h), W, act.back(change, h))
+                change = torch.baddbmm(torch.baddbmm(db.unsqueeze(2), dW, h), W, act.back_through()(change, h))
             return change.mT.view(*x.shape[:-1], self.outputs)
 
         def pull(u: Tensor) -> Tensor:
-            return _gradients(weights, seen, u.reshape(len(u), -1, self.outputs).mT, act.back)[0]
+            return _gradients(weights, seen, u.reshape(len(u), -1, self.outputs).mT, act.back_through())[0]
 
         return Linearized(y.mT.view(*x.shape[:-1], self.outputs), push, pull)
 
@@ -271,7 +286,7 @@ class _ClosedForm(torch.autograd.Function):
             parameters = pieces(theta, network.layout)
             *seen, _ = _layers(parameters, network.samples_last(x), act.function)
         g = grad.reshape(len(x), -1, network.outputs).mT
-        gradient, g = _gradients(parameters[::2], seen, g, act.back)
+        gradient, g = _gradients(parameters[::2], seen, g, act.back_through())
         return gradient, torch.bmm(g.mT, parameters[0]).view_as(x) if ctx.needs_input_grad[1] else None, None
 
 
