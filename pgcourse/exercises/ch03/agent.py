@@ -207,12 +207,13 @@ def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Fi
         if skill[-1] >= SKILL:
             return "" if delay else goes_by_the_batch(player, rng)
         problem = f"after {STEPS} updates the right action is taken in {skill[-1]:.0%} of states, {skill[0]:.0%} before"
-        elsewhere = in_a_row(player, 1 - delay, rng)[0][-1]
-        if elsewhere >= SKILL:
+        elsewhere, _ = in_a_row(player, 1 - delay, rng)
+        if elsewhere[-1] >= SKILL:
             return problem, other
-        if max(skill[-1], elsewhere) < 0.1 and np.diff(turned(player, rng))[0] < 0:
+        if max(skill[-1], elsewhere[-1]) < 0.1 and np.diff(turned(player, rng))[0] < 0:
             return problem, SIGN
-        if not delay and all(STUCK[0] < np.mean(half) < STUCK[1] for half in np.array_split(skill[-20:], 2)):
+        at_once = elsewhere if delay else skill
+        if all(STUCK[0] < np.mean(half) < STUCK[1] for half in np.array_split(at_once[-20:], 2)):
             return problem, PROBABILITY
         return problem, NOISE if changed else NOTHING
 
