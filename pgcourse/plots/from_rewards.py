@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 
 from pgcourse.plots import style
-from pgcourse.plots.learning import thousands
+from pgcourse.plots.learning import lines_of, seeds_and_mean, thousands
 from pgcourse.rlhf.diagnostics import spikes
 
 # Panels against the training, after that of reward against distance: title to {metric: its name in the panel}.
@@ -51,14 +51,13 @@ def rlhf_diagnostics(curves: pd.DataFrame) -> list[Axes]:
     curves = curves if "seed" in curves else curves.assign(seed=0)
     figure, grid = plt.subplots(3, 3, figsize=(9.4, 7.6))
     _against_distance(grid[0, 0], curves)
+    jumps = _jumps(curves, at)
     for ax, (title, panel) in zip(grid.flat[1:], PANELS.items(), strict=True):
         for (metric, label), color in zip(panel.items(), style.CYCLE, strict=False):
             table = curves.pivot(index=at, columns="seed", values=metric)
-            if table.shape[1] > 1:
-                ax.plot(table.index, table.to_numpy(), color=color, lw=0.6, alpha=0.4)
-            ax.plot(table.index, table.mean(axis=1), color=color, lw=1.8, label=label or None)
+            seeds_and_mean(ax, table, color, label or None)
             if metric in JUMPS:
-                for step in _jumps(curves, at):
+                for step in jumps:
                     ax.axvline(step, color=style.GREY, lw=1, ls=":", zorder=0)
             if metric in LOGARITHMIC and (table.to_numpy() > 0).any():
                 ax.set_yscale("log")
@@ -67,12 +66,8 @@ def rlhf_diagnostics(curves: pd.DataFrame) -> list[Axes]:
             ax.legend(fontsize=8)
         ax.set_title(title, fontsize=10)
         ax.xaxis.set_major_formatter(thousands)
-    seeds = curves["seed"].nunique()
-    told = f"thin: {seeds} seeds; thick: their mean" if seeds > 1 else "one seed"
-    figure.supxlabel(
-        f"{'iterations' if at == 'iteration' else 'responses of one seed'} ({told}; dotted: an update that jumped)",
-        fontsize=9,
-    )
+    unit, told = "iterations" if at == "iteration" else "responses of one seed", lines_of(curves["seed"].nunique())
+    figure.supxlabel(f"{unit} ({told}; dotted: an update that jumped)", fontsize=9)
     return list(grid.flat)
 
 

@@ -108,10 +108,7 @@ def metric_curves(
     for ax, (metric, title) in zip(grid.flat, metrics.items(), strict=False):
         for name, shade in color.items():
             table = curves[curves["variant"] == name].pivot(index="step", columns="seed", values=metric)
-            table = table.rolling(smooth, min_periods=1).mean()
-            if table.shape[1] > 1:
-                ax.plot(table.index, table.to_numpy(), color=shade, lw=0.6, alpha=0.4)
-            ax.plot(table.index, table.mean(axis=1), color=shade, lw=2, label=style.mathtext(name))
+            seeds_and_mean(ax, table.rolling(smooth, min_periods=1).mean(), shade, style.mathtext(name))
         ax.set_title(title, fontsize=10)
         ax.xaxis.set_major_formatter(thousands)
         ax.margins(y=0.12)
@@ -119,11 +116,21 @@ def metric_curves(
         ax.set_axis_off()
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), fontsize=9)
-    seeds = curves["seed"].nunique()
-    told = f"thin: {seeds} seeds; thick: their mean" if seeds > 1 else "one seed"
     running = f"; running means of {smooth} reports" if smooth > 1 else ""
-    figure.supxlabel(f"{xlabel} ({told}{running})", fontsize=9)
+    figure.supxlabel(f"{xlabel} ({lines_of(curves['seed'].nunique())}{running})", fontsize=9)
     return list(grid.flat)[: len(metrics)]
+
+
+def seeds_and_mean(ax: Axes, table: pd.DataFrame, color: str, label: str | None) -> None:
+    """A thin line for each column, a seed, against the index, and a thick one for their mean; of one seed, one line."""
+    if table.shape[1] > 1:
+        ax.plot(table.index, table.to_numpy(), color=color, lw=0.6, alpha=0.4)
+    ax.plot(table.index, table.mean(axis=1), color=color, lw=2, label=label)
+
+
+def lines_of(seeds: int) -> str:
+    """What the lines of `seeds_and_mean` are, in words."""
+    return f"thin: {seeds} seeds; thick: their mean" if seeds > 1 else "one seed"
 
 
 def on_common_steps(table: pd.DataFrame, y: str) -> tuple[NDArray, NDArray]:
