@@ -1,6 +1,5 @@
 """Figures of gaits whose footfalls and orbits are known."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +9,6 @@ from matplotlib.colors import to_hex
 from pgcourse import plots
 from pgcourse.gait import KINDS, phase_portrait
 from pgcourse.plots.chapter_09 import KIND_COLORS, LEG_COLORS
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def bars(ax, color):

@@ -1,6 +1,5 @@
 """Figures of chapter 10: what is drawn is what was given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,12 +10,6 @@ from scipy import stats
 from pgcourse import plots
 from pgcourse.plots import style
 from pgcourse.rl.overoptimization import OveroptimizationFit
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def drawn(ax, color):

@@ -1,8 +1,6 @@
 """Figures of chapter 10b: what is drawn is what was given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
@@ -10,22 +8,9 @@ from pgcourse import plots
 from pgcourse.plots import style
 
 
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
-def curves():
-    """Two variants, three seeds, ten reports; KL rises by the step, gold is told apart by seed and variant."""
-    rows = [
-        {"variant": name, "seed": seed, "step": 10 * step, "kl": float(step), "gold": seed + bonus}
-        for name, bonus in (("GRPO", 0.5), ("PPO", -0.5))
-        for seed in range(3)
-        for step in range(1, 11)
-    ]
-    return pd.DataFrame(rows)
+def curves(reports):
+    return reports("GRPO", "PPO")
 
 
 def test_planes_show_the_mean_path_and_where_each_seed_ends(curves):

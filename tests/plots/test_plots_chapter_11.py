@@ -1,19 +1,11 @@
 """Figures of chapter 11: what is drawn is what was given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 
 from pgcourse import plots, stats
 
 SCORES = {"A2C": np.array([100.0, 200.0, 480.0, 500.0]), "PPO": np.array([500.0, 500.0, 490.0, 300.0])}
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_papers_name_their_winner_and_stay_below_the_most():

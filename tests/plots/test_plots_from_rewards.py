@@ -1,6 +1,5 @@
 """The diagnostics of anybody's run: each number in its panel, and jumps where there are some."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +8,6 @@ from pgcourse import plots
 from pgcourse.plots import style
 from pgcourse.plots.from_rewards import PANELS
 from pgcourse.rlhf.trainer import Metrics
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -133,15 +133,8 @@ def test_the_spread_of_choices_counts_every_choice():
 
 
 @pytest.fixture
-def metrics():
-    """Two variants, three seeds, ten reports; KL rises by the step, gold is told apart by seed and variant."""
-    rows = [
-        {"variant": name, "seed": seed, "step": 10 * step, "kl": float(step), "gold": seed + bonus}
-        for name, bonus in (("GRPO", 0.5), ("β = 0.1", -0.5))
-        for seed in range(3)
-        for step in range(1, 11)
-    ]
-    return pd.DataFrame(rows)
+def metrics(reports):
+    return reports("GRPO", "β = 0.1")
 
 
 def test_metric_curves_are_seeds_and_their_mean_smoothed_if_asked(metrics):

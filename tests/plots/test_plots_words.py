@@ -4,17 +4,10 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pandas as pd
-import pytest
 from nbclient import NotebookClient
 
 import pgcourse as pg
 from pgcourse.plots.words import in_words
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_title_axes_and_the_ends_of_named_lines_are_said():
