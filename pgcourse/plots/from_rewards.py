@@ -63,7 +63,7 @@ def rlhf_diagnostics(curves: pd.DataFrame) -> list[Axes]:
                 ax.set_yscale("log")
         if any(panel.values()):
             ax.set_ylim(-0.03, 1.03)
-            ax.legend(fontsize=8)
+            ax.legend(fontsize=8, frameon=True)  # over lines, which may be anywhere
         ax.set_title(title, fontsize=10)
         ax.xaxis.set_major_formatter(thousands)
     unit, told = "iterations" if at == "iteration" else "responses of one seed", lines_of(curves["seed"].nunique())
