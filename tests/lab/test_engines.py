@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import util
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,20 @@ def test_no_orphans_when_the_parent_is_interrupted_or_killed(tmp_path, how):
     assert parent.returncode == (130 if how == signal.SIGINT else -how)
     assert "Traceback" not in errors
     assert not list(marks.iterdir())
+
+
+@posix
+def test_an_interrupt_while_an_ended_process_is_put_away_is_not_lost(monkeypatch):
+    """Python ignores what is raised in the garbage collector's callbacks."""
+    close = util.close_fds
+
+    def interrupted(*files):
+        close(*files)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(util, "close_fds", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(local(square, [1], workers=1))
 
 
 @posix

@@ -66,6 +66,7 @@ def local(function: Task, arguments: Sequence[Any], workers: int | None = None) 
                     _see_out(process)
                     receive.close()
                     del running[receive]
+                    process.close()  # left to the garbage collector, it would swallow an interrupt that comes then
                 yield event
     finally:
         for _, process in running.values():
