@@ -65,6 +65,8 @@ class LastingHost(Host):
     def close(self):
         pass
 
+    end = close
+
 
 @cache
 def host_of(name):

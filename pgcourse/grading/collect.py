@@ -87,24 +87,30 @@ def read(content: bytes, entries: Iterable[str]) -> Submission:
     Raises:
         Unreadable: not a notebook, or one with too much code.
     """
-    return collect(code_cells(content), entries)
+    code, texts = cells_of(content)
+    submission = collect(code, entries)
+    for name, source in texts:
+        for defined in _seem_defined(source):
+            submission.missing.setdefault(defined, f"{name} is a text cell, not a code cell")
+    return submission
 
 
-def code_cells(content: bytes) -> list[tuple[str, str]]:
-    """(name, source) of each code cell; "cell 3" is the third cell of the notebook, text cells included."""
+def cells_of(content: bytes) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(name, source) of each code cell, and of each other one; "cell 3" is the third cell of the notebook."""
     try:
         document = json.loads(content)
         if "cells" not in document and "worksheets" in document:
             raise Unreadable("a notebook in the format of before 2015: open it in JupyterLab and save it again")
         cells = [(f"cell {number}", cell) for number, cell in enumerate(document["cells"], 1)]
-        code = [(name, "".join(cell["source"])) for name, cell in cells if cell["cell_type"] == "code"]
+        sources = [(name, "".join(cell["source"]), cell["cell_type"] == "code") for name, cell in cells]
+        code = [(name, source) for name, source, is_code in sources if is_code]
     except MemoryError:
         raise Unreadable("over the memory limit while its JSON was read: clear its outputs and try again") from None
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
         raise Unreadable(f"not a valid notebook (nbformat 4): {type(error).__name__}") from None
     if (length := sum(len(source) for _, source in code)) > CODE_CHARACTERS:
         raise Unreadable(f"the notebook has {length} characters of code, more than {CODE_CHARACTERS}")
-    return code
+    return code, [(name, source[:CODE_CHARACTERS]) for name, source, is_code in sources if not is_code]
 
 
 def collect(code: Iterable[tuple[str, str]], entries: Iterable[str]) -> Submission:

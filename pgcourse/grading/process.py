@@ -42,6 +42,7 @@ LEAST_WAIT = 1.0  # granted to the last call within a limit, too: on a busy comp
 LOG_BYTES = 64 << 10  # that are kept
 PREPARED = "prepared"  # among the replies: whether the answer was there
 PRINT_BYTES = 32 << 20  # after which it is stopped
+RETURN_BYTES = 32 << 20  # of all replies to an exercise, which are kept
 
 
 class Process:
@@ -73,6 +74,7 @@ class Process:
         self.before = self.meter.seconds()
         self.metered, self.metered_at = self.before, time.monotonic()  # the meter, and when
         self.seconds = 0.0  # CPU time of all that it did, when it is over
+        self.replied = 0  # bytes of the last reply
 
     def ask(
         self, request: dict[str, Any] | str, seconds: float, limit: str, content: bytes | None = None
@@ -92,6 +94,7 @@ class Process:
         self.wanted.put(True)
         self._write(struct.pack(">I", len(message)) + message + (content or b""))
         frame = self._wait(seconds, limit)
+        self.replied = len(frame)
         if len(frame) == 0:
             raise AnswerStopped(self._ending())
         if len(frame) > worker.REPLY_BYTES:
@@ -382,16 +385,27 @@ class Host:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.nursery: Nursery | None = None
+        self.ended = False
 
     def process(self, limits: Limits) -> Process:
-        """Raises `CannotGrade` where it does not start."""
+        """Raises `CannotGrade` where it does not start, or after `end`."""
+        if self.ended:
+            raise CannotGrade("the grading was ended")
         if self.sandbox.container or not Nursery.possible():
             return Process(self.sandbox, limits)
         if self.nursery is None or not self.nursery.lives():
             if self.nursery:
                 self.nursery.close()
             self.nursery = Nursery(self.sandbox)
+            if self.ended:  # while it was started
+                self.close()
+                raise CannotGrade("the grading was ended")
         return Process(self.sandbox, limits, self.nursery)
+
+    def end(self) -> None:
+        """Close, and start nothing any more."""
+        self.ended = True
+        self.close()
 
     def close(self) -> None:
         if self.nursery:
@@ -558,6 +572,7 @@ class SessionAnswer:
         self.chain = ""  # of calls that depend on those before them
         self.behind: list[Call] = []  # calls of the chain that this process has not seen
         self.times: Counter[str] = Counter()
+        self.returned = 0  # bytes
 
     def prepare(self) -> None:
         self.chain, self.behind = "", []
@@ -618,6 +633,9 @@ class SessionAnswer:
                 if left <= 0:
                     raise AnswerStopped(f"over the limit of CPU time ({limit})")
                 content = process.ask(request, left, limit)
+                self.returned += process.replied
+                if self.returned > RETURN_BYTES:
+                    raise AnswerStopped(f"returned more than {RETURN_BYTES >> 20} MB in all")
         except AnswerStopped as error:
             self.session.stop()
             return {"stopped": str(error)}

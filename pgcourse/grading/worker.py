@@ -142,6 +142,8 @@ def unpack(value: Any, tensors: bool = False, depth: int = 0) -> Any:
     """
     if depth > 9:
         raise ValueError("too deep")
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise ValueError("a number that is too large")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list):
@@ -310,6 +312,12 @@ def _uncompiled(model: Any = None, **_: Any) -> Any:
     return (lambda one: one) if model is None else model
 
 
+def _let_matplotlib_in() -> None:
+    """It refuses to be imported where there is no folder for its cache, and works without the cache."""
+    os.environ["MPLCONFIGDIR"], access = os.sep, os.access
+    os.access = lambda path, mode, **how: path == os.sep or access(path, mode, **how)
+
+
 class _Absent:
     """An import hook: the course's own package holds the answers."""
 
@@ -346,6 +354,8 @@ def work(limits: dict[str, Any], guarded: bool = False) -> None:
     _limit_resources(limits)
     sys.meta_path.insert(0, _Absent())  # type: ignore[arg-type]
     torch.compile = _uncompiled
+    if not os.access(limits["folder"], os.W_OK):
+        _let_matplotlib_in()
     notebook, write = Notebook(), os.write
     objects: dict[str, Any] = {}
     sys.modules["__worker__"] = sys.modules["__main__"]  # kept alive
