@@ -282,9 +282,8 @@ class _Statement:
             reader.visit(node)
         except RecursionError:
             reader = _Reader()
-            for part in ast.walk(node):
-                if isinstance(part, ast.Name):
-                    (reader.now.uses if isinstance(part.ctx, ast.Load) else reader.now.binds).add(part.id)
+            reader.now.binds = _local_names([node])
+            reader.now.uses = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
         self.now, self.later = reader.now, reader.later
         self.aliases, self.derived = reader.aliases, reader.derived
         self.imports, self.functions = reader.imports, reader.functions

@@ -73,6 +73,7 @@ class Process:
         self.meter = _Meter(self.source.pid)
         self.before = self.meter.seconds()
         self.metered, self.metered_at = self.before, time.monotonic()  # the meter, and when
+        self.seen, self.unseen = self.before, 0.0  # the meter at the last look; seconds of waiting since, call by call
         self.seconds = 0.0  # CPU time of all that it did, when it is over
         self.replied = 0  # bytes of the last reply
 
@@ -117,18 +118,25 @@ class Process:
         return used
 
     def _wait(self, seconds: float, limit: str) -> bytes:
-        """The next frame. CPU time decides; waiting for nothing, and ten times that by the clock, stop it, too."""
+        """The next frame. CPU time decides; waiting for nothing, and ten times that by the clock, stop it, too.
+
+        Many short calls are looked at as one long one would be: what they wait for nothing is added to `spent`.
+        """
         start = looked = time.monotonic()
-        used, idle, pause = 0.0, 0.0, FIRST_LOOK
+        idle, pause, look = 0.0, FIRST_LOOK - self.unseen, self.meter.seconds
         while True:
             with contextlib.suppress(queue.Empty):
-                return self.frames.get(timeout=max(0.01, min(pause, seconds)))
+                frame = self.frames.get(timeout=max(0.001, min(pause, seconds)))
+                self.unseen += time.monotonic() - looked
+                self.spent += idle
+                return frame
             pause = LOOK
-            now, computed = time.monotonic(), self.meter.look() - self.metered
-            if self.measured and computed - used < 0.05 * (now - looked) and not self.meter.busy():
-                idle += now - looked
-            used, looked = computed, now
-            over = ""
+            now, total = time.monotonic(), look()
+            waited = self.unseen + now - looked
+            if self.measured and total - self.seen < 0.05 * waited and not self.meter.busy():
+                idle += waited
+            self.unseen, self.seen, looked, look = 0.0, total, now, self.meter.look
+            used, over = total - self.metered, ""
             if used > seconds:
                 over = f"over the limit of CPU time ({limit})"
             elif idle > min(max(seconds, LEAST_WAIT), WAIT_SECONDS):
@@ -631,7 +639,7 @@ class SessionAnswer:
             for request in requests:
                 left = deadline - self.session.used - (process.spent - before)
                 if left <= 0:
-                    raise AnswerStopped(f"over the limit of CPU time ({limit})")
+                    raise AnswerStopped(f"over the limit of CPU time ({limit}), waiting included")
                 content = process.ask(request, left, limit)
                 self.returned += process.replied
                 if self.returned > RETURN_BYTES:

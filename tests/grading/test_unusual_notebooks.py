@@ -699,6 +699,11 @@ alive = weakref.WeakSet()
 """,
         TO_GO.replace("reversed(range(reward.shape[-1]))", "Steps[reward.shape[-1]]"),
     ),
+    "an expression too deep to be followed": (
+        "03.reward_to_go",
+        "ONE = 1",
+        f"def reward_to_go(reward, gamma):\n    reward = reward * (ONE{' + 0' * 900}){LOOP}",
+    ),
     "documented and tested in the notebook": (
         "03.reward_to_go",
         "import doctest, unittest\n"
