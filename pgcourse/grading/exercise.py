@@ -428,8 +428,9 @@ def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float3
         if check.items:
             if not isinstance(value, dict):
                 return "not a dictionary"
-            value, wanted = ({key: one.get(key) for key in check.items} for one in (value, wanted))
-            return "" if value == wanted else f"not all of {', '.join(map(str, check.items))} are right"
+            if all(not value_difference(value.get(key), wanted[key], tolerance) for key in check.items):
+                return ""
+            return f"not all of {', '.join(map(str, check.items))} are right"
         if problem := value_difference(value, wanted, tolerance, dtype if check.dtype else ""):
             return problem if time_number == 0 else f"called again on the same input: {problem}"
     for name, wanted_gradient in expected.gradients.items():
@@ -707,12 +708,12 @@ class Examination:
         except AnswerError as error:
             return Trial(call, expected, None, str(error), error.attempted, error.kind)
         if expected is not None:
-            return Trial(call, expected, reply, difference(reply, expected, check, call.precision))
+            return Trial(call, expected, reply, plain(difference(reply, expected, check, call.precision)))
         assert check.accept
         if deadline == np.inf:  # a known mistake: what it says is compared, and that is enough
             return Trial(call, None, reply, "")
         rng = draws(self.seed, self.exercise, check).spawn(1)[0]
-        return Trial(call, None, reply, check.accept(reply.values[-1], call.args, rng))
+        return Trial(call, None, reply, plain(check.accept(reply.values[-1], call.args, rng)))
 
     def _play(self, answer: Answer, check: Check, deadline: float) -> Trial:
         assert check.play
@@ -723,7 +724,7 @@ class Examination:
         problem, diagnosis = (found, "") if isinstance(found, str) else found
         if diagnosis and diagnosis not in [mistake.words for mistake in self.exercise.mistakes]:
             raise ValueError(f"{self.exercise.name}, check {check.name!r}: not one of its mistakes: {diagnosis}")
-        return Trial(Call({}), None, Reply(()), problem, diagnosis=diagnosis)
+        return Trial(Call({}), None, Reply(()), plain(problem), diagnosis=diagnosis)
 
 
 def _behaves_alike(one: Trial, other: Trial) -> bool:
