@@ -255,7 +255,7 @@ class Exercise:
     `name` is as in `check(name, answer)`, and `entry` what the answer is called in a notebook. The reference is what a
     right answer computes, in float64. Difficulty and importance run from 1 to 5. `start` is what is wrong in the
     function that a learner is given to repair. Of a `secret` exercise nobody is shown what was expected. `shows` says
-    of each of the `choices` what whatever it names looks like.
+    of each of the `choices` what whatever it names looks like, or of a problem what is wrong with it.
     """
 
     kind: str
@@ -669,15 +669,25 @@ class Examination:
         return found[0] if len(found) == 1 else ""
 
     def _unlike(self, trials: Mapping[str, Sequence[Trial]], check: str) -> str:
-        """Of a wrong diagnosis: what the first wrong item would look like if it were what the answer calls it."""
+        """What the exercise `shows` of a problem, or of a diagnosis that is wrong: what that would look like.
+
+        Of a diagnosis it is the first wrong item, or one that is missing, or called what is not to choose from.
+        """
+        shows = self.exercise.shows
         items = next(one.items for one in self.exercise.checks if one.name == check)
-        for trial in trials[check] if self.exercise.shows else ():
+        for trial in trials[check] if shows else ():
+            if trial.problem in shows:
+                return shows[trial.problem]
             given: Any = trial.reply.values[-1] if trial.reply else None
             true: Any = trial.expected.values[-1] if trial.expected else {}
-            for item in items if isinstance(given, dict) else ():
+            for item in items if isinstance(given, dict) and true else ():
                 said = given.get(item)
-                if isinstance(said, str) and said != true[item] and said in self.exercise.shows:
-                    return f"{item}: {self.exercise.shows[said]}"
+                if item not in given:
+                    return f"{item} is missing: it needs its name, too."
+                if said not in self.exercise.choices:
+                    return f"{item}: {plain(repr(said), 80)} is none of the names to choose from."
+                if said != true[item]:
+                    return f"{item}: {shows[said]}"
         return ""
 
     def _fails(self, words: str, check: str) -> bool:
