@@ -29,9 +29,10 @@ class EnvPoolEnv(GymnasiumEnv):
     episode one step late, in a step that ignores its action; here the copies whose episode has ended are reset, and
     only they, within the step that ended it.
 
-    Observations in a Dict of numbers are flattened, unless `observe` names the one part that is seen. Machines such as
-    that of Go1JoystickFlatTerrain-v1 have a `state`, which their sensors give, and a `privileged_state`, which only a
-    simulator knows: what is trained with `observe="state"` could act in the machine.
+    Observations in a Dict of numbers are flattened, its parts in the order of their names, unless `observe` names the
+    one part that is seen. Machines such as that of Go1JoystickFlatTerrain-v1 have a `state`, which their sensors give,
+    and a `privileged_state`, which only a simulator knows: what is trained with `observe="state"` could act in the
+    machine.
 
     EnvPool calls an episode that ends by itself in the very step in which the time limit is reached truncated. Here it
     is both, as with Gymnasium: the time limit (`max_episode_steps`; by default the environment's own) is counted here.
