@@ -74,7 +74,11 @@ ABSENT = "is not available while grading: an answer must stand on its own"
 
 
 class Refused(Exception):
-    """A result of the answer that cannot be sent."""
+    """A result of the answer that cannot be sent, or an argument that it changed: `where` names that."""
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
 
 
 def encode(array: np.ndarray) -> dict[str, Any]:
@@ -190,6 +194,8 @@ def perform(function: Any, request: dict[str, Any], objects: dict[str, Any] | No
         values = [run(request["through"], scope) for _ in range(request["times"])]
     else:
         values = [function(*args) for _ in range(request["times"])]
+    if request["times"] > 1:
+        _as_they_were(dict(zip(request["names"], args, strict=True)), request["args"])
     if request["keep"]:
         assert objects is not None
         objects[request["keep"]] = values[-1]
@@ -222,6 +228,15 @@ def _argument(value: Any, tensors: bool) -> Any:
     return unpack(value, tensors)
 
 
+def _as_they_were(args: Mapping[str, Any], sent: list[Any]) -> None:
+    """Raises `Refused` if an argument is no longer what was sent."""
+    for (name, value), packed in zip(args.items(), sent, strict=True):
+        if isinstance(value, torch.Tensor | np.ndarray):
+            now, before = np.asarray(value.detach() if isinstance(value, torch.Tensor) else value), decode(packed)
+            if now.shape != before.shape or not np.array_equal(now, before, equal_nan=now.dtype.kind == "f"):
+                raise Refused("an argument was changed in place: it must stay as it is", name)
+
+
 def _result(value: Any) -> Any:
     if value is None:
         raise Refused(f"returned {_kind(value)}")
@@ -234,7 +249,7 @@ def _kind(value: object) -> str:
 
 def describe(error: BaseException) -> dict[str, str]:
     """An exception as short strings: its type, message, and the deepest line of a notebook cell on its way."""
-    where = ""
+    where = error.where if isinstance(error, Refused) else ""
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
