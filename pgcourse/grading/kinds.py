@@ -165,13 +165,19 @@ def swapped(truth: Mapping[str, str], one: str, other: str) -> Change:
 
 
 def predict(
-    entry: str, truth: Callable[[], Mapping[str, float]], *, within: Mapping[str, float], **fields: Any
+    entry: str,
+    truth: Callable[[], Mapping[str, float]],
+    *,
+    within: Mapping[str, float],
+    shows: Mapping[str, tuple[str, str]] | None = None,
+    **fields: Any,
 ) -> Exercise:
     """Numbers to commit to before they are measured.
 
     The answer is a function without arguments that returns a dictionary: for each of `truth`, read from a committed
     record when it is judged, a number `within` that distance of it, or a pair (low, high) that holds it and is at most
-    twice as wide. A check's `items` count only if all of them are right.
+    twice as wide. A check's `items` count only if all of them are right. `shows` has two sentences for an item, for who
+    is too low and for who is too high.
     """
 
     def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], str]:
@@ -180,7 +186,9 @@ def predict(
                 return "not a dictionary"
             true = truth()
             for item in items:
-                if problem := _prediction(value.get(item), true[item], within[item]):
+                if item not in value:
+                    return f"{item} is missing"
+                if problem := _prediction(value[item], true[item], within[item]):
                     return f"{item}: {problem}"
             return ""
 
@@ -192,7 +200,14 @@ def predict(
         )
         for name, check in fields.pop("checks").items()
     }
-    return implement(lambda: dict(truth()), entry=entry, kind="predict", checks=checks, **fields)
+    exercise = implement(lambda: dict(truth()), entry=entry, kind="predict", checks=checks, **fields)
+    said = {
+        f"{item}: {far}": words for item, both in (shows or {}).items() for far, words in zip(FAR, both, strict=True)
+    }
+    return replace(exercise, shows=said)
+
+
+FAR = "too low", "too high"
 
 
 def _prediction(value: Any, true: float, within: float) -> str:
@@ -203,9 +218,11 @@ def _prediction(value: Any, true: float, within: float) -> str:
     if ends.shape not in ((), (2,)) or not np.isfinite(ends).all():
         return "neither a number nor a pair (low, high)"
     low, high = (ends, ends) if ends.ndim == 0 else ends
+    if low > high:
+        return f"the pair ({low:.4g}, {high:.4g}) is the other way round: (low, high)"
     if ends.ndim and high - low > 2 * within:
         return f"the range is {high - low:.4g} wide, more than {2 * within:.4g}"
     slack = within if ends.ndim == 0 else 0.0
     if low - slack <= true <= high + slack:
         return ""
-    return "too low" if high < true else "too high"
+    return FAR[int(high > true)]
