@@ -189,7 +189,7 @@ class Check:
             them. Lists of numbers are arrays of floats, of booleans masks; whole numbers are `np.array([0, 1])`. Floats
             are sent as float32. A case without an argument is `{}`.
         dtype: "as input": each case is asked in float32 and in float64, and the result's dtype must be that.
-        leaves_input_alone: a second call with the same arguments must give the same.
+        leaves_input_alone: the arguments are not changed, and a second call with them gives the same.
         gradient: the arguments by which the derivative of the result is judged, too.
         no_gradient: the arguments through which none may flow, although autograd watches them.
         leading_axes: arguments that may have any number of axes before the last ones: each case is asked also with an
@@ -428,8 +428,9 @@ def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float3
         if check.items:
             if not isinstance(value, dict):
                 return "not a dictionary"
-            value, wanted = ({key: one.get(key) for key in check.items} for one in (value, wanted))
-            return "" if value == wanted else f"not all of {', '.join(map(str, check.items))} are right"
+            if all(not value_difference(value.get(key), wanted[key], tolerance) for key in check.items):
+                return ""
+            return f"not all of {', '.join(map(str, check.items))} are right"
         if problem := value_difference(value, wanted, tolerance, dtype if check.dtype else ""):
             return problem if time_number == 0 else f"called again on the same input: {problem}"
     for name, wanted_gradient in expected.gradients.items():
@@ -696,7 +697,8 @@ class Examination:
     def _alike(self, words: str, trials: Mapping[str, Sequence[Trial]]) -> bool:
         """Whether a known mistake behaves as the answer did, in every trial. What was played is not played again."""
         return all(
-            number < len(self.questions[name]) and _behaves_alike(self._mistake(words, name, number), trial)
+            number < len(asked := self.questions[name])
+            and _behaves_alike(self._mistake(words, name, number), trial, asked[number].check.items)
             for name, some in trials.items()
             for number, trial in enumerate(some)
         )
@@ -717,12 +719,12 @@ class Examination:
         except AnswerError as error:
             return Trial(call, expected, None, str(error), error.attempted, error.kind)
         if expected is not None:
-            return Trial(call, expected, reply, difference(reply, expected, check, call.precision))
+            return Trial(call, expected, reply, plain(difference(reply, expected, check, call.precision)))
         assert check.accept
         if deadline == np.inf:  # a known mistake: what it says is compared, and that is enough
             return Trial(call, None, reply, "")
         rng = draws(self.seed, self.exercise, check).spawn(1)[0]
-        return Trial(call, None, reply, check.accept(reply.values[-1], call.args, rng))
+        return Trial(call, None, reply, plain(check.accept(reply.values[-1], call.args, rng)))
 
     def _play(self, answer: Answer, check: Check, deadline: float) -> Trial:
         assert check.play
@@ -733,21 +735,29 @@ class Examination:
         problem, diagnosis = (found, "") if isinstance(found, str) else found
         if diagnosis and diagnosis not in [mistake.words for mistake in self.exercise.mistakes]:
             raise ValueError(f"{self.exercise.name}, check {check.name!r}: not one of its mistakes: {diagnosis}")
-        return Trial(Call({}), None, Reply(()), problem, diagnosis=diagnosis)
+        return Trial(Call({}), None, Reply(()), plain(problem), diagnosis=diagnosis)
 
 
-def _behaves_alike(one: Trial, other: Trial) -> bool:
-    """Whether both are right or both are wrong, and with the same numbers where these are judged."""
+def _behaves_alike(one: Trial, other: Trial, items: tuple[str, ...] = ()) -> bool:
+    """Whether both are right or both are wrong, and with the same numbers where these are judged.
+
+    Where a rule of the check's own judges some `items` of a dictionary, only these are compared.
+    """
     expected = one.expected
     if one.reply is None or other.reply is None:
         return one.reply is other.reply and one.error == other.error
     if expected is None:
-        return all(_same(a, b, None) for a, b in zip(one.reply.values, other.reply.values, strict=True))
+        both = zip(one.reply.values, other.reply.values, strict=True)
+        return all(_same(_items(a, items), _items(b, items), None) for a, b in both)
     if bool(one.problem) != bool(other.problem):
         return False
     pairs = [*zip(one.reply.values, other.reply.values, expected.values, strict=True)]
     pairs += [(one.reply.gradients[name], other.reply.gradients[name], x) for name, x in expected.gradients.items()]
     return all(_same(a, b, wanted) for a, b, wanted in pairs)
+
+
+def _items(value: Any, names: tuple[str, ...]) -> Any:
+    return {name: value.get(name) for name in names} if names and isinstance(value, dict) else value
 
 
 def _same(a: Any, b: Any, wanted: Any) -> bool:

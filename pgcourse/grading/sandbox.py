@@ -206,9 +206,17 @@ def _roots() -> list[Path]:
 
 
 def _hidden() -> list[Path]:
-    """The course's own folders: pgcourse contains the answers, and so do the solutions beside it."""
+    """The course's own folders: pgcourse contains the answers, and so do the solutions beside it, the records, and the
+    history of a clone; all but the one in which Python itself may live."""
     package = Path(pgcourse.__file__).resolve().parent
-    return [package, *(path for name in ("solutions", "tests") if (path := package.parent / name).is_dir())]
+    if not (package.parent / "pyproject.toml").is_file():  # no clone: other packages are beside it
+        return [package]
+    lives = [Path(sys.prefix), Path(sys.base_prefix).resolve()]
+    beside = [path for path in sorted(package.parent.iterdir()) if path.is_dir() and not path.is_symlink()]
+    return [
+        package,
+        *(path for path in beside if path != package and not any(one.is_relative_to(path) for one in lives)),
+    ]
 
 
 def environment(home: str = "/") -> dict[str, str]:

@@ -7,6 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from benchmarks import other_seeds
+from pgcourse.course import expected
 from pgcourse.course.claims import Claim
 
 TRIED = [new_markdown_cell("Ten learners."), new_code_cell("run = train(seeds=10)")]
@@ -75,3 +76,14 @@ def test_a_claim_that_a_set_does_not_make_has_fallen():
     for number, made in enumerate((claims(3.0), claims(2.0), ())):
         tries.add(number, made)
     assert other_seeds.fallen({"03": tries.entry}) == ["03: run/live held in 1 of 2"]
+
+
+def test_a_set_holds_several_chapters_each_with_what_is_expected_of_it(tmp_path):
+    """Their copies once collided: the second chapter of a set found the first one's folder."""
+    chapters = sorted((other_seeds.ROOT / "chapters").glob("0*.ipynb"))[:2]
+    copies = [other_seeds.shifted(chapter, 1000, tmp_path) for chapter in chapters]
+    for chapter, copy in zip(chapters, copies, strict=True):
+        assert expected.path_for(copy).read_text("utf-8") == expected.path_for(chapter).read_text("utf-8")
+        first, *rest = nbformat.read(copy, 4).cells
+        assert "seed + 1000" in first.source
+        assert rest

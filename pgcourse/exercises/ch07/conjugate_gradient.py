@@ -173,5 +173,31 @@ EXERCISE = implement(
             "torch.where(above > 1e-20, above / below, 0.0)",
             "torch.where(above > 1e-2, above / below, 0.0)",
         ),
+        "The residual starts at b - Ab: x starts at 0, so it is b.": (
+            "torch.zeros_like(b), b, b",
+            "torch.zeros_like(b), b - product(b), b",
+        ),
+        "The length is missing where x moves.": ("x + length * direction", "x + direction"),
+        "x is overwritten: each step is added to it.": ("x = x + length", "x = length"),
+        "The length is missing in the residual.": ("residual - length * image", "residual - image"),
+        "β is 1: it is new r·r over old r·r. Is the old one overwritten before it is used?": (
+            "ratio(new, square) * direction",
+            "ratio(new, new) * direction",
+        ),
+        "The direction never changes.": ("direction = residual + ratio(new, square) * direction", "pass"),
+        "This is the direction, not x.": ("return x", "return direction"),
+        "One row that is done stops them all: the others still have work to do.": (
+            "image = product(direction)",
+            "if (square < 1e-12).any():\n            break\n        image = product(direction)",
+        ),
+        "A is applied to the residual: it is applied to the direction.": ("product(direction)", "product(residual)"),
+        "The new r·r is a sum over all rows: each row has its own.": (
+            "new = dot(residual, residual)",
+            "new = (residual * residual).sum()",
+        ),
+        "An in-place step changes `b` and the direction, too: all three are one tensor. Clone, or write a new one.": (
+            "residual = residual - length * image",
+            "residual -= length * image",
+        ),
     },
 )
