@@ -627,7 +627,7 @@ class Examination:
         if all(not trial.problem for trial in every) and not stopped:
             return ExerciseResult(exercise, tuple(CheckResult(check) for check in exercise.checks))
         if not stopped and START in self.mutants and self._alike(START, trials):
-            words = "not attempted: this is the function as it was given"
+            words = "not attempted: this does what the function did as it was given"
             return ExerciseResult.zero(exercise, words, attempted=False)
         mistake = "" if stopped else self.diagnose(trials)
         results = []
