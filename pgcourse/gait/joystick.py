@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
@@ -9,11 +11,12 @@ from torch import Tensor
 
 from pgcourse.algorithms import TrainedPolicy, require_fit
 from pgcourse.algorithms.acting import step_by_step
+from pgcourse.algorithms.evaluate import portions
 from pgcourse.core import Streams
-from pgcourse.envs import Env, EnvPoolEnv, close
+from pgcourse.envs import EnvPoolEnv, close
 from pgcourse.gait.robots import NotARobot
 
-PARTS = {"speed": "tracking_lin_vel", "turn": "tracking_ang_vel"}  # of the reward
+PARTS = ("tracking_lin_vel", "tracking_ang_vel")  # of the reward
 HALF, RARELY = 0.5, 1.0  # of the error of a robot that stands still; falls a minute
 
 
@@ -36,38 +39,44 @@ def tracking(trained: TrainedPolicy, episodes: int = 10, deterministic: bool = T
     """
     if episodes < 1:
         raise ValueError(f"episodes must be 1 or more, got {episodes}")
-    world = trained.world(episodes)
-    try:
-        return _tracked(trained, world, deterministic, seed)
-    finally:
-        close(world)
-
-
-def _tracked(trained: TrainedPolicy, world: Env, deterministic: bool, seed: int) -> pd.DataFrame:
-    if not isinstance(world, EnvPoolEnv) or any(f"{part}_scale" not in world.settings for part in PARTS.values()):
-        raise NotARobot(f"{world.name} has no joystick; envpool:Go1JoystickFlatTerrain-v1 has one, for instance")
-    require_fit(world, trained.policy, trained.theta)
-    streams = Streams(trained.seeds, ("evaluate", str(seed)) if seed else ("evaluate",))
-    rows = []
-    for step, running in step_by_step(trained.policy, trained.theta, world, streams, deterministic):
-        told = world.told
-        squared = {name: _squared(world, part, told[f"reward_{part}"]) for name, part in PARTS.items()}
-        squared["commanded"] = (told["command"][..., :2] ** 2).sum(-1)
-        rows.append([*(running * each for each in squared.values()), running, running & step.terminated])
-    speed, turn, commanded, steps, falls = (sum(each).double().sum(1).numpy() for each in zip(*rows, strict=True))
-    minutes = steps * world.settings["ctrl_dt"] / 60
+    sums = []
+    for some, parts in portions(trained, episodes, seed):
+        played = [_played(some, size, deterministic, path) for size, path in parts]
+        sums.append(torch.stack(played).sum(0))
+    speed, turn, commanded, minutes, falls = torch.cat(sums, 1).numpy()
     table = pd.DataFrame(
         {
             "seed": trained.seeds,
             "minutes": minutes,
-            "speed_error": np.sqrt(speed / steps),
-            "turn_error": np.sqrt(turn / steps),
-            "speed_commanded": np.sqrt(commanded / steps),
+            "speed_error": np.sqrt(speed / minutes),
+            "turn_error": np.sqrt(turn / minutes),
+            "speed_commanded": np.sqrt(commanded / minutes),
             "falls_per_minute": falls / minutes,
         }
     )
     near = table["speed_error"] < HALF * table["speed_commanded"]
     return table.assign(follows=near & (table["falls_per_minute"] < RARELY))
+
+
+def _played(trained: TrainedPolicy, episodes: int, deterministic: bool, path: tuple[str, ...]) -> Tensor:
+    """[5, seed]: integrals over the minutes played of both squared errors, the squared command and 1; and falls."""
+    world: Any = trained.world(episodes)
+    try:
+        if any(f"{part}_scale" not in getattr(world, "settings", {}) for part in PARTS):
+            raise NotARobot(f"{world.name} has no joystick; envpool:Go1JoystickFlatTerrain-v1 has one, for instance")
+        require_fit(world, trained.policy, trained.theta)
+        streams = Streams(trained.seeds, path)
+        rows = []
+        for step, running in step_by_step(trained.policy, trained.theta, world, streams, deterministic):
+            told = world.told
+            squared = [_squared(world, part, told[f"reward_{part}"]) for part in PARTS]
+            squared.append((told["command"][..., :2] ** 2).sum(-1))
+            rows.append([*(running * each for each in squared), running, running & step.terminated])
+    finally:
+        close(world)
+    sums = torch.stack([torch.stack(column).double().sum((0, 2)) for column in zip(*rows, strict=True)])
+    sums[:-1] *= world.settings["ctrl_dt"] / 60
+    return sums
 
 
 def _squared(world: EnvPoolEnv, part: str, paid: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 import pgcourse as pg
 from pgcourse.algorithms import Architecture, TrainedPolicy
 from pgcourse.core import Streams
+from pgcourse.envs import EnvPoolEnv
+from pgcourse.envs.adapters import envpool as envpool_adapter
 from pgcourse.gait import NotARobot, tracking
 
 installed = pytest.mark.skipif(
@@ -19,6 +21,7 @@ GO1 = "envpool:Go1JoystickFlatTerrain-v1"
 # Where Go1's privileged state, which is seen first, has them without noise: behind a state of 48 numbers.
 TURNING, VELOCITY = 48 + 2, slice(48 + 9, 48 + 11)
 LIMIT = 40
+START = EnvPoolEnv._start
 
 
 def untrained(seeds=(4, 5), env=GO1, scale=0.0, **options):
@@ -48,6 +51,22 @@ def test_errors_are_those_of_the_velocities_that_only_the_simulator_knows():
     assert (table["falls_per_minute"] == 0).all()  # it stands
     assert table["speed_error"].to_numpy() == pytest.approx(table["speed_commanded"].to_numpy(), rel=0.5)
     assert not table["follows"].any()
+
+
+@installed
+def test_large_simulators_are_evaluated_few_at_a_time(monkeypatch):
+    """And the sums are those of all episodes."""
+    trained = untrained((4, 6), observe="state", max_episode_steps=3)
+    assert trained.world().most_copies < 50
+    monkeypatch.setattr(EnvPoolEnv, "most_copies", 1, raising=False)
+    monkeypatch.setattr(envpool_adapter, "LARGE", {})
+    made = []
+    monkeypatch.setattr(EnvPoolEnv, "_start", lambda env, copies: made.append(copies) or START(env, copies))
+    table = tracking(trained, episodes=2)
+    assert made == [1] * 4
+    assert table["minutes"].to_numpy() == pytest.approx(2 * 3 * 0.02 / 60)
+    assert table["seed"].tolist() == [4, 6]
+    assert table["speed_error"].nunique() == 2
 
 
 @installed

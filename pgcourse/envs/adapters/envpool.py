@@ -17,6 +17,7 @@ from torch import Tensor
 from pgcourse.envs.adapters.gymnasium import GymnasiumEnv, _actions, _observations
 
 FOREVER = 2**31 - 1  # what EnvPool calls no time limit
+LARGE = {"envpool.mujoco.playground_envpool": 20}  # copies that an evaluation runs at a time: each takes about 80 MB
 
 
 class EnvPoolEnv(GymnasiumEnv):
@@ -76,6 +77,8 @@ class EnvPoolEnv(GymnasiumEnv):
             spec = envpool.make_spec(id, num_envs=1, **options)
             observation_space, action_space = spec.gymnasium_observation_space, spec.gymnasium_action_space
         self.source = type(spec).__mro__[1]  # the one below is made when it is asked for
+        if self.source.__module__ in LARGE:
+            self.most_copies = LARGE[self.source.__module__]
         if spec.config.max_num_players != 1:
             raise ValueError(f"{self.name} has {spec.config.max_num_players} players; only one is supported")
         self.settings: Mapping[str, Any] = spec.config._asdict()
