@@ -24,6 +24,7 @@ ATOL = {"float32": 1e-5, "float64": 1e-10}
 MESSAGE_LENGTH = 300
 
 Rng = np.random.Generator
+Found = str | tuple[str, str]  # what is wrong, "" if nothing is; and the words of the mistake that it is
 Case = Mapping[str, Any] | Callable[[Rng], Mapping[str, Any]]
 Edit = tuple[str, str]  # old, new
 Change = str | Edit | list[Edit]
@@ -87,11 +88,13 @@ class Call:
 class Reply:
     """What came back: a value for every time, and the last one's gradients. A gradient that does not exist is None.
 
+    `changed` are the arguments that the answer has written into; it is looked at where the answer is called twice.
     In an expected reply NaN stands for "anything goes here", and the gradient None for "none, or zero".
     """
 
     values: tuple[Any, ...]
     gradients: dict[str, np.ndarray | None] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, call: Call, content: dict[str, Any]) -> Reply:
@@ -106,8 +109,9 @@ class Reply:
                     name: None if gradient is None else worker.decode(gradient)
                     for name, gradient in zip(call.gradient, gradients, strict=True)
                 },
+                tuple(list(call.args)[number] for number in content.get("changed", ())),
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise AnswerStopped(f"protocol violation: {error}") from None
 
 
@@ -189,7 +193,7 @@ class Check:
             them. Lists of numbers are arrays of floats, of booleans masks; whole numbers are `np.array([0, 1])`. Floats
             are sent as float32. A case without an argument is `{}`.
         dtype: "as input": each case is asked in float32 and in float64, and the result's dtype must be that.
-        leaves_input_alone: a second call with the same arguments must give the same.
+        leaves_input_alone: nothing is written into the arguments, and a second call with them gives the same.
         gradient: the arguments by which the derivative of the result is judged, too.
         no_gradient: the arguments through which none may flow, although autograd watches them.
         leading_axes: arguments that may have any number of axes before the last ones: each case is asked also with an
@@ -199,8 +203,9 @@ class Check:
         items: the keys of a dictionary that are judged, all of them together.
         tolerance: relative and absolute; by default those of `RTOL` and `ATOL`.
         accept: judges the value in the reference's place: `accept(value, arguments, rng)` says what is wrong, or "".
-        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "". With a pair it also
-            says which of the exercise's mistakes behaves so, in that mistake's words. See `Player`.
+            With a pair it also says which of the exercise's mistakes this is, in that mistake's words.
+        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or such a pair. See
+            `Player`.
         requires: what else a right answer does, in words, for the notebook's text.
     """
 
@@ -215,8 +220,8 @@ class Check:
     through: str = ""
     items: tuple[str, ...] = ()
     tolerance: tuple[float, float] | None = None
-    accept: Callable[[Any, Mapping[str, Any], Rng], str] | None = None
-    play: Callable[[Player, Rng], str | tuple[str, str]] | None = None
+    accept: Callable[[Any, Mapping[str, Any], Rng], Found] | None = None
+    play: Callable[[Player, Rng], Found] | None = None
     requires: str = ""
     name: str = ""
 
@@ -424,6 +429,8 @@ def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float3
     `dtype` is that of the input: its precision is asked for, and with `check.dtype` itself.
     """
     tolerance = check.tolerance or (RTOL[dtype], ATOL[dtype])
+    if reply.changed:
+        return f"{' and '.join(reply.changed)} changed in place: the arguments stay as they are"
     for time_number, (value, wanted) in enumerate(zip(reply.values, expected.values, strict=True)):
         if check.items:
             if not isinstance(value, dict):
@@ -675,7 +682,11 @@ class Examination:
             true: Any = trial.expected.values[-1] if trial.expected else {}
             for item in items if isinstance(given, dict) else ():
                 said = given.get(item)
-                if isinstance(said, str) and said != true[item] and said in self.exercise.shows:
+                if said is None:
+                    return f"{item}: nothing is said of it."
+                if said not in self.exercise.shows:
+                    return f"{item}: {plain(repr(said), 60)} is not one of the choices."
+                if said != true[item]:
                     return f"{item}: {self.exercise.shows[said]}"
         return ""
 
@@ -712,7 +723,8 @@ class Examination:
         if deadline == np.inf:  # a known mistake: what it says is compared, and that is enough
             return Trial(call, None, reply, "")
         rng = draws(self.seed, self.exercise, check).spawn(1)[0]
-        return Trial(call, None, reply, check.accept(reply.values[-1], call.args, rng))
+        problem, diagnosis = self._found(check, check.accept(reply.values[-1], call.args, rng))
+        return Trial(call, None, reply, problem, diagnosis=diagnosis)
 
     def _play(self, answer: Answer, check: Check, deadline: float) -> Trial:
         assert check.play
@@ -720,10 +732,14 @@ class Examination:
             found = check.play(Player(answer, deadline), draws(self.seed, self.exercise, check))
         except AnswerError as error:
             return Trial(Call({}), None, None, str(error), error.attempted, error.kind)
+        problem, diagnosis = self._found(check, found)
+        return Trial(Call({}), None, Reply(()), problem, diagnosis=diagnosis)
+
+    def _found(self, check: Check, found: Found) -> tuple[str, str]:
         problem, diagnosis = (found, "") if isinstance(found, str) else found
         if diagnosis and diagnosis not in [mistake.words for mistake in self.exercise.mistakes]:
             raise ValueError(f"{self.exercise.name}, check {check.name!r}: not one of its mistakes: {diagnosis}")
-        return Trial(Call({}), None, Reply(()), problem, diagnosis=diagnosis)
+        return problem, diagnosis
 
 
 def _behaves_alike(one: Trial, other: Trial) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pgcourse.grading.exercise import Change, Check, Exercise, Limits, Mistake, Player, Rng
+from pgcourse.grading.exercise import Change, Check, Exercise, Found, Limits, Mistake, Player, Rng
 from pgcourse.grading.worker import Code
 
 __all__ = [
@@ -165,23 +165,31 @@ def swapped(truth: Mapping[str, str], one: str, other: str) -> Change:
 
 
 def predict(
-    entry: str, truth: Callable[[], Mapping[str, float]], *, within: Mapping[str, float], **fields: Any
+    entry: str,
+    truth: Callable[[], Mapping[str, float]],
+    *,
+    within: Mapping[str, float],
+    reason: Callable[[Mapping[str, Any], str], str] = lambda given, item: "",
+    **fields: Any,
 ) -> Exercise:
     """Numbers to commit to before they are measured.
 
     The answer is a function without arguments that returns a dictionary: for each of `truth`, read from a committed
     record when it is judged, a number `within` that distance of it, or a pair (low, high) that holds it and is at most
-    twice as wide. A check's `items` count only if all of them are right.
+    twice as wide. A check's `items` count only if all of them are right. `reason(answer, item)` says in the words of
+    which mistake a prediction is wrong, or "": what is wrong with a number is seldom that it is one certain number.
     """
 
-    def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], str]:
-        def judge(value: Any, args: Mapping[str, Any], rng: Rng) -> str:
+    def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], Found]:
+        def judge(value: Any, args: Mapping[str, Any], rng: Rng) -> Found:
             if not isinstance(value, dict):
                 return "not a dictionary"
             true = truth()
             for item in items:
-                if problem := _prediction(value.get(item), true[item], within[item]):
-                    return f"{item}: {problem}"
+                if value.get(item) is None:
+                    return f"{item!r} is missing"
+                if problem := _prediction(value[item], true[item], within[item]):
+                    return f"{item}: {problem}", reason(value, item) if problem in ("too low", "too high") else ""
             return ""
 
         return judge
@@ -203,6 +211,8 @@ def _prediction(value: Any, true: float, within: float) -> str:
     if ends.shape not in ((), (2,)) or not np.isfinite(ends).all():
         return "neither a number nor a pair (low, high)"
     low, high = (ends, ends) if ends.ndim == 0 else ends
+    if low > high:
+        return "of a pair, the lower end comes first"
     if ends.ndim and high - low > 2 * within:
         return f"the range is {high - low:.4g} wide, more than {2 * within:.4g}"
     slack = within if ends.ndim == 0 else 0.0

@@ -168,7 +168,8 @@ def perform(function: Any, request: dict[str, Any], objects: dict[str, Any] | No
     """Call the answer, `times` times on the same arguments; the results, and gradients of the last one.
 
     `gradient` lists the positions of the arguments to differentiate by; a gradient that does not exist is null. As in
-    training, these arguments are no leaves. `objects` are what earlier calls were told to keep.
+    training, these arguments are no leaves. `objects` are what earlier calls were told to keep. `changed` lists the
+    positions of the arrays that are no longer what was sent.
     """
     tensors = request["arrays"] == "torch"
     args = [_argument(arg, tensors) for arg in request["args"]]
@@ -185,12 +186,15 @@ def perform(function: Any, request: dict[str, Any], objects: dict[str, Any] | No
         assert objects is not None
         objects[request["keep"]] = values[-1]
         return {"values": [None] * request["times"], "gradients": []}
+    changed = [i for i, arg in enumerate(args) if isinstance(arg, torch.Tensor | np.ndarray)]
+    changed = [i for i in changed if pack(args[i]) != request["args"][i]] if request["times"] > 1 else []
     gradients: list[torch.Tensor | None] = [None] * len(leaves)
     if leaves and (total := weighted_sum(values[-1])) is not None and total.requires_grad:
         gradients = list(torch.autograd.grad(total, list(leaves.values()), allow_unused=True))
     return {
         "values": [pack(value) if request["on"] else _result(value) for value in values],  # a method may only act
         "gradients": [None if gradient is None else encode(gradient.numpy()) for gradient in gradients],
+        "changed": changed,
     }
 
 
