@@ -11,9 +11,9 @@ them is a border: β = 0.03 stopped at 8 nats passes on 6, β = 0 stopped at 5 o
 The hidden seeds are always the same, so an answer has one verdict. How three *other* reward models would judge it, five
 can tell as far as a t-distribution with four degrees of freedom goes (the column `chance`, of passing): .991 for the
 course's own answer, .96 or more for all others of the kind above. Of the mistakes .002 to .009 for stopping at half a
-nat, or at 10 or 20 without a price. Of three mistakes five seeds do not suffice to say that it is below .01, it is .07
-to .16: no price and no stop (one seed ends at -13, which widens the distribution), β = 0.03 and no stop, β = 0.3
-stopped at one nat.
+nat, or at 10 or 20 without a price. Of others five seeds do not suffice to say that it is below .01, it is .07 to .21:
+no price and no stop (one seed ends at -13, which widens the distribution), β = 0.03 and no stop, β = 0.3 stopped at one
+nat, no price and a stop at three.
 """
 
 from collections.abc import Iterator
@@ -204,7 +204,7 @@ EXERCISE = implement(
     mistakes={
         FOOLED: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.0, "stop_kl": None'),
         PAST: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.0, "stop_kl": 20.0'),
-        NO_PRICE: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.0, "stop_kl": 4.0'),
+        NO_PRICE: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.0, "stop_kl": 3.0'),
         SLOW: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.03, "stop_kl": None'),
         CAREFUL: ('"stop_kl": 6.0', '"stop_kl": 0.5'),
         NO_RUN: ('"beta": 0.1', '"beta": 1.0'),

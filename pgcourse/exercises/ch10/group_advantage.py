@@ -238,8 +238,8 @@ EXERCISE = implement(
             "centred / (apart.std(-1, keepdim=True) + eps)",
             "(score - score.mean(0, keepdim=True)) / (score.std(0, keepdim=True) + eps)",
         ),
-        "Whether there is nothing to tell apart is decided by ε, which may be larger than an honest σ: ask whether "
-        "the scores are equal.": [
+        "Whether there is nothing to tell apart is decided by how small σ is, and an honest σ may be small, too: ask "
+        "whether the scores are equal.": [
             ("score - score[..., :1]", "score"),
             (
                 "centred / (apart.std(-1, keepdim=True) + eps)",

@@ -245,7 +245,7 @@ EXERCISE = implement(
             "return advantage, ",
             "return (advantage + value).masked_fill(~mask, 0.0), ",
         ),
-        "The mean is that of the responses' means: long responses count more, each token the same.": (
+        "This is the mean of the responses' means: it runs over all tokens, each counting the same.": (
             "real.mean()",
             "(advantage.sum(1) / mask.sum(1)).mean()",
         ),

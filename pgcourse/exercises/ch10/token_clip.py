@@ -286,7 +286,7 @@ EXERCISE = gradient(
             "(good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)",
             "((good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)).any(1, keepdim=True) & mask",
         ),
-        "Padding is replaced behind exp: the value is right, but the gradient on its way back meets exp of NaN, and 0 "
+        "Padding is replaced after exp: the value is right, but the gradient on its way back meets exp of NaN, and 0 "
         "· NaN is NaN. Replace it before.": (
             "(log_prob - old_log_prob.detach()).masked_fill(~mask, 0.0).exp()",
             "(log_prob - old_log_prob.detach()).exp().masked_fill(~mask, 0.0)",
