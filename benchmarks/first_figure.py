@@ -5,10 +5,12 @@
 
 A fresh kernel is started as Jupyter starts it, with one thread; all cells are sent to it at once; the clock runs from
 the start of the kernel. Taken are the first picture that arrives, and the first line that a training shows (one that
-takes longer than half a second shows one, and a loop on the page prints its own). Then the kernel is killed. Beside
-the seconds of the wall clock stand those of the processor, of the kernel and what it starts: where other programs are
-at work, they say what a quiet machine would need, or less where two processes can run side by side. Of several
-repetitions the fastest counts.
+takes longer than half a second shows one, and a loop on the page prints its own). Then the kernel is killed. A dash
+says that no code of the chapter trains, a question mark that nothing came by the chapter's end, or in time.
+
+Beside the seconds of the wall clock stand those of the processor, of the kernel and what it starts: where other
+programs are at work, they say what a quiet machine would need, or less where two processes can run side by side. Of
+several repetitions the fastest counts.
 
 Asked for on two cores: a figure within 6 s, a training's line within 8 s.
 """
@@ -31,7 +33,8 @@ from rich.table import Table
 
 from pgcourse.course.runner import find_chapters, find_root
 
-TRAINING = re.compile(r"[\d,]+ (?:of [\d,]+ )?steps(?: in|,|$)|mean return")  # of pg.train, or of a loop on the page
+TRAINS = re.compile(r"pg\.(?:train|iterate)\(|update \{")  # the code of a training: the library's, or one on the page
+LINE = re.compile(r"^\w+ on \S+: [\d,]+ (?:of [\d,]+ )?steps|^update +\d+: mean return", re.MULTILINE)
 POLL = 0.05  # seconds
 
 
@@ -46,16 +49,25 @@ def seconds(process: psutil.Process, ended: dict[int, float]) -> float:
     return sum(ended.values())
 
 
+def code(chapter: Path) -> list[str]:
+    cells = json.loads(chapter.read_text("utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def trains(chapter: Path) -> bool:
+    return any(TRAINS.search(source) for source in code(chapter))
+
+
 def measure(chapter: Path, patience: float) -> dict[str, tuple[float, float]]:
     """{"figure", "training": (wall, processor) seconds}, as far as they came within `patience` seconds."""
-    cells = json.loads(chapter.read_text("utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    sources = code(chapter)
+    sought = ["figure", "training"] if trains(chapter) else ["figure"]
     began, found, ended = time.monotonic(), {}, {}
     manager, client = start_new_kernel(120, "python3", cwd=str(chapter.parent), stderr=subprocess.DEVNULL)
     try:
         process = psutil.Process(manager.provisioner.pid)
         last = [client.execute(source, stop_on_error=True) for source in sources][-1]
-        while len(found) < 2 and time.monotonic() - began < patience:
+        while len(found) < len(sought) and time.monotonic() - began < patience:
             used = seconds(process, ended)
             try:
                 message = client.get_iopub_msg(timeout=POLL)
@@ -66,7 +78,7 @@ def measure(chapter: Path, patience: float) -> dict[str, tuple[float, float]]:
             data = content.get("data", {})
             if "image/png" in data:
                 found.setdefault("figure", now)
-            if TRAINING.search(data.get("text/plain", "") or content.get("text", "")):
+            if LINE.search(data.get("text/plain", "") or content.get("text", "")):
                 found.setdefault("training", now)
             if kind == "error":
                 raise RuntimeError(f"{chapter.name}: {content['ename']}: {content['evalue']}")
@@ -92,9 +104,9 @@ def main() -> None:
     for chapter in find_chapters(root, options.chapters):
         runs = [measure(chapter, options.patience) for _ in range(options.repeat)]
         row = []
-        for what in ("figure", "training"):
+        for what, missing in (("figure", "?"), ("training", "?" if trains(chapter) else "-")):
             times = [run[what] for run in runs if what in run]
-            row += [f"{min(each):.1f}" for each in zip(*times, strict=True)] or ["", ""]
+            row += [f"{min(each):.1f}" for each in zip(*times, strict=True)] or [missing, missing]
         table.add_row(chapter.stem, *row)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     console = Console()

@@ -17,11 +17,11 @@ from pgcourse.algorithms import TRPO as TRPO
 from pgcourse.algorithms import NaturalGradient as NaturalGradient
 from pgcourse.algorithms import Run as Run
 from pgcourse.algorithms import evaluate as evaluate
-from pgcourse.algorithms import iterate as iterate
 from pgcourse.algorithms import load as load
 from pgcourse.algorithms import training as training
 from pgcourse.core import Streams as Streams
 from pgcourse.course.claims import claim as claim
 from pgcourse.course.doctor import doctor as doctor
+from pgcourse.course.watched import iterate as iterate
 from pgcourse.course.watched import train as train
 from pgcourse.envs import make as make

@@ -8,6 +8,7 @@ Where it runs decides what is shown:
     `pgcourse run`         nothing: pages of executed chapters are the same every time
 
 A training of less than `PATIENCE` seconds shows nothing. The line of a longer one stays when it has ended, and says so.
+A loop of one's own over `iterate` shows its line in a notebook only: elsewhere what it prints would stand in between.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from html import escape
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pgcourse import algorithms
-from pgcourse.algorithms import LatestReturn, Progress, Run
-from pgcourse.algorithms.iterate import whole_steps
+from pgcourse.algorithms import Iteration, LatestReturn, Progress, Run
+from pgcourse.algorithms.iterate import require_steps, whole_steps
 from pgcourse.envs import name_of
 
 if TYPE_CHECKING:
     import torch
 
     from pgcourse.algorithms import Algorithm
-    from pgcourse.core import Critic, Policy
+    from pgcourse.core import Critic, Policy, Streams
+    from pgcourse.envs import Env
 
 PATIENCE = 0.5  # seconds until something is shown
 REPLACED = 0.25  # seconds between two states of a line that is replaced
@@ -88,6 +90,40 @@ def train(
             meter.end(stopped())
 
 
+def iterate(
+    algorithm: Algorithm,
+    env: str | Callable[..., Env] | Env,
+    streams: Streams,
+    steps: float = math.inf,
+    policy: Policy | None = None,
+    critic: Critic | None = None,
+    after: Iteration | None = None,
+) -> Iterator[Iteration]:
+    """Act and update until every seed has seen `steps` environment steps, or without end if `steps` is left out.
+
+        for it in pg.iterate(pg.PPO(), "CartPole-v1", pg.Streams(10), steps=100_000):
+            it.batch, it.state.theta, it.metrics.kl
+
+    In a notebook a line shows how far it is, if there is an end; `pgcourse.algorithms.iterate` is the same without it.
+
+    Arguments and errors as there.
+    """
+    require_steps(steps)
+    loop = algorithms.iterate(algorithm, env, streams, steps, policy, critic, after)
+    if os.environ.get(UNATTENDED) or not in_a_notebook() or not math.isfinite(steps):
+        yield from loop
+        return
+    made = getattr(env, "name", None)  # of a world that is made
+    world = made if isinstance(made, str) else name_of(env)
+    meter = Meter(f"{type(algorithm).__name__} on {world}", int(steps), *place())
+    try:
+        for it in loop:
+            meter.show(int(it.steps.min()), None)
+            yield it
+    finally:  # also where the loop around it breaks off
+        meter.end()
+
+
 class Meter:
     """How far a training is, in words: its steps, its mean return over seeds, the time that is left."""
 
@@ -138,12 +174,16 @@ def duration(seconds: float) -> str:
 
 def place() -> tuple[Draw, float]:
     """How to show something where this runs, and how often, in seconds."""
-    ipython = sys.modules.get("IPython")
-    if ipython and hasattr(ipython.get_ipython(), "kernel"):
+    if in_a_notebook():
         return _in_a_notebook(), REPLACED
     if sys.stderr is not None and sys.stderr.isatty():
         return _on_a_terminal(sys.stderr), REPLACED
     return _in_a_log, A_MINUTE
+
+
+def in_a_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return bool(ipython and hasattr(ipython.get_ipython(), "kernel"))
 
 
 def _in_a_notebook() -> Draw:

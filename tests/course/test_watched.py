@@ -239,3 +239,48 @@ def test_a_notebook_shows_one_replaced_line_and_its_button_stops():
     assert "<progress" in shown[0][2]["text/html"]
     assert shown[-1][2]["text/plain"].startswith("A2C on CartPole-v1: stopped at ")
     assert "<progress" not in shown[-1][2]["text/html"]
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    monkeypatch.setattr(watched, "in_a_notebook", lambda: True)
+
+
+LOOP = (pg.A2C(envs=4, horizon=8), "CartPole-v1")
+
+
+def test_a_loop_of_ones_own_in_a_notebook_shows_the_line_and_gives_the_same(said, notebook):
+    *_, last = pg.iterate(*LOOP, pg.Streams(2), 200)
+    *_, alone = algorithms.iterate(*LOOP, pg.Streams(2), 200)
+    assert last.state.theta.equal(alone.state.theta)
+    assert said[0][0].startswith("A2C on CartPole-v1: 32 of 200 steps")
+    assert said[-1][0].startswith("A2C on CartPole-v1: 200 steps in ")
+    assert [last for _, last in said].count(True) == 1
+
+
+def test_one_that_is_broken_off_says_where(said, notebook):
+    for it in pg.iterate(*LOOP, pg.Streams(2), 200):
+        if it.number == 2:
+            break
+    del it
+    assert said[-1] == ("A2C on CartPole-v1: stopped at 96 of 200 steps", True)
+
+
+def test_one_without_end_says_nothing_and_names_a_world_that_is_made_otherwise(said, notebook):
+    list(islice(pg.iterate(*LOOP, pg.Streams(2)), 3))
+    assert said == []
+    list(pg.iterate(LOOP[0], pg.make("CartPole-v1", 4), pg.Streams(2), 64))
+    assert said[0][0].startswith("A2C on CartPole-v1: 32 of 64 steps")
+
+
+def test_elsewhere_a_loop_says_only_what_it_prints_itself(said, monkeypatch):
+    list(pg.iterate(*LOOP, pg.Streams(2), 64))
+    monkeypatch.setattr(watched, "in_a_notebook", lambda: True)
+    monkeypatch.setenv(runner.MARK, "this")
+    list(pg.iterate(*LOOP, pg.Streams(2), 64))
+    assert said == []
+
+
+def test_a_loop_refuses_steps_that_are_none():
+    with pytest.raises(ValueError, match="steps must be 1 or more"):
+        next(pg.iterate(*LOOP, pg.Streams(2), 0))
