@@ -258,7 +258,7 @@ EXERCISE = implement(
         "for r in range(score.shape[-1])]), torch.tensor(np.lexsort((gold.numpy(), score.numpy()))))",
         "The numbers of subsets are not divided by that of all of them: the weights add up to 1.": (
             "(weight.to(gold.dtype) * gold).sum(-1)",
-            "(weight * float(math.comb(pool, n)) * gold).sum(-1)",
+            "(weight * float(__import__('math').comb(pool, n)) * gold).sum(-1)",
         ),
         "(r - j) is not divided by (N - j): the weights add up to 1.": (
             "((rank[:, None] - taken) / (pool - taken)).prod(1)",

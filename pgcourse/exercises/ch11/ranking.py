@@ -53,8 +53,8 @@ BETWEEN = (
     "not always."
 )
 CLOSE = (
-    "TRPO and the natural gradient differ in a line search only, and three seeds hardly tell them apart: nearly a coin, "
-    "but the better one is ahead a little more often."
+    "TRPO and the natural gradient differ in a line search only, and three seeds hardly tell them apart: nearly a "
+    "coin, but the better one is ahead a little more often."
 )
 
 
