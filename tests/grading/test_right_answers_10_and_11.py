@@ -16,7 +16,7 @@ right = RIGHT.to
 
 
 def to_np(*xs):
-    return [np.array(x.detach().double() if x.is_floating_point() else x.detach()) for x in xs]
+    return [(x.detach().double() if x.is_floating_point() else x.detach()).numpy() for x in xs]
 
 
 @right("10.token_clip")

@@ -388,7 +388,7 @@ WRONG = {
         ),
         (
             ('"value": torch.expm1(-d) + d', '"value": prob * (torch.expm1(-d) + d)'),
-            "The gradient of k3 has a π too many: the m",
+            "k3 is weighted with π: its value for each",
         ),
         (('"value": torch.expm1(-d) + d', '"value": torch.expm1(-d)'), "The logarithm in k3 is missing: r - 1 alon"),
         (
