@@ -1,18 +1,26 @@
 """Notebooks handed in, and what became of them."""
 
 import atexit
+import contextlib
+import os
+import sys
 import textwrap
+import warnings
 from dataclasses import replace
 from functools import cache
 
 import nbformat
+import numpy as np
+import torch
 from tracked import notebook
 
 from pgcourse.grading import sandbox
 from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.exercise import Limits
+from pgcourse.grading.collect import collect
+from pgcourse.grading.exercise import Examination, InProcess, Limits
 from pgcourse.grading.grade import grade, read_file
 from pgcourse.grading.process import Host
+from pgcourse.grading.worker import Notebook
 
 SOLUTION = notebook("solutions/03_reinforce.ipynb")
 EXERCISE = notebook("exercises/03_reinforce.ipynb")
@@ -57,6 +65,8 @@ class LastingHost(Host):
     def close(self):
         pass
 
+    end = close
+
 
 @cache
 def host_of(name):
@@ -86,3 +96,40 @@ def submit(folder, *cells, entries, where=sandbox.NONE, limits=None, checks=TO_G
 def reasons(result):
     """Why the checks that failed did, by check."""
     return {one.check.name: one.message for one in result.checks if not one.passed}
+
+
+@contextlib.contextmanager
+def unchanged():
+    """What a notebook sets for its whole process is put back."""
+    limit, environment = sys.getrecursionlimit(), dict(os.environ)
+    modules, main = set(sys.modules), sys.modules["__main__"]
+    try:
+        with warnings.catch_warnings(), np.errstate():
+            yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
+        torch.set_printoptions(profile="default")
+        sys.modules["__main__"] = main
+        sys.setrecursionlimit(limit)
+        os.environ.clear()
+        os.environ.update(environment)
+        for name in set(sys.modules) - modules:
+            if "." not in name and not getattr(sys.modules[name], "__spec__", None):
+                del sys.modules[name]
+
+
+def lost(name, cells, seeds=(3, 11)):
+    """(check, reason) of each check that a notebook with these cells fails; in this process, as a grade is made."""
+    exercise = EXERCISES[name]
+    submission = collect([(f"cell {i}", source) for i, source in enumerate(cells, 1)], [exercise.entry])
+    notebook = Notebook()
+    with unchanged():
+        sys.modules["__main__"] = notebook.module
+        for cell in submission.cells:
+            for index, _ in cell.keep:
+                with contextlib.suppress(Exception):  # such as imports of the course
+                    notebook.execute(cell.name, cell.source, index)
+        answer = InProcess(getattr(notebook.module, exercise.entry))
+        judged = [Examination(exercise, seed, {}).judge(answer) for seed in seeds]
+    return [(one.check.name, one.message) for result in judged for one in result.checks if not one.passed]

@@ -109,7 +109,7 @@ def test_a_class_is_graded_as_the_page_for_teachers_says(tmp_path):
         pytest.skip(str(error))
     hand_in(tmp_path / "submissions")
     execute(TEACHING, tmp_path)
-    with (tmp_path / "grades" / "gradebook.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "grades" / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {Path(row["submission"]).name: row for row in csv.DictReader(file)}
     kept = [(row["student"], row["counts"], row["05.n_step: n beyond the end"]) for _, row in sorted(rows.items())]
     assert kept == [("ann", "yes", "2"), ("ben", "yes", "2"), ("ben", "no", "0")]

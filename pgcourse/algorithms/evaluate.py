@@ -40,8 +40,9 @@ def evaluate(
     randomness is that of each seed's own evaluation stream, so that calling again gives the same numbers; another
     `seed` gives other episodes. Those of a study's records are of seed 0.
 
-    Simulators are an object a copy, and some are large: of them no more than `COPIES` run at a time. The numbers of up
-    to that many episodes do not depend on which seeds are evaluated together.
+    Simulators are an object a copy, and some are large: of them no more than `COPIES` run at a time, or what they say
+    themselves, `most_copies`. The numbers of up to that many episodes do not depend on which seeds are evaluated
+    together.
 
     Raises:
         ValueError: fewer than one episode or step; a world without a time limit; a policy that does not fit the world.
@@ -52,23 +53,30 @@ def evaluate(
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise ValueError(f"{name} must be an integer, 1 or more, got {value!r}")
     trained = trained.policy if isinstance(trained, Run) else trained
-    simulated = isinstance(trained.world(), GymnasiumEnv)
-    sizes = [min(COPIES, episodes - first) for first in range(0, episodes, COPIES)] if simulated else [episodes]
-    together = max(1, COPIES // episodes) if simulated else len(trained.seeds)
-    path = ("evaluate", str(seed)) if seed else ("evaluate",)
     table = []
-    for first in range(0, len(trained.seeds), together):
-        rows = slice(first, first + together)
-        some = replace(trained, theta=trained.theta[rows], seeds=trained.seeds[rows])
-        parts = [
-            _evaluated(some, size, deterministic, path if part == 0 else (*path, f"part {part}"), max_episode_steps)
-            for part, size in enumerate(sizes)
-        ]
-        returns, lengths = (torch.cat(each, 1) for each in zip(*parts, strict=True))
+    for some, parts in portions(trained, episodes, seed):
+        played = [_evaluated(some, size, deterministic, path, max_episode_steps) for size, path in parts]
+        returns, lengths = (torch.cat(each, 1) for each in zip(*played, strict=True))
         index = pd.MultiIndex.from_product([some.seeds, range(episodes)], names=["seed", "episode"])
         columns = {"return": returns.flatten().numpy(), "length": lengths.flatten().numpy()}
         table.append(pd.DataFrame(columns, index=index).reset_index())
     return pd.concat(table, ignore_index=True)
+
+
+def portions(
+    trained: TrainedPolicy, episodes: int, seed: int = 0
+) -> Iterator[tuple[TrainedPolicy, list[tuple[int, tuple[str, ...]]]]]:
+    """As many seeds as can be evaluated at once, and in which parts: how many episodes, and their streams' path."""
+    world = trained.world()
+    simulated = isinstance(world, GymnasiumEnv)
+    most = min(COPIES, getattr(world, "most_copies", COPIES))
+    sizes = [min(most, episodes - first) for first in range(0, episodes, most)] if simulated else [episodes]
+    together = max(1, most // episodes) if simulated else len(trained.seeds)
+    path = ("evaluate", str(seed)) if seed else ("evaluate",)
+    parts = [(size, path if part == 0 else (*path, f"part {part}")) for part, size in enumerate(sizes)]
+    for first in range(0, len(trained.seeds), together):
+        rows = slice(first, first + together)
+        yield replace(trained, theta=trained.theta[rows], seeds=trained.seeds[rows]), parts
 
 
 def _evaluated(

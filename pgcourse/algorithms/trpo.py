@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from pgcourse.algorithms.options import check, option
-from pgcourse.core import Critic, Policy, Streams
+from pgcourse.core import Critic, Policy, Streams, normalized
 from pgcourse.core.adam import Adam, AdamState, gradient
 from pgcourse.core.trust_region import backtracking, dot, fisher_product, natural_step, whole_step
-from pgcourse.rl import Samples, Trajectory, explained_variance, judged, standardized
+from pgcourse.rl import RewardScale, Samples, Trajectory, explained_variance, judged, standardized
 from pgcourse.rl.objectives import surrogate, value_loss
 
 
@@ -24,6 +24,7 @@ class State(NamedTuple):
     theta: Tensor  # [seed, parameter]
     phi: Tensor  # [seed, parameter]
     phi_adam: AdamState
+    rewards: RewardScale | None  # where rewards are normalised
 
 
 class Metrics(NamedTuple):
@@ -71,6 +72,18 @@ class TRPO:
     critic_lr: float = option(1e-2, "Adam's step size for φ", above=0)
     critic_steps: int = option(10, "Adam's steps for φ, on the whole rollout", low=1)
     adam_eps: float = option(1e-5, "ε of Adam, which bounds its steps where gradients are small", above=0, neutral=1e-5)
+    normalize_observation: bool = option(
+        False,
+        "the networks see observations standardised with the moments of all that their seed has seen, clipped to ±10; "
+        "the moments are part of θ and φ, and no step moves them",
+        neutral=False,
+    )
+    normalize_reward: bool = option(
+        False,
+        "divide rewards by the standard deviation of the discounted sum of an episode's rewards so far (Engstrom et "
+        "al., 2020); reported returns are those of the world",
+        neutral=False,
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -80,15 +93,21 @@ class TRPO:
             )
 
     def init(self, policy: Policy, critic: Critic, streams: Streams) -> State:
+        if self.normalize_observation:
+            policy, critic = normalized(policy), normalized(critic)
         theta, phi = policy.init(streams.child("theta")), critic.init(streams.child("phi"))
-        return State(policy, critic, theta, phi, Adam(self.critic_lr, self.adam_eps).init(phi))
+        rewards = RewardScale.init(theta.new_zeros(len(theta), self.envs)) if self.normalize_reward else None
+        return State(policy, critic, theta, phi, Adam(self.critic_lr, self.adam_eps).init(phi), rewards)
 
     def update(
         self, state: State, batch: Trajectory, progress: float, streams: Streams | None = None
     ) -> tuple[State, Metrics]:
         """One step of θ and a fit of φ on a fixed-length rollout."""
-        policy, critic, old, phi, phi_adam = state
-        samples = self.samples(state, batch)
+        policy, critic, old, phi, phi_adam, scale = state
+        reward = batch.reward
+        if scale is not None:
+            reward, scale = scale.scaled(batch, self.gamma)
+        samples = self.samples(state, batch, reward)
         with torch.no_grad():
             acted = policy(old, samples.obs)
 
@@ -121,12 +140,12 @@ class TRPO:
         )
         phi, phi_adam = self.fitted(critic, phi, phi_adam, samples)
         theta = policy.observe(taken.theta, batch.obs, batch.mask)
-        return State(policy, critic, theta, critic.observe(phi, batch.obs, batch.mask), phi_adam), metrics
+        return State(policy, critic, theta, critic.observe(phi, batch.obs, batch.mask), phi_adam, scale), metrics
 
     @torch.no_grad()
-    def samples(self, state: State, batch: Trajectory) -> Samples:
-        """What the update is computed from, as it was when the policy acted."""
-        samples = judged(state.critic, state.phi, batch, self.gamma, self.lam)
+    def samples(self, state: State, batch: Trajectory, reward: Tensor | None = None) -> Samples:
+        """What the update is computed from, as it was when the policy acted; `reward` is the batch's unless given."""
+        samples = judged(state.critic, state.phi, batch, self.gamma, self.lam, reward)
         advantage = standardized(samples.advantage) if self.normalize_advantage else samples.advantage
         log_prob = state.policy(state.theta, samples.obs).log_prob(samples.action)
         return samples._replace(advantage=advantage, log_prob=log_prob)

@@ -17,7 +17,8 @@ from rich.text import Text
 from pgcourse.course.copies import changed, original
 from pgcourse.course.runner import find_root
 from pgcourse.grading import report
-from pgcourse.grading.batch import Batch, Row, find, mark_resubmissions, private_checks
+from pgcourse.grading.batch import Batch, HandedIn, Row, find, mark_resubmissions, private_checks
+from pgcourse.grading.exercise import plain
 from pgcourse.grading.sandbox import CannotGrade
 from pgcourse.grading.sandbox import find as find_sandbox
 from pgcourse.lab.provenance import MINE
@@ -105,9 +106,7 @@ def grade(
         if resume and not out:
             raise CannotGrade("--resume goes on with grades in a folder: say which, with --out")
         trusted = trusted or not paths  # one's own work
-        found = find(paths or own_work())
-        if gradescope and len(found) != 1:
-            raise CannotGrade(f"--gradescope is for one notebook, not {len(found)}")
+        found = find_submission(paths or own_work(), gradescope) if gradescope else find(paths or own_work())
         checks = private_checks(private) if private else {}
         sandbox = find_sandbox(isolation, several=len(found) > 1, trusted=trusted)
         batch = Batch(found, sandbox, chapter, seed, checks, out, resume)
@@ -116,11 +115,15 @@ def grade(
         raise click.ClickException(str(error)) from None
     mark_resubmissions(rows, resubmissions)
     show(screen, rows, batch.header, resubmissions)
-    if out:
-        written = report.write(out, rows, batch.header)
-        screen.print(Text(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
-    if gradescope and rows:
-        gradescope.write_text(json.dumps(report.gradescope(rows[0]), indent=1) + "\n", encoding="utf-8")
+    try:
+        if out:
+            written = report.write(out, rows, batch.header)
+            screen.print(Text(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
+        if gradescope and rows:
+            gradescope.write_text(json.dumps(report.gradescope(rows[0]), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        kept = "; what was graded is kept, and --resume writes it" if out else ""
+        raise click.ClickException(f"{error.filename or out}: {error.strerror}{kept}") from None
     if as_json:
         click.echo(json.dumps(report.document(rows, batch.header), indent=2))
     if not finished:
@@ -130,6 +133,24 @@ def grade(
     if require is not None and (below := [row for row in rows if report.percent(row) < require]):
         screen.print(f"Below {require:g} %: {len(below)} of {len(rows)}.")
         sys.exit(1)
+
+
+def find_submission(paths: Sequence[Path], results: Path) -> list[HandedIn]:
+    """The one notebook that Gradescope gives. Where there is none, or more, its results tell the student so.
+
+    Raises:
+        CannotGrade: not one notebook.
+    """
+    try:
+        found = find(paths)
+        if len(found) != 1:
+            names = ", ".join(one.path.name for one in found)
+            raise CannotGrade(f"--gradescope is for one notebook, not {len(found)}: hand in one of {names}")
+    except CannotGrade as error:
+        row = {"state": f"not graded: {plain(str(error))}"}
+        results.write_text(json.dumps(report.gradescope(row), indent=1) + "\n", encoding="utf-8")
+        raise
+    return found
 
 
 def own_work() -> list[Path]:

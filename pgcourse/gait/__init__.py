@@ -3,6 +3,7 @@
 from pgcourse.gait.disturbances import Disturbance, disturbed, robustness
 from pgcourse.gait.drawing import live, picture, strip
 from pgcourse.gait.footfalls import asymmetry, at_phases, bridged, limb_phase, mean_phase, stances, strides, touchdowns
+from pgcourse.gait.joystick import tracking
 from pgcourse.gait.measures import (
     cost_of_transport,
     dimensionless_speed,
@@ -45,4 +46,5 @@ __all__ = [
     "strides",
     "strip",
     "touchdowns",
+    "tracking",
 ]

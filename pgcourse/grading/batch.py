@@ -6,6 +6,7 @@ and `replies/`, what each answered, so that a check which is added later is judg
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import importlib.util
@@ -15,15 +16,20 @@ import queue
 import re
 import secrets
 import threading
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from filelock import FileLock, Timeout
+
 from pgcourse.grading import report
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Check, Examination, Exercise, plain
-from pgcourse.grading.grade import NOTEBOOK_BYTES, exercises_for, grade, read_file
+from pgcourse.grading.grade import NOTEBOOK_BYTES, chapter_in, exercises_for, grade, read_file
 from pgcourse.grading.process import Host
 from pgcourse.grading.sandbox import CannotGrade, Sandbox
 
@@ -31,8 +37,12 @@ Row = dict[str, Any]
 
 ROWS = "grades.jsonl"
 REPLIES = "replies"
+LOCK = ".lock"
 COPY = re.compile(r"(?: ?\((\d+)\)|-(\d+))$")  # what browsers and learning platforms add to a name that is taken
 CHAPTER = re.compile(r"(?<!\d)\d\d_")
+ARCHIVE = re.compile(r"\.(zip|tar|t?gz|7z|rar)$", re.I)
+RENAMED = re.compile(r"\.ipynb\.\w+$", re.I)  # by a browser that took it for text
+PATH_LENGTH = 4096
 
 
 @dataclass(frozen=True)
@@ -43,55 +53,96 @@ class HandedIn:
     student: str
     copy: int = 0  # the number that a platform gave a later version
     refused: str = ""
-
-    @property
-    def name(self) -> str:
-        return plain(str(self.path))
+    name: str = ""  # the path as text that no other one has
 
 
 def find(paths: Sequence[Path]) -> list[HandedIn]:
     """The notebooks named, and all those in the folders named, with whose they are.
 
     The student is the folder below the one named; for a notebook that lies in it directly, its name before the
-    chapter's number. Links are not followed.
+    chapter's number. If that is empty and more than one folder is named, it is the name of this one, as for
+    `submissions/*/*.ipynb`. Links are not followed.
 
     Raises:
         CannotGrade: a path that does not exist, or nothing to grade.
     """
     found: dict[Path, HandedIn] = {}
+    several = len({path if path.is_dir() else path.parent for path in paths}) > 1
     for path in paths:
         if path.is_dir() and path.suffix != ".ipynb":
-            inside = {one.path: one for one in _inside(path)}
-            if not inside:
+            inside = {one.path: one for one in _inside(path, several)}
+            if not any(one.path.suffix.lower() == ".ipynb" for one in inside.values()):
                 raise CannotGrade(f"no notebook (*.ipynb) in the folder {path}")
             found |= inside
         elif os.path.lexists(path):
-            found[path] = _found(path, path.parent)
+            found[path] = _found(path, path.parent, several)
         else:
             raise CannotGrade(f"no such file or folder: {path}")
-    return list(found.values())
+    taken: Counter[str] = Counter()
+    named = []
+    for one in found.values():
+        name = plain(str(one.path), PATH_LENGTH)
+        taken[name] += 1  # characters that cannot be shown look alike
+        named.append(replace(one, name=name if taken[name] == 1 else f"{name} [{taken[name]}]"))
+    return named
 
 
-def _inside(folder: Path) -> Iterator[HandedIn]:
-    for root, folders, files in os.walk(folder):
+def _inside(folder: Path, several: bool) -> list[HandedIn]:
+    """The notebooks in a folder, and what may be the submission of somebody who handed in none."""
+    found: list[HandedIn] = []
+    others: list[HandedIn] = []
+
+    def unreadable(error: OSError) -> None:
+        path = Path(error.filename)
+        found.append(HandedIn(path, _student(path, folder), refused=f"cannot be read: {error.strerror}"))
+
+    for root, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(root)
-        folders[:] = sorted(name for name in folders if name != ".ipynb_checkpoints")
+        folders[:] = sorted(name for name in folders if not _aside(here / name))
         for name in [name for name in folders if (here / name).is_symlink() or name.endswith(".ipynb")]:
             folders.remove(name)
-            yield _found(here / name, folder)
+            found.append(_found(here / name, folder, several))
         for name in sorted(files):
-            if name.endswith(".ipynb"):
-                yield _found(here / name, folder)
+            refused = "an archive: unpack it" if ARCHIVE.search(name) else ""
+            if RENAMED.search(name):
+                refused = "its name does not end in .ipynb: rename it if it is a notebook"
+            if name.lower().endswith(".ipynb"):
+                found.append(_found(here / name, folder, several))
+            elif refused:
+                others.append(HandedIn(here / name, _student(here / name, folder), refused=refused))
+        if here == folder:
+            nothing = "no notebook (*.ipynb) in it"
+            others += [
+                HandedIn(here / name, _student(here / name / "nothing", folder), refused=nothing) for name in folders
+            ]
+    students = {one.student for one in found}
+    missed = {one.student: one for one in others if one.student not in students}
+    return [*found, *missed.values()]
 
 
-def _found(path: Path, folder: Path) -> HandedIn:
+def _aside(folder: Path) -> bool:
+    """Whether it is none of a student's: hidden, such as .ipynb_checkpoints, or a folder of grades."""
+    return folder.name.startswith(".") or folder.name == "__pycache__" or (folder / ROWS).is_file()
+
+
+def _student(path: Path, folder: Path) -> str:
     inside = path.relative_to(folder)
-    stem = inside.name.removesuffix(".ipynb")
+    name = inside.parts[0] if len(inside.parts) > 1 else CHAPTER.split(inside.name)[0].strip(" _-")
+    return plain(unicodedata.normalize("NFC", name or inside.name))  # macOS takes letters and accents apart
+
+
+def _found(path: Path, folder: Path, several: bool) -> HandedIn:
+    inside = path.relative_to(folder)
+    stem = inside.stem
     copy = 0
     if match := COPY.search(stem):
         copy, stem = int(match[1] or match[2]), stem[: match.start()]
-    before = CHAPTER.split(stem)[0].strip(" _-")
-    student = inside.parts[0] if len(inside.parts) > 1 else before or stem
+    try:
+        before = stem[: chapter_in(stem)[1]]
+    except CannotGrade:
+        before = CHAPTER.split(stem)[0]
+    alone = path.absolute().parent.name if several else ""
+    student = inside.parts[0] if len(inside.parts) > 1 else before.strip(" _-") or alone or stem
     refused = ""
     if path.is_symlink():
         refused = "a link: hand in the file itself"
@@ -104,7 +155,7 @@ def _found(path: Path, folder: Path) -> HandedIn:
     elif (size := path.stat().st_size) > NOTEBOOK_BYTES:
         limit = f"{NOTEBOOK_BYTES >> 20} MB"
         refused = f"the notebook has {size >> 20} MB, more than {limit}: clear its outputs and try again"
-    return HandedIn(path, plain(student), copy, refused)
+    return HandedIn(path, plain(unicodedata.normalize("NFC", student)), copy, refused)
 
 
 def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
@@ -114,9 +165,9 @@ def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
         CannotGrade: no such file, or none that defines them.
     """
     spec = importlib.util.spec_from_file_location("private_checks", path)
+    if spec is None or spec.loader is None:
+        raise CannotGrade(f"{path}: a file of Python is wanted, whose name ends in .py")
     try:
-        assert spec
-        assert spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         checks = {
@@ -127,6 +178,16 @@ def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
         raise CannotGrade(f"{path}: {type(error).__name__}: {error}") from error
     if unknown := [name for name in checks if name not in EXERCISES]:
         raise CannotGrade(f"{path}: no exercise is called {', '.join(map(repr, unknown))}")
+    for exercise, some in checks.items():
+        for check in some:
+            if check.name in [one.name for one in EXERCISES[exercise].checks]:
+                raise CannotGrade(f"{path}: {exercise} has a check {check.name!r} already; call yours otherwise")
+            try:
+                for call in EXERCISES[exercise].calls(check, np.random.default_rng(0)):
+                    if not check.accept:
+                        EXERCISES[exercise].expected(call, check)
+            except Exception as error:
+                raise CannotGrade(f"{path}: {exercise}, {check.name!r}: {type(error).__name__}: {error}") from error
     return checks
 
 
@@ -142,7 +203,8 @@ class Batch:
         resume: go on with the grades in the folder: what was graded with these checks is not graded again.
 
     Raises:
-        CannotGrade: grades are in the folder already, or were drawn with another seed; or it cannot be written to.
+        CannotGrade: grades are in the folder already, or were made with another seed or sandbox; or it cannot be
+            written to.
     """
 
     def __init__(
@@ -165,14 +227,15 @@ class Batch:
         earlier = self._earlier(resume) if folder else None
         if earlier and seed is not None and seed != earlier["seed"]:
             raise CannotGrade(f"the grades in {folder} were drawn with --seed {earlier['seed']}, not {seed}")
+        if earlier and earlier["sandbox"] != sandbox.name:
+            was = earlier["sandbox"]
+            raise CannotGrade(f"the grades in {folder} were made with --sandbox {was}, not {sandbox.name}")
         drawn = secrets.randbelow(2**31) if len(submissions) > 1 else 1
         self.seed: int = seed if seed is not None else earlier["seed"] if earlier else drawn
         if folder:
-            try:
+            with _writing(folder):
                 (folder / REPLIES).mkdir(parents=True, exist_ok=True)
-                self._write(self.header, "a" if earlier else "w")
-            except OSError as error:
-                raise CannotGrade(f"nothing can be written to --out {folder}: {error.strerror}") from None
+            self._write(self.header, "a" if earlier else "x")
 
     @property
     def header(self) -> Row:
@@ -187,7 +250,7 @@ class Batch:
         if not resume:
             raise CannotGrade(f"{path} exists: go on with it by --resume, or choose another folder with --out")
         header = None
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 row = json.loads(line)
             except ValueError:  # cut off when the computer went down
@@ -202,8 +265,9 @@ class Batch:
 
     def _write(self, row: Row, mode: str = "a") -> None:
         assert self.folder
-        with (self.folder / ROWS).open(mode, encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        with _writing(self.folder), (self.folder / ROWS).open(mode, encoding="utf-8") as file:
+            # An empty line if the one before was cut off when the disk was full.
+            file.write("\n" * ("seed" in row and mode == "a") + json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -218,7 +282,25 @@ class Batch:
         """Grade what is not graded yet, and yield each row as it is done; the first ones are those that were.
 
         A submission that cannot be graded is a row with the reason and costs no other one anything.
+
+        Raises:
+            CannotGrade: the folder is full, or somebody else is grading into it.
         """
+        with self._alone():
+            yield from self._run(jobs)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        if self.folder is None:
+            yield
+            return
+        try:
+            with FileLock(self.folder / LOCK).acquire(timeout=0):
+                yield
+        except Timeout:
+            raise CannotGrade(f"somebody else is grading into --out {self.folder}: choose another folder") from None
+
+    def _run(self, jobs: int) -> Iterator[Row]:
         done = {found.name: row for found in self.submissions if (row := self._done(found))}
         yield from done.values()
         waiting: queue.SimpleQueue[HandedIn] = queue.SimpleQueue()
@@ -241,7 +323,7 @@ class Batch:
         finally:
             over.set()
             for host in hosts:
-                host.close()  # ends what is still running
+                host.end()  # and what is still running in it
             for thread in threads:
                 thread.join()
 
@@ -273,12 +355,12 @@ class Batch:
             kept = self._kept(digest)
             graded = grade(content, exercises, host, self.seed, kept, self.examinations)
             self._keep(digest, kept)
+            modified = found.path.stat().st_mtime
         except CannotGrade as error:
             return {**about, "state": f"not graded: {plain(str(error))}"}
         except Exception as error:  # a fault of the grader's, or of the computer's: the others go on
             host.close()
             return {**about, "state": f"not graded: {type(error).__name__} in the grader: {plain(str(error))}"}
-        modified = found.path.stat().st_mtime
         return {**about, "chapter": exercises[0].chapter, "sha256": digest, "modified": modified, **report.row(graded)}
 
     def _done(self, found: HandedIn) -> Row | None:
@@ -312,6 +394,20 @@ class Batch:
             partial = path.with_suffix(f".{threading.get_ident()}")
             partial.write_bytes(gzip.compress(json.dumps({**kept, "seed": self.seed}).encode(), compresslevel=3))
             partial.replace(path)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Raises `CannotGrade` where a file there cannot be written."""
+    try:
+        yield
+    except FileExistsError:
+        raise CannotGrade(f"somebody else has begun to grade into --out {folder}: choose another folder") from None
+    except OSError as error:
+        raise CannotGrade(
+            f"nothing can be written to --out {folder}: {error.strerror}. What was graded there before is kept, and "
+            "--resume goes on with it"
+        ) from None
 
 
 def mark_resubmissions(rows: Sequence[Row], which: str) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import groupby
@@ -87,24 +87,30 @@ def read(content: bytes, entries: Iterable[str]) -> Submission:
     Raises:
         Unreadable: not a notebook, or one with too much code.
     """
-    return collect(code_cells(content), entries)
+    code, texts = cells_of(content)
+    submission = collect(code, entries)
+    for name, source in texts:
+        for defined in _seem_defined(source):
+            submission.missing.setdefault(defined, f"{name} is a text cell, not a code cell")
+    return submission
 
 
-def code_cells(content: bytes) -> list[tuple[str, str]]:
-    """(name, source) of each code cell; "cell 3" is the third cell of the notebook, text cells included."""
+def cells_of(content: bytes) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(name, source) of each code cell, and of each other one; "cell 3" is the third cell of the notebook."""
     try:
         document = json.loads(content)
         if "cells" not in document and "worksheets" in document:
             raise Unreadable("a notebook in the format of before 2015: open it in JupyterLab and save it again")
         cells = [(f"cell {number}", cell) for number, cell in enumerate(document["cells"], 1)]
-        code = [(name, "".join(cell["source"])) for name, cell in cells if cell["cell_type"] == "code"]
+        sources = [(name, "".join(cell["source"]), cell["cell_type"] == "code") for name, cell in cells]
+        code = [(name, source) for name, source, is_code in sources if is_code]
     except MemoryError:
         raise Unreadable("over the memory limit while its JSON was read: clear its outputs and try again") from None
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
         raise Unreadable(f"not a valid notebook (nbformat 4): {type(error).__name__}") from None
     if (length := sum(len(source) for _, source in code)) > CODE_CHARACTERS:
         raise Unreadable(f"the notebook has {length} characters of code, more than {CODE_CHARACTERS}")
-    return code
+    return code, [(name, source[:CODE_CHARACTERS]) for name, source, is_code in sources if not is_code]
 
 
 def collect(code: Iterable[tuple[str, str]], entries: Iterable[str]) -> Submission:
@@ -244,6 +250,9 @@ def _seem_defined(source: str) -> list[str]:
 # ------------------------------------------------------------------------------------- what statements do to names
 
 
+Place = int | str  # of an argument: its position, or its keyword; -1 for one behind a star
+
+
 @dataclass
 class _Does:
     """What code does to names of the notebook."""
@@ -252,11 +261,13 @@ class _Does:
     uses: set[str] = field(default_factory=set)
     stores: set[str] = field(default_factory=set)  # X.a = , X[i] =
     asks: set[str] = field(default_factory=set)  # X.method(): X may be changed by it
-    given: set[tuple[str, str, bool]] = field(default_factory=set)  # (function, argument, called for its own sake)
+    given: set[tuple[str, str, bool, Place]] = field(default_factory=set)  # (function, argument, for its own sake, ...)
     calls: set[str] = field(default_factory=set)
     settings: set[tuple[str, str]] = field(default_factory=set)  # (module, what is set of it)
     differentiates: set[str] = field(default_factory=set)  # what stands before `.backward()`
     touches: bool = False  # it changes an object behind a local name, maybe an argument's
+    touched: set[str] = field(default_factory=set)  # parameters whose object it changes
+    passes: set[tuple[str, str, Place]] = field(default_factory=set)  # (function, parameter that it is given, ...)
     anything: bool = False
     by_name: bool = False  # it reads names that are made while it runs
 
@@ -271,12 +282,15 @@ class _Statement:
             reader.visit(node)
         except RecursionError:
             reader = _Reader()
-            for part in ast.walk(node):
-                if isinstance(part, ast.Name):
-                    (reader.now.uses if isinstance(part.ctx, ast.Load) else reader.now.binds).add(part.id)
+            reader.now.binds = _local_names([node])
+            reader.now.uses = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
         self.now, self.later = reader.now, reader.later
         self.aliases, self.derived = reader.aliases, reader.derived
         self.imports, self.functions = reader.imports, reader.functions
+
+
+class _ClassNames(set[str]):
+    """The names that a class binds: read by its body, and by nothing else in it."""
 
 
 class _Reader(ast.NodeVisitor):
@@ -287,12 +301,16 @@ class _Reader(ast.NodeVisitor):
         self.derived: set[tuple[str, str]] = set()  # (name, a name in what is assigned to it)
         self.elements: list[tuple[set[str], set[str]]] = []  # of comprehensions: targets, and where they come from
         self.imports: dict[str, str] = {}  # name -> the module it comes from
-        self.functions: set[str] = set()  # functions and classes that are defined, lambdas included
+        self.functions: dict[str, list[str]] = {}  # functions and classes, lambdas included: their parameters in order
+        self.parameters: list[set[str]] = []  # of the functions around, and other names for these
         self.function: list[str] = []  # the names of the functions around
         self.scopes: list[set[str]] = []  # the local names around, innermost last
 
     def _local(self, name: str) -> bool:
         return any(name in scope for scope in self.scopes)
+
+    def _parameter(self, name: str) -> bool:
+        return any(name in names for names in self.parameters)
 
     def _bind(self, name: str) -> None:
         if not self._local(name):
@@ -302,6 +320,7 @@ class _Reader(ast.NodeVisitor):
         names = self._behind(_roots(expression))
         kind |= {name for name in names if not self._local(name.removesuffix(CALLED))}
         self.does.touches = self.does.touches or any(self._local(name.removesuffix(CALLED)) for name in names)
+        self.does.touched |= {name for name in names if self._parameter(name)}
 
     def _behind(self, names: set[str]) -> set[str]:
         """Names, and for the targets of comprehensions around what they run through."""
@@ -314,21 +333,21 @@ class _Reader(ast.NodeVisitor):
         return found
 
     def _inside(self, local: set[str], nodes: Iterable[ast.AST], later: bool) -> None:
-        outer = self.does
+        outer = self.does, self.scopes
         if later:
             self.does = self.later
-        self.scopes.append(local)
+            self.scopes = [scope for scope in self.scopes if not isinstance(scope, _ClassNames)]
+        self.scopes = [*self.scopes, local]
         for node in nodes:
             self.visit(node)
-        self.scopes.pop()
-        self.does = outer
+        self.does, self.scopes = outer
 
     # names
     def visit_Name(self, node: ast.Name) -> None:
         if not isinstance(node.ctx, ast.Load):
             self._bind(node.id)
-        elif not self._local(node.id):
-            self.now.uses.add(node.id)
+        elif not any(node.id in scope for scope in self.scopes if not isinstance(scope, _ClassNames)):
+            self.now.uses.add(node.id)  # a class may read a name from outside before it binds it
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if not isinstance(node.ctx, ast.Load):
@@ -375,12 +394,14 @@ class _Reader(ast.NodeVisitor):
         self._decorated(node)
         self._bind(node.name)
         if not self.scopes:
-            self.functions.add(node.name)
+            self.functions[node.name] = _in_order(node.args)
         self._outside(node.args)
         if node.returns:
             self.visit(node.returns)
         self.function.append(node.name)
+        self.parameters.append(_parameters(node.args))
         self._inside(_parameters(node.args) | _local_names(node.body), node.body, later=True)
+        self.parameters.pop()
         self.function.pop()
 
     def visit_Return(self, node: ast.Return) -> None:
@@ -406,14 +427,13 @@ class _Reader(ast.NodeVisitor):
         self._decorated(node)
         self._bind(node.name)
         if not self.scopes:
-            self.functions.add(node.name)
+            made = (n.args for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
+            self.functions[node.name] = next((_in_order(args)[1:] for args in made), [])
         for base in (*node.bases, *(keyword.value for keyword in node.keywords)):
             self.visit(base)
             if isinstance(base, ast.Name):  # its `__init_subclass__`, or it is a metaclass
                 self.does.calls.add(base.id)
-        # A name that the body binds may still be read from outside before: it stays a use.
-        self.now.uses.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
-        self._inside(_local_names(node.body), node.body, later=False)
+        self._inside(_ClassNames(_local_names(node.body)), node.body, later=False)
 
     def _decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         for decorator in node.decorator_list:
@@ -437,6 +457,8 @@ class _Reader(ast.NodeVisitor):
         roots = _roots(value, arguments=True)
         inside = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
         for node in ast.walk(target):
+            if isinstance(node, ast.Name) and self.parameters and any(map(self._parameter, _roots(value))):
+                self.parameters[-1].add(node.id)
             if isinstance(node, ast.Name) and not self._local(node.id):
                 self.aliases.update((node.id, root) for root in roots if not self._local(root.removesuffix(CALLED)))
                 self.derived.update((node.id, name) for name in inside)
@@ -451,7 +473,7 @@ class _Reader(ast.NodeVisitor):
         for target in node.targets:
             self._alias(target, node.value)
             if isinstance(target, ast.Name) and isinstance(node.value, ast.Lambda) and not self.scopes:
-                self.functions.add(target.id)
+                self.functions[target.id] = _in_order(node.value.args)
         self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
@@ -501,7 +523,6 @@ class _Reader(ast.NodeVisitor):
     def _call(self, node: ast.Call, for_its_own_sake: bool) -> None:
         called = node.func
         function = next(iter(_roots(called)), "")
-        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         if isinstance(called, ast.Name):
             if called.id in BY_NAME and not self._local(called.id):
                 self.now.by_name = True
@@ -518,6 +539,8 @@ class _Reader(ast.NodeVisitor):
                 for_its_own_sake, function = True, ""  # `list.append(X, 1)`, `init.zeros_(X)`
             if for_its_own_sake:
                 self._change(self.does.asks, called.value)
+            if called.attr in MUTATORS and isinstance(called.value, ast.Attribute):  # `os.environ.update(...)`
+                self._change(self.does.stores, called.value)
             if called.attr == "backward":
                 self.does.differentiates.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
             if SETTING.match(called.attr):
@@ -529,14 +552,16 @@ class _Reader(ast.NodeVisitor):
         for keyword in node.keywords:
             if keyword.arg == "out":
                 self._change(self.does.stores, keyword.value)
-        for argument in arguments:
+        for place, argument in _places(node):
             if isinstance(argument, ast.Attribute) and (
                 argument.attr in MUTATORS or MUTATING.match(argument.attr)
             ):  # `map(X.append, ...)`
                 self._change(self.does.asks, argument.value)
             for root in self._behind(_roots(argument)):
                 if not self._local(root.removesuffix(CALLED)):
-                    self.does.given.add((function, root, for_its_own_sake))
+                    self.does.given.add((function, root, for_its_own_sake, place))
+                elif self._parameter(root):
+                    self.does.passes.add((function, root, place))
 
     def visit_Global(self, node: ast.Global) -> None:
         pass  # `_local_names` leaves them out, so that they count as the notebook's
@@ -584,6 +609,19 @@ def _roots(expression: ast.expr, arguments: bool = False) -> set[str]:
     return found.union(*(_roots(part, arguments) for part in parts))
 
 
+def _places(call: ast.Call) -> Iterator[tuple[Place, ast.expr]]:
+    starred = False
+    for position, argument in enumerate(call.args):
+        starred = starred or isinstance(argument, ast.Starred)
+        yield -1 if starred else position, argument
+    for keyword in call.keywords:
+        yield keyword.arg or -1, keyword.value
+
+
+def _in_order(args: ast.arguments) -> list[str]:
+    return [arg.arg for arg in (*args.posonlyargs, *args.args)]
+
+
 def _parameters(args: ast.arguments) -> set[str]:
     every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
     return {arg.arg for arg in every if arg}
@@ -624,10 +662,13 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
     """The statements that bind or change a name which the entries need, directly or through others."""
     imports: dict[str, str] = {}
     functions: dict[str, _Does] = {}
+    parameters: dict[str, list[str]] = {}
     for statement in statements:
         imports.update(statement.imports)
+        parameters.update(statement.functions)
         for name in statement.functions:
             functions[name] = _union(functions.get(name, _Does()), statement.later)
+    touched = _changes_of_arguments(functions, parameters)
     functions = _with_what_they_call(functions)
     data = {name for statement in statements for name in statement.now.binds} - imports.keys() - functions.keys()
     aliases: dict[str, set[str]] = {f"{name}{CALLED}": {name} for name in data}
@@ -651,7 +692,7 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
         for name in does.calls & data:
             runs |= called(_reachable(name, aliases))
             direct |= _reachable(name, aliases) & data
-        for function, argument, for_its_own_sake in does.given:
+        for function, argument, for_its_own_sake, place in does.given:
             own = functions.get(function)
             idle = (
                 function in HARMLESS
@@ -660,7 +701,8 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
             )
             if imports.get(function) not in SHOWING:
                 runs |= called([argument])
-            if not idle and (argument.removesuffix(CALLED) in data or (own and own.touches)):
+            # A function that is handed over is called, which changes what it changes; seldom is it changed itself.
+            if not idle and (argument.removesuffix(CALLED) in data or touched(function, place)):
                 direct.add(argument)
         for name in direct:
             reached = _reachable(name, aliases)
@@ -699,9 +741,11 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
             todo.extend(statement.now.uses)
             if statement.now.by_name:
                 todo.extend(functions)
-                for node in ast.walk(statement.node):
-                    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                        todo.extend(re.findall(r"[^\W\d]\w*", node.value))
+                todo.extend(_words(statement.node))
+                for name in statement.now.uses & data:  # the text may stand elsewhere
+                    for other in statements:
+                        if name in other.now.binds:
+                            todo.extend(_words(other.node))
 
     for statement in statements:
         for name in set(changed(statement.now)):
@@ -717,6 +761,36 @@ def _needed(statements: list[_Statement], entries: Iterable[str]) -> set[_Statem
     return needed
 
 
+def _words(node: ast.AST) -> Iterator[str]:
+    """The names in the texts of a statement."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield from re.findall(r"[^\W\d]\w*", part.value)
+
+
+def _changes_of_arguments(
+    functions: dict[str, _Does], parameters: dict[str, list[str]]
+) -> Callable[[str, Place], bool]:
+    """Whether a function changes what it is given at a place, itself or through others."""
+    changed = {name: set(does.touched) for name, does in functions.items()}
+
+    def at(function: str, place: Place) -> bool:
+        order = parameters.get(function, [])
+        if isinstance(place, int) and not 0 <= place < len(order):
+            return function in functions and functions[function].touches
+        return (place if isinstance(place, str) else order[place]) in changed.get(function, ())
+
+    grown = True
+    while grown:
+        grown = False
+        for name, does in functions.items():
+            for function, parameter, place in does.passes:
+                if parameter not in changed[name] and at(function, place):
+                    changed[name].add(parameter)
+                    grown = True
+    return at
+
+
 def _union(a: _Does, b: _Does) -> _Does:
     return _Does(
         a.binds | b.binds,
@@ -728,6 +802,8 @@ def _union(a: _Does, b: _Does) -> _Does:
         a.settings | b.settings,
         a.differentiates | b.differentiates,
         a.touches or b.touches,
+        a.touched | b.touched,
+        a.passes | b.passes,
         a.anything or b.anything,
         a.by_name or b.by_name,
     )

@@ -88,13 +88,11 @@ class Call:
 class Reply:
     """What came back: a value for every time, and the last one's gradients. A gradient that does not exist is None.
 
-    `changed` are the arguments that the answer has written into; it is looked at where the answer is called twice.
     In an expected reply NaN stands for "anything goes here", and the gradient None for "none, or zero".
     """
 
     values: tuple[Any, ...]
     gradients: dict[str, np.ndarray | None] = field(default_factory=dict)
-    changed: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, call: Call, content: dict[str, Any]) -> Reply:
@@ -109,9 +107,8 @@ class Reply:
                     name: None if gradient is None else worker.decode(gradient)
                     for name, gradient in zip(call.gradient, gradients, strict=True)
                 },
-                tuple(list(call.args)[number] for number in content.get("changed", ())),
             )
-        except (LookupError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise AnswerStopped(f"protocol violation: {error}") from None
 
 
@@ -193,7 +190,7 @@ class Check:
             them. Lists of numbers are arrays of floats, of booleans masks; whole numbers are `np.array([0, 1])`. Floats
             are sent as float32. A case without an argument is `{}`.
         dtype: "as input": each case is asked in float32 and in float64, and the result's dtype must be that.
-        leaves_input_alone: nothing is written into the arguments, and a second call with them gives the same.
+        leaves_input_alone: the arguments are not changed, and a second call with them gives the same.
         gradient: the arguments by which the derivative of the result is judged, too.
         no_gradient: the arguments through which none may flow, although autograd watches them.
         leading_axes: arguments that may have any number of axes before the last ones: each case is asked also with an
@@ -204,7 +201,7 @@ class Check:
         tolerance: relative and absolute; by default those of `RTOL` and `ATOL`.
         accept: judges the value in the reference's place: `accept(value, arguments, rng)` says what is wrong, or "".
             With a pair it also says which of the exercise's mistakes this is, in that mistake's words.
-        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or such a pair. See
+        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "", or such a pair. See
             `Player`.
         requires: what else a right answer does, in words, for the notebook's text.
     """
@@ -260,7 +257,7 @@ class Exercise:
     `name` is as in `check(name, answer)`, and `entry` what the answer is called in a notebook. The reference is what a
     right answer computes, in float64. Difficulty and importance run from 1 to 5. `start` is what is wrong in the
     function that a learner is given to repair. Of a `secret` exercise nobody is shown what was expected. `shows` says
-    of each of the `choices` what whatever it names looks like.
+    of each of the `choices` what whatever it names looks like, or of a problem what is wrong with it.
     """
 
     kind: str
@@ -429,14 +426,13 @@ def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float3
     `dtype` is that of the input: its precision is asked for, and with `check.dtype` itself.
     """
     tolerance = check.tolerance or (RTOL[dtype], ATOL[dtype])
-    if reply.changed:
-        return f"{' and '.join(reply.changed)} changed in place: the arguments stay as they are"
     for time_number, (value, wanted) in enumerate(zip(reply.values, expected.values, strict=True)):
         if check.items:
             if not isinstance(value, dict):
                 return "not a dictionary"
-            value, wanted = ({key: one.get(key) for key in check.items} for one in (value, wanted))
-            return "" if value == wanted else f"not all of {', '.join(map(str, check.items))} are right"
+            if all(not value_difference(value.get(key), wanted[key], tolerance) for key in check.items):
+                return ""
+            return f"not all of {', '.join(map(str, check.items))} are right"
         if problem := value_difference(value, wanted, tolerance, dtype if check.dtype else ""):
             return problem if time_number == 0 else f"called again on the same input: {problem}"
     for name, wanted_gradient in expected.gradients.items():
@@ -675,19 +671,25 @@ class Examination:
         return found[0] if len(found) == 1 else ""
 
     def _unlike(self, trials: Mapping[str, Sequence[Trial]], check: str) -> str:
-        """Of a wrong diagnosis: what the first wrong item would look like if it were what the answer calls it."""
+        """What the exercise `shows` of a problem, or of a diagnosis that is wrong: what that would look like.
+
+        Of a diagnosis it is the first wrong item, or one that is missing, or called what is not to choose from.
+        """
+        shows = self.exercise.shows
         items = next(one.items for one in self.exercise.checks if one.name == check)
-        for trial in trials[check] if self.exercise.shows else ():
+        for trial in trials[check] if shows else ():
+            if trial.problem in shows:
+                return shows[trial.problem]
             given: Any = trial.reply.values[-1] if trial.reply else None
             true: Any = trial.expected.values[-1] if trial.expected else {}
-            for item in items if isinstance(given, dict) else ():
+            for item in items if isinstance(given, dict) and true else ():
                 said = given.get(item)
-                if said is None:
-                    return f"{item}: nothing is said of it."
-                if said not in self.exercise.shows:
-                    return f"{item}: {plain(repr(said), 60)} is not one of the choices."
+                if item not in given:
+                    return f"{item} is missing: it needs its name, too."
+                if said not in self.exercise.choices:
+                    return f"{item}: {plain(repr(said), 80)} is none of the names to choose from."
                 if said != true[item]:
-                    return f"{item}: {self.exercise.shows[said]}"
+                    return f"{item}: {shows[said]}"
         return ""
 
     def _fails(self, words: str, check: str) -> bool:
@@ -697,7 +699,8 @@ class Examination:
     def _alike(self, words: str, trials: Mapping[str, Sequence[Trial]]) -> bool:
         """Whether a known mistake behaves as the answer did, in every trial. What was played is not played again."""
         return all(
-            number < len(self.questions[name]) and _behaves_alike(self._mistake(words, name, number), trial)
+            number < len(asked := self.questions[name])
+            and _behaves_alike(self._mistake(words, name, number), trial, asked[number].check.items)
             for name, some in trials.items()
             for number, trial in enumerate(some)
         )
@@ -718,13 +721,13 @@ class Examination:
         except AnswerError as error:
             return Trial(call, expected, None, str(error), error.attempted, error.kind)
         if expected is not None:
-            return Trial(call, expected, reply, difference(reply, expected, check, call.precision))
+            return Trial(call, expected, reply, plain(difference(reply, expected, check, call.precision)))
         assert check.accept
         if deadline == np.inf:  # a known mistake: what it says is compared, and that is enough
             return Trial(call, None, reply, "")
         rng = draws(self.seed, self.exercise, check).spawn(1)[0]
         problem, diagnosis = self._found(check, check.accept(reply.values[-1], call.args, rng))
-        return Trial(call, None, reply, problem, diagnosis=diagnosis)
+        return Trial(call, None, reply, plain(problem), diagnosis=diagnosis)
 
     def _play(self, answer: Answer, check: Check, deadline: float) -> Trial:
         assert check.play
@@ -733,7 +736,7 @@ class Examination:
         except AnswerError as error:
             return Trial(Call({}), None, None, str(error), error.attempted, error.kind)
         problem, diagnosis = self._found(check, found)
-        return Trial(Call({}), None, Reply(()), problem, diagnosis=diagnosis)
+        return Trial(Call({}), None, Reply(()), plain(problem), diagnosis=diagnosis)
 
     def _found(self, check: Check, found: Found) -> tuple[str, str]:
         problem, diagnosis = (found, "") if isinstance(found, str) else found
@@ -742,18 +745,26 @@ class Examination:
         return problem, diagnosis
 
 
-def _behaves_alike(one: Trial, other: Trial) -> bool:
-    """Whether both are right or both are wrong, and with the same numbers where these are judged."""
+def _behaves_alike(one: Trial, other: Trial, items: tuple[str, ...] = ()) -> bool:
+    """Whether both are right or both are wrong, and with the same numbers where these are judged.
+
+    Where a rule of the check's own judges some `items` of a dictionary, only these are compared.
+    """
     expected = one.expected
     if one.reply is None or other.reply is None:
         return one.reply is other.reply and one.error == other.error
     if expected is None:
-        return all(_same(a, b, None) for a, b in zip(one.reply.values, other.reply.values, strict=True))
+        both = zip(one.reply.values, other.reply.values, strict=True)
+        return all(_same(_items(a, items), _items(b, items), None) for a, b in both)
     if bool(one.problem) != bool(other.problem):
         return False
     pairs = [*zip(one.reply.values, other.reply.values, expected.values, strict=True)]
     pairs += [(one.reply.gradients[name], other.reply.gradients[name], x) for name, x in expected.gradients.items()]
     return all(_same(a, b, wanted) for a, b, wanted in pairs)
+
+
+def _items(value: Any, names: tuple[str, ...]) -> Any:
+    return {name: value.get(name) for name in names} if names and isinstance(value, dict) else value
 
 
 def _same(a: Any, b: Any, wanted: Any) -> bool:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pgcourse
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.collect import Unreadable
 from pgcourse.grading.exercise import Examination, Exercise, ExerciseResult
 from pgcourse.grading.process import Host, Session
 from pgcourse.grading.sandbox import CannotGrade
 
+NOTEBOOKS = Path(pgcourse.__file__).resolve().parents[1] / "exercises"
 NOTEBOOK_BYTES = 50 << 20
 KINDS = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
@@ -53,22 +55,46 @@ def chapters() -> list[str]:
     return EXERCISES.chapters()
 
 
+def chapter_in(name: str) -> tuple[str, int]:
+    """The chapter whose two digits stand in the name of a notebook, and where.
+
+    Numbers of groups and dates stand in names, too: of several, that of an exercise notebook's whole name counts.
+
+    Raises:
+        CannotGrade: none stands there, or more than one.
+    """
+    known = chapters()
+    found = {
+        match[0]: match.start()
+        for match in reversed([*re.finditer(r"(?<!\d)\d\d(?=[a-z]?_)", name)])
+        if match[0] in known
+    }
+    if len(found) > 1:
+        whole = {path.stem[:2]: name.find(path.stem) for path in NOTEBOOKS.glob("[0-9][0-9]*_*.ipynb")}
+        found = {chapter: whole[chapter] for chapter in found if whole.get(chapter, -1) >= 0} or found
+    if len(found) == 1:
+        return found.popitem()
+    which = f"which chapter is it, {' or '.join(sorted(found))}?" if found else "which chapter is it?"
+    raise CannotGrade(
+        f"{which} Its name should have the chapter's number as in the course, such as {known[0]}_name.ipynb; or say "
+        f"--chapter with one of: {', '.join(known)}"
+    )
+
+
 def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
     """The exercises of a chapter: the one given, or the one whose two digits stand in the notebook's name.
 
     Raises:
         CannotGrade: no such chapter, or a file name that does not say.
     """
-    known = chapters()
-    if chapter is None:
-        chapter = next((digits for digits in re.findall(r"(?<!\d)\d\d(?=[a-z]?_)", path.name) if digits in known), "?")
-    chapter = chapter.zfill(2) if chapter.isdigit() else chapter
-    if chapter not in known:
-        raise CannotGrade(
-            f"{path}: which chapter is it? Its name should have the chapter's number as in the course, such as "
-            f"{known[0]}_name.ipynb; or say --chapter with one of: {', '.join(known)}"
-        )
-    return EXERCISES.of(chapter)
+    try:
+        if chapter is None:
+            return EXERCISES.of(chapter_in(path.name)[0])
+        return EXERCISES.of(EXERCISES.chapter(chapter))
+    except CannotGrade as error:
+        raise CannotGrade(f"{path}: {error}") from None
+    except ValueError:
+        raise CannotGrade(f"{chapter}: no such chapter; say --chapter with one of: {', '.join(chapters())}") from None
 
 
 def grade(

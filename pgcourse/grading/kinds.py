@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pgcourse.grading.exercise import Change, Check, Exercise, Found, Limits, Mistake, Player, Rng
+from pgcourse.grading.exercise import Change, Check, Exercise, Limits, Mistake, Player, Rng
 from pgcourse.grading.worker import Code
 
 __all__ = [
@@ -169,27 +169,27 @@ def predict(
     truth: Callable[[], Mapping[str, float]],
     *,
     within: Mapping[str, float],
-    reason: Callable[[Mapping[str, Any], str], str] = lambda given, item: "",
+    shows: Mapping[str, tuple[str, str]] | None = None,
     **fields: Any,
 ) -> Exercise:
     """Numbers to commit to before they are measured.
 
     The answer is a function without arguments that returns a dictionary: for each of `truth`, read from a committed
     record when it is judged, a number `within` that distance of it, or a pair (low, high) that holds it and is at most
-    twice as wide. A check's `items` count only if all of them are right. `reason(answer, item)` says in the words of
-    which mistake a prediction is wrong, or "": what is wrong with a number is seldom that it is one certain number.
+    twice as wide. A check's `items` count only if all of them are right. `shows` has two sentences for an item, for who
+    is too low and for who is too high.
     """
 
-    def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], Found]:
-        def judge(value: Any, args: Mapping[str, Any], rng: Rng) -> Found:
+    def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], str]:
+        def judge(value: Any, args: Mapping[str, Any], rng: Rng) -> str:
             if not isinstance(value, dict):
                 return "not a dictionary"
             true = truth()
             for item in items:
-                if value.get(item) is None:
-                    return f"{item!r} is missing"
+                if item not in value:
+                    return f"{item} is missing"
                 if problem := _prediction(value[item], true[item], within[item]):
-                    return f"{item}: {problem}", reason(value, item) if problem in ("too low", "too high") else ""
+                    return f"{item}: {problem}"
             return ""
 
         return judge
@@ -200,7 +200,14 @@ def predict(
         )
         for name, check in fields.pop("checks").items()
     }
-    return implement(lambda: dict(truth()), entry=entry, kind="predict", checks=checks, **fields)
+    exercise = implement(lambda: dict(truth()), entry=entry, kind="predict", checks=checks, **fields)
+    said = {
+        f"{item}: {far}": words for item, both in (shows or {}).items() for far, words in zip(FAR, both, strict=True)
+    }
+    return replace(exercise, shows=said)
+
+
+FAR = "too low", "too high"
 
 
 def _prediction(value: Any, true: float, within: float) -> str:
@@ -212,10 +219,10 @@ def _prediction(value: Any, true: float, within: float) -> str:
         return "neither a number nor a pair (low, high)"
     low, high = (ends, ends) if ends.ndim == 0 else ends
     if low > high:
-        return "of a pair, the lower end comes first"
+        return f"the pair ({low:.4g}, {high:.4g}) is the other way round: (low, high)"
     if ends.ndim and high - low > 2 * within:
         return f"the range is {high - low:.4g} wide, more than {2 * within:.4g}"
     slack = within if ends.ndim == 0 else 0.0
     if low - slack <= true <= high + slack:
         return ""
-    return "too low" if high < true else "too high"
+    return FAR[int(high > true)]

@@ -42,6 +42,7 @@ LEAST_WAIT = 1.0  # granted to the last call within a limit, too: on a busy comp
 LOG_BYTES = 64 << 10  # that are kept
 PREPARED = "prepared"  # among the replies: whether the answer was there
 PRINT_BYTES = 32 << 20  # after which it is stopped
+RETURN_BYTES = 32 << 20  # of all replies to an exercise, which are kept
 
 
 class Process:
@@ -72,7 +73,9 @@ class Process:
         self.meter = _Meter(self.source.pid)
         self.before = self.meter.seconds()
         self.metered, self.metered_at = self.before, time.monotonic()  # the meter, and when
+        self.seen, self.unseen = self.before, 0.0  # the meter at the last look; seconds of waiting since, call by call
         self.seconds = 0.0  # CPU time of all that it did, when it is over
+        self.replied = 0  # bytes of the last reply
 
     def ask(
         self, request: dict[str, Any] | str, seconds: float, limit: str, content: bytes | None = None
@@ -92,6 +95,7 @@ class Process:
         self.wanted.put(True)
         self._write(struct.pack(">I", len(message)) + message + (content or b""))
         frame = self._wait(seconds, limit)
+        self.replied = len(frame)
         if len(frame) == 0:
             raise AnswerStopped(self._ending())
         if len(frame) > worker.REPLY_BYTES:
@@ -114,18 +118,25 @@ class Process:
         return used
 
     def _wait(self, seconds: float, limit: str) -> bytes:
-        """The next frame. CPU time decides; waiting for nothing, and ten times that by the clock, stop it, too."""
+        """The next frame. CPU time decides; waiting for nothing, and ten times that by the clock, stop it, too.
+
+        Many short calls are looked at as one long one would be: what they wait for nothing is added to `spent`.
+        """
         start = looked = time.monotonic()
-        used, idle, pause = 0.0, 0.0, FIRST_LOOK
+        idle, pause, look = 0.0, FIRST_LOOK - self.unseen, self.meter.seconds
         while True:
             with contextlib.suppress(queue.Empty):
-                return self.frames.get(timeout=max(0.01, min(pause, seconds)))
+                frame = self.frames.get(timeout=max(0.001, min(pause, seconds)))
+                self.unseen += time.monotonic() - looked
+                self.spent += idle
+                return frame
             pause = LOOK
-            now, computed = time.monotonic(), self.meter.look() - self.metered
-            if self.measured and computed - used < 0.05 * (now - looked) and not self.meter.busy():
-                idle += now - looked
-            used, looked = computed, now
-            over = ""
+            now, total = time.monotonic(), look()
+            waited = self.unseen + now - looked
+            if self.measured and total - self.seen < 0.05 * waited and not self.meter.busy():
+                idle += waited
+            self.unseen, self.seen, looked, look = 0.0, total, now, self.meter.look
+            used, over = total - self.metered, ""
             if used > seconds:
                 over = f"over the limit of CPU time ({limit})"
             elif idle > min(max(seconds, LEAST_WAIT), WAIT_SECONDS):
@@ -382,16 +393,27 @@ class Host:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.nursery: Nursery | None = None
+        self.ended = False
 
     def process(self, limits: Limits) -> Process:
-        """Raises `CannotGrade` where it does not start."""
+        """Raises `CannotGrade` where it does not start, or after `end`."""
+        if self.ended:
+            raise CannotGrade("the grading was ended")
         if self.sandbox.container or not Nursery.possible():
             return Process(self.sandbox, limits)
         if self.nursery is None or not self.nursery.lives():
             if self.nursery:
                 self.nursery.close()
             self.nursery = Nursery(self.sandbox)
+            if self.ended:  # while it was started
+                self.close()
+                raise CannotGrade("the grading was ended")
         return Process(self.sandbox, limits, self.nursery)
+
+    def end(self) -> None:
+        """Close, and start nothing any more."""
+        self.ended = True
+        self.close()
 
     def close(self) -> None:
         if self.nursery:
@@ -558,6 +580,7 @@ class SessionAnswer:
         self.chain = ""  # of calls that depend on those before them
         self.behind: list[Call] = []  # calls of the chain that this process has not seen
         self.times: Counter[str] = Counter()
+        self.returned = 0  # bytes
 
     def prepare(self) -> None:
         self.chain, self.behind = "", []
@@ -616,8 +639,11 @@ class SessionAnswer:
             for request in requests:
                 left = deadline - self.session.used - (process.spent - before)
                 if left <= 0:
-                    raise AnswerStopped(f"over the limit of CPU time ({limit})")
+                    raise AnswerStopped(f"over the limit of CPU time ({limit}), waiting included")
                 content = process.ask(request, left, limit)
+                self.returned += process.replied
+                if self.returned > RETURN_BYTES:
+                    raise AnswerStopped(f"returned more than {RETURN_BYTES >> 20} MB in all")
         except AnswerStopped as error:
             self.session.stop()
             return {"stopped": str(error)}

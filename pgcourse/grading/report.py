@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from pgcourse.grading.grade import Graded
 from pgcourse.grading.sandbox import ALWAYS, Sandbox
 
 LOG_CHARACTERS = 2000
+NAME_BYTES = 200  # of a page's name; systems allow 255
 Row = dict[str, Any]
 
 
@@ -149,24 +153,37 @@ def write(folder: Path, rows: Sequence[Row], how: Row) -> list[Path]:
     """`grades.json`, `gradebook.csv` with a row for each submission, and `feedback/`, a page for each."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document(rows, how), indent=1, ensure_ascii=False)
-    (folder / "grades.json").write_text(text + "\n", encoding="utf-8")
-    _write_gradebook(folder / "gradebook.csv", rows)
+    with _replacing(folder / "grades.json") as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+    with _replacing(folder / "gradebook.csv") as partial:
+        _write_gradebook(partial, rows)
     pages = folder / "feedback"
     pages.mkdir(exist_ok=True)
-    taken: Counter[str] = Counter()
+    taken: set[str] = set()
     for row in rows:
         name = f"{row['student']}_{Path(row['path']).stem}"
-        name = re.sub(r"[^\w.-]+", "_", name).strip("._")[:100] or "submission"
-        taken[name.lower()] += 1
-        if taken[name.lower()] > 1:
-            name += f"-{taken[name.lower()]}"
+        name = re.sub(r"[^\w.-]+", "_", name).strip("._").encode()[:NAME_BYTES].decode(errors="ignore") or "submission"
+        numbers = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        name = next(one for one in numbers if one.lower() not in taken)
+        taken.add(name.lower())
         (pages / f"{name}.html").write_text(page(row, how), encoding="utf-8")
     return [folder / "grades.json", folder / "gradebook.csv", pages]
 
 
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Another file to write to, which then takes the place of this one: a full disk costs nothing that was there."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _write_gradebook(path: Path, rows: Sequence[Row]) -> None:
     columns = list(dict.fromkeys((exercise, check["check"]) for row in rows for exercise, check in each_check(row)))
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8-sig") as file:  # without the mark, Excel garbles names
         writer = csv.writer(file)
         names = [f"{exercise}: {check}" for exercise, check in columns]
         writer.writerow(
@@ -190,7 +207,7 @@ def _write_gradebook(path: Path, rows: Sequence[Row]) -> None:
 
 def _cell(text: str) -> str:
     """A spreadsheet takes text that starts with one of these for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if unicodedata.normalize("NFKC", text[:1]) in ("=", "+", "-", "@") else text
 
 
 def gradescope(row: Row) -> Row:

@@ -20,6 +20,7 @@ import os, socket, sys
 assert not any(os.path.isdir(p) and os.listdir(p) for p in sys.argv[1:]), "the course's folders can be seen"
 assert not os.path.exists("/etc/passwd"), "files of this computer can be seen"
 assert [name for _, name in socket.if_nameindex()] in ([], ["lo"]), "the network can be reached"
+assert not os.access("/proc/sys/kernel/core_pattern", os.W_OK), "settings of this computer can be changed"
 print("isolated")
 """
 
@@ -196,7 +197,8 @@ def _bwrap_options() -> Iterator[str]:
     for hidden in _hidden():
         if any(hidden.is_relative_to(root) for root in roots):
             yield from ("--tmpfs", str(hidden), "--remount-ro", str(hidden))
-    yield from ("--remount-ro", "/dev", "--remount-ro", "/")
+    # Root's settings of the whole computer (/proc/sys) are root's also in here, where it has no capability.
+    yield from ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 
 
 def _roots() -> list[Path]:
@@ -206,9 +208,17 @@ def _roots() -> list[Path]:
 
 
 def _hidden() -> list[Path]:
-    """The course's own folders: pgcourse contains the answers, and so do the solutions beside it."""
+    """The course's own folders: pgcourse contains the answers, and so do the solutions beside it, the records, and the
+    history of a clone; all but the one in which Python itself may live."""
     package = Path(pgcourse.__file__).resolve().parent
-    return [package, *(path for name in ("solutions", "tests") if (path := package.parent / name).is_dir())]
+    if not (package.parent / "pyproject.toml").is_file():  # no clone: other packages are beside it
+        return [package]
+    lives = [Path(sys.prefix), Path(sys.base_prefix).resolve()]
+    beside = [path for path in sorted(package.parent.iterdir()) if path.is_dir() and not path.is_symlink()]
+    return [
+        package,
+        *(path for path in beside if path != package and not any(one.is_relative_to(path) for one in lives)),
+    ]
 
 
 def environment(home: str = "/") -> dict[str, str]:

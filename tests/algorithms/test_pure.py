@@ -26,6 +26,7 @@ ALGORITHMS = {
     "ppo that stops": pg.PPO(**PPO, max_kl=1e-4, value_clip=0.1),
     "recurrent ppo": RecurrentPPO(**PPO, units=8),
     "trpo": pg.TRPO(**SMALL),
+    "trpo with moments": pg.TRPO(**SMALL, normalize_observation=True, normalize_reward=True),
     "natural": pg.NaturalGradient(**SMALL),
     "dqn, not yet full": DQN(**SMALL, capacity=500, updates=3, batch=8, target_every=2),
     "dqn, full": DQN(**SMALL, capacity=70, updates=3, batch=8, target_every=2),

@@ -23,7 +23,7 @@ from pgcourse.core import (
     Streams,
     Table,
 )
-from pgcourse.envs import make
+from pgcourse.envs import Pendulum, make
 from pgcourse.rl import Trajectory
 from pgcourse.rl.objectives import masked_mean, score_function, surrogate
 
@@ -118,6 +118,47 @@ def test_in_training_the_constraint_is_never_violated(world):
         refused += int(same.sum())
     assert torch.stack(backtracks).mean() > 0.2, "the search had no work to do: the test tests little"
     assert refused > 0, "no search failed: the test tests little"
+
+
+def test_moments_of_observations_are_those_of_all_that_was_seen_and_no_step_moves_them():
+    """And the constraint holds with them, for the policy that acted: they enter after the step."""
+    algorithm = pg.TRPO(envs=2, horizon=64, normalize_observation=True, max_kl=0.02)
+    env, seen, before = make("Pendulum-v1", 2), [], None
+    for it in islice(iterate(algorithm, env, Streams(3)), 6):
+        policy, theta, weights = it.state.policy, it.state.theta, it.state.policy.network.network.size
+        seen.append(it.batch.obs.flatten(1, 2).double())
+        x = torch.cat(seen, 1)
+        standard = (it.batch.obs.flatten(1, 2) - x.mean(1, keepdim=True)) / x.std(1, correction=0, keepdim=True)
+        mean = policy.network.network(theta[:, :weights], standard.float().clamp(-10, 10))
+        torch.testing.assert_close(policy(theta, it.batch.obs.flatten(1, 2)).mean, mean, rtol=1e-3, atol=1e-4)
+        if before is not None:
+            moments = slice(weights, policy.network.size)  # σ stands behind them
+            step = policy.observe(before, it.batch.obs, it.batch.mask)[:, moments]
+            assert torch.equal(step, theta[:, moments])
+            moved = theta.clone()
+            moved[:, moments] = before[:, moments]
+            kl = kl_divergence(*(reference(policy(each, it.batch.obs)) for each in (before, moved))).mean((1, 2))
+            assert (kl <= 0.02 * (1 + 1e-4)).all()
+            torch.testing.assert_close(it.metrics.kl.double(), kl, rtol=1e-3, atol=1e-6)
+        before = theta
+    assert it.metrics.accepted.any()
+
+
+def test_where_rewards_are_normalised_their_unit_does_not_matter():
+    """64 times as much for everything: a power of two, so that not a bit of θ differs."""
+
+    class Dear(Pendulum):
+        def transition(self, *arguments):
+            state, reward, terminated = super().transition(*arguments)
+            return state, 64 * reward, terminated
+
+    for scaled in (False, True):
+        algorithm = pg.TRPO(envs=2, horizon=64, normalize_reward=scaled)
+        one, other = (train(algorithm, world, 2, 512) for world in (Pendulum, Dear))
+        assert torch.equal(one.policy.theta, other.policy.theta) == scaled
+    paid = (other.curves["return"] / one.curves["return"]).dropna()
+    assert len(paid)
+    assert (paid == 64).all()  # reported returns are the world's
 
 
 def test_the_natural_gradient_has_no_such_constraint():

@@ -91,7 +91,7 @@ def test_a_folder_of_submissions(tmp_path):
     done = run(tmp_path, "--sandbox", "none", "--i-trust-these-submissions", "--out", out)
     assert done.exit_code == 0, done.output
     assert "not a valid notebook (nbformat 4)" in words(done.output)
-    with (out / "gradebook.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     assert {student: (row["state"], row["points"], row["percent"]) for student, row in rows.items()} == {
         "ann": ("solved", f"{FULL}", "100.0"),

@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 from scipy import stats
 
+from pgcourse.algorithms import Architecture, TrainedPolicy
 from pgcourse.core import Streams
 from pgcourse.envs import EnvPoolEnv, make
 
@@ -80,6 +81,32 @@ def test_every_transition_is_gymnasiums(id, put):
             ends += done
             obs = step.obs[i, j]
     assert ends >= 4
+
+
+@installed
+def test_every_transition_of_walker2d_is_gymnasiums():
+    """What is observed is the whole state of the simulator but for its place, as long as no speed is cut at 10."""
+    env = make("envpool:Walker2d-v5", 2, dtype=torch.float64)
+    reference = gymnasium.make("Walker2d-v5").unwrapped
+    reference.reset()
+    streams = Streams(1, dtype=torch.float64)
+    seen, compared, falls = env.reset(streams), 0, 0
+    for _ in range(120):
+        action = 0.3 * streams.normal(2, 6)
+        step = env.step(action, env.noise(streams, 1)[:, 0])
+        for j in range(2):
+            obs = seen[0, j].numpy()
+            if np.abs(obs[8:]).max() < 10:
+                reference.set_state(np.concatenate([[0.0], obs[:8]]), obs[8:])
+                expected, reward, fell, *_ = reference.step(action[0, j].clamp(-1, 1).numpy())
+                np.testing.assert_allclose(step.next_obs[0, j].numpy(), expected, atol=1e-5)
+                assert step.reward[0, j].item() == pytest.approx(reward, abs=1e-5)
+                assert step.terminated[0, j].item() == fell
+                compared, falls = compared + 1, falls + fell
+        seen = step.obs
+    env.close()
+    assert compared > 100
+    assert falls
 
 
 @installed
@@ -217,7 +244,15 @@ def test_a_fixed_policy_has_the_same_returns_and_lengths_as_in_gymnasium(id, pol
     [
         (lambda: make("envpool:BipedalWaker-v3"), "no environment 'BipedalWaker-v3'; did you mean BipedalWalker-v3"),
         (lambda: make("envpool:zzz"), r"no environment 'zzz'; envpool.list_all_envs\(\)"),
-        (lambda: make("envpool:CheetahRun-v1"), "envpool:CheetahRun-v1: observations in Dict.* are not supported"),
+        (
+            lambda: make("envpool:MiniGrid-Empty-5x5-v0"),
+            "observations in Dict.* are not supported; choose one part of them: observe=direction or image",
+        ),
+        (
+            lambda: make("envpool:CheetahRun-v1", observe="sate"),
+            "envpool:CheetahRun-v1: observe must be one of position, velocity, got 'sate'",
+        ),
+        (lambda: make("envpool:CartPole-v1", observe="state"), r"in Box\(.* have no parts, of which observe='state'"),
         (lambda: make("envpool:CartPole-v1", 0), "envs must be 1 or more, got 0"),
         (lambda: EnvPoolEnv("CartPole-v1", threads=0), "threads must be 1 or more, got 0"),
         (lambda: EnvPoolEnv("CartPole-v1", max_episode_steps=0), "max_episode_steps must be 1 or more, got 0"),
@@ -226,6 +261,40 @@ def test_a_fixed_policy_has_the_same_returns_and_lengths_as_in_gymnasium(id, pol
 def test_mistakes_are_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@installed
+def test_a_dict_of_numbers_is_flattened_or_one_part_of_it_is_seen():
+    """Over automatic resets, too; and the agent that is trained takes what EnvPool itself gives."""
+    whole, position, velocity = (
+        columns(play("CheetahRun-v1", [4, 6], steps=7, max_episode_steps=3, observe=part))
+        for part in (None, "position", "velocity")
+    )
+    assert whole[0].shape == (2, 2, 17)
+    for all_, one, other in zip(whole, position, velocity, strict=True):
+        assert torch.equal(all_, torch.cat([one, other], -1) if all_.dim() == 3 else one)
+    with make("envpool:CheetahRun-v1") as env:
+        policy = Architecture((8,)).policy(env)
+        trained = TrainedPolicy(policy, policy.init(Streams([4])), (4,), env.name)
+    sensed = {"position": np.arange(8.0), "velocity": np.arange(9.0)}
+    assert trained[4].act(sensed).shape == (6,)
+    assert np.isinf(env.observation_space.low).all()
+
+
+@installed
+def test_what_it_tells_beside_observations():
+    """The parts of the reward are those that the step was paid for, in the step that ends an episode as well."""
+    with make("envpool:Go1JoystickFlatTerrain-v1", 1, observe="state", max_episode_steps=4) as env:
+        with pytest.raises(RuntimeError, match="call reset"):
+            _ = env.told
+        streams = Streams(2, dtype=torch.float64)
+        assert env.reset(streams).shape == (2, 1, 48)
+        assert env.told["command"].shape == (2, 1, 3)
+        for _ in range(10):
+            step = env.step(0.2 * streams.normal(1, 12), env.noise(streams, 1)[:, 0])
+            parts = sum(each for name, each in env.told.items() if name.startswith("reward_"))
+            expected = (env.settings["ctrl_dt"] * parts).clamp(min=0)
+            torch.testing.assert_close(step.reward, expected.float(), rtol=1e-5, atol=1e-6)
 
 
 @installed

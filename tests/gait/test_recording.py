@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -66,6 +67,20 @@ def test_a_walk_to_the_end_of_the_track(walking):
     assert walking.seconds == pytest.approx(len(walking) / 50)
 
 
+def test_strides_that_contacts_tell_are_those_that_joints_and_feet_tell(walking):
+    """Two other ways to the same numbers: the spectrum of a hip's angle, and feet that stand still on the ground."""
+    (row,) = [each for _, each in gait.measure([walking]).iterrows()]
+    steady = slice(50, None)  # after the start
+    for leg, name in enumerate(gait.LEGS):
+        angle = walking.angle[steady, leg, 0]
+        power = np.abs(np.fft.rfft((angle - angle.mean()) * np.hanning(len(angle)))) ** 2
+        peak = np.fft.rfftfreq(len(angle), walking.dt)[power.argmax()]
+        assert row["stride_frequency"] == pytest.approx(peak, rel=0.1)
+        pace = np.diff(walking.foot[steady, leg, 0]) / walking.dt
+        still = np.mean(np.abs(pace) < row["speed"] / 2)
+        assert row[f"duty_factor_{name}"] == pytest.approx(still, abs=0.15)
+
+
 def test_bipedal_walker_is_recorded_as_it_observes_itself():
     trained = untrained("BipedalWalker-v3")
     seen = []
@@ -99,6 +114,31 @@ def test_walker2d_is_recorded_as_it_observes_itself():
     assert recording.torque[1:, 1] == pytest.approx(torque[:, :3], rel=1e-5)
     assert recording.torque[1:, 0] == pytest.approx(torque[:, 3:], rel=1e-5)
     assert recording.dt == pytest.approx(1 / 125)
+
+
+@pytest.mark.filterwarnings("ignore:.*The environment Walker2d-v4 is out of date")
+@pytest.mark.parametrize(("id", "even"), [("Walker2d-v4", False), ("Walker2d-v5", True)])
+def test_walker2d_has_even_feet_from_v5_on(id, even):
+    """Exchanged torques give the exchanged motion, row for row, unless feet differ: before v5 they do, in friction."""
+    simulator = gymnasium.make(id).unwrapped
+    torques = np.random.default_rng(0).uniform(-1, 1, (60, 6))
+    seen = []
+    for swapped in (torques, np.roll(torques, 3, 1)):
+        simulator.reset(seed=0)
+        simulator.set_state(simulator.init_qpos, simulator.init_qvel)
+        states = []
+        for torque in swapped:
+            simulator.step(torque)
+            states.append(gait.ROBOTS[id].state(simulator))
+        seen.append(states)
+    simulator.close()
+    slid = 0.0
+    for one, other in zip(*seen, strict=True):
+        assert np.array_equal(one.contact, other.contact[::-1]) or not even
+        for name in ("angle", "torque", "foot"):
+            slid = max(slid, np.abs(getattr(one, name) - getattr(other, name)[::-1]).max())
+    assert any(state.contact.any() for state in seen[0])
+    assert (slid < 1e-6) == even
 
 
 def test_one_episode_is_recorded_and_filmed():

@@ -367,8 +367,8 @@ def test_a_right_answer_loses_no_point(name, answer):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"TRPO, A2C": None}, "'TRPO, A2C' is missing"),
-        ({"TRPO, A2C": (0.2, 0.05)}, "TRPO, A2C: of a pair, the lower end comes first"),
+        ({"TRPO, A2C": None}, "TRPO, A2C: neither a number nor a pair (low, high)"),
+        ({"TRPO, A2C": (0.2, 0.05)}, "TRPO, A2C: the pair (0.2, 0.05) is the other way round: (low, high)"),
         ({"TRPO, A2C": (0.0, 1.0)}, "TRPO, A2C: the range is 1 wide, more than 0.2"),
     ],
 )
@@ -385,5 +385,5 @@ def test_writing_into_an_argument_is_seen_although_the_result_is_right():
 
     result = Examination(EXERCISES["10.group_advantage"], 0).judge(InProcess(writes))
     assert [(one.check.name, one.message) for one in result.checks if not one.passed] == [
-        ("many prompts", "score changed in place: the arguments stay as they are")
+        ("many prompts", "`score` was changed in place: it must stay as it is")
     ]

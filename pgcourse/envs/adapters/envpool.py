@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import environ
 from typing import Any
 
@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
+from torch import Tensor
 
 from pgcourse.envs.adapters.gymnasium import GymnasiumEnv, _actions, _observations
 
 FOREVER = 2**31 - 1  # what EnvPool calls no time limit
+LARGE = {"envpool.mujoco.playground_envpool": 20}  # copies that an evaluation runs at a time: each takes about 80 MB
 
 
 class EnvPoolEnv(GymnasiumEnv):
@@ -28,6 +30,11 @@ class EnvPoolEnv(GymnasiumEnv):
     episode one step late, in a step that ignores its action; here the copies whose episode has ended are reset, and
     only they, within the step that ended it.
 
+    Observations in a Dict of numbers are flattened, its parts in the order of their names, unless `observe` names the
+    one part that is seen. Machines such as that of Go1JoystickFlatTerrain-v1 have a `state`, which their sensors give,
+    and a `privileged_state`, which only a simulator knows: what is trained with `observe="state"` could act in the
+    machine.
+
     EnvPool calls an episode that ends by itself in the very step in which the time limit is reached truncated. Here it
     is both, as with Gymnasium: the time limit (`max_episode_steps`; by default the environment's own) is counted here.
 
@@ -36,7 +43,8 @@ class EnvPoolEnv(GymnasiumEnv):
 
     Raises:
         gymnasium.error.DependencyNotInstalled: EnvPool is not installed.
-        ValueError: EnvPool does not have `id`; several players; unsupported spaces; `threads` or `envs` below 1.
+        ValueError: EnvPool does not have `id`; several players; unsupported spaces; no such part to `observe`;
+            `threads` or `envs` below 1.
     """
 
     restorable = False
@@ -48,6 +56,7 @@ class EnvPoolEnv(GymnasiumEnv):
         threads: int = 1,
         max_episode_steps: int | None = None,
         dtype: torch.dtype = torch.float32,
+        observe: str | None = None,
         **options: Any,
     ) -> None:
         for option, value in (("envs", envs), ("threads", threads), ("max_episode_steps", max_episode_steps)):
@@ -68,10 +77,16 @@ class EnvPoolEnv(GymnasiumEnv):
             spec = envpool.make_spec(id, num_envs=1, **options)
             observation_space, action_space = spec.gymnasium_observation_space, spec.gymnasium_action_space
         self.source = type(spec).__mro__[1]  # the one below is made when it is asked for
+        if self.source.__module__ in LARGE:
+            self.most_copies = LARGE[self.source.__module__]
         if spec.config.max_num_players != 1:
             raise ValueError(f"{self.name} has {spec.config.max_num_players} players; only one is supported")
-        self.observation_space, self._to_obs = _observations(self.name, _unbounded(observation_space), dtype)
+        self.settings: Mapping[str, Any] = spec.config._asdict()
+        seen, self._array = _seen(self.name, observation_space, observe)
+        flat = spaces.flatten_space(seen) if isinstance(seen, spaces.Dict) else seen
+        self.observation_space, self._to_obs = _observations(self.name, flat, dtype)
         self.action_space, self._to_action = _actions(self.name, _unbounded(action_space))
+        self.spaces = (self.observation_space if flat is seen else seen, self.action_space)
         self._action_shape = action_space.shape or ()
         limit = max_episode_steps or spec.config.max_episode_steps
         self.time_limit = None if limit == FOREVER else limit
@@ -86,17 +101,32 @@ class EnvPoolEnv(GymnasiumEnv):
 
         self._build = build
 
+    @property
+    def told(self) -> dict[str, Tensor]:
+        """What EnvPool tells of the last step beside observations, [seed, env, ...] each: parts of the reward, say."""
+        if self._copies is None:
+            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before told")
+        return {
+            name: torch.from_numpy(told).view(-1, self.envs, *told.shape[1:])
+            for name, told in self._copies.info.items()
+            if isinstance(told, np.ndarray)
+        }
+
     def _start(self, copies: int) -> Any:
-        return _Pool(self._build, copies, self.time_limit or FOREVER)
+        return _Pool(self._build, copies, self.time_limit or FOREVER, self._array)
 
 
 class _Pool:
     """What `GymnasiumEnv` needs of Gymnasium's `SyncVectorEnv`, autoreset mode SAME_STEP, made of pools."""
 
-    def __init__(self, build: Callable[[list[int]], Any], copies: int, limit: int) -> None:
+    def __init__(
+        self, build: Callable[[list[int]], Any], copies: int, limit: int, array: Callable[[Any], np.ndarray]
+    ) -> None:
         self.num_envs = copies
+        self.info: dict[str, Any] = {}
         self._build = build
         self._limit = limit
+        self._array = array
         self._pool: Any = None
 
     def reset(self, seed: list[int] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
@@ -105,11 +135,12 @@ class _Pool:
             # Seeds are C++ ints, and 2**31 - 1 is not one of them.
             self._pool = self._build([min(one, FOREVER - 1) for one in seed])
         self._elapsed = np.zeros(self.num_envs, np.int64)
-        obs, info = self._pool.reset()
-        return obs, info
+        obs, self.info = self._pool.reset()
+        return self._array(obs), self.info
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        obs, reward, terminated, truncated, _ = self._pool.step(actions)
+        obs, reward, terminated, truncated, self.info = self._pool.step(actions)
+        obs = self._array(obs)
         self._elapsed += 1
         truncated = truncated | (self._elapsed >= self._limit)
         done = terminated | truncated
@@ -117,7 +148,7 @@ class _Pool:
         if done.any():
             info["final_obs"] = obs
             obs = obs.copy()
-            obs[done], _ = self._pool.reset(np.flatnonzero(done))
+            obs[done] = self._array(self._pool.reset(np.flatnonzero(done))[0])
             self._elapsed[done] = 0
         return obs, reward, terminated, truncated, info
 
@@ -137,6 +168,26 @@ def _library() -> Any:
         for name in environ.keys() - before.keys():
             del environ[name]
     return envpool
+
+
+def _seen(name: str, space: spaces.Space, part: str | None) -> tuple[spaces.Space, Callable[[Any], np.ndarray]]:
+    """The space of what is seen, and how a batch of observations becomes one array of it."""
+    if not isinstance(space, spaces.Dict):
+        if part is not None:
+            raise ValueError(f"{name}: observations in {space} have no parts, of which observe={part!r} could be one")
+        return _unbounded(space), lambda obs: obs
+    if part is not None:
+        if part not in space.spaces:
+            raise ValueError(f"{name}: observe must be one of {', '.join(space)}, got {part!r}")
+        return _unbounded(space[part]), lambda obs: obs[part]
+    if not all(
+        isinstance(each, spaces.Box) and each.dtype.kind == "f" and len(each.shape) < 3 for each in space.values()
+    ):
+        raise ValueError(
+            f"{name}: observations in {space} are not supported; choose one part of them: observe={' or '.join(space)}"
+        )
+    parts = spaces.Dict({key: _unbounded(each) for key, each in space.items()})
+    return parts, lambda obs: np.concatenate([obs[key].reshape(len(obs[key]), -1) for key in parts], 1)
 
 
 def _unbounded(space: spaces.Space) -> spaces.Space:

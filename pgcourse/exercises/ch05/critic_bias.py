@@ -135,5 +135,34 @@ EXERCISE = derive(
             "gamma * (1 - lam)",
             "gamma * (1 + lam)",
         ),
+        "The series has the wrong sign: it is (I - γλ P_π)⁻¹.": ("- gamma * lam * follow", "+ gamma * lam * follow"),
+        "The plain sum over actions is taken away: it is their mean under π(a|s).": (
+            "(pi * x).sum(1, keepdim=True)",
+            "x.sum(1, keepdim=True)",
+        ),
+        "The mean runs over the states: it is over the actions of each state.": (
+            "(pi * x).sum(1, keepdim=True)",
+            "(pi * x).sum(0, keepdim=True)",
+        ),
+        "d_π is multiplied by 1 - γ here: in this course occupancies are not normalised.": (
+            "d.unsqueeze(1)",
+            "(1 - gamma) * d.unsqueeze(1)",
+        ),
+        "The series starts too late: the error of the next state itself, with l = 0, belongs to it.": (
+            "torch.linalg.solve(system, error)",
+            "(torch.linalg.solve(system, error) - error)",
+        ),
+        "The rows of P are made to sum to 1: what is missing is the end of the episode, where the error is 0.": (
+            "gamma * (1 - lam) * transition",
+            "gamma * (1 - lam) * (transition / transition.sum(-1, keepdim=True).clamp_min(1e-9))",
+        ),
+        "π is squared: it comes in once, from ∇π = π ∇log π.": (
+            "d.unsqueeze(1) * pi * (x - (pi * x).sum(1, keepdim=True))",
+            "d.unsqueeze(1) * pi.square() * (x - (pi * x).sum(1, keepdim=True))",
+        ),
+        "The states are summed: θ has one entry for each state and action.": (
+            "d.unsqueeze(1) * pi * (x - (pi * x).sum(1, keepdim=True))",
+            "(d.unsqueeze(1) * pi * (x - (pi * x).sum(1, keepdim=True))).sum(0)",
+        ),
     },
 )

@@ -223,5 +223,47 @@ EXERCISE = implement(
             "gamma * lam *",
             "gamma * 0.95 *",
         ),
+        "Only a step with both flags ends the sum: one of them is enough.": (
+            "~(terminated | truncated)",
+            "~(terminated & truncated)",
+        ),
+        "γλ is missing in the recursion: the next advantage counts in full.": (
+            "gamma * lam * ~(terminated | truncated)",
+            "1.0 * ~(terminated | truncated)",
+        ),
+        "γ(1-λ) stands in the recursion in the place of γλ.": (
+            "gamma * lam * ~(terminated | truncated)",
+            "(1 - lam) * gamma * ~(terminated | truncated)",
+        ),
+        "Where the world has terminated the whole residual is dropped: only what follows counts as 0.": (
+            "reward + gamma * u_next.masked_fill(terminated, 0.0) - u",
+            "(reward + gamma * u_next - u).masked_fill(terminated, 0.0)",
+        ),
+        "The first step is left at 0: the recursion goes on to t = 0.": [
+            ("reversed(range(reward.shape[-1]))", "reversed(range(1, reward.shape[-1]))"),
+            ("empty_like", "zeros_like"),
+        ],
+        "The advantages are standardised here, with `std`: that is a step of its own, later.": (
+            "(f(*a) - f(*a).mean()) / (f(*a).std() + 1e-8)"
+        ),
+        "The recursion reads the flags one step early, at t - 1: `terminated[t]` says what step t led to.": (
+            "carry[..., t] * after",
+            "carry[..., t - 1] * after",
+        ),
+        "The recursion reads the flags one step late, at t + 1: `terminated[t]` says what step t led to.": (
+            "carry[..., t] * after",
+            "carry[..., min(t + 1, reward.shape[-1] - 1)] * after",
+        ),
+        "u_next is not used: u[t + 1] is another episode's behind a cut, and does not exist behind the last step.": (
+            "f(reward, u, torch.nn.functional.pad(u[..., 1:], (0, 1)), terminated, truncated, gamma, lam)"
+        ),
+        "The recursion starts with the critic's guess: that is in the last δ already, and Â_T counts as 0.": (
+            "after = torch.zeros_like(reward[..., 0])",
+            "after = u_next[..., -1]",
+        ),
+        "u_next is set to 0 in place where the world has terminated: an argument stays as it is.": (
+            "delta = reward + gamma * u_next.masked_fill(terminated, 0.0) - u",
+            "u_next[terminated] = 0.0\n    delta = reward + gamma * u_next - u",
+        ),
     },
 )

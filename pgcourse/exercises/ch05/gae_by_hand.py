@@ -81,7 +81,7 @@ PREDICTED = predict(
             "",
         ),
         "The two-step advantage is not measured against u(s_0).": ("0.25 * 3 - 2", "0.25 * 3"),
-        "Two steps are two residuals, the second one discounted; this has λ in it, too.": (
+        "Two steps are δ_0 + γ δ_1: 0 comes out with γλ in the place of γ, or with u(s_1) in the place of u(s_2).": (
             "1 + 0.5 * 0 + 0.25 * 3 - 2",
             "d0 + gamma_lam * d1",
         ),
@@ -100,6 +100,52 @@ PREDICTED = predict(
         ),
         "Â_2 is its own residual: it is not 0 at the cut.": ("a2 = d2", "a2 = 0"),
         "Two steps are δ_0 + γ δ_1: the second is discounted.": ("1 + 0.5 * 0 + 0.25 * 3 - 2", "d0 + d1"),
+        "Both values are discounted: δ is r + γ u' - u, and u(s_t) counts in full.": (
+            "1 + 0.5 * 4 - 2, 0 + 0.5 * 3 - 4, 2 + 0.5 * 6 - 3",
+            "1 + 0.5 * (4 - 2), 0 + 0.5 * (3 - 4), 2 + 0.5 * (6 - 3)",
+        ),
+        "In the residuals the next state's value is missing: δ is r + γ u' - u.": (
+            "1 + 0.5 * 4 - 2, 0 + 0.5 * 3 - 4, 2 + 0.5 * 6 - 3",
+            "1 - 2, 0 - 4, 2 - 3",
+        ),
+        "The two-step advantage has three rewards: after two of them the critic is asked.": (
+            "1 + 0.5 * 0 + 0.25 * 3 - 2",
+            "1 + 0.5 * 0 + 0.25 * 2 + 0.125 * 6 - 2",
+        ),
+        "γ is missing in the two-step advantage.": ("1 + 0.5 * 0 + 0.25 * 3 - 2", "1 + 0 + 3 - 2"),
+        "The advantages are the residuals alone: each also takes γλ times the next advantage.": [
+            ("a1 = d1 + gamma_lam * a2", "a1 = d1"),
+            ("a0 = d0 + gamma_lam * a1", "a0 = d0"),
+        ],
+        "In the recursion the next advantage counts in full: it is weighted with γλ.": (
+            "gamma_lam = 0.5 * 0.8",
+            "gamma_lam = 1.0",
+        ),
+        "In the recursion γ(1-λ) stands in the place of γλ.": ("gamma_lam = 0.5 * 0.8", "gamma_lam = 0.5 * (1 - 0.8)"),
+        "1 - λ stands before the residuals: that factor belongs to the mean of n-step advantages, not to this sum.": [
+            ("a2 = d2", "a2 = 0.2 * d2"),
+            ("a1 = d1 +", "a1 = 0.2 * d1 +"),
+            ("a0 = d0 +", "a0 = 0.2 * d0 +"),
+        ],
+        "The recursion runs forward through time: Â_t needs what comes after t.": [
+            (
+                "a2 = d2\n    a1 = d1 + gamma_lam * a2\n    a0 = d0 + gamma_lam * a1",
+                "a0 = d0\n    a1 = d1 + gamma_lam * a0\n    a2 = d2 + gamma_lam * a1",
+            )
+        ],
+        "γ and λ are exchanged: γ = 0.5 is the discount.": [
+            ("1 + 0.5 * 4 - 2, 0 + 0.5 * 3 - 4, 2 + 0.5 * 6 - 3", "1 + 0.8 * 4 - 2, 0 + 0.8 * 3 - 4, 2 + 0.8 * 6 - 3"),
+            ("1 + 0.5 * 0 + 0.25 * 3 - 2", "1 + 0.8 * 0 + 0.64 * 3 - 2"),
+        ],
+        "The target is that of waiting to the end, λ = 1: with GAE it is Â_0 + u(s_0).": (
+            "a0 + 2",
+            "1 + 0.5 * 0 + 0.25 * 2 + 0.125 * 6",
+        ),
+        "The target is the three rewards alone: the critic's word on s_3 is missing, and λ.": (
+            "a0 + 2",
+            "1 + 0.5 * 0 + 0.25 * 2",
+        ),
+        "In the target the advantage is taken away from u(s_0): it is added.": ("a0 + 2", "2 - a0"),
     },
 )
 

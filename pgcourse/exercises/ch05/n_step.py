@@ -148,5 +148,39 @@ EXERCISE = implement(
             "gamma**(m - 1 - k) * reward[..., t + k] for k in range(m)",
         ),
         "The rewards are averaged: they are added up.": ("sum(gamma**k", "1 / m * sum(gamma**k"),
+        "The critic is discounted by γ^(m+1): it is asked after m steps, γ^m.": (
+            "gamma**m * later",
+            "gamma ** (m + 1) * later",
+        ),
+        "The last of the m rewards is missing: the sum ends with r_{t+m-1}.": ("range(m)", "range(m - 1)"),
+        "Near the end one step too few is taken: at step t there are T - t left, the last one included.": (
+            "m = min(n, steps - t)",
+            "m = min(n, steps - t - 1)",
+        ),
+        "All is multiplied with γ^t: discounts count from step t on.": (
+            "value + gamma**m * later[..., t + m] - u[..., t]",
+            "gamma**t * (value + gamma**m * later[..., t + m] - u[..., t])",
+        ),
+        "Rewards are discounted by γ^(t+k): discounts count from step t on.": (
+            "gamma**k * reward",
+            "gamma ** (t + k) * reward",
+        ),
+        "The step's own reward is taken m times: the k-th is r_{t+k}.": ("reward[..., t + k]", "reward[..., t]"),
+        "Every reward is discounted by γ: the k-th by γ^k, the own one not at all.": (
+            "gamma**k * reward",
+            "gamma * reward",
+        ),
+        "The last step is left out: it has one reward, and `last`.": [
+            ("empty_like", "zeros_like"),
+            ("range(steps)", "range(steps - 1)"),
+        ],
+        "The advantage is divided by m: nothing is averaged over steps.": (
+            "value + gamma**m * later[..., t + m] - u[..., t]",
+            "(value + gamma**m * later[..., t + m] - u[..., t]) / m",
+        ),
+        "n is taken for every step, and the index runs out of the recording: m = min(n, T - t) steps are left.": (
+            "m = min(n, steps - t)",
+            "m = n",
+        ),
     },
 )

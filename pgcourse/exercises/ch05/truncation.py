@@ -58,6 +58,8 @@ def walk(limit, terminates):
     return case
 
 
+KEPT = "\n    reward, state, next_state, ended = reward[keep], state[keep], next_state[keep], terminated[keep]"
+
 EXERCISE = repair(
     settled_value,
     start=("ended = terminated", "ended = terminated | truncated"),
@@ -115,7 +117,8 @@ EXERCISE = repair(
             "ended = terminated & ~truncated",
         ),
         "Steps that were cut off are thrown away: their reward and their successor are real, and count.": (
-            "f(*(x[~truncated] for x in a[:5]), gamma)"
+            "ended = terminated",
+            "keep = ~truncated" + KEPT,
         ),
         "After a time limit the value of the state itself is put in place of its successor's.": (
             "f(reward, state, torch.where(truncated, state, next_state), terminated, truncated, gamma)"
@@ -136,7 +139,10 @@ EXERCISE = repair(
         ),
         "The state's own value is taken for its successor's. That line was right.": ("u[next_state]", "u[state]"),
         "The mean over a state's steps is missing. That line was right.": (" / visits", ""),
-        "TD has only begun: one pass does not settle. That line was right.": ("range(200)", "range(1)"),
+        "The mean reward alone: what follows never counts. Does every step end the world, or is one pass all?": (
+            "range(200)",
+            "range(1)",
+        ),
         "The reward is missing. That line was right.": ("reward + gamma", "gamma"),
         "What follows is subtracted. That line was right.": ("reward + gamma", "reward - gamma"),
         "Targets are credited to the next state. That line was right.": ("0, state, target", "0, next_state, target"),
@@ -156,6 +162,34 @@ EXERCISE = repair(
         "Where the world has ended 1 follows: it is 0. That line was right.": (
             "masked_fill(ended, 0.0)",
             "masked_fill(ended, 1.0)",
+        ),
+        "Steps at which an episode stopped are thrown away, either way: their rewards are real, and count.": (
+            "ended = terminated",
+            "keep = ~(terminated | truncated)" + KEPT,
+        ),
+        "Where the world has ended the reward is dropped, too: the target is r alone.": (
+            "reward + gamma * u[next_state].masked_fill(ended, 0.0)",
+            "(reward + gamma * u[next_state]).masked_fill(ended, 0.0)",
+        ),
+        "What follows counts only where a time limit cut: it counts wherever the world has not ended.": (
+            "ended = terminated",
+            "ended = ~truncated",
+        ),
+        "Only a time limit ends the world here: that is what `terminated` says.": (
+            "ended = terminated",
+            "ended = truncated & ~terminated",
+        ),
+        "Steps that were cut off are missing in the divisor: they are visits like all others. That line was right.": (
+            "bincount(state,",
+            "bincount(state[~truncated],",
+        ),
+        "This is 1/(1-γ) whatever was paid: the value of a reward of 1 for ever only.": (
+            "    return u",
+            "    return torch.full_like(u, 1 / (1 - gamma))",
+        ),
+        "After a time limit 1/(1-γ) follows, the value of a reward of 1 for ever: it is u of the successor.": (
+            "masked_fill(ended, 0.0)",
+            "masked_fill(truncated, 1 / (1 - gamma)).masked_fill(ended, 0.0)",
         ),
     },
 )

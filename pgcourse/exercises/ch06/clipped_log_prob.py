@@ -141,5 +141,23 @@ EXERCISE = repair(
             "executed = mean.clamp(low, high).detach()",
         ),
         "No noise: the action is the mean. That line was right.": ("(mean + std * noise).detach()", "mean.detach()"),
+        "What is executed and what is stored are exchanged.": ("return executed, action,", "return action, executed,"),
+        "The mean is clipped as well: the policy's mean may lie beyond the limits, and draws from there.": (
+            "action = (mean +",
+            "mean = mean.clamp(low, high)\n    action = (mean +",
+        ),
+        "This is the density at the mean: it is that of the drawn action.": (
+            "log_density(action)",
+            "log_density(mean)",
+        ),
+        "The lower limit is gone: both limits clip what is executed. That line was right.": (
+            "clamp(low, high)",
+            "clamp(max=high)",
+        ),
+        "The limits are ±1 whatever `low` and `high` say. That line was right.": ("clamp(low, high)", "clamp(-1, 1)"),
+        "log π is summed over the steps, too: there is one number an action.": (".sum(-1)", ".sum()"),
+        "The ½ before z² is missing. That line was right.": ("-0.5 * z.square()", "-z.square()"),
+        "z is multiplied by σ: divide. That line was right.": ("(x - mean) / std", "(x - mean) * std"),
+        "log σ is taken for σ in the action. That line was right.": ("std * noise", "log_std * noise"),
     },
 )

@@ -91,5 +91,38 @@ EXERCISE = gradient(
         ),
         "The result has an axis more: the joints are summed away.": (".sum(-1)", ".sum(-1, keepdim=True)"),
         "It is multiplied by the number of joints: their entropies are added up already.": ("f(*a) * a[0].shape[-1]"),
+        "The ½ before log 2π is missing.": ("0.5 * math.log(2 * math.pi * math.e)", "math.log(2 * math.pi) + 0.5"),
+        "½ log 2π is subtracted: it is added to the ½ from E[z²]/2.": (
+            "0.5 * math.log(2 * math.pi * math.e)",
+            "0.5 - 0.5 * math.log(2 * math.pi)",
+        ),
+        "The logarithm of 2π is missing: the constant is ½ log(2πe).": (
+            "0.5 * math.log(2 * math.pi * math.e)",
+            "0.5 * (2 * math.pi + 1)",
+        ),
+        "e stands where its logarithm, 1, belongs: the constant is ½ (log 2π + 1).": (
+            "0.5 * math.log(2 * math.pi * math.e)",
+            "0.5 * (math.log(2 * math.pi) + math.e)",
+        ),
+        "σ² stands where log σ belongs.": ("log_std + 0.5", "(2 * log_std).exp() + 0.5"),
+        "The joints' log σ are averaged: entropies of independent joints add up.": (
+            "(log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)",
+            "log_std.mean(-1) + log_std.shape[-1] * 0.5 * math.log(2 * math.pi * math.e)",
+        ),
+        "The log σ of all states are added up: only those of one state's joints.": (
+            "(log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)",
+            "log_std.sum() + log_std.shape[-1] * 0.5 * math.log(2 * math.pi * math.e)",
+        ),
+        "log σ is summed along the first axis: joints are the last one.": (
+            "(log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)",
+            "log_std.sum(0) + log_std.shape[-1] * 0.5 * math.log(2 * math.pi * math.e)",
+        ),
+        "An entropy below 0 is cut off: a narrow Gaussian has one, and there the gradient would be gone.": (
+            "f(*a).clamp(min=0)"
+        ),
+        "log σ is taken for σ: its logarithm is given.": (
+            "log_std + 0.5 * math.log(2 * math.pi * math.e)",
+            "0.5 * (2 * math.pi * math.e * log_std.square()).log()",
+        ),
     },
 )

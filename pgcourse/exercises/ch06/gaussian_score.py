@@ -134,5 +134,40 @@ EXERCISE = derive(
             "(z.square() - 1) * std",
         ),
         "The two are joined to one tensor: asked are two.": "torch.cat(f(*a), -1)",
+        "The score of the mean is twice what it should be: the 2 of the square cancels the ½.": (
+            "z / std,",
+            "2 * z / std,",
+        ),
+        "The score of the mean is half of what it should be: the 2 of the square cancels the ½.": (
+            "z / std,",
+            "0.5 * z / std,",
+        ),
+        "In the mean's score σ divides three times: it is (a - μ)/σ².": ("z / std,", "z / std.square(),"),
+        "The score of log σ is twice what it should be: the 2 of the square cancels the ½.": (
+            "z.square() - 1",
+            "2 * (z.square() - 1)",
+        ),
+        "z² has the wrong sign: an action far from the mean widens the policy.": ("z.square() - 1", "-z.square() - 1"),
+        "-σ in the place of -1: by log σ, not by σ, the derivative of log σ is 1.": (
+            "z.square() - 1",
+            "z.square() - std",
+        ),
+        "The square of a - μ is not divided by σ²: log σ's score is z² - 1.": (
+            "z.square() - 1",
+            "(action - mean).square() - 1",
+        ),
+        "The square of a - μ is divided by σ once: log σ's score is z² - 1, and z² has σ².": (
+            "z.square() - 1",
+            "(action - mean).square() / std - 1",
+        ),
+        "log σ's score is averaged over the steps: it is wanted for each action.": "[f(*a)[0], f(*a)[1].mean(0)]",
+        "log σ's score is summed over the joints: each joint's σ has its own.": (
+            "[f(*a)[0], f(*a)[1].sum(-1, keepdim=True).expand(action.shape)]"
+        ),
+        "A hundredth is added to σ: a narrow policy's score is then too small.": (
+            "log_std.exp()",
+            "(log_std.exp() + 0.01)",
+        ),
+        "log σ is the natural logarithm: σ is e to it, not 10.": ("log_std.exp()", "10**log_std"),
     },
 )

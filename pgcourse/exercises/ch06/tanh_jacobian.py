@@ -144,7 +144,7 @@ EXERCISE = gradient(
         ),
         "tanh is missing in the Jacobian: it is 1 - tanh² u, not 1 - u².": (
             "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
-            "(1 - u.square()).abs().log()",
+            "(1 - u.square() + 1e-6).log()",
         ),
         "The square is missing: the slope of tanh is 1 - tanh² u.": (
             "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
@@ -172,5 +172,31 @@ EXERCISE = gradient(
             "(1 - u.tanh().square()).clamp(min=1e-30).log()",
         ),
         "μ is squashed: the Gaussian has the mean μ.": ("(u - mean)", "(u - mean.tanh())"),
+        "|u| stands in one place only: put it in both, or in neither, where softplus does right by both signs.": (
+            "softplus(-2 * u)",
+            "softplus(-2 * u.abs())",
+        ),
+        "The sum runs along the first axis: joints are the last one.": (".sum(-1)", ".sum(0)"),
+        "u is recovered from tanh u: far out that is ±1, whose atanh is infinite. u itself is given.": (
+            "(u - mean)",
+            "(u.tanh().atanh() - mean)",
+        ),
+        "u is recovered from a clamped tanh u: far out it is then another u. u itself is given.": (
+            "(u - mean)",
+            "(u.tanh().clamp(-1 + 1e-6, 1 - 1e-6).atanh() - mean)",
+        ),
+        "z is divided by σ²: it is (u - μ)/σ.": ("/ log_std.exp()", "/ (2 * log_std).exp()"),
+        "`where` hides the -∞ in the value, and not in the gradient: 0 times infinity is NaN. Rewrite the logarithm.": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "torch.where(u.abs() < 8, (1 - u.tanh().square()).log(), 2 * math.log(2) - 2 * u.abs())",
+        ),
+        "The logarithm of the slope is missing.": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "(1 - u.tanh().square())",
+        ),
+        "This is right far out only: near u = 0 the rest, softplus(-2|u|), is not small.": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "2 * (math.log(2) - u.abs())",
+        ),
     },
 )

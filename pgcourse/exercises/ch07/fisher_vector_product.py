@@ -167,5 +167,23 @@ EXERCISE = implement(
         ),
         "Damping multiplies v², it is d times v.": ("product + damping * v", "product + damping * v.square()"),
         "The log-ratio is not weighted with π_old.": ("(old.exp() * (old - new))", "(old - new)"),
+        "F is weighted with 1 - d: damping is added, (F + dI) v.": ("return product", "return (1 - damping) * product"),
+        "Squares of log-ratios are not weighted with π_old: F is a mean under the policy's probabilities.": (
+            "(old.exp() * (old - new)).sum(-1).mean()",
+            "0.5 * (old - new).square().sum(-1).mean()",
+        ),
+        "The product with v is averaged: it is a sum.": (
+            "autograd.grad(slope, leaf, v)[0]",
+            "autograd.grad(slope, leaf, v / len(v))[0]",
+        ),
+        "v is changed in place: conjugate gradients still need it.": ("damping * v", "v.mul_(damping)"),
+        "The difference of the probabilities stands in the place of that of their logarithms.": (
+            "(old - new)",
+            "(old.exp() - new.exp())",
+        ),
+        "The square of the log-ratio has no ½, and no weight π_old.": (
+            "(old.exp() * (old - new)).sum(-1).mean()",
+            "(old - new).square().sum(-1).mean()",
+        ),
     },
 )

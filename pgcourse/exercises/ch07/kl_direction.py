@@ -46,6 +46,7 @@ EXERCISE = gradient(
                 {"old_logits": [5, 5], "new_logits": [-3, -3]},
                 {"old_logits": [200, 200], "new_logits": [300, 301]},
                 {"old_logits": [0, 0, 0], "new_logits": [0, -60, 0]},
+                {"old_logits": [0, 0, 0], "new_logits": [0, -200, 0]},
             ],
             requires="logits may be in the hundreds",
         ),
@@ -124,9 +125,9 @@ EXERCISE = gradient(
             "(old.exp() * (old - new)).sum(-1)",
             "(old.exp() * (old - new).abs()).sum(-1)",
         ),
-        "This is the entropy of the old policy: log π_new is missing.": (
+        "log π_new is missing: this is minus the entropy of the old policy.": (
             "(old.exp() * (old - new)).sum(-1)",
-            "-(old.exp() * old).sum(-1)",
+            "(old.exp() * old).sum(-1)",
         ),
         "The logarithm of the ratio is missing.": (
             "(old.exp() * (old - new)).sum(-1)",
@@ -143,6 +144,46 @@ EXERCISE = gradient(
         "`batchmean` divides by the first axis and leaves one number: one for each state is asked for.": (
             "(old.exp() * (old - new)).sum(-1)",
             "torch.nn.functional.kl_div(new, old.exp(), reduction='batchmean')",
+        ),
+        "The log-ratio is weighted with log π_old: weight it with π_old(a|s).": (
+            "old.exp() * (old - new)",
+            "old * (old - new)",
+        ),
+        "The weights are right, but the log-ratio is one of logits: normalise them with log_softmax.": (
+            "(old - new)",
+            "(old_logits - new_logits)",
+        ),
+        "The wrong one is detached: the old policy is data, the new one is trained.": [
+            ("old_logits.detach()", "old_logits"),
+            ("new_logits.log_softmax", "new_logits.detach().log_softmax"),
+        ],
+        "The sum runs along the first axis: actions are the last one.": (".sum(-1)", ".sum(0)"),
+        "Both policies are normalised along the first axis: the actions are the last one.": [
+            ("detach().log_softmax(-1)", "detach().log_softmax(0)"),
+            ("new_logits.log_softmax(-1)", "new_logits.log_softmax(0)"),
+        ],
+        "An ε in the logarithm: as the new policy's probability of an action vanishes, KL has to grow without end.": [
+            ("old_logits.detach().log_softmax(-1)", "(old_logits.detach().softmax(-1) + 1e-8).log()"),
+            ("new_logits.log_softmax(-1)", "(new_logits.softmax(-1) + 1e-8).log()"),
+        ],
+        "The softmax rounds to 0 before its logarithm is taken: log_softmax keeps log-probabilities of -200.": [
+            ("old_logits.detach().log_softmax(-1)", "old_logits.detach().softmax(-1).log()"),
+            ("new_logits.log_softmax(-1)", "new_logits.softmax(-1).log()"),
+        ],
+        "exp of the logits overflows, and ∞/∞ is NaN: log_softmax takes the largest away first.": [
+            (
+                "old_logits.detach().log_softmax(-1)",
+                "(old_logits.detach().exp() / old_logits.detach().exp().sum(-1, keepdim=True)).log()",
+            ),
+            ("new_logits.log_softmax(-1)", "(new_logits.exp() / new_logits.exp().sum(-1, keepdim=True)).log()"),
+        ],
+        "`kl_div` averages over all entries unless told otherwise: `reduction='none'`, and sum over the actions.": (
+            "(old.exp() * (old - new)).sum(-1)",
+            "torch.nn.functional.kl_div(new, old.exp(), reduction='mean')",
+        ),
+        "This is the ratio of the logarithms: it is the logarithm of the ratio, a difference.": (
+            "(old - new)",
+            "(old / new)",
         ),
     },
 )

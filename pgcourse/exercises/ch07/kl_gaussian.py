@@ -82,7 +82,10 @@ EXERCISE = gradient(
         "The old variance is missing in E[(a - μ_new)²].": ("old_var + (old_mean", "0.0 * old_var + (old_mean"),
         "The distance of the means is not squared.": ("(old_mean - new_mean).square()", "(old_mean - new_mean).abs()"),
         "The 2 below the fraction is missing.": ("/ (2 * new_var)", "/ new_var"),
-        "The means do not count: a moved mean is another policy.": "f(old_mean, old_log_std, old_mean, new_log_std)",
+        "The means do not count: a moved mean is another policy.": (
+            "old_var + (old_mean - new_mean).square()",
+            "old_var",
+        ),
         "The spreads do not count: this is right for equal σ only.": (
             "((old_mean - new_mean).square() / (2 * new_log_std.exp().square())).sum(-1)"
         ),
@@ -136,5 +139,33 @@ EXERCISE = gradient(
         "No gradient reaches the new mean: a penalty made of this does not hold it back.": (
             "f(*a[:2], new_mean.detach(), new_log_std)"
         ),
+        "The logarithm of σ_new/σ_old is missing.": (
+            "new_log_std - old_log_std +",
+            "(new_log_std - old_log_std).exp() +",
+        ),
+        "The ½ before the bracket is missing, with the 1: it is ½ ((σ_old² + (μ_old - μ_new)²)/σ_new² - 1).": [
+            ("/ (2 * new_var)", "/ new_var"),
+            (" - 0.5)", " - 1)"),
+        ],
+        "The move of the mean is subtracted: it makes the policies more different.": (
+            "old_var + (old_mean - new_mean).square()",
+            "old_var - (old_mean - new_mean).square()",
+        ),
+        "Old and new variance are exchanged in the fraction: σ_old² stands above, σ_new² below.": (
+            "old_var, new_var =",
+            "new_var, old_var =",
+        ),
+        "The sum runs along the first axis: joints are the last one.": (".sum(-1)", ".sum(0)"),
+        "The mean over the states is taken: one number for each state is asked for.": (".sum(-1)", ".sum(-1).mean()"),
+        "Twice the divergence.": "2 * f(*a)",
+        "This is the quadratic approximation with the Fisher matrix, right for close policies only.": (
+            "((old_mean - new_mean).square() / (2 * (2 * old_log_std).exp())"
+            " + (new_log_std - old_log_std).square()).sum(-1)"
+        ),
+        "The log-ratio is taken at the old mean alone: its expectation over the old policy's actions is wanted.": (
+            "return (new_log_std - old_log_std + expected - 0.5)",
+            "return (new_log_std - old_log_std + (old_mean - new_mean).square() / (2 * new_var))",
+        ),
+        "The means are added: it is their difference that counts.": ("(old_mean - new_mean)", "(old_mean + new_mean)"),
     },
 )

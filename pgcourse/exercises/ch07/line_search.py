@@ -70,7 +70,12 @@ EXERCISE = implement(
         "the full step": Check(
             1,
             "If the whole step is good, it is taken: k starts at 0.",
-            [table([1, 1, 1, 1], 0.5), table([1, 3, 5, 7], 0.5), table([0.3, 0.4, 0.5, 0.6], 0.8)],
+            [
+                table([1, 1, 1, 1], 0.5),
+                table([1, 3, 5, 7], 0.5),
+                table([0.3, 0.4, 0.5, 0.6], 0.8),
+                table([1, 1, 1, 1], 0.1, beyond=2),
+            ],
         ),
         "too far": Check(
             2,
@@ -193,6 +198,29 @@ EXERCISE = implement(
         "Where nothing passes 0 is returned: stay at the old θ.": (
             "            return tried\n    return theta",
             "            return tried\n    return torch.zeros_like(theta)",
+        ),
+        "After a step that passes the search goes on from there: return the first one.": (
+            "            return tried",
+            "            theta = tried",
+        ),
+        "Twice δ is accepted: δ is the most.": ("kl <= delta", "kl <= 2 * delta"),
+        "The root of the divergence is compared with δ: it is the divergence itself.": (
+            "kl <= delta",
+            "kl**0.5 <= delta",
+        ),
+        "Every step is accepted: both conditions must hold.": ("gain > start and kl <= delta", "True"),
+        "The step is multiplied with c k: it is shrunk k times, c^k.": ("shrink**k", "shrink * k"),
+        "The step shrinks to 0.8 of itself whatever `shrink` is.": ("shrink**k", "0.8**k"),
+        "The step shrinks by 1 - c: it is multiplied by c each time.": ("shrink**k", "(1 - shrink) ** k"),
+        "The step is shrunk twice from try to try: c^k, not c^(2k).": ("shrink**k", "shrink ** (2 * k)"),
+        "What is tried and returned is the step, without θ.": ("theta + shrink**k * step", "shrink**k * step"),
+        "Where nothing passes nothing is returned: after the loop `return theta`.": (
+            "    return theta\n",
+            "    return None\n",
+        ),
+        "The gain is compared with that of the try before: compare with what it is at θ.": (
+            "            return tried\n",
+            "            return tried\n        start = gain\n",
         ),
     },
 )

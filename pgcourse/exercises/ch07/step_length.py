@@ -93,7 +93,10 @@ EXERCISE = derive(
             "return delta * x",
         ),
         "This is the length alone: multiply it with x.": (".sqrt() * x", ".sqrt()"),
-        "Where g is 0 you divide 0 by 0.": ("if not g.any():\n        return torch.zeros_like(g)\n    ", ""),
+        "Where g is 0 NaN comes out, such as of 0/0: return 0 there.": (
+            "if not g.any():\n        return torch.zeros_like(g)\n    ",
+            "",
+        ),
         "The length is measured by xᵀF⁻¹x: it is xᵀFx, or gᵀF⁻¹g.": (
             "x @ fisher @ x",
             "x @ torch.linalg.inv(fisher) @ x",
@@ -120,6 +123,42 @@ EXERCISE = derive(
         "A constant is added to the cost: the step is then too short.": (
             "2 * delta / (x @ fisher @ x)",
             "2 * delta / (x @ fisher @ x + 1e-2)",
+        ),
+        "The length is right, but the direction is g: it is F⁻¹g.": (
+            "(2 * delta / (x @ fisher @ x)).sqrt() * x",
+            "(2 * delta / (x @ fisher @ x)).sqrt() * g",
+        ),
+        "g·x is averaged: it is the sum of the products.": ("x @ fisher @ x", "(g * x).mean()"),
+        "g·x is not summed: each parameter then has a length of its own.": ("x @ fisher @ x", "g * x"),
+        "Only the diagonal of F is used, in the length as well.": [
+            ("torch.linalg.solve(fisher, g)", "g / fisher.diagonal()"),
+            ("x @ fisher @ x", "g @ x"),
+        ],
+        "A tenth is added to F's diagonal, and counts in the length: F is given, and steep enough.": [
+            ("torch.linalg.solve(fisher, g)", "torch.linalg.solve(fisher + 0.1 * torch.eye(len(g)), g)"),
+            ("x @ fisher @ x", "g @ x"),
+        ],
+        "This is the plain gradient, made √(2δ) long: the natural one is F⁻¹g, and ½ sᵀFs is what a step costs.": [
+            ("torch.linalg.solve(fisher, g)", "g"),
+            ("x @ fisher @ x", "g @ g"),
+        ],
+        "The gradient is multiplied by F, in the length as well: it is divided, F⁻¹g.": [
+            ("torch.linalg.solve(fisher, g)", "fisher @ g"),
+            ("x @ fisher @ x", "g @ x"),
+        ],
+        "A small gradient is taken for none: its length does not matter.": ("if not g.any():", "if g.norm() < 1e-2:"),
+        "The factor is cut off at 1: a step has to cost δ, however short F⁻¹g is.": (
+            "(2 * delta / (x @ fisher @ x)).sqrt() * x",
+            "(2 * delta / (x @ fisher @ x)).sqrt().clamp(max=1.0) * x",
+        ),
+        "√δ times F⁻¹g: its cost is not δ.": ("(2 * delta / (x @ fisher @ x)).sqrt() * x", "delta**0.5 * x"),
+        "The root covers 2δ only: √(2δ / gᵀx).": (
+            "(2 * delta / (x @ fisher @ x)).sqrt()",
+            "(2 * delta) ** 0.5 / (x @ fisher @ x)",
+        ),
+        "The direction is F g, although the length is that of F⁻¹g: divide by F.": (
+            "(2 * delta / (x @ fisher @ x)).sqrt() * x",
+            "(2 * delta / (x @ fisher @ x)).sqrt() * (fisher @ g)",
         ),
     },
 )

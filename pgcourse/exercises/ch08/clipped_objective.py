@@ -154,8 +154,8 @@ EXERCISE = gradient(
             "(gain.sum(-1) / mask.sum(-1)).mean()",
         ),
         "The advantages are standardised in here: that is a step of its own, before the objective.": (
-            "f(log_prob, old_log_prob, (advantage - advantage[mask].mean()) / "
-            "(advantage[mask].std(correction=0) + 1e-8), mask, clip)"
+            "f(log_prob, old_log_prob, (advantage - advantage[mask].mean()) / (advantage[mask].std() + 1e-8), "
+            "mask, clip)"
         ),
         "The mask is inverted: it is True on real samples.": "f(log_prob, old_log_prob, advantage, ~mask, clip)",
         "Padding is multiplied with 0, and 0 · NaN is NaN. Replace it instead, in both factors: `masked_fill`.": [
@@ -194,5 +194,61 @@ EXERCISE = gradient(
         "exp is taken before the difference: r is the exponential of a difference of logarithms.": (
             "f(log_prob.exp(), old_log_prob.exp(), *a[2:])"
         ),
+        "The product r Â is clipped: clip the ratio first, then multiply.": (
+            "torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip) * good)",
+            "torch.minimum(ratio * good, (ratio * good).clamp(1 - clip, 1 + clip))",
+        ),
+        "The clipped ratio lacks its factor Â: both of the two values are products with it.": (
+            "torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip) * good)",
+            "torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip))",
+        ),
+        "Samples outside 1 ± ε are left out altogether: those that went the wrong way keep their gradient, and the "
+        "others their value.": (
+            "torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip) * good)",
+            "ratio * good * ((ratio - 1).abs() <= clip)",
+        ),
+        "log π_old is not taken away: this is a probability in the place of the ratio.": (
+            "(log_prob - old_log_prob.detach())",
+            "log_prob",
+        ),
+        "The mask is not looked at: padding is counted as if it were real.": [
+            (
+                ".masked_fill(~mask, 0.0).exp()",
+                ".exp()",
+            ),
+            (
+                "advantage.detach().masked_fill(~mask, 0.0)",
+                "advantage.detach()",
+            ),
+            (
+                "gain.sum() / mask.sum()",
+                "gain.mean()",
+            ),
+        ],
+        "The value is right and the gradient NaN: padding is left out after exp and product only, and on the way "
+        "back 0 meets NaN. Replace it in the log-probabilities and in Â, before.": [
+            (
+                ".masked_fill(~mask, 0.0).exp()",
+                ".exp()",
+            ),
+            (
+                "advantage.detach().masked_fill(~mask, 0.0)",
+                "advantage.detach()",
+            ),
+            (
+                "gain.sum() / mask.sum()",
+                "gain.masked_fill(~mask, 0.0).sum() / mask.sum()",
+            ),
+        ],
+        "Real samples are set to 0 and padding is kept: `masked_fill` fills where its mask is True.": [
+            (
+                "(log_prob - old_log_prob.detach()).masked_fill(~mask",
+                "(log_prob - old_log_prob.detach()).masked_fill(mask",
+            ),
+            (
+                "advantage.detach().masked_fill(~mask",
+                "advantage.detach().masked_fill(mask",
+            ),
+        ],
     },
 )

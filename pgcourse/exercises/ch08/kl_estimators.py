@@ -130,5 +130,37 @@ EXERCISE = implement(
         "k1 and k3 are exchanged.": ('{"k1": k1, "k2": k2, "k3": k3,', '{"k1": k3, "k2": k2, "k3": k1,'),
         "k3 lacks - log r.": ("log_ratio.expm1() - log_ratio", "log_ratio.expm1()"),
         "The log-ratio is exponentiated twice: ℓ is what is given.": ("f(log_ratio.exp())"),
+        "k1 is cut off at 0: a single sample's may be below 0, only the mean is not.": (
+            "k1 = -log_ratio",
+            "k1 = (-log_ratio).clamp(min=0)",
+        ),
+        "k1 takes another logarithm: ℓ is log r already.": (
+            "k1 = -log_ratio",
+            "k1 = -log_ratio.log()",
+        ),
+        "k3 takes ℓ for r: ℓ is log r already, and r is its exponential.": (
+            "log_ratio.expm1() - log_ratio",
+            "log_ratio - 1 - log_ratio.log()",
+        ),
+        "k2 has the ½ inside the square, where it becomes ¼.": (
+            "0.5 * log_ratio.square()",
+            "(0.5 * log_ratio).square()",
+        ),
+        "k1 and k2 are exchanged.": (
+            '{"k1": k1, "k2": k2,',
+            '{"k1": k2, "k2": k1,',
+        ),
+        "k2 and k3 are exchanged.": (
+            '"k2": k2, "k3": k3,',
+            '"k2": k3, "k3": k2,',
+        ),
+        "`unbiased` is a list: it is a dictionary, with True or False for each of the three.": (
+            '{"k1": True, "k2": False, "k3": True}',
+            '["k1", "k3"]',
+        ),
+        "`unbiased` is missing in what is returned.": (
+            ', "unbiased": {"k1": True, "k2": False, "k3": True}',
+            "",
+        ),
     },
 )

@@ -65,6 +65,7 @@ EXERCISE = gradient(
             "The softmax runs over the valid actions alone: an invalid one has probability 0, the others sum to 1.",
             [HAND, drawn(3, 4), drawn(2, 3, 5), drawn(4)],
             through="f(logits, valid)[0].exp()",
+            tolerance=(1e-4, 1e-12),  # what is invalid is impossible, not rare
         ),
         "score": Check(
             2,
@@ -176,5 +177,30 @@ EXERCISE = gradient(
             "-(safe.exp() * safe).sum(-1) / 0.6931471805599453",
         ),
         "-100 is not low where valid logits are lower still: use -∞.": ("-torch.inf", "-100.0"),
+        "Invalid actions keep a tiny probability, as by log(p + 1e-8): they are to be impossible. Mask the logits.": (
+            "logits.masked_fill(~valid, -torch.inf).log_softmax(-1)",
+            "(logits.masked_fill(~valid, -torch.inf).softmax(-1) + 1e-8).log()",
+        ),
+        "The logits are masked and not normalised: `log_softmax` is missing.": (
+            ".log_softmax(-1)",
+            "",
+        ),
+        "π is missing in the entropy: it is a mean of -log π, with the probabilities as weights.": (
+            "(safe.exp() * valid * safe)",
+            "safe",
+        ),
+        "The entropy is divided by the logarithm of the number of valid actions: that was not asked for.": (
+            "return log_prob, -(safe.exp() * valid * safe).sum(-1)",
+            "return log_prob, -(safe.exp() * valid * safe).sum(-1) / valid.sum(-1).log()",
+        ),
+        "Only the entropy is returned: the log-probabilities are asked for, too.": (
+            "return log_prob, ",
+            "return ",
+        ),
+        "The logarithm of a sum of exponentials overflows for large logits: `log_softmax` takes the greatest away "
+        "first.": (
+            "logits.masked_fill(~valid, -torch.inf).log_softmax(-1)",
+            "logits.masked_fill(~valid, -torch.inf); log_prob = log_prob - log_prob.exp().sum(-1, keepdim=True).log()",
+        ),
     },
 )

@@ -101,8 +101,8 @@ EXERCISE = implement(
         ),
     },
     mistakes={
-        "log π_old is computed anew in each minibatch: every ratio is 1, the clip never has anything to do, and "
-        "nothing in the numbers says so but a KL divergence of exactly 0.": (
+        "Every ratio is 1, as where log π_old is computed anew in each minibatch, or left out: the clip never has "
+        "anything to do, and nothing in the numbers says so but a KL divergence of exactly 0.": (
             "old_log_prob[part]",
             "log_prob(theta, part).detach()",
         ),
@@ -206,5 +206,42 @@ EXERCISE = implement(
             "ratio.clamp(-clip, clip)",
         ),
         "The passes are taken in reverse order.": ("order:", "order.flip(0):"),
+        "Only the first minibatch of each pass is used.": (
+            "row.chunk(minibatches)",
+            "row.chunk(minibatches)[:1]",
+        ),
+        "Each step is added to the first θ: go on from the θ before.": [
+            (
+                "old_log_prob = ",
+                "start, old_log_prob = theta, ",
+            ),
+            (
+                "theta = theta + lr",
+                "theta = start + lr",
+            ),
+        ],
+        "The gradients pile up: each step takes those before it along. `zero_grad` is missing.": [
+            (
+                "    old_log_prob = ",
+                "    piled, old_log_prob = 0, ",
+            ),
+            (
+                "theta = theta + lr * gradient",
+                "piled = piled + gradient; theta = theta + lr * piled",
+            ),
+        ],
+        "A minibatch takes every M-th sample of the row: its parts are cut one behind the other.": (
+            "row.chunk(minibatches)",
+            "row.reshape(-1, minibatches).T",
+        ),
+        "This is the last gradient: the θ after it is asked for.": (
+            "return theta.detach()",
+            "return gradient",
+        ),
+        "There is one step a pass, with the last minibatch's gradient: each minibatch has its own. Look at the "
+        "indentation.": (
+            "            theta = theta + lr * gradient",
+            "        theta = theta + lr * gradient",
+        ),
     },
 )

@@ -25,7 +25,27 @@ def measured():
 EXERCISE = predict(
     "prediction",
     measured,
-    within={"outside, 1 pass": 0.03, "outside, 30 passes": 0.08, "growth": 4.0, "powers of ten": 0.8},
+    within={"outside, 1 pass": 0.02, "outside, 30 passes": 0.08, "growth": 4.0, "powers of ten": 0.8},
+    shows={
+        "outside, 1 pass": (
+            "Some samples are outside after a single pass: it takes a step for each minibatch, and the ratio is 1 in "
+            "the first one only.",
+            "With one pass few samples get beyond the clip: it takes a handful of steps, and begins with ratios of 1.",
+        ),
+        "outside, 30 passes": (
+            "The clip is no fence: it takes away a sample's reason to go further, and all samples share one θ, so that "
+            "others drag it along.",
+            "So many are not outside: who is outside pushes no further, and most samples never get there.",
+        ),
+        "growth": (
+            "More passes do go further, even with the clip: it bounds the incentive, not the distance.",
+            "Thirty passes do not go thirty times as far: most of the last ones find samples without a gradient.",
+        ),
+        "powers of ten": (
+            "Without the clip ten passes go further by powers of ten, and x is above 0: ratios are exponentials.",
+            "That would be a policy of another world. Asked is the exponent x, of the order of two, and not 10^x.",
+        ),
+    },
     title="What passes do, with the clip and without",
     goal="Know in numbers how far the clip lets an update go, and how far it would go without.",
     minutes=10,

@@ -180,5 +180,35 @@ EXERCISE = gradient(
             "done[t].unsqueeze(-1)",
             "done[min(t + 1, len(obs) - 1)].unsqueeze(-1)",
         ),
+        "Only the last h is returned: all of them are asked for, [T, N, H].": (
+            "return torch.stack(states), state",
+            "return h, state",
+        ),
+        "The state is cleared after every step, and not only where an episode ended.": (
+            "h.masked_fill(done[t].unsqueeze(-1), 0.0)",
+            "torch.zeros_like(h)",
+        ),
+        "Each cell is given the state that the rollout began with: it is the h of the step before.": [
+            (
+                "states = []",
+                "states, begun = [], state",
+            ),
+            (
+                "cell(obs[t], state)",
+                "cell(obs[t], begun)",
+            ),
+        ],
+        "Every step sees the first observation: `obs[t]`.": (
+            "obs[t]",
+            "obs[0]",
+        ),
+        "Once an episode has ended, the state stays 0: each row of `done` counts for its own step.": (
+            "done[t]",
+            "done[: t + 1].any(0)",
+        ),
+        "The reset comes one step late: the state is 0 after the step that ends.": (
+            "done[t]",
+            "done[max(t - 1, 0)]",
+        ),
     },
 )

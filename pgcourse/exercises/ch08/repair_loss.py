@@ -80,7 +80,7 @@ EXERCISE = repair(
             "(error - gain).mean(1)",
             "(error - gain).mean()",
         ),
-        "The 1e-8 is gone: equal advantages are 0/0 now.": (" + 1e-8", ""),
+        "The 1e-8 is no longer in the divisor: equal advantages are 0/0 now.": (" + 1e-8", ""),
         "The mean and the standard deviation run over the seeds: each seed has its own, along dim 1.": (
             "torch.std_mean(advantage, 1, keepdim=True)",
             "torch.std_mean(advantage, 0, keepdim=True)",
@@ -123,5 +123,32 @@ EXERCISE = repair(
             "good = (advantage - mean) / (std + 1e-8)",
             "good = (advantage - mean) / (std**2 + 1e-8)",
         ),
+        "The whole loss has the other sign. That line was right.": (
+            "(error - gain)",
+            "(gain - error)",
+        ),
+        "The mean over the samples is gone. That line was right.": (
+            ".mean(1)",
+            "",
+        ),
+        "The ratio is clipped around 0: it is 1 for the old policy. That line was right.": (
+            "clamp(1 - clip, 1 + clip)",
+            "clamp(-clip, clip)",
+        ),
+        "All seeds get the first one's mean and deviation: each has its own.": (
+            "torch.std_mean(advantage, 1, keepdim=True)",
+            "torch.std_mean(advantage[:1])",
+        ),
+        "`keepdim=True` stands at the loss: it is the mean and deviation of the advantages that have to keep their "
+        "axis.": [
+            (
+                "torch.std_mean(advantage, 1, keepdim=True)",
+                "torch.std_mean(advantage)",
+            ),
+            (
+                ".mean(1)",
+                ".mean(1, keepdim=True)",
+            ),
+        ],
     },
 )

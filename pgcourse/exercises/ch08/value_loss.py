@@ -91,7 +91,8 @@ EXERCISE = gradient(
             "torch.maximum((value - target).square(), (near - target).square())",
             "(near - target).square()",
         ),
-        "Nothing is clipped.": (
+        "Nothing is clipped: the plain error always counts. What is limited is how far the value moved, v - v_old, and "
+        "not how far it is from the target.": (
             "torch.maximum((value - target).square(), (near - target).square())",
             "(value - target).square()",
         ),
@@ -163,6 +164,28 @@ EXERCISE = gradient(
         "One error for each sample: their mean is asked for.": (
             "error.mean()",
             "error",
+        ),
+        "The larger of two means: which of the errors is larger is decided sample by sample.": (
+            "error = torch.maximum((value - target).square(), (near - target).square())",
+            "error = torch.maximum((value - target).square().mean(), (near - target).square().mean())",
+        ),
+        "Half of what it should be: the ½ stands there twice.": (
+            "0.5 * ",
+            "0.25 * ",
+        ),
+        "The error is clipped: what is limited is how far the value moved from the old one.": (
+            "error = torch.maximum((value - target).square(), (near - target).square())",
+            "error = (value - target).clamp(-clip, clip).square()",
+        ),
+        "The clipped value is a constant here: where it has not been clipped, half of the gradient is lost with it.": (
+            "old_value + (value - old_value).clamp(-clip, clip)",
+            "(old_value + (value - old_value).clamp(-clip, clip)).detach()",
+        ),
+        "Old value and target are exchanged.": "f(value, target, old_value, clip)",
+        "The target alone is [n], and against [n, 1] the error becomes [n, n]: squeeze the value, and all three are "
+        "[n].": (
+            "value.squeeze(-1), old_value.detach()",
+            "value, old_value.detach().unsqueeze(-1)",
         ),
     },
 )

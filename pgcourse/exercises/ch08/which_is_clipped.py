@@ -117,5 +117,44 @@ EXERCISE = implement(
         "Nothing is ever clipped here.": ("rewarded > clip", "torch.zeros_like(rewarded, dtype=torch.bool)"),
         "The interval is half as wide as it should be.": ("rewarded > clip", "rewarded > clip / 2"),
         "The interval is twice as wide as it should be.": ("rewarded > clip", "rewarded > 2 * clip"),
+        "Inside 1 ± ε the two products are equal, and nothing is clipped: ask where the minimum differs from r Â.": (
+            "rewarded > clip",
+            (
+                "torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage) == "
+                "ratio.clamp(1 - clip, 1 + clip) * advantage"
+            ),
+        ),
+        "(r - 1) Â is compared with ε: of Â only the sign counts.": (
+            "rewarded > clip",
+            "(ratio - 1) * advantage > clip",
+        ),
+        "For Â > 0 a ratio below 1 - ε is called clipped, too: a good action that became rarer is brought back.": (
+            "((ratio - 1).abs() > clip) & (advantage > 0)"
+        ),
+        "For Â < 0 a ratio above 1 + ε is called clipped, too: a bad action that became likelier is brought back.": (
+            "((ratio - 1).abs() > clip) & (advantage < 0)"
+        ),
+        "Only bad actions that became likelier are called clipped: these are brought back.": (
+            "(ratio > 1 + clip) & (advantage < 0)"
+        ),
+        "Samples inside 1 ± ε are called clipped: there every sample has its gradient.": "(ratio - 1).abs() < clip",
+        "All samples are called clipped.": (
+            "rewarded > clip",
+            "torch.ones_like(rewarded, dtype=torch.bool)",
+        ),
+        "This is the slope itself: asked is where it is 0.": (
+            "rewarded > clip",
+            "advantage * ~(rewarded > clip)",
+        ),
+        "For Â < 0 the inequality is turned round: clipped is what is below 1 - ε.": (
+            "(ratio > 1 + clip) & (advantage > 0) | (ratio > 1 - clip) & (advantage < 0)"
+        ),
+        "`and`, `or` and `if` want one truth value: for all samples at once write & and |, with brackets.": (
+            "(ratio > 1 + clip and advantage > 0) or (ratio < 1 - clip and advantage < 0)"
+        ),
+        "r Â is compared with 1 + ε: it is r that is, and of Â only the sign counts.": (
+            "rewarded > clip",
+            "ratio * advantage > 1 + clip",
+        ),
     },
 )

@@ -57,6 +57,7 @@ EXERCISE = derive(
             [
                 {"x": [0, 0, 0], "lean": [0.2, 1.0, -0.4], "action": [[0, 0, 0, 0]] * 2, "fell": False},
                 {"x": [0, 0, 0], "lean": [-0.5, 0.3, 0.0], "action": [[0, 0, 0, 0]] * 2, "fell": False},
+                {"x": [0, 0, 0], "lean": [0.5, -0.1, 0.2], "action": [[0, 0, 0, 0]] * 2, "fell": False},
             ],
         ),
         "torques": Check(
@@ -130,7 +131,7 @@ EXERCISE = derive(
             "130 / 30 * (x[1:] - x[:-1]).abs().sum()",
         ),
         "The factor 130/30 of the way is missing.": ("130 / 30 * (x[last] - x[0])", "x[last] - x[0]"),
-        "The change of the angle lost its sign: leaning less is paid.": (
+        "The change of the angle lost its sign: leaning less is to be paid, and costs here.": (
             "5 * (lean[last].abs() - lean[0].abs())",
             "5 * (lean[last] - lean[0]).abs()",
         ),
@@ -174,5 +175,45 @@ EXERCISE = derive(
             "100.0 * fell",
             "100.0 * fell * len(action)",
         ),
+        "`fell` is not looked at: an episode that ends in a fall pays -100 in its last step, and nothing else there.": (
+            "f(x, lean, action, False)"
+        ),
+        "The torques' charge is a mean over the steps: every step pays.": (
+            ".abs().clamp(max=1.0).sum()",
+            ".abs().clamp(max=1.0).sum(1).mean()",
+        ),
+        "The factor is upside down: it is 130/30.": (
+            "130 / 30",
+            "30 / 130",
+        ),
+        "The changes of the angle are added without their signs: they cancel, and the first and the last are left.": (
+            "5 * (lean[last].abs() - lean[0].abs())",
+            "5 * lean[: last + 1].diff().abs().sum()",
+        ),
+        "The angles of all states are added up: their changes telescope, and the first and the last are left.": (
+            "5 * (lean[last].abs() - lean[0].abs())",
+            "5 * lean[: last + 1].abs().sum()",
+        ),
+        "The trunk's posture is missing: upright counts, too.": (
+            "5 * (lean[last].abs() - lean[0].abs())",
+            "0",
+        ),
+        "The torques are missing: they are charged, too.": (
+            "0.028",
+            "0",
+        ),
+        "The torques are squared, and then limited to 1: it is their size that is charged.": (
+            ".abs().clamp(max=1.0).sum()",
+            ".square().clamp(max=1.0).sum()",
+        ),
+        "All torques of the episode together are limited to 1: each is by itself.": (
+            ".abs().clamp(max=1.0).sum()",
+            ".abs().sum().clamp(max=1.0)",
+        ),
+        "Only one joint is charged: all four are.": (
+            "action[:last]",
+            "action[:last, 0]",
+        ),
+        "This is a mean over the steps: the sum is asked for.": "f(*a) / len(action)",
     },
 )

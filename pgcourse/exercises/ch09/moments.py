@@ -95,7 +95,8 @@ EXERCISE = implement(
             " + part * (1 - part) * change**2",
             "",
         ),
-        "The spread between the means counts p (1 - p) d², not p d².": ("part * (1 - part) * change", "part * change"),
+        "The spread between the means counts p (1 - p) d², not p d²: that is what comes out, too, if the batch's "
+        "squares are taken around the old mean.": ("part * (1 - part) * change", "part * change"),
         "The new mean is used for the distance between the old mean and the batch's.": (
             "change = batch.mean(0) - mean",
             "change = batch.mean(0) - (mean + part * (batch.mean(0) - mean))",
@@ -121,7 +122,7 @@ EXERCISE = implement(
             "return batch.mean(0)",
         ),
         "The variances are added up: each counts by its share of the values.": (
-            "(1 - part) * variance + part * within",
+            "(1 - part) * variance + part * within + part * (1 - part) * change**2",
             "variance + within",
         ),
         "The distance between the means is not squared.": ("change**2", "change"),
@@ -186,6 +187,54 @@ EXERCISE = implement(
         "The spread between the means counts p (1 - p) d², not p² d².": (
             "part * (1 - part) * change**2",
             "(part * change)**2",
+        ),
+        "The batch is taken around the new mean, what came before around the old one: it has moved away from that, "
+        "too.": (
+            "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+            "spread = (1 - part) * variance + part * (batch - mean - part * change).square().mean(0)",
+        ),
+        "Standard deviations are averaged: it is variances that are.": (
+            "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+            "spread = ((1 - part) * variance.sqrt() + part * within.sqrt()).square()",
+        ),
+        "Mean and variance run over all sensors: each has its own.": [
+            (
+                "batch.mean(0)",
+                "batch.mean()",
+            ),
+            (
+                "batch.var(0, correction=0)",
+                "batch.var(correction=0)",
+            ),
+        ],
+        "The three are returned in another order: mean, variance, number.": (
+            "return mean + part * change, spread, total",
+            "return mean + part * change, total, spread",
+        ),
+        "This is the sum of the squares: the variance is its mean.": (
+            "spread, total",
+            "spread * total, total",
+        ),
+        "The variance of all is divided by one less than their number: by the number.": (
+            "spread, total",
+            "spread * total / max(total - 1, 1), total",
+        ),
+        "The number is returned as it was given: it counts the batch, too.": (
+            "return mean + part * change, spread, total",
+            "return mean + part * change, spread, number",
+        ),
+        "Mean, variance and number are those of the batch alone: all that came before is forgotten.": (
+            "return mean + part * change, spread, total",
+            "return batch.mean(0), within, added",
+        ),
+        "The mean of the two variances: they count by their numbers, and the distance between the means is spread, "
+        "too.": (
+            "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+            "spread = (variance + within) / 2 if number else within",
+        ),
+        "The mean moves by 1/n of the distance, as for a single value: a batch has more.": (
+            "mean + part * change",
+            "mean + change / total",
         ),
     },
 )

@@ -100,8 +100,8 @@ EXERCISE = implement(
         ),
         "S goes on through the end of an episode: the next one begins at 0.": ("s = s * ~done[t]", "s = s * 1"),
         "S starts anew one step too early: the reward of the step that ends an episode belongs to that episode.": (
-            "s = gamma * s + reward[t]",
-            "s = gamma * s * ~done[t] + reward[t]",
+            "s = gamma * s + reward[t]\n        sums[t] = s\n        s = s * ~done[t]",
+            "s = gamma * s * ~done[t] + reward[t]\n        sums[t] = s",
         ),
         "γ is missing in S.": ("s = gamma * s + reward[t]", "s = s + reward[t]"),
         "γ stands before the reward: it is the older sum that fades.": (
@@ -173,6 +173,33 @@ EXERCISE = implement(
         "The next episode begins with the last reward of the one before: it begins with 0.": (
             "s = s * ~done[t]",
             "s = s * ~done[t] + gamma * 0 * s; s = torch.where(done[t], reward[t], s)",
+        ),
+        "It is divided by the largest sum: the standard deviation of all is asked for.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = sums.abs().max() + 1e-8",
+        ),
+        "It is divided by the mean size of the sums: the standard deviation is asked for.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = sums.abs().mean() + 1e-8",
+        ),
+        "γ is counted from the beginning: in S it is the older rewards that have faded.": (
+            "gamma * s + reward[t]",
+            "s + gamma**t * reward[t]",
+        ),
+        "The copies' standard deviations are averaged: one for all sums is asked for.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = sums.std(0, correction=0).mean()",
+        ),
+        "Each step is divided by the deviation of the sums so far: one for the whole rollout is asked for.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            (
+                "scale = torch.stack([(sums[: t + 1].var(correction=0) + 1e-8).sqrt() for t in "
+                "range(len(sums))]).unsqueeze(1)"
+            ),
+        ),
+        "Small rewards are not enlarged: the divisor is held above 1.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = (sums.var(correction=0) + 1e-8).sqrt().clamp(min=1)",
         ),
     },
 )

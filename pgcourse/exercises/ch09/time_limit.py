@@ -172,5 +172,59 @@ EXERCISE = repair(
             "torch.where(ended, last_value, after)",
         ),
         "What follows is subtracted once more: δ takes away the step's own value.": ("- value\n", "- after\n"),
+        "`final_value` stands behind every step, with 0 where no episode ended: there the next row's value follows.": (
+            "torch.where(ended, final_value, after)",
+            "final_value.nan_to_num(0.0)",
+        ),
+        "δ is 0 where the limit cut: that step has a reward, too, and something follows it.": [
+            (
+                "after = torch.where(ended, final_value, after)",
+                "pass",
+            ),
+            (
+                "    carry =",
+                "    delta = delta.masked_fill(truncated, 0.0)\n    carry =",
+            ),
+        ],
+        "The two values of `torch.where` are exchanged: `final_value` is for where an episode ended.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended, after, final_value)",
+        ),
+        "`final_value` is added to the next episode's value: it takes its place.": (
+            "torch.where(ended, final_value, after)",
+            "after + final_value.nan_to_num(0.0)",
+        ),
+        "The reward is there twice where an episode ended.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended, reward + final_value, after)",
+        ),
+        "γ stands twice before the value of what follows the cut.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended, gamma * final_value, after)",
+        ),
+        "Where a fall and the limit come together, the fall counts: nothing follows.": (
+            "masked_fill(terminated, 0.0)",
+            "masked_fill(terminated & ~truncated, 0.0)",
+        ),
+        "`last_value` overwrites an end in the last row: put it in first, and then what ended.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended, final_value, after); after[-1] = last_value",
+        ),
+        "What follows a cut is put at the value of the rollout's first state: it is `final_value`.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended, value[0], after)",
+        ),
+        "`final_value` takes the place of the step's own value, too: what was expected stays as it was.": (
+            "- value\n",
+            "- torch.where(truncated, final_value, value)\n",
+        ),
+        "All copies are taken for ended where one is: each has its own ends.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended.any(1, keepdim=True), final_value.nan_to_num(0.0), after)",
+        ),
+        "Ends and final values are shifted by one step: they stand in the row of the step that ended.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(ended.roll(1, 0), final_value.roll(1, 0), after)",
+        ),
     },
 )

@@ -1,0 +1,298 @@
+"""`pgcourse grade` on a folder as a class leaves it: odd names, what is no notebook, a full disk, two graders.
+
+What the notebooks hold does not matter here, so none is run: each gets no points.
+"""
+
+import csv
+import errno
+import itertools
+import json
+import os
+import sys
+import unicodedata
+
+import pytest
+from click.testing import CliRunner
+from filelock import FileLock
+
+from pgcourse.app.console import main
+from pgcourse.grading import batch, process, sandbox
+from pgcourse.grading.exercise import ExerciseResult
+from pgcourse.grading.grade import Graded
+from pgcourse.grading.process import Host
+
+graded = []
+
+
+def nothing(content, exercises, host, seed, kept, examinations):
+    graded.append(content)
+    kept["replies"] = {}
+    return Graded(tuple(ExerciseResult.zero(exercise, "nothing") for exercise in exercises))
+
+
+@pytest.fixture(autouse=True)
+def no_notebook_is_run(monkeypatch):
+    graded.clear()
+    monkeypatch.setattr(batch, "grade", nothing)
+
+
+def grade(*arguments):
+    options = ("--sandbox", "none", "--i-trust-these-submissions", "--jobs", "2")
+    return CliRunner().invoke(main, ["grade", *map(str, arguments), *options])
+
+
+def put(path, content="{}"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+
+
+def gradebook(folder):
+    with (folder / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+NAMES = [
+    "ann/03_x.ipynb",
+    "ann/03_x-2.ipynb",  # and what a second page of hers would be called
+    "ann/again/03_x.ipynb",
+    "ann/again/more/03_x.ipynb",
+    "two  spaces/03_x.ipynb",
+    "two spaces/03_x.ipynb",
+    "no\u200bwidth/03_x.ipynb",
+    "no\u200cwidth/03_x.ipynb",
+    "\u202eright to left/03_x.ipynb",
+    "tab\tand\nline/03_x.ipynb",
+    "\x1b[31mred/03_x.ipynb",
+    f"{'文' * 80}/{'字' * 70}_03_x.ipynb",
+    f"{'long/' * 70}03_x.ipynb",
+    f"{'long/' * 70}03_y.ipynb",
+    'Zoë, O\'Neill; "B"/03_x.ipynb',
+    "=SUM(A1)/03_x.ipynb",
+    "＝cmd/03_x.ipynb",
+    "@cmd/03_x.ipynb",
+    "🦊/03_reinforce.ipynb",
+    "upper/03_X.IPYNB",
+    "<b>bold</b>_03_x.ipynb",
+    "%s{0}_03_x.ipynb",
+    "-rf_03_x.ipynb",
+    "nul_03_x.ipynb",
+]
+NOT_READ = {  # row and reason; None where nothing is said
+    "bob/05.ipynb.txt": "rename it",
+    "carl/05_x.zip": "an archive",
+    "dora/answers.pdf": "no notebook (*.ipynb) in it",
+    "upper/old.zip": None,  # there is a notebook of hers
+    ".hidden/03_x.ipynb": None,
+    "ann/.ipynb_checkpoints/03_x.ipynb": None,
+    "__pycache__/03_x.ipynb": None,
+    "old grades/grades.jsonl": None,
+    "old grades/03_x.ipynb": None,
+    "syllabus.pdf": None,
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere refuse such names")
+def test_every_file_has_a_row_and_a_page_whatever_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (*NAMES, *NOT_READ):
+        put(tmp_path / "class" / name)
+    with open(os.path.join(os.fsencode(tmp_path), b"class", b"\xff\xfe_03_x.ipynb"), "wb") as file:
+        file.write(b"{}")
+    done = grade("class", "--out", "grades")
+    assert done.exit_code == 3, done.output
+    rows = gradebook(tmp_path / "grades")
+    assert len(graded) == len(NAMES) + 1
+    assert len(rows) == len(NAMES) + 1 + 3
+    assert len({row["submission"] for row in rows}) == len(rows)
+    refused = {row["student"]: row["state"] for row in rows if row["state"].startswith("not graded")}
+    assert refused.keys() == {"bob", "carl", "dora"}
+    assert all(reason in refused[name.split("/")[0]] for name, reason in NOT_READ.items() if reason)
+    assert len(list((tmp_path / "grades" / "feedback").iterdir())) == len(rows)
+    assert all(value.isprintable() and value[:1] not in tuple("=+-@＝＋－＠") for row in rows for value in row.values())
+    again = grade("class", "--out", "grades", "--resume")
+    assert again.exit_code == 3, again.output
+    assert len(graded) == len(NAMES) + 1  # none is graded twice
+    assert gradebook(tmp_path / "grades") == rows
+
+
+def test_excel_sees_that_the_gradebook_is_unicode(tmp_path):
+    put(tmp_path / "Zoë_03_x.ipynb")
+    grade(tmp_path, "--out", tmp_path / "grades")
+    assert (tmp_path / "grades" / "gradebook.csv").read_bytes().startswith(b"\xef\xbb\xbfstudent,")
+
+
+def test_a_student_is_the_same_one_on_another_system(tmp_path):
+    """macOS takes an accent apart from its letter."""
+    for form, name in (("NFC", "03_x.ipynb"), ("NFD", "03_x-2.ipynb")):
+        put(tmp_path / unicodedata.normalize(form, "José") / name)
+    grade(tmp_path, "--out", tmp_path / "grades")
+    assert [row["counts"] for row in gradebook(tmp_path / "grades")].count("yes") == 1
+
+
+@pytest.mark.parametrize("paths", [["a/03_x.ipynb", "b/03_x.ipynb"], ["a", "b"], ["."]])
+def test_students_are_told_apart_however_their_folders_are_named(tmp_path, monkeypatch, paths):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        put(tmp_path / name / "03_x.ipynb")
+    done = grade(*paths, "--json")
+    rows = json.loads(done.stdout)["submissions"]
+    assert [(row["student"], row["counts"]) for row in rows] == [("a", True), ("b", True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "student", "chapter"),
+    [
+        ("group_01_03_reinforce", "group_01", "03"),
+        ("2026_11_05_ann_03_reinforce", "2026_11_05_ann", "03"),
+        ("ann_03_reinforce_05", "ann", "03"),
+        ("ann_10_rlhf", "ann", "10"),
+        ("team_77_03_x", "team_77", "03"),
+        ("group_01_03_x", "group", ""),
+        ("05_x_03_x", "05_x_03_x", ""),
+    ],
+)
+def test_a_number_of_a_group_or_a_date_is_no_chapter(tmp_path, name, student, chapter):
+    put(tmp_path / f"{name}.ipynb")
+    (row,) = json.loads(grade(tmp_path, "--json").stdout)["submissions"]
+    assert (row["student"], row.get("chapter", "")) == (student, chapter)
+    if not chapter:
+        assert "which chapter is it, " in row["state"]
+
+
+# ------------------------------------------------------------------------------------------- what goes wrong outside
+
+
+def class_of(folder, number=3):
+    for i in range(number):
+        put(folder / f"s{i}_03_x.ipynb", f'{{"cells": [], "number": {i}}}')
+    return folder
+
+
+def test_a_full_disk_is_a_reason_and_loses_nothing(tmp_path, monkeypatch):
+    folder, out, calls = class_of(tmp_path / "class"), tmp_path / "grades", itertools.count()
+
+    def full(descriptor):  # half of the third line fits
+        if next(calls) == 2:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - 20)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch.os, "fsync", full)
+        done = grade(folder, "--out", out)
+    assert done.exit_code == 1
+    assert "No space left on device. What was graded there before is kept" in " ".join(done.output.split())
+    assert "Traceback" not in done.output
+    for _ in range(2):
+        assert grade(folder, "--out", out, "--resume").exit_code == 0
+    assert len(gradebook(out)) == 3
+    assert len({content for content in graded[-2:]}) == 2
+    lines = [json.loads(line) for line in (out / "grades.jsonl").read_text("utf-8").splitlines() if line[-1:] == "}"]
+    assert len({row["path"] for row in lines if "path" in row}) == 3
+
+
+def test_a_gradebook_that_cannot_be_written_is_a_reason_and_the_old_one_stays(tmp_path, monkeypatch):
+    folder, out = class_of(tmp_path / "class"), tmp_path / "grades"
+    grade(folder, "--out", out)
+    before = (out / "gradebook.csv").read_bytes()
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "gradebook.csv")
+
+    put(folder / "s9_03_x.ipynb")
+    with monkeypatch.context() as patch:
+        patch.setattr("pgcourse.grading.report.csv.writer", full)
+        done = grade(folder, "--out", out, "--resume")
+    assert done.exit_code == 1
+    assert "gradebook.csv: No space left on device; what was graded is kept" in " ".join(done.output.split())
+    assert (out / "gradebook.csv").read_bytes() == before
+    assert not list(out.glob("*.partial"))
+    assert grade(folder, "--out", out, "--resume").exit_code == 0
+    assert len(gradebook(out)) == 4
+
+
+def test_two_graders_do_not_write_into_one_folder(tmp_path, monkeypatch):
+    folder, out = class_of(tmp_path / "class"), tmp_path / "grades"
+    grade(folder, "--out", out)
+    with FileLock(out / ".lock"):
+        done = grade(folder, "--out", out, "--resume")
+    assert done.exit_code == 1
+    assert "somebody else is grading into --out" in " ".join(done.output.split())
+    rows = (out / "grades.jsonl").read_bytes()
+    monkeypatch.setattr(batch.Batch, "_earlier", lambda *args: None)  # both looked before one began
+    done = grade(folder, "--out", out)
+    assert done.exit_code == 1
+    assert "somebody else has begun to grade into" in " ".join(done.output.split())
+    assert (out / "grades.jsonl").read_bytes() == rows
+
+
+def test_a_file_that_is_gone_while_it_is_graded_holds_up_nobody(tmp_path, monkeypatch):
+    folder = class_of(tmp_path / "class")
+
+    def removes(content, *rest):
+        (folder / "s1_03_x.ipynb").unlink(missing_ok=True)
+        return nothing(content, *rest)
+
+    monkeypatch.setattr(batch, "grade", removes)
+    rows = json.loads(grade(folder, "--json").stdout)["submissions"]
+    assert [row["state"].partition(":")[0] for row in rows] == ["graded", "not graded", "graded"]
+
+
+def test_grades_of_two_sandboxes_are_not_mixed(tmp_path, monkeypatch):
+    folder, out = class_of(tmp_path / "class"), tmp_path / "grades"
+    grade(folder, "--out", out)
+    other = sandbox.Sandbox("bwrap", "another guarantee")
+    with pytest.raises(sandbox.CannotGrade, match="were made with --sandbox none, not bwrap"):
+        batch.Batch(batch.find([folder]), other, folder=out, resume=True)
+
+
+def test_an_interrupt_while_a_process_starts_starts_no_submission(monkeypatch):
+    closed = []
+
+    class Slow:
+        def __init__(self, sandbox):
+            host.end()  # Ctrl-C, while torch is imported
+
+        def close(self):
+            closed.append(self)
+
+    monkeypatch.setattr(process, "Nursery", Slow)
+    monkeypatch.setattr(Slow, "possible", staticmethod(lambda: True), raising=False)
+    host = Host(sandbox.NONE)
+    for _ in range(2):
+        with pytest.raises(sandbox.CannotGrade, match="the grading was ended"):
+            host.process(process.Limits())
+    assert len(closed) == 1
+
+
+CHECK = "from pgcourse.grading.kinds import Check\nCHECKS = {{'03.reward_to_go': {{{}}}}}"
+ONE = "{!r}: Check(1, '', [{}])"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("mine.py", CHECK.format(ONE.format("values", "{'reward': [[7, 7]], 'gamma': 0.25}")), "has a check 'values'"),
+        ("mine.py", CHECK.format(ONE.format("mine", "{'gamma': 0.25}")), "'mine': ValueError: 03.reward_to_go, check"),
+        ("mine.py", CHECK.format(ONE.format("mine", "{'reward': [[7]], 'gamma': 'a'}")), "'mine': "),
+        ("mine.py", CHECK.format("'mine': 3"), "TypeError"),
+        ("mine.txt", "CHECKS = {}", "a file of Python is wanted, whose name ends in .py"),
+    ],
+)
+def test_a_private_check_that_cannot_be_asked_is_told_before_anything_is_graded(tmp_path, name, content, reason):
+    put(tmp_path / name, content)
+    done = grade(class_of(tmp_path / "class"), "--private-checks", tmp_path / name)
+    assert done.exit_code == 1
+    assert reason in " ".join(done.output.split())
+    assert graded == []
+
+
+@pytest.mark.parametrize("names", [["03_a.ipynb", "03_b.ipynb"], ["03.pdf"]])
+def test_gradescope_tells_the_student_that_it_is_not_one_notebook(tmp_path, names):
+    for name in names:
+        put(tmp_path / "submission" / name)
+    results = tmp_path / "results.json"
+    done = grade(tmp_path / "submission", "--chapter", "03", "--gradescope", results)
+    assert done.exit_code == 1
+    written = json.loads(results.read_text(encoding="utf-8"))
+    assert written["score"] == 0
+    assert "notebook" in written["output"]
