@@ -43,7 +43,7 @@ def book(run_first: bool, draft: bool, open_it: bool, fresh: bool, out: Path | N
     try:
         root = find_root()
         making.require()
-        if run_first and (reasons := making.not_ready(find_chapters(root), root / "_build")):
+        if run_first and not draft and (reasons := making.not_ready(find_chapters(root), root / "_build")):
             _, status = execute(list(reasons), root / "_build", screen)
             if status:
                 sys.exit(status)

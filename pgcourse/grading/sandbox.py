@@ -20,6 +20,7 @@ import os, socket, sys
 assert not any(os.path.isdir(p) and os.listdir(p) for p in sys.argv[1:]), "the course's folders can be seen"
 assert not os.path.exists("/etc/passwd"), "files of this computer can be seen"
 assert [name for _, name in socket.if_nameindex()] in ([], ["lo"]), "the network can be reached"
+assert not os.access("/proc/sys/kernel/core_pattern", os.W_OK), "settings of this computer can be changed"
 print("isolated")
 """
 
@@ -196,7 +197,8 @@ def _bwrap_options() -> Iterator[str]:
     for hidden in _hidden():
         if any(hidden.is_relative_to(root) for root in roots):
             yield from ("--tmpfs", str(hidden), "--remount-ro", str(hidden))
-    yield from ("--remount-ro", "/dev", "--remount-ro", "/")
+    # Root's settings of the whole computer (/proc/sys) are root's also in here, where it has no capability.
+    yield from ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 
 
 def _roots() -> list[Path]:

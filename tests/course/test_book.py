@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from pgcourse.app import book as command
 from pgcourse.app.console import main
 from pgcourse.course import book, pages
 from pgcourse.plots.explorable import Explorable, Number, Slider
@@ -235,6 +236,18 @@ def test_docstrings_keep_their_lists_and_code_and_lose_other_marks():
 def test_the_command_has_help_with_examples():
     done = CliRunner().invoke(main, ["book", "--help"])
     assert "pgcourse book --run --open" in done.output
+
+
+def test_what_has_not_run_is_executed_first_but_not_for_a_draft(tmp_path, monkeypatch):
+    root, executed = make_repository(tmp_path), []
+    (root / "_build/chapters/00_first.ipynb").unlink()
+    monkeypatch.setattr(command, "find_root", lambda: root)
+    monkeypatch.setattr(command, "execute", lambda chapters, *_: (executed.extend(chapters), 1))
+    monkeypatch.setattr(book, "make", lambda root, **options: book.Book(root, pages=1, size=1, seconds=0.0))
+    assert CliRunner().invoke(main, ["book", "--run", "--draft"]).exit_code == 0
+    assert executed == []
+    assert CliRunner().invoke(main, ["book", "--run"]).exit_code == 1  # a chapter failed
+    assert [path.stem for path in executed] == ["00_first"]
 
 
 # In a browser

@@ -197,6 +197,12 @@ def test_a_notebook_is_read_in_any_encoding_of_json(encoding):
     assert submission.cells[0].source == "def answer():\n    return 'ä'"
 
 
+def test_an_answer_in_a_text_cell_is_told():
+    cells = [{"cell_type": kind, "source": "# Mine\ndef answer(x):\n    return x"} for kind in ("markdown", "raw")]
+    submission = read(json.dumps({"cells": cells}).encode(), ["answer"])
+    assert submission.missing == {"answer": "cell 1 is a text cell, not a code cell"}
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -59,11 +59,13 @@ ATTEMPTS = {
     "kills_the_first": ("import os; os.kill(1, 9)", "PermissionError"),
     "kills_its_parent": ("import os; os.kill(os.getppid(), 9)", "PermissionError"),
     "limits_its_parent": ("import os, resource as r; r.prlimit(os.getppid(), r.RLIMIT_CPU, (0, 0))", "PermissionError"),
-    "writes_its_parent_s_memory": ("import os; open(f'/proc/{os.getppid()}/mem', 'rb+')", "PermissionError"),
-    "writes_the_first_one_s_memory": ("open('/proc/1/mem', 'rb+')", "PermissionError"),
+    "writes_its_parent_s_memory": ("import os; open(f'/proc/{os.getppid()}/mem', 'rb+')", "Error: [Errno"),
+    "writes_the_first_one_s_memory": ("open('/proc/1/mem', 'rb+')", "Error: [Errno"),
     "reads_the_first_one_s_memory": ("open('/proc/1/mem', 'rb')", "PermissionError"),
     "writes_to_the_first_one_s_files": ("open('/proc/1/fd/2', 'r+')", "PermissionError"),
     "asks_the_hypervisor": ("import socket; socket.socket(socket.AF_VSOCK)", "PermissionError"),
+    "changes_the_kernel": ("open('/proc/sys/kernel/core_pattern', 'r+')", "Error: [Errno"),  # which one: as who one is
+    "is_spared_when_memory_is_short": ("open('/proc/self/oom_score_adj', 'w')", "Read-only file system"),
     "maps_shared_memory": (
         "import ctypes; assert ctypes.CDLL(None).shmget(0, 1 << 20, 0o1600) >= 0, 'refused'",
         "AssertionError: refused",
@@ -92,9 +94,10 @@ def attempts(tmp_path_factory, bubblewrap, server):
     constants = f"NEIGHBOUR = {str(write(folder / 'neighbour.ipynb', RIGHT))!r}\nPORT = {server}"
     cells = [function(name, f"{body}\nraise RuntimeError('got through')") for name, (body, _) in ATTEMPTS.items()]
     cells += [HOOKS, function("hooked", "return reward"), RIGHT]
+    cells += [function("draws", "import matplotlib; matplotlib.get_cachedir(); return right(reward, gamma)")]
     os.environ["PGCOURSE_TEST_SECRET"] = "secret"
     try:
-        return submit(folder, constants, *cells, entries=[*ATTEMPTS, "hooked", "right"], where=bubblewrap)[1]
+        return submit(folder, constants, *cells, entries=[*ATTEMPTS, "hooked", "right", "draws"], where=bubblewrap)[1]
     finally:
         del os.environ["PGCOURSE_TEST_SECRET"]
 
@@ -112,8 +115,22 @@ def test_hooks_of_ipython_change_nothing(attempts):
     assert "values" in reasons(attempts["hooked"])
 
 
-def test_a_right_answer_among_them_gets_all_points(attempts):
-    assert reasons(attempts["right"]) == {}
+@pytest.mark.parametrize("name", ["right", "draws"])
+def test_a_right_answer_among_them_gets_all_points(attempts, name):
+    assert reasons(attempts[name]) == {}
+
+
+def test_of_a_clone_inside_what_is_shown_everything_is_hidden_but_python(tmp_path, monkeypatch):
+    """Such as /usr/src/app: records tell what a prediction should be, and the history has the solutions."""
+    for name in ("pgcourse", "solutions", "results", "chapters", ".git", ".venv"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(sandbox.pgcourse, "__file__", str(tmp_path / "pgcourse" / "__init__.py"))
+    monkeypatch.setattr(sandbox.sys, "prefix", str(tmp_path / ".venv"))
+    hidden = {path.name for path in sandbox._hidden()}
+    assert hidden == {"pgcourse", "solutions", "results", "chapters", ".git"}
+    (tmp_path / "pyproject.toml").unlink()
+    assert {path.name for path in sandbox._hidden()} == {"pgcourse"}  # beside other packages
 
 
 def test_it_grades_as_no_sandbox_does(bubblewrap):

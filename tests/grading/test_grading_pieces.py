@@ -2,16 +2,21 @@
 
 import base64
 import warnings
+from collections import Counter, OrderedDict, defaultdict, deque
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from submissions import TO_GO
 
 from pgcourse.grading import batch, sandbox
-from pgcourse.grading.exercise import Check, Examination, InProcess, Reply, difference, draws, plain
+from pgcourse.grading.exercise import AnswerStopped, Check, Examination, InProcess, Reply, difference, draws, plain
 from pgcourse.grading.kinds import code
 from pgcourse.grading.worker import DTYPES, Refused, decode, encode, pack, perform
 
@@ -113,6 +118,42 @@ def test_rounding_is_forgiven_and_no_more_than_that(dtype):
 )
 def test_a_difference_is_put_into_words(value, wanted, reason):
     assert found(value, wanted) == reason
+
+
+@pytest.mark.parametrize("value", [np.ones(2), np.array([True, False]), {"a": np.ones(3)}, None, 10**18])
+def test_whatever_an_item_is_it_is_compared(value):
+    check = Check(1, "", items=("a", "b"))
+    wanted = Reply(({"a": "sign", "b": "scale"},))
+    assert difference(Reply(({"a": value, "b": "scale"},)), wanted, check) == "not all of a, b are right"
+    assert difference(wanted, wanted, check) == ""
+
+
+def test_what_is_wrong_is_said_shortly_whatever_is_returned():
+    result = Examination(TO_GO, 0, {}).judge(InProcess(lambda *a: {"\u202e" * 9000 + str(i): i for i in range(99)}))
+    assert all(one.message.isprintable() and len(one.message) <= 300 for one in result.checks)
+
+
+def test_a_number_that_no_array_holds_is_against_the_protocol():
+    call = next(TO_GO.calls(TO_GO.checks[0], np.random.default_rng(0)))
+    with pytest.raises(AnswerStopped, match="protocol violation: a number that is too large"):
+        Reply.parse(call, {"values": [{"items": [["x", 10**400]]}], "gradients": []})
+
+
+@pytest.mark.parametrize(
+    ("value", "packed"),
+    [
+        (OrderedDict(a=Fraction(1, 4)), {"items": [["a", 0.25]]}),
+        (defaultdict(int, {1: Decimal("2.5")}), {"items": [[1, 2.5]]}),
+        (Counter("aa"), {"items": [["a", 2]]}),
+        (deque([np.str_("sign")]), ["sign"]),
+        (torch.ones(2, 3).shape, [2, 3]),
+        (range(3), [0, 1, 2]),
+        ([StrEnum("Sign", ["minus"]).minus], ["minus"]),
+    ],
+)
+def test_other_kinds_of_lists_dictionaries_and_numbers_are_results(value, packed):
+    assert pack(value) == packed
+    assert all(type(one) is type(other) for one, other in zip(pack(value), packed, strict=True))
 
 
 def test_gradients_are_compared():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from submissions import grade_file, reasons, write
 
+from pgcourse.grading import process
 from pgcourse.grading.exercise import Examination, InProcess, Limits, Player, judge
 from pgcourse.grading.kinds import Check, learn
 
@@ -130,6 +131,48 @@ def test_a_game_that_never_ends_is_over_at_the_limit(tmp_path):
     exercise = replace(COUNTER, name="03.counter", checks=checks, limits=Limits(check_seconds=0.2, exercise_seconds=60))
     (result,) = grade_file(write(tmp_path / "03_x.ipynb", SOURCE), [exercise], seed=1).exercises
     assert "over the limit of CPU time (0.2 s a check" in reasons(result)["endless"]
+
+
+def test_waiting_in_small_portions_is_waiting(tmp_path):
+    """A game of short calls that sleep; and statements that do, before it."""
+
+    def long(player, rng):
+        player.make("one", np.zeros(1), 1)
+        for _ in range(400):
+            player.tell("one", "add", 1)
+
+    exercise = replace(COUNTER, name="03.counter", checks=(Check(1, "Count.", play=long, name="long"),))
+    exercise = replace(exercise, limits=Limits(check_seconds=0.5, exercise_seconds=60))
+    sleeps = SOURCE.replace("self.sum +=", "import time; time.sleep(0.1); self.sum +=")
+    (result,) = grade_file(write(tmp_path / "03_x.ipynb", sleeps), [exercise], seed=1).exercises
+    assert "over the limit of CPU time (0.5 s a check, 60 s an exercise), waiting included" in reasons(result)["long"]
+
+
+def test_a_load_that_waits_in_small_portions_is_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "LOADS_SECONDS", 1.0)
+    cells = [
+        "import time\nT = []",
+        *["T.append(time.sleep(0.1))"] * 100,
+        SOURCE.replace("number\n", "number * len(T)\n"),
+    ]
+    (result,) = grade_file(write(tmp_path / "03_x.ipynb", *cells), [replace(COUNTER, name="03.counter")]).exercises
+    assert "while loading: " in reasons(result)["counts"]
+
+
+def test_what_is_returned_is_limited_in_all(tmp_path, monkeypatch):
+    """Replies are kept, for checks to come: thousands of large ones would fill the grader's memory."""
+    monkeypatch.setattr(process, "RETURN_BYTES", 1 << 20)
+
+    def greedy(player, rng):
+        player.make("one", np.zeros(1), 1)
+        for _ in range(100):
+            player.call("one", "total")
+        return ""
+
+    exercise = replace(COUNTER, name="03.counter", checks=(Check(1, "Count.", play=greedy, name="greedy"),))
+    large = SOURCE.replace("return self.sum", "return [0.5] * 100_000")
+    (result,) = grade_file(write(tmp_path / "03_x.ipynb", large), [exercise], seed=1).exercises
+    assert reasons(result) == {"greedy": "returned more than 1 MB in all"}
 
 
 def test_a_method_may_return_nothing():

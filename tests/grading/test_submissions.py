@@ -96,7 +96,7 @@ WRONG_ANSWERS = {
     "changes_its_input": (
         "ret = right(reward, gamma); reward.zero_(); return ret",
         "input and dtype",
-        "an argument was changed in place: it must stay as it is (reward)",
+        "`reward` was changed in place: it must stay as it is",
     ),
     "terminal_codes": ("raise ValueError('\\x1b[31m</script>\\u202e\\0' + 'x' * 10**6)", "values", "�[31m</script>��x"),
     "nasty_exception": ("raise Nasty()", "values", "Nasty: (its message could not be read)"),

@@ -261,5 +261,9 @@ EXERCISE = implement(
             "after = torch.zeros_like(reward[..., 0])",
             "after = u_next[..., -1]",
         ),
+        "u_next is set to 0 in place where the world has terminated: an argument stays as it is.": (
+            "delta = reward + gamma * u_next.masked_fill(terminated, 0.0) - u",
+            "u_next[terminated] = 0.0\n    delta = reward + gamma * u_next - u",
+        ),
     },
 )

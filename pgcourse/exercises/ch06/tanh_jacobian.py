@@ -144,7 +144,7 @@ EXERCISE = gradient(
         ),
         "tanh is missing in the Jacobian: it is 1 - tanh² u, not 1 - u².": (
             "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
-            "(1 - u.square()).log()",
+            "(1 - u.square() + 1e-6).log()",
         ),
         "The square is missing: the slope of tanh is 1 - tanh² u.": (
             "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
@@ -193,6 +193,10 @@ EXERCISE = gradient(
         "The logarithm of the slope is missing.": (
             "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
             "(1 - u.tanh().square())",
+        ),
+        "This is right far out only: near u = 0 the rest, softplus(-2|u|), is not small.": (
+            "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))",
+            "2 * (math.log(2) - u.abs())",
         ),
     },
 )

@@ -138,7 +138,7 @@ EXERCISE = implement(
         "One step too many.": ("range(steps)", "range(steps + 1)"),
         "x starts at b: the first residual is then b - Ab.": ("torch.zeros_like(b)", "b"),
         "0/0 is NaN: where the residual is 0 stay where you are.": (
-            "torch.where(above > 1e-20, above / below, 0.0)",
+            "torch.where(below == 0, 0.0, above / below)",
             "above / below",
         ),
         "All rows share one length: dot products are over the last axis only.": (
@@ -154,7 +154,7 @@ EXERCISE = implement(
         "At least one step is taken: `steps` may be 0.": ("range(steps)", "range(max(steps, 1))"),
         "The length has Ap·Ap below: it is p·Ap.": ("dot(direction, image)", "dot(image, image)"),
         "A constant is added to every divisor: the steps are then too short.": (
-            "torch.where(above > 1e-20, above / below, 0.0)",
+            "torch.where(below == 0, 0.0, above / below)",
             "above / (below + 1e-2)",
         ),
         "The residual starts again from b: it is the last one less length · A p.": (
@@ -170,13 +170,13 @@ EXERCISE = implement(
             "length = 0.1",
         ),
         "The steps stop too early: a residual of 0.1 is not yet 0.": (
-            "torch.where(above > 1e-20, above / below, 0.0)",
+            "torch.where(below == 0, 0.0, above / below)",
             "torch.where(above > 1e-2, above / below, 0.0)",
         ),
-        "The residual starts at b - Ab: x starts at 0, so it is b.": (
-            "torch.zeros_like(b), b, b",
-            "torch.zeros_like(b), b - product(b), b",
-        ),
+        "The residual starts at b - Ab: x starts at 0, so it is b.": [
+            ("torch.zeros_like(b), b, b", "torch.zeros_like(b), b - product(b), b"),
+            ("square = dot(b, b)", "square = dot(residual, residual)"),
+        ],
         "The length is missing where x moves.": ("x + length * direction", "x + direction"),
         "x is overwritten: each step is added to it.": ("x = x + length", "x = length"),
         "The length is missing in the residual.": ("residual - length * image", "residual - image"),
@@ -191,10 +191,14 @@ EXERCISE = implement(
             "if (square < 1e-12).any():\n            break\n        image = product(direction)",
         ),
         "A is applied to the residual: it is applied to the direction.": ("product(direction)", "product(residual)"),
-        "The new r·r is a sum over all rows: each row has its own.": (
-            "new = dot(residual, residual)",
-            "new = (residual * residual).sum()",
-        ),
+        "The old r·r is a sum over all rows: each row has its own.": [
+            ("square = dot(b, b)", "square = (b * b).sum()"),
+            ("square = new", "square = (residual * residual).sum()"),
+        ],
+        "The old r·r is a mean, and all else a sum: then they do not cancel.": [
+            ("square = dot(b, b)", "square = (b * b).mean(-1, keepdim=True)"),
+            ("square = new", "square = (residual * residual).mean(-1, keepdim=True)"),
+        ],
         "An in-place step changes `b` and the direction, too: all three are one tensor. Clone, or write a new one.": (
             "residual = residual - length * image",
             "residual -= length * image",

@@ -46,7 +46,7 @@ EXERCISE = gradient(
                 {"old_logits": [5, 5], "new_logits": [-3, -3]},
                 {"old_logits": [200, 200], "new_logits": [300, 301]},
                 {"old_logits": [0, 0, 0], "new_logits": [0, -60, 0]},
-                {"old_logits": [0, -300, 0], "new_logits": [0, 0, -200]},
+                {"old_logits": [0, 0, 0], "new_logits": [0, -200, 0]},
             ],
             requires="logits may be in the hundreds",
         ),
@@ -151,7 +151,7 @@ EXERCISE = gradient(
         ),
         "The weights are right, but the log-ratio is one of logits: normalise them with log_softmax.": (
             "(old - new)",
-            "(old_logits.detach() - new_logits)",
+            "(old_logits - new_logits)",
         ),
         "The wrong one is detached: the old policy is data, the new one is trained.": [
             ("old_logits.detach()", "old_logits"),

@@ -156,5 +156,9 @@ EXERCISE = derive(
             "(2 * delta / (x @ fisher @ x)).sqrt()",
             "(2 * delta) ** 0.5 / (x @ fisher @ x)",
         ),
+        "The direction is F g, although the length is that of F⁻¹g: divide by F.": (
+            "(2 * delta / (x @ fisher @ x)).sqrt() * x",
+            "(2 * delta / (x @ fisher @ x)).sqrt() * (fisher @ g)",
+        ),
     },
 )

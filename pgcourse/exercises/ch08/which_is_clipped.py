@@ -152,5 +152,9 @@ EXERCISE = implement(
         "`and`, `or` and `if` want one truth value: for all samples at once write & and |, with brackets.": (
             "(ratio > 1 + clip and advantage > 0) or (ratio < 1 - clip and advantage < 0)"
         ),
+        "r Â is compared with 1 + ε: it is r that is, and of Â only the sign counts.": (
+            "rewarded > clip",
+            "ratio * advantage > 1 + clip",
+        ),
     },
 )

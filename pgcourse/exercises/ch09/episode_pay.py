@@ -131,7 +131,7 @@ EXERCISE = derive(
             "130 / 30 * (x[1:] - x[:-1]).abs().sum()",
         ),
         "The factor 130/30 of the way is missing.": ("130 / 30 * (x[last] - x[0])", "x[last] - x[0]"),
-        "The change of the angle lost its sign: leaning less is paid.": (
+        "The change of the angle lost its sign: leaning less is to be paid, and costs here.": (
             "5 * (lean[last].abs() - lean[0].abs())",
             "5 * (lean[last] - lean[0]).abs()",
         ),
