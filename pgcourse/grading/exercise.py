@@ -24,6 +24,7 @@ ATOL = {"float32": 1e-5, "float64": 1e-10}
 MESSAGE_LENGTH = 300
 
 Rng = np.random.Generator
+Found = str | tuple[str, str]  # what is wrong, "" if nothing is; and the words of the mistake that it is
 Case = Mapping[str, Any] | Callable[[Rng], Mapping[str, Any]]
 Edit = tuple[str, str]  # old, new
 Change = str | Edit | list[Edit]
@@ -199,8 +200,9 @@ class Check:
         items: the keys of a dictionary that are judged, all of them together.
         tolerance: relative and absolute; by default those of `RTOL` and `ATOL`.
         accept: judges the value in the reference's place: `accept(value, arguments, rng)` says what is wrong, or "".
-        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "". With a pair it also
-            says which of the exercise's mistakes behaves so, in that mistake's words. See `Player`.
+            With a pair it also says which of the exercise's mistakes this is, in that mistake's words.
+        play: judges the answer by calls of its own: `play(player, rng)` says what is wrong, or "", or such a pair. See
+            `Player`.
         requires: what else a right answer does, in words, for the notebook's text.
     """
 
@@ -215,8 +217,8 @@ class Check:
     through: str = ""
     items: tuple[str, ...] = ()
     tolerance: tuple[float, float] | None = None
-    accept: Callable[[Any, Mapping[str, Any], Rng], str] | None = None
-    play: Callable[[Player, Rng], str | tuple[str, str]] | None = None
+    accept: Callable[[Any, Mapping[str, Any], Rng], Found] | None = None
+    play: Callable[[Player, Rng], Found] | None = None
     requires: str = ""
     name: str = ""
 
@@ -627,7 +629,7 @@ class Examination:
         if all(not trial.problem for trial in every) and not stopped:
             return ExerciseResult(exercise, tuple(CheckResult(check) for check in exercise.checks))
         if not stopped and START in self.mutants and self._alike(START, trials):
-            words = "not attempted: this is the function as it was given"
+            words = "not attempted: this does what the function did as it was given"
             return ExerciseResult.zero(exercise, words, attempted=False)
         mistake = "" if stopped else self.diagnose(trials)
         results = []
@@ -724,7 +726,8 @@ class Examination:
         if deadline == np.inf:  # a known mistake: what it says is compared, and that is enough
             return Trial(call, None, reply, "")
         rng = draws(self.seed, self.exercise, check).spawn(1)[0]
-        return Trial(call, None, reply, plain(check.accept(reply.values[-1], call.args, rng)))
+        problem, diagnosis = self._found(check, check.accept(reply.values[-1], call.args, rng))
+        return Trial(call, None, reply, plain(problem), diagnosis=diagnosis)
 
     def _play(self, answer: Answer, check: Check, deadline: float) -> Trial:
         assert check.play
@@ -732,10 +735,14 @@ class Examination:
             found = check.play(Player(answer, deadline), draws(self.seed, self.exercise, check))
         except AnswerError as error:
             return Trial(Call({}), None, None, str(error), error.attempted, error.kind)
+        problem, diagnosis = self._found(check, found)
+        return Trial(Call({}), None, Reply(()), plain(problem), diagnosis=diagnosis)
+
+    def _found(self, check: Check, found: Found) -> tuple[str, str]:
         problem, diagnosis = (found, "") if isinstance(found, str) else found
         if diagnosis and diagnosis not in [mistake.words for mistake in self.exercise.mistakes]:
             raise ValueError(f"{self.exercise.name}, check {check.name!r}: not one of its mistakes: {diagnosis}")
-        return Trial(Call({}), None, Reply(()), plain(problem), diagnosis=diagnosis)
+        return problem, diagnosis
 
 
 def _behaves_alike(one: Trial, other: Trial, items: tuple[str, ...] = ()) -> bool:

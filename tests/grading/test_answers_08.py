@@ -62,6 +62,14 @@ ANSWERS = {
         def which_is_clipped(ratio, advantage, clip):
             return (ratio * advantage > ratio.clamp(1 - clip, 1 + clip) * advantage).float()
         """,
+        """
+        def which_is_clipped(ratio, advantage, clip):
+            r, a = np.asarray(ratio), np.asarray(advantage)
+            out = np.zeros(r.shape, dtype=bool)
+            for i in np.ndindex(r.shape):
+                out[i] = (a[i] > 0 and r[i] > 1 + clip) or (a[i] < 0 and r[i] < 1 - clip)
+            return out
+        """,
     ],
     "08.value_loss": [
         """
@@ -85,6 +93,21 @@ ANSWERS = {
             near = old + torch.clip(value - old, -clip, clip)
             each = torch.stack([torch.nn.functional.mse_loss(x, y, reduction="none") for x in (value, near)])
             return 0.5 * each.max(0).values.mean()
+        """,
+        """
+        def value_loss(value, old_value, target, clip):
+            losses = []
+            for v, o, y in zip(value[:, 0], old_value.tolist(), target.tolist()):
+                plain = (v - y) * (v - y)
+                d = float(v) - o
+                if d > clip:
+                    other = torch.as_tensor((o + clip - y) ** 2, dtype=v.dtype)
+                elif d < -clip:
+                    other = torch.as_tensor((o - clip - y) ** 2, dtype=v.dtype)
+                else:
+                    other = plain
+                losses.append(plain if plain > other else other)
+            return sum(losses) / (2 * len(losses))
         """,
     ],
     "08.kl_estimators": [
@@ -138,6 +161,26 @@ ANSWERS = {
                 theta = theta + lr * np.einsum("n,nf,na->fa", on * good * r, obs[part], score) / len(part)
             return theta
         """,
+        """
+        def ppo_update(theta, obs, action, advantage, order, minibatches, lr, clip):
+            net = torch.nn.Linear(theta.shape[0], theta.shape[1], bias=False)
+            with torch.no_grad():
+                net.weight.copy_(theta.T)
+            net.to(theta.dtype)
+            old = torch.distributions.Categorical(logits=net(obs)).log_prob(action).detach()
+            for permutation in order:
+                for batch in permutation.reshape(minibatches, -1):
+                    A = advantage[batch]
+                    A = (A - A.mean()) / (torch.sqrt(((A - A.mean()) ** 2).sum() / (len(A) - 1)) + 1e-8)
+                    new = torch.distributions.Categorical(logits=net(obs[batch])).log_prob(action[batch])
+                    r = (new - old[batch]).exp()
+                    loss = -torch.min(r * A, r.clamp(1 - clip, 1 + clip) * A).mean()
+                    net.zero_grad()
+                    loss.backward()
+                    with torch.no_grad():
+                        net.weight -= lr * net.weight.grad
+            return net.weight.detach().T
+        """,
     ],
     "08.masked_policy": [
         """
@@ -162,6 +205,18 @@ ANSWERS = {
             entropy = total.log().squeeze(-1) - (weight / total * shifted).sum(-1)
             return torch.where(valid, logits - top - total.log(), -torch.inf), entropy
         """,
+        """
+        def masked_policy(logits, valid):
+            flat, ok = logits.reshape(-1, logits.shape[-1]), valid.reshape(-1, logits.shape[-1])
+            logs, ents = [], []
+            for z, m in zip(flat, ok):
+                lp = z[m].log_softmax(0)
+                row = torch.full_like(z, -torch.inf)
+                row[m] = lp
+                logs.append(row)
+                ents.append(-(lp.exp() * lp).sum())
+            return torch.stack(logs).reshape(logits.shape), torch.stack(ents).reshape(logits.shape[:-1])
+        """,
     ],
     "08.recurrent_reset": [
         """
@@ -182,6 +237,18 @@ ANSWERS = {
                 out.append(h)
             return [torch.stack(out), torch.where(done[-1][:, None], 0.0, h)]
         """,
+        """
+        def recurrent_reset(cell, obs, done, state):
+            keep = 1.0 - done.float()
+            def go(t, h):
+                if t == len(obs):
+                    return [], h
+                new = cell(obs[t], h)
+                rest, last = go(t + 1, new * keep[t].unsqueeze(1))
+                return [new] + rest, last
+            outs, last = go(0, state)
+            return torch.cat([o[None] for o in outs]), last
+        """,
     ],
     "08.repair_loss": [
         """
@@ -200,6 +267,15 @@ ANSWERS = {
             A, r = (advantage - mean) / (std + 1e-8), torch.exp(log_prob - old_log_prob)
             policy = -torch.minimum(r * A, torch.clip(r, 1 - clip, 1 + clip) * A).mean(-1)
             return policy + 0.5 * torch.nn.functional.mse_loss(value, target, reduction="none").mean(-1)
+        """,
+        """
+        def ppo_loss(log_prob, old_log_prob, advantage, value, target, clip):
+            mean = advantage.mean(-1)[:, None]
+            std = advantage.var(-1).sqrt()[:, None]
+            good = (advantage - mean) / (std + 1e-8)
+            ratio = torch.exp(log_prob) / torch.exp(old_log_prob)
+            gain = torch.where(good > 0, ratio.clamp(max=1 + clip) * good, ratio.clamp(min=1 - clip) * good)
+            return 0.5 * ((value - target) ** 2).mean(-1) - gain.mean(-1)
         """,
     ],
     "08.predict_clip": [

@@ -128,6 +128,44 @@ def in_two_cases(x, lean, action, fell):
     return 13 / 3 * (x[-1] - x[0]) - 5 * (abs(lean[-1]) - abs(lean[0])) - 0.028 * a.sum()
 
 
+@right("09.time_limit")
+def by_returns(reward, value, last_value, final_value, terminated, truncated, gamma, lam):
+    """Â = G^λ - v with G^λ_t = r + γ ((1-λ) v' + λ G^λ_{t+1}), cut at both ends."""
+    ended = terminated | truncated
+    after = torch.cat((value[1:], last_value[None]))
+    after = (final_value.nan_to_num(0.0) * ended + after * ~ended) * ~terminated
+    rows, ahead = [], last_value
+    for t in reversed(range(len(reward))):
+        ahead = reward[t] + gamma * torch.where(ended[t], after[t], (1 - lam) * after[t] + lam * ahead)
+        rows.insert(0, ahead - value[t])
+    return torch.stack(rows)
+
+
+@right("09.reward_scale")
+def on_a_copy_in_place(reward, done, gamma):
+    sums, keep = reward.clone(), (~done).to(reward.dtype)
+    for t in range(1, len(sums)):
+        sums[t] += gamma * keep[t - 1] * sums[t - 1]
+    return reward.div((((sums - sums.mean()) ** 2).mean() + 1e-8).sqrt())
+
+
+class Moments:
+    def __init__(self, mean, squares, count):
+        self.mean, self.squares, self.count = mean, squares, count
+
+    def __add__(self, other):
+        count, change = self.count + other.count, other.mean - self.mean
+        between = change * change * (self.count * other.count / count)
+        return Moments(self.mean + change * (other.count / count), self.squares + other.squares + between, count)
+
+
+@right("09.moments")
+def with_a_class(mean, variance, number, batch):
+    own = batch.mean(0)
+    both = Moments(mean, variance * number, number) + Moments(own, ((batch - own) ** 2).sum(0), len(batch))
+    return both.mean, both.squares / both.count, both.count
+
+
 @right("09.gamma")
 def as_a_horizon():
     return 1 - 1 / (4 * 25)

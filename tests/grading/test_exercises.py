@@ -102,7 +102,7 @@ def test_the_solution_scores_everything_and_the_untouched_exercise_nothing():
     assert untouched.points == 0
     assert [result.state for result in untouched.exercises] == ["not attempted"] * len(ALL)
     messages = {one.message for result in untouched.exercises for one in result.checks}
-    assert messages == {"not attempted", "not attempted: this is the function as it was given"}
+    assert messages == {"not attempted", "not attempted: this does what the function did as it was given"}
 
 
 def run(path, monkeypatch):

@@ -1,6 +1,8 @@
 """Right answers in other styles than the course's own: none may lose a point, on any draw."""
 
 import math
+from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -99,6 +101,45 @@ def as_tensors():
     return {name: torch.tensor(float(value)) for name, value in rounded().items()}
 
 
+@right("05.gae_by_hand")
+def as_fractions():
+    return {name: Fraction(value).limit_denominator(1000) for name, value in rounded().items()}
+
+
+@right("05.gae")
+def gae_row_by_row(reward, u, u_next, terminated, truncated, gamma, lam):
+    if reward.ndim > 1:
+        rows = zip(reward, u, u_next, terminated, truncated, strict=True)
+        return torch.stack([gae_row_by_row(*row, gamma=gamma, lam=lam) for row in rows])
+    result, after = reward.clone(), 0.0
+    for t in range(len(reward))[::-1]:
+        delta = reward[t].item() + (0.0 if terminated[t] else gamma * u_next[t].item()) - u[t].item()
+        after = delta if terminated[t] or truncated[t] else delta + gamma * lam * after
+        result[t] = after
+    return result
+
+
+@right("05.n_step")
+def n_step_by_recursion(reward, u, last, gamma, n):
+    def value(t, steps):  # what step t earns in so many steps, and then the critic's word
+        if t == reward.shape[-1]:
+            return last
+        return reward[..., t] + gamma * value(t + 1, steps - 1) if steps else u[..., t]
+
+    return torch.stack([value(t, n) - u[..., t] for t in range(reward.shape[-1])], -1)
+
+
+@right("05.n_step")
+def n_step_of_one_product(reward, u, last, gamma, n):
+    steps = reward.shape[-1]
+    t = torch.arange(steps)
+    lag = t - t[:, None]
+    weight = torch.where((lag >= 0) & (lag < n), torch.tensor(float(gamma)) ** lag.clamp(min=0), 0.0)
+    m = torch.minimum(torch.tensor(n), steps - t)
+    guess = torch.cat([u, last[..., None]], -1).index_select(-1, t + m)
+    return torch.einsum("...k,tk->...t", reward, weight) + torch.tensor(float(gamma)) ** m * guess - u
+
+
 @right("05.n_step")
 def n_step_of_residuals(reward, u, last, gamma, n):
     following = torch.cat([u[..., 1:], last[..., None]], dim=-1)
@@ -184,6 +225,25 @@ def bias_as_a_difference(pi, transition, d, error, gamma, lam):
 # ---------------------------------------------------------------------------------------------------- chapter 06
 
 
+@right("05.critic_bias")
+def bias_by_autograd(pi, transition, d, error, gamma, lam):
+    theta = pi.log().clone().requires_grad_()
+    follow = torch.einsum("sa,sat->st", pi, transition)
+    later = torch.linalg.solve(torch.eye(len(d)).to(follow) - gamma * lam * follow, error)
+    (d[:, None] * theta.softmax(-1) * gamma * (1 - lam) * (transition @ later)).sum().backward()
+    return theta.grad
+
+
+@right("05.critic_bias")
+def bias_with_a_baseline_of_its_own(pi, transition, d, error, gamma, lam):
+    follow = (pi[..., None] * transition).sum(1)
+    later, weight, x = error, gamma * (1 - lam), -error[:, None].expand_as(pi)
+    for _ in range(2000):
+        x = x + weight * transition @ later
+        later, weight = follow @ later, weight * gamma * lam
+    return d[:, None] * pi * (x - (pi * x).sum(1, keepdim=True))
+
+
 @right("06.gaussian_score")
 def score_from_the_formula(action, mean, log_std):
     var = torch.exp(2 * log_std)
@@ -200,6 +260,17 @@ def score_by_autograd(action, mean, log_std):
 def score_as_a_list_of_arrays(action, mean, log_std):
     action, mean, std = action.numpy(), mean.numpy(), np.exp(log_std.numpy())
     return [(action - mean) / std**2, ((action - mean) / std) ** 2 - 1.0]
+
+
+class Score(NamedTuple):
+    mean: torch.Tensor
+    log_std: torch.Tensor
+
+
+@right("06.gaussian_score")
+def score_as_a_named_tuple(action, mean, log_std):
+    precision = log_std.mul(-2).exp()
+    return Score(log_std=(action - mean) ** 2 * precision - 1, mean=(action - mean) * precision)
 
 
 @right("06.entropy")
@@ -291,6 +362,32 @@ def kl_with_a_context(old_logits, new_logits):
     return (p * log_p).sum(-1) - (p * log_q).sum(-1)
 
 
+@right("07.kl_direction")
+def kl_whose_terms_are_positive(old_logits, new_logits):
+    """Σ π_old (r - 1 - log r) with r = π_new/π_old: each term is positive, and the added ones sum to 0."""
+    old, new = old_logits.detach().log_softmax(-1), new_logits.log_softmax(-1)
+    return (old.exp() * ((new - old).exp() - 1 - (new - old))).sum(-1)
+
+
+@right("07.kl_gaussian")
+def gaussian_kl_joint_by_joint(old_mean, old_log_std, new_mean, new_log_std):
+    total = 0
+    for i in range(old_mean.shape[-1]):
+        ratio = torch.exp(old_log_std[i] - new_log_std[i])
+        move = (new_mean[..., i] - old_mean[..., i]) / new_log_std[i].exp()
+        total = total + 0.5 * (ratio**2 + move**2 - 1) - ratio.log()
+    return total
+
+
+@right("07.kl_gaussian")
+def gaussian_kl_of_matrices(old_mean, old_log_std, new_mean, new_log_std):
+    normals = [
+        torch.distributions.MultivariateNormal(mean, torch.diag_embed((2 * log_std).exp()))
+        for mean, log_std in ((old_mean, old_log_std), (new_mean, new_log_std))
+    ]
+    return kl_divergence(*normals)
+
+
 @right("07.kl_gaussian")
 def gaussian_kl_of_torch(old_mean, old_log_std, new_mean, new_log_std):
     return kl_divergence(Normal(old_mean, old_log_std.exp()), Normal(new_mean, new_log_std.exp())).sum(-1)
@@ -370,6 +467,38 @@ def product_of_functional(log_probs, theta, v, damping):
     old = log_probs(theta.detach()).detach()
     slope = torch.func.grad(lambda x: F.kl_div(log_probs(x), old, reduction="batchmean", log_target=True))
     return torch.func.jvp(slope, (theta,), (v,))[1] + damping * v
+
+
+@right("07.fisher_vector_product")
+def product_of_func(log_probs, theta, v, damping):
+    old = log_probs(theta)
+
+    def kl(x):
+        return (old.exp() * (old - log_probs(x))).sum(-1).mean()
+
+    return torch.func.jvp(torch.func.grad(kl), (theta,), (v,))[1] + damping * v
+
+
+@right("07.fisher_vector_product")
+def product_by_backward(log_probs, theta, v, damping):
+    theta = theta.clone()
+    theta.requires_grad = True
+    new = Categorical(logits=log_probs(theta))
+    kl = kl_divergence(Categorical(logits=new.logits.detach()), new).mean()
+    (slope,) = torch.autograd.grad(kl, [theta], create_graph=True)
+    (slope * v).sum().backward()
+    return theta.grad + damping * v
+
+
+@right("07.conjugate_gradient")
+def cg_without_nan(product, b, steps):
+    x, r, p = b * 0, b, b
+    for _ in range(steps):
+        image, square = product(p), r.pow(2).sum(-1, keepdim=True)
+        length = (square / (r * image).sum(-1, keepdim=True)).nan_to_num(0, 0, 0)  # rᵀAp = pᵀAp
+        x, r = x + length * p, r - length * image
+        p = r + (r.pow(2).sum(-1, keepdim=True) / square).nan_to_num(0, 0, 0) * p
+    return x
 
 
 @right("07.conjugate_gradient")
@@ -466,6 +595,19 @@ def search_of_a_generator(objective, theta, step, delta, backtracks, shrink):
     start = objective(theta)[0]
     tries = (theta + c * step for c in (shrink**k for k in range(backtracks + 1)))
     return next((x for x in tries if objective(x)[0] > start and objective(x)[1] <= delta), theta)
+
+
+@right("07.line_search")
+def search_by_recursion(objective, theta, step, delta, backtracks, shrink):
+    start = float(objective(theta)[0])
+
+    def attempt(tries, length):
+        gain, kl = map(float, objective(theta + length * step))
+        if gain > start and not kl > delta:
+            return theta + length * step
+        return attempt(tries - 1, length * shrink) if tries else theta.clone()
+
+    return attempt(backtracks, 1.0)
 
 
 @pytest.mark.parametrize(("name", "answer"), [(name, one) for name, some in RIGHT.items() for one in some])

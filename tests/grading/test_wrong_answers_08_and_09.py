@@ -1658,6 +1658,7 @@ SEVERAL = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom")
 @pytest.mark.parametrize("name", WRONG)
 def test_they_lose_points_and_are_called_by_their_name(name):
     all_are_named(name, WRONG[name])

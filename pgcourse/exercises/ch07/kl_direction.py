@@ -46,7 +46,6 @@ EXERCISE = gradient(
                 {"old_logits": [5, 5], "new_logits": [-3, -3]},
                 {"old_logits": [200, 200], "new_logits": [300, 301]},
                 {"old_logits": [0, 0, 0], "new_logits": [0, -60, 0]},
-                {"old_logits": [0, 0, 0], "new_logits": [0, -200, 0]},
             ],
             requires="logits may be in the hundreds",
         ),
@@ -165,10 +164,6 @@ EXERCISE = gradient(
         "An ε in the logarithm: as the new policy's probability of an action vanishes, KL has to grow without end.": [
             ("old_logits.detach().log_softmax(-1)", "(old_logits.detach().softmax(-1) + 1e-8).log()"),
             ("new_logits.log_softmax(-1)", "(new_logits.softmax(-1) + 1e-8).log()"),
-        ],
-        "The softmax rounds to 0 before its logarithm is taken: log_softmax keeps log-probabilities of -200.": [
-            ("old_logits.detach().log_softmax(-1)", "old_logits.detach().softmax(-1).log()"),
-            ("new_logits.log_softmax(-1)", "new_logits.softmax(-1).log()"),
         ],
         "exp of the logits overflows, and ∞/∞ is NaN: log_softmax takes the largest away first.": [
             (

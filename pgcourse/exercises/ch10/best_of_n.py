@@ -240,5 +240,32 @@ EXERCISE = implement(
             "below = score.argsort(-1, stable=True).argsort(-1)\n    upto = below + 1",
         ),
         "float16 has three digits only: use float64 for the weights.": ("dtype=torch.float64", "dtype=torch.float16"),
+        "The weights are those of the sorted answers, and gold stands as it came: sort gold by the score, too.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "(weight.sort(-1).values.to(gold.dtype) * gold).sum(-1)",
+        ),
+        "The r-th weight is the whole share up to r: take the difference from r - 1 to r.": (
+            "(within[upto] - within[below]) / (upto - below)",
+            "within[upto]",
+        ),
+        "The ranks count from 0: with the r-th answer the best is among r, not among r - 1.": (
+            "(within[upto] - within[below]) / (upto - below)",
+            "(within[(upto - 1).clamp(min=0)] - within[(below - 1).clamp(min=0)]) / (upto - below)",
+        ),
+        "Of equal scores the one with the most gold is taken, as by sorting pairs of score and gold: nobody knows "
+        "gold when choosing.": "(lambda w, o: (gold.gather(-1, o) * "
+        "w).sum(-1))(torch.tensor([__import__('math').comb(r, n - 1) / __import__('math').comb(score.shape[-1], n) "
+        "for r in range(score.shape[-1])]), torch.tensor(np.lexsort((gold.numpy(), score.numpy()))))",
+        "The numbers of subsets are not divided by that of all of them: the weights add up to 1.": (
+            "(weight.to(gold.dtype) * gold).sum(-1)",
+            "(weight * float(__import__('math').comb(pool, n)) * gold).sum(-1)",
+        ),
+        "(r - j) is not divided by (N - j): the weights add up to 1.": (
+            "((rank[:, None] - taken) / (pool - taken)).prod(1)",
+            "(rank[:, None] - taken).prod(1)",
+        ),
+        "This is the highest score of the pool: asked is what gold the best of n has.": "score.amax(-1)",
+        "The answers to all prompts are put into one pool: each prompt has its own.": "f(score.flatten(), "
+        "gold.flatten(), n).expand(score.shape[:-1])",
     },
 )

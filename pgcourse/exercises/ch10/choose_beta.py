@@ -5,15 +5,15 @@ at which the answer stops. The threshold was set on the two that are shown.
 
 `python -m pgcourse.exercises.ch10.choose_beta` prints gold for 44 settings on both, and on how many of the ten choices
 of three of the five seeds each would pass. The course's own answer and all others with β of 0.1 or 0.3 that stop at 3
-nats or later, or never, pass on ten of ten, and none of the mistakes on any. Between them is a border: β = 0.03 stopped
-at 8 nats passes on 6, β = 0 stopped at 5 on 4.
+nats or later, or never, pass on ten of ten, and none of the mistakes that stop early, late or never on any. Between
+them is a border: β = 0.03 stopped at 8 nats passes on 6, β = 0 stopped at 5 on 4.
 
 The hidden seeds are always the same, so an answer has one verdict. How three *other* reward models would judge it, five
 can tell as far as a t-distribution with four degrees of freedom goes (the column `chance`, of passing): .991 for the
 course's own answer, .96 or more for all others of the kind above. Of the mistakes .002 to .009 for stopping at half a
-nat, or at 10 or 20 without a price. Of three mistakes five seeds do not suffice to say that it is below .01, it is .07
-to .16: no price and no stop (one seed ends at -13, which widens the distribution), β = 0.03 and no stop, β = 0.3
-stopped at one nat.
+nat, or at 10 or 20 without a price. Of others five seeds do not suffice to say that it is below .01, it is .07 to .21:
+no price and no stop (one seed ends at -13, which widens the distribution), β = 0.03 and no stop, β = 0.3 stopped at one
+nat, no price and a stop at three.
 """
 
 from collections.abc import Iterator
@@ -30,6 +30,7 @@ RECORD = "rlhf-frontier"
 BETAS = 0.0, 0.03, 0.1, 0.3
 SHOWN, HIDDEN = (0, 1), (2, 3, 4)
 LEAST = 0.9
+FALLEN, EARLY = 0.3, 3.0  # how much gold was lost, and below how many nats little has been learned
 PANELS = {
     "proxy": "proxy",
     "kl": "KL, nats",
@@ -59,6 +60,10 @@ def runs():
         row[0].yaxis.labelpad = 36
 
 
+class NoRun(ValueError):
+    """There is none with that β."""
+
+
 def settings(value):
     """β and the KL to stop at, ∞ for never. Raises ValueError, in words for the learner."""
     if not isinstance(value, dict) or set(value) != {"beta", "stop_kl"}:
@@ -71,7 +76,7 @@ def settings(value):
         numbers[name] = float(number)
     beta, stop = numbers["beta"], numbers["stop_kl"]
     if not any(np.isclose(beta, one) for one in BETAS):
-        raise ValueError(f"beta = {beta:g}: there are runs with {', '.join(f'{one:g}' for one in BETAS)}")
+        raise NoRun(f"beta = {beta:g}: there are runs with {', '.join(f'{one:g}' for one in BETAS)}")
     if not stop > 0:
         raise ValueError(f"stop_kl = {stop:g} is not above 0: every run begins with a divergence of 0")
     return min(BETAS, key=lambda one: abs(one - beta)), stop
@@ -91,18 +96,23 @@ def _until(beta, row):
     return table[(table["beta"] == beta) & (table["seed"] == row["seed"]) & (table["iteration"] <= row["iteration"])]
 
 
+def outcome(beta, stop):
+    """Gold and KL where the hidden seeds stop, and the most gold that there was on the way, each a mean over them."""
+    rows = [shipped(beta, stop, seed) for seed in HIDDEN]
+    most = [_until(beta, row)["gold"].max() for row in rows]
+    return tuple(float(np.mean(x)) for x in ([row["gold"] for row in rows], [row["kl"] for row in rows], most))
+
+
 def good(value, arguments, rng):
     """What the policies of seeds that nobody has seen are really worth."""
     try:
         beta, stop = settings(value)
     except ValueError as error:
         return str(error)
-    rows = [shipped(beta, stop, seed) for seed in HIDDEN]
-    gold, kl = (float(np.mean([row[name] for row in rows])) for name in ("gold", "kl"))
+    gold, kl, best = outcome(beta, stop)
     if gold >= LEAST:
         return ""
-    best = float(np.mean([_until(beta, row)["gold"].max() for row in rows]))
-    way = f"; on the way it was {best:.2f}" if best > gold + 0.3 else "; it was still rising" if kl < 3 else ""
+    way = f"; on the way it was {best:.2f}" if best > gold + FALLEN else "; it was still rising" if kl < EARLY else ""
     return f"gold {gold:.2f} at a KL of {kl:.1f} nats, at least {LEAST} is asked for{way}"
 
 
@@ -114,11 +124,52 @@ def allowed(value, arguments, rng):
     return ""
 
 
+def reason(value):
+    """Why a choice is wrong, in the words of a mistake."""
+    try:
+        beta, stop = settings(value)
+    except NoRun:
+        return NO_RUN
+    except ValueError:
+        return NO_NUMBER
+    gold, kl, best = outcome(beta, stop)
+    if kl < EARLY:
+        return CAREFUL
+    if beta > 0:
+        return SLOW
+    return FOOLED if stop == np.inf else PAST if best > gold + FALLEN else NO_PRICE
+
+
+def with_reason(judge):
+    """The judge, who also says in which mistake's words an answer is wrong."""
+
+    def accept(value, arguments, rng):
+        problem = judge(value, arguments, rng)
+        return (problem, reason(value)) if problem else ""
+
+    return accept
+
+
 def choose_beta():
     """No formula: the record says what comes of it."""
     return {"beta": 0.1, "stop_kl": 6.0}
 
 
+FOOLED = "Nothing holds the policy back, and nobody stops it: the proxy is the highest of all, and gold the lowest."
+PAST = (
+    "Without a price, that is past the peak: the proxy still rises there, and gold has been falling. What is written "
+    "there was never among the comparisons."
+)
+NO_PRICE = "A stop does not make up for a price: at the same divergence, gold is lower without one than with one."
+SLOW = (
+    "At β = 0.03 the divergence ends at ten nats and more: that price slows the way down, and does not end it in time. "
+    "Look at the part of the responses that is unique, too."
+)
+CAREFUL = (
+    "Stopped after so few nats, the policy is still close to the pretrained model: that is safe, and learns too little."
+)
+NO_RUN = "There is no run with that β: choose one of the four that you have seen."
+NO_NUMBER = "Two settings are asked for: `beta`, one of the four, and `stop_kl`, a number above 0, or None for never."
 EXERCISE = implement(
     choose_beta,
     kind="tune",
@@ -139,65 +190,25 @@ EXERCISE = implement(
             1,
             "One of the four β, and a divergence above 0 (or None).",
             [{}],
-            accept=allowed,
+            accept=with_reason(allowed),
             requires="`beta` is one of 0, 0.03, 0.1 and 0.3, `stop_kl` a number above 0, or None for never",
         ),
         "gold": Check(
             4,
             "Too far: the proxy is high and its judge has been fooled. Not far enough: nothing has been learned yet.",
             [{}],
-            accept=good,
+            accept=with_reason(good),
             requires="a mean gold reward of 0.9 on three seeds that are not shown (the pretrained model has 0)",
         ),
     },
     mistakes={
-        "Nothing holds the policy back, and nobody stops it: the proxy is the highest of all, and gold the lowest.": (
-            '"beta": 0.1, "stop_kl": 6.0',
-            '"beta": 0.0, "stop_kl": None',
-        ),
-        "The divergence at which you stop is far beyond what the reward model has seen: the run with β = 0 goes there, "
-        "and gold is below that of the pretrained model.": (
-            '"beta": 0.1, "stop_kl": 6.0',
-            '"beta": 0.0, "stop_kl": 20.0',
-        ),
-        "At β = 0.03 the divergence ends at ten nats and more: that price slows the way down, and does not end it in "
-        "time. Look at the part of the responses that is unique, too.": (
-            '"beta": 0.1, "stop_kl": 6.0',
-            '"beta": 0.03, "stop_kl": None',
-        ),
-        "Stopped at half a nat, the policy is still nearly the pretrained model: that is safe, and learns next to "
-        "nothing.": ('"stop_kl": 6.0', '"stop_kl": 0.5'),
-        "The highest price, and stopped after a nat: one of the two would have been enough.": (
-            '"beta": 0.1, "stop_kl": 6.0',
-            '"beta": 0.3, "stop_kl": 1.0',
-        ),
-        "Ten nats without a price are past the peak: the proxy still rises there, and gold is falling already.": (
-            '"beta": 0.1, "stop_kl": 6.0',
-            '"beta": 0.0, "stop_kl": 10.0',
-        ),
-        "There is no run with that β: choose one of the four that you have seen.": ('"beta": 0.1', '"beta": 1.0'),
-        "Forty nats without a price: nothing that the reward model says there is worth anything.": (
-            "{'beta': 0.0, 'stop_kl': 40.0}"
-        ),
-        "Twelve nats without a price are past the peak: gold is falling.": ("{'beta': 0.0, 'stop_kl': 12.0}"),
-        "Eight nats without a price are past the peak: gold has begun to fall.": ("{'beta': 0.0, 'stop_kl': 8.0}"),
-        "The run with β = 0.03 never gets to twenty nats: it is not stopped, and ends past the peak.": (
-            "{'beta': 0.03, 'stop_kl': 20.0}"
-        ),
-        "The run with β = 0.03 never gets to fifteen nats: it is not stopped, and ends past the peak.": (
-            "{'beta': 0.03, 'stop_kl': 15.0}"
-        ),
-        "Stopped at a tenth of a nat, nothing has been learned yet.": ("{'beta': 0.1, 'stop_kl': 0.1}"),
-        "The highest price, and stopped at half a nat: hardly anything has been learned.": (
-            "{'beta': 0.3, 'stop_kl': 0.5}"
-        ),
-        "Without a price, but stopped at a tenth of a nat: nothing has been learned yet.": (
-            "{'beta': 0.0, 'stop_kl': 0.1}"
-        ),
-        "Without a price, but stopped at one nat: it was still rising.": ("{'beta': 0.0, 'stop_kl': 1.0}"),
-        "Stopped at half a nat the price does not matter: hardly anything has been learned.": (
-            "{'beta': 0.03, 'stop_kl': 0.5}"
-        ),
+        FOOLED: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.0, "stop_kl": None'),
+        PAST: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.0, "stop_kl": 20.0'),
+        NO_PRICE: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.0, "stop_kl": 3.0'),
+        SLOW: ('"beta": 0.1, "stop_kl": 6.0', '"beta": 0.03, "stop_kl": None'),
+        CAREFUL: ('"stop_kl": 6.0', '"stop_kl": 0.5'),
+        NO_RUN: ('"beta": 0.1', '"beta": 1.0'),
+        NO_NUMBER: ('"stop_kl": 6.0', '"stop_kl": 0'),
     },
 )
 

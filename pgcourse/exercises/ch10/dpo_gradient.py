@@ -102,7 +102,7 @@ EXERCISE = derive(
             ('"chosen": -weight', '"chosen": weight'),
             ('"rejected": weight', '"rejected": -weight'),
         ],
-        "Policy and reference are swapped: h is log π_θ - log π_ref.": [
+        "The margin has the wrong sign: it is chosen less rejected, and each h is log π_θ - log π_ref.": [
             ("(chosen - ref_chosen)", "(ref_chosen - chosen)"),
             ("(rejected - ref_rejected)", "(ref_rejected - rejected)"),
         ],
@@ -179,10 +179,10 @@ EXERCISE = derive(
             "-weight.unsqueeze(1) * chosen_mask",
             "-weight.unsqueeze(1) * torch.ones_like(chosen)",
         ),
-        "The derivatives are divided by the responses' lengths: h is a sum over tokens.": (
-            "-weight.unsqueeze(1) * chosen_mask",
-            "-weight.unsqueeze(1) * chosen_mask / chosen_mask.sum(1, keepdim=True)",
-        ),
+        "The derivatives are divided by the responses' lengths: h is a sum over tokens.": [
+            (" * chosen_mask", " * chosen_mask / chosen_mask.sum(1, keepdim=True)"),
+            (" * rejected_mask", " * rejected_mask / rejected_mask.sum(1, keepdim=True)"),
+        ],
         "h of the chosen responses is a mean over tokens: it is a sum.": (
             "h_chosen = (chosen - ref_chosen).masked_fill(~chosen_mask, 0.0).sum(1)",
             "h_chosen = (chosen - ref_chosen).masked_fill(~chosen_mask, 0.0).sum(1) / chosen_mask.sum(1)",
@@ -220,9 +220,43 @@ EXERCISE = derive(
             "margin = beta * h_chosen - h_rejected",
         ),
         "All signs are flipped: the loss is -log σ(m).": ("{k: -v for k, v in f(*a).items()}"),
-        "The derivatives of the chosen tokens have β twice.": (
-            '"chosen": -weight.unsqueeze(1) * chosen_mask',
-            '"chosen": -weight.unsqueeze(1) * chosen_mask * beta',
+        "The derivatives have β twice: the margin's derivative by h is β.": ("weight = beta *", "weight = beta**2 *"),
+        "Loss and derivatives are sums over pairs: the loss is their mean.": [
+            ("softplus(-margin).mean()", "softplus(-margin).sum()"),
+            (" / len(margin)", ""),
+        ],
+        "h is a mean over tokens, in the loss and in its derivatives: it is a sum, the log-ratio of the whole "
+        "response.": [
+            ("masked_fill(~chosen_mask, 0.0).sum(1)", "masked_fill(~chosen_mask, 0.0).sum(1) / chosen_mask.sum(1)"),
+            (
+                "masked_fill(~rejected_mask, 0.0).sum(1)",
+                "masked_fill(~rejected_mask, 0.0).sum(1) / rejected_mask.sum(1)",
+            ),
+            (" * chosen_mask", " * chosen_mask / chosen_mask.sum(1, keepdim=True)"),
+            (" * rejected_mask", " * rejected_mask / rejected_mask.sum(1, keepdim=True)"),
+        ],
+        "exp(-margin) is infinite where a pair's order is wrong by far, and ∞/∞ is NaN: use `sigmoid(-margin)`.": (
+            "torch.sigmoid(-margin)",
+            "(torch.exp(-margin) / (1 + torch.exp(-margin)))",
         ),
+        "This is IPO's loss, which pulls the margin to a target: DPO's is -log σ(m).": [
+            (
+                "torch.nn.functional.softplus(-margin).mean()",
+                "(h_chosen - h_rejected - 1 / (2 * beta)).square().mean()",
+            ),
+            ("beta * torch.sigmoid(-margin)", "-2 * (h_chosen - h_rejected - 1 / (2 * beta))"),
+        ],
+        "The derivatives of chosen and rejected tokens stand in each other's place.": "(lambda x: {**x, 'chosen': "
+        "x['rejected'], 'rejected': x['chosen']})(f(*a))",
+        "One derivative for each pair: every token has its own, [pair, token].": [
+            ("-weight.unsqueeze(1) * chosen_mask", "-weight"),
+            ("weight.unsqueeze(1) * rejected_mask", "weight"),
+        ],
+        "β is missing, in the margin and in the derivatives.": [
+            ("margin = beta * ", "margin = "),
+            ("weight = beta * ", "weight = "),
+        ],
+        "The loss is one number: take the mean over the pairs.": ("softplus(-margin).mean()", "softplus(-margin)"),
+        "The derivatives are divided by the number of pairs twice.": (" / len(margin)", " / len(margin) ** 2"),
     },
 )

@@ -209,7 +209,7 @@ EXERCISE = implement(
         ),
         "Divided by the length of the vector, not by σ: √(G - 1) is missing.": (
             "centred / (apart.std(-1, keepdim=True) + eps)",
-            "centred / (apart.norm(dim=-1, keepdim=True) + eps)",
+            "centred / (centred.norm(dim=-1, keepdim=True) + eps)",
         ),
         "RLOO's baseline is one neighbour: it is the mean of all others.": (
             "centred * size / (size - 1)",
@@ -220,5 +220,49 @@ EXERCISE = implement(
             "centred.abs().mean(-1, keepdim=True)",
         ),
         "RLOO's advantages are returned twice.": ("return leave_one_out, grpo", "return leave_one_out, leave_one_out"),
+        "RLOO's sign is flipped: what is above the others is positive.": (
+            "centred * size / (size - 1)",
+            "-centred * size / (size - 1)",
+        ),
+        "GRPO's σ is that of the others: on scores (1, 0, 0, 0) it is 0, and the one success has an advantage of "
+        "1/ε.": (
+            "centred / (apart.std(-1, keepdim=True) + eps)",
+            "centred / (torch.stack([torch.cat([score[..., :i], score[..., i + 1 :]], -1).std(-1) for i in "
+            "range(size)], -1) + eps)",
+        ),
+        "GRPO's mean and σ are those of all prompts together: each group has its own.": (
+            "centred / (apart.std(-1, keepdim=True) + eps)",
+            "(score - score.mean()) / (score.std() + eps)",
+        ),
+        "GRPO's mean and σ run over the prompts: responses to one prompt are the last axis.": (
+            "centred / (apart.std(-1, keepdim=True) + eps)",
+            "(score - score.mean(0, keepdim=True)) / (score.std(0, keepdim=True) + eps)",
+        ),
+        "Whether there is nothing to tell apart is decided by how small σ is, and an honest σ may be small, too: ask "
+        "whether the scores are equal.": [
+            ("score - score[..., :1]", "score"),
+            (
+                "centred / (apart.std(-1, keepdim=True) + eps)",
+                "torch.where(apart.std(-1, keepdim=True) < eps, torch.zeros_like(centred), centred / (apart.std(-1, "
+                "keepdim=True) + eps))",
+            ),
+        ],
+        "ε is missing, and NaN replaced: where the mean of equal scores is off by a rounding error that makes the "
+        "largest number there is.": [
+            ("score - score[..., :1]", "score"),
+            ("centred / (apart.std(-1, keepdim=True) + eps)", "(centred / apart.std(-1, keepdim=True)).nan_to_num()"),
+        ],
+        "The best of the group is taken away, in both: it is a mean.": (
+            "apart.mean(-1, keepdim=True)",
+            "apart.amax(-1, keepdim=True)",
+        ),
+        "Divided by the range, the largest score less the least: take the standard deviation.": (
+            "apart.std(-1, keepdim=True)",
+            "(apart.amax(-1, keepdim=True) - apart.amin(-1, keepdim=True))",
+        ),
+        "RLOO's baseline is the mean of all other responses, to whatever prompt: compare those to the same prompt.": (
+            "centred * size / (size - 1)",
+            "score - (score.sum() - score) / (score.numel() - 1)",
+        ),
     },
 )

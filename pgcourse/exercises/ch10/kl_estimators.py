@@ -205,5 +205,55 @@ EXERCISE = derive(
             '"value": d, "gradient": torch.zeros_like(d)',
             '"value": d.abs(), "gradient": torch.zeros_like(d)',
         ),
+        "The ½ of k2 is missing, in its value and in its gradient.": [
+            ("d.square() / 2", "d.square()"),
+            ("prob * (d - (prob * d).sum(-1, keepdim=True))", "2 * prob * (d - (prob * d).sum(-1, keepdim=True))"),
+        ],
+        "k2 is weighted with π: its value for each token is asked for.": ("d.square() / 2", "prob * d.square() / 2"),
+        "k3 is weighted with π: its value for each token is asked for.": (
+            "torch.expm1(-d) + d",
+            "prob * (torch.expm1(-d) + d)",
+        ),
+        "k3 has the wrong sign: r - 1 - log r is never negative.": ("torch.expm1(-d) + d", "-(torch.expm1(-d) + d)"),
+        "The logarithm in k3 is missing: r - 1 alone has the mean 0.": ("torch.expm1(-d) + d", "torch.expm1(-d)"),
+        "k3 has the ratio inverted, in its value and in its gradient: with tokens of π it is π_ref / π.": [
+            ("torch.expm1(-d) + d", "torch.expm1(d) - d"),
+            ("prob - ref_log_probs.exp()", "prob * (d.exp() - (prob * d.exp()).sum(-1, keepdim=True))"),
+        ],
+        "1 - π is what one token does to its own logit: take the mean over tokens, and count what each does to all "
+        "logits.": (
+            "torch.zeros_like(d)",
+            "1 - prob",
+        ),
+        "π (1 - π) counts each token's own logit only: all other tokens move it, too, and together that is 0.": (
+            "torch.zeros_like(d)",
+            "prob * (1 - prob)",
+        ),
+        "In all three gradients each token moves its own logit only: through the softmax it moves all.": [
+            ("torch.zeros_like(d)", "prob * (1 - prob)"),
+            ("prob * (d - (prob * d).sum(-1, keepdim=True))", "prob * (1 - prob) * d"),
+            ("prob - ref_log_probs.exp()", "prob * (1 - prob) * (1 - (-d).exp())"),
+        ],
+        "The gradient of k2 is not d: that is ∂k/∂log π(v), and the chain rule goes on to the logits.": (
+            "prob * (d - (prob * d).sum(-1, keepdim=True))",
+            "d",
+        ),
+        "The sum of d over the tokens lacks its weights π(v).": (
+            "prob * (d - (prob * d).sum(-1, keepdim=True))",
+            "prob * (d - d.sum(-1, keepdim=True))",
+        ),
+        "The gradient of k2 is half of what it should be: the 2 of the square cancels the ½.": (
+            "prob * (d - (prob * d).sum(-1, keepdim=True))",
+            "prob * (d - (prob * d).sum(-1, keepdim=True)) / 2",
+        ),
+        "The gradients are added up: a number for every logit is asked for.": "{k: {**x, 'gradient': "
+        "x['gradient'].sum(-1)} for k, x in f(*a).items()}",
+        "All gradients have the wrong sign: asked for is the gradient itself, not the step against it.": "{k: {**x, "
+        "'gradient': -x['gradient']} for k, x in f(*a).items()}",
+        "π - π_ref is the gradient of k3: that of k1 is 0.": ("torch.zeros_like(d)", "prob - ref_log_probs.exp()"),
+        "d is the difference of the probabilities here: it is that of their logarithms.": (
+            "log_probs.exp(), log_probs - ref_log_probs",
+            "log_probs.exp(), log_probs.exp() - ref_log_probs.exp()",
+        ),
     },
 )

@@ -233,5 +233,32 @@ EXERCISE = implement(
         ),
         "Padding counts in the standard deviation.": ("(real.std() + 1e-8)", "(advantage.std() + 1e-8)"),
         "Padding counts in the mean.": ("(advantage - real.mean())", "(advantage - advantage.mean())"),
+        "v_t itself follows: what follows is worth v_{t+1}.": (
+            "later = torch.cat([value[:, 1:], torch.zeros_like(value[:, :1])], 1)",
+            "later = value",
+        ),
+        "v_{t-1} stands in the place of v_{t+1}: the values are shifted the wrong way.": (
+            "later = torch.cat([value[:, 1:], torch.zeros_like(value[:, :1])], 1)",
+            "later = torch.cat([torch.zeros_like(value[:, :1]), value[:, :-1]], 1)",
+        ),
+        "The first result is the critic's target, Â + v: return Â.": (
+            "return advantage, ",
+            "return (advantage + value).masked_fill(~mask, 0.0), ",
+        ),
+        "This is the mean of the responses' means: it runs over all tokens, each counting the same.": (
+            "real.mean()",
+            "(advantage.sum(1) / mask.sum(1)).mean()",
+        ),
+        "1 - λ stands in the place of λ.": ("gamma * lam *", "gamma * (1 - lam) *"),
+        "The loop begins one column too early: the last token's advantage is left out.": (
+            "range(mask.shape[1])",
+            "range(mask.shape[1] - 1)",
+        ),
+        "The loop ends one column too early: the first token's advantage is left out.": (
+            "range(mask.shape[1])",
+            "range(1, mask.shape[1])",
+        ),
+        "The reward is discounted, too: δ = r + γ v' - v.": ("delta = reward", "delta = gamma * reward"),
+        "One result only: a pair is asked for, Â and Â whitened.": "f(*a)[0]",
     },
 )

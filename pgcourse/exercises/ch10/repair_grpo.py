@@ -175,5 +175,38 @@ EXERCISE = repair(
             "x.mean(0, keepdim=True)",
         ),
         "Signs flipped? That line was right.": ("standardized(score - beta * kl)", "-standardized(score - beta * kl)"),
+        "One mean and one deviation for the whole batch: a group is compared with itself alone.": [
+            ("x.mean(1, keepdim=True)", "x.mean()"),
+            ("x.std(1, keepdim=True)", "x.std()"),
+        ],
+        "Mean and deviation run over the prompts: a group is compared with itself alone.": [
+            ("x.mean(1, keepdim=True)", "x.mean(0, keepdim=True)"),
+            ("x.std(1, keepdim=True)", "x.std(0, keepdim=True)"),
+        ],
+        "The mask is inverted: it is True on the tokens of a response. That line was right.": (
+            "masked_fill(~mask",
+            "masked_fill(mask",
+        ),
+        "This is k3 of every token: the divergence of a response is the sum of its log-ratios.": (
+            ".detach().masked_fill(~mask, 0.0).sum(-1)",
+            ".neg().expm1().add(log_prob - ref_log_prob).detach().masked_fill(~mask, 0.0).sum(-1)",
+        ),
+        "σ is multiplied back: then the score is centred only, and the divergence has no baseline.": (
+            "standardized(score - beta * kl)",
+            "standardized(score) * score.std(1, keepdim=True) - beta * kl",
+        ),
+        "A nat now costs β, but the divergence has no baseline, and where σ is 0 the price is infinite.": (
+            "standardized(score - beta * kl)",
+            "standardized(score) - beta / score.std(1, keepdim=True) * kl",
+        ),
+        "The mean of the others is taken away, as in RLOO: GRPO takes that of all. That line was right.": (
+            "x - x.mean(1, keepdim=True)",
+            "x - (x.sum(1, keepdim=True) - x) / (x.shape[1] - 1)",
+        ),
+        "Divided by the variance. That line was right.": ("x.std(1, keepdim=True)", "x.var(1, keepdim=True)"),
+        "The divergence is standardised before it is priced: then β is not the price of a nat any more.": (
+            "standardized(score - beta * kl)",
+            "standardized(score - beta * standardized(kl))",
+        ),
     },
 )

@@ -240,7 +240,7 @@ EXERCISE = gradient(
         "A gradient flows into the old log-probability. In training both come from one network, and the two gradients "
         "cancel: nothing is learned, silently.": ("old_log_prob.detach()", "old_log_prob"),
         "A gradient flows into the advantage: it is data, `.detach()` it.": ("advantage.detach()", "advantage"),
-        "No gradient is left: log_prob was detached, and there is nothing else to differentiate.": (
+        "No gradient is left: log_prob was detached, or the loss was turned into a plain number.": (
             "f(log_prob.detach(), *a[1:])"
         ),
         "Every ratio is 1: the old log-probability must be the one stored when the token was written. The clip then "
@@ -286,5 +286,47 @@ EXERCISE = gradient(
             "(good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)",
             "((good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)).any(1, keepdim=True) & mask",
         ),
+        "Padding is replaced after exp: the value is right, but the gradient on its way back meets exp of NaN, and 0 "
+        "· NaN is NaN. Replace it before.": (
+            "(log_prob - old_log_prob.detach()).masked_fill(~mask, 0.0).exp()",
+            "(log_prob - old_log_prob.detach()).exp().masked_fill(~mask, 0.0)",
+        ),
+        "The share of clipped tokens is one number: True or False for each is asked for.": (
+            "-means[by], clipped",
+            "-means[by], clipped.sum() / mask.sum()",
+        ),
+        "Within the interval both products are the same, and g follows r there: that is not clipped. Ask for a strict "
+        "inequality.": (
+            "(good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)",
+            "(ratio.clamp(1 - clip, 1 + clip_high) * good <= ratio * good) & mask",
+        ),
+        "Within the interval, and on padding, both products are the same: that is not clipped. Ask for a strict "
+        "inequality.": (
+            "(good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)",
+            "(gain == ratio.clamp(1 - clip, 1 + clip_high) * good)",
+        ),
+        "The logarithm of r is clipped: it is r that stays between 1 - ε and 1 + ε_high.": (
+            "ratio.clamp(1 - clip, 1 + clip_high) * good",
+            "ratio.log().clamp(-clip, clip_high).exp() * good",
+        ),
+        "The ratio is clipped to between -ε and ε_high: the interval lies around 1.": (
+            "ratio.clamp(1 - clip, 1 + clip_high) * good",
+            "ratio.clamp(-clip, clip_high) * good",
+        ),
+        "There is no ratio here: log π Â is REINFORCE's, and a clip needs r.": (
+            "torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip_high) * good)",
+            "(log_prob * good).masked_fill(~mask, 0.0)",
+        ),
+        "This is CISPO's, a clipped weight times log π: here the gradient goes through the ratio, and ends where it "
+        "is clipped.": (
+            "torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip_high) * good)",
+            "ratio.clamp(max=1 + clip_high).detach() * good * log_prob.masked_fill(~mask, 0.0)",
+        ),
+        "The loss is one number: take the mean of the gains.": ("return -means[by], ", "return -gain, "),
+        "The lower bound is missing: r is clipped above only.": (
+            "ratio.clamp(1 - clip, 1 + clip_high) * good",
+            "ratio.clamp(max=1 + clip_high) * good",
+        ),
+        "One result only: the loss and the flags are asked for.": "f(*a)[0]",
     },
 )

@@ -247,5 +247,13 @@ EXERCISE = implement(
             "reward = -beta * kl",
             "reward = -beta * kl.cumsum(1) * mask",
         ),
+        "A response that was cut gets no score: it gets its score, less the penalty.": (
+            "score.detach() - eos_penalty * ~ended",
+            "score.detach() * ended",
+        ),
+        "Each token's price is divided by the length of its response: it pays all of it.": (
+            "reward = -beta * kl",
+            "reward = -beta * kl / mask.sum(1, keepdim=True)",
+        ),
     },
 )

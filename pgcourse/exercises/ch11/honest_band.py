@@ -137,5 +137,44 @@ EXERCISE = repair(
             "curves.shape[1] ** 0.5",
         ),
         "One width for all reports, the mean of their standard deviations.": ("curves.std(0)", "curves.std(0).mean()"),
+        "All seeds are shown now. Two things are left: what n counts, and how far 95 % reach.": (
+            "quantile * curves.std(0) / len(curves) ** 0.5",
+            "curves.std(0) / curves.numel() ** 0.5",
+        ),
+        "n is right now. Two things are left: which seeds are shown, and how far 95 % reach.": [
+            (
+                "    mean = curves.mean(0)",
+                "    curves = curves[curves.mean(1).argsort(descending=True)[:5]]\n    mean = curves.mean(0)",
+            ),
+            ("quantile * curves.std(0) / len(curves) ** 0.5", "curves.std(0) / len(curves) ** 0.5"),
+        ],
+        "The quantile is there now. Two things are left: which seeds are shown, and what n counts.": [
+            (
+                "    mean = curves.mean(0)",
+                "    curves = curves[curves.mean(1).argsort(descending=True)[:5]]\n    mean = curves.mean(0)",
+            ),
+            ("quantile * curves.std(0) / len(curves) ** 0.5", "quantile * curves.std(0) / curves.numel() ** 0.5"),
+        ],
+        "One standard deviation of the seeds: divide by √n, and multiply by the quantile.": (
+            "quantile * curves.std(0) / len(curves) ** 0.5",
+            "curves.std(0)",
+        ),
+        "Mean and deviation run along the reports: seeds are the first axis.": [
+            ("curves.mean(0)", "curves.mean(1)"),
+            ("curves.std(0)", "curves.std(1)"),
+        ],
+        "The first five seeds are shown: all of them belong in.": (
+            "    mean = curves.mean(0)",
+            "    curves = curves[:5]\n    mean = curves.mean(0)",
+        ),
+        "The line is that of all seeds, the band that of the best five.": (
+            "    half = ",
+            "    curves = curves[curves.mean(1).argsort(descending=True)[:5]]\n    half = ",
+        ),
+        "n is 5 whatever is given: it is the number of seeds.": ("len(curves) ** 0.5", "5**0.5"),
+        "The half width stands in the place of the ends: they are mean ± half.": (
+            "[mean, mean - half, mean + half]",
+            "[mean, half, half]",
+        ),
     },
 )

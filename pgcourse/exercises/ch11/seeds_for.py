@@ -46,6 +46,7 @@ EXERCISE = implement(
                 {"first": [1, 3], "second": [4, 8], "alpha": 0.05, "power": 0.8},
                 drawn(5, 5, 0.8),
                 drawn(4, 7, 1.0),
+                drawn(5, 5, 0.2),
             ],
         ),
         "level and power": Check(
@@ -91,7 +92,10 @@ EXERCISE = implement(
         ),
         "Rounded down: that is one seed too few.": ("math.ceil(needed)", "math.floor(needed)"),
         "The spread of `first` only: both sides scatter.": ("first.var() + second.var()", "2 * first.var()"),
-        "z of 1 - power has the wrong sign: a larger power would need fewer seeds.": ("z(power)", "z(1 - power)"),
+        "One of the two quantiles has the wrong sign: z_{1-α/2} and z_power are both positive, and are added.": (
+            "z(power)",
+            "z(1 - power)",
+        ),
         "The variance of one side only: both means scatter.": ("first.var() + second.var()", "first.var()"),
         "Standard deviations stand where variances belong.": (
             "first.var() + second.var()",
@@ -114,7 +118,7 @@ EXERCISE = implement(
         ),
         "The scores are paired: the two sides are different seeds here.": (
             "first.var() + second.var()",
-            "(first - second[: len(first)]).var() if len(first) == len(second) else first.var()",
+            "(first - second).var()",
         ),
         "The power is taken to be 80 % whatever is given.": ("z(power)", "0.8416"),
         "The level is taken to be 5 % whatever is given.": ("z(1 - alpha / 2)", "1.96"),
@@ -131,5 +135,33 @@ EXERCISE = implement(
             "first.var() / len(first) + second.var() / len(second)",
         ),
         "This is the root of the number of seeds.": ("math.ceil(needed)", "math.ceil(needed**0.5)"),
+        "The rule of thumb 16/d² is for 5 % and 80 % only, and a little too large: use the level and power given.": (
+            "(z(1 - alpha / 2) + z(power)) ** 2",
+            "8",
+        ),
+        "Level and power are taken to be 5 % and 80 % whatever is given.": (
+            "z(1 - alpha / 2) + z(power)",
+            "1.96 + 0.8416",
+        ),
+        "The 16 of the rule of thumb goes with the variance of one side: of both together it is (z_{1-α/2} + "
+        "z_power)².": (
+            "(z(1 - alpha / 2) + z(power)) ** 2",
+            "16",
+        ),
+        "The level is left out: z_{1-α/2} is how far a difference must lie to be called significant.": (
+            "z(1 - alpha / 2) + z(power)",
+            "z(power)",
+        ),
+        "The difference is not squared, and its sign is that of n.": ("difference**2", "difference"),
+        "The variance of all scores together holds the difference itself: add the two sides' own.": (
+            "first.var() + second.var()",
+            "2 * torch.cat([first, second]).var()",
+        ),
+        "Φ stands in the place of its inverse: z is a quantile.": ("torch.special.ndtri", "torch.special.ndtr"),
+        "The fraction is upside down: a small difference needs many seeds.": (
+            "math.ceil(needed)",
+            "math.ceil(1 / needed)",
+        ),
+        "α and power are in each other's place.": "f(first, second, 1 - power, 1 - alpha)",
     },
 )

@@ -106,7 +106,10 @@ EXERCISE = implement(
             "cut = scores.shape[0] // 4",
         ),
         "The level is 95 % whatever is given.": ("(1 - level) / 2, (1 + level) / 2", "0.025, 0.975"),
-        "The median of the runs that are left: take their mean.": (".mean(1)\n", ".median(1).values\n"),
+        "This is the median of the runs: the mean of the middle half is asked for.": (
+            ".mean(1)\n",
+            ".median(1).values\n",
+        ),
         "This is a normal interval around the mean of the aggregates: take their quantiles.": (
             "torch.quantile(found, levels)",
             "torch.stack([found.mean() - 1.96 * found.std(), found.mean() + 1.96 * found.std()])",
@@ -132,7 +135,7 @@ EXERCISE = implement(
             "found = runs[:, cut : len_ - cut].mean(1)",
             "found = torch.cat([runs[:, :cut], runs[:, len_ - cut :]], 1).mean(1)",
         ),
-        "The number to be cut off is rounded up: ⌊NM/4⌋.": ("cut = len_ // 4", "cut = -(-len_ // 4)"),
+        "The number to be cut off is not rounded down: ⌊NM/4⌋.": ("cut = len_ // 4", "cut = -(-len_ // 4)"),
         "The tasks are averaged before the runs are sorted: sort all NM runs.": (
             "scores[chosen, torch.arange(scores.shape[1])].flatten(1).sort(1).values",
             "scores[chosen, torch.arange(scores.shape[1])].mean(2).sort(1).values",
@@ -158,6 +161,45 @@ EXERCISE = implement(
         "`chosen` counts seeds of its own task; here it counts through the whole table of scores.": (
             "scores[chosen, torch.arange(scores.shape[1])]",
             "scores.flatten()[chosen]",
+        ),
+        "A quarter is cut off in all, an eighth at either end: it is a quarter at either end.": (
+            "len_ // 4",
+            "len_ // 8",
+        ),
+        "The lower end lies at 1 - level: half of what is outside is below it.": (
+            "[(1 - level) / 2, (1 + level) / 2]",
+            "[1 - level, (1 + level) / 2]",
+        ),
+        "The upper end lies at level: half of what is outside is above it.": (
+            "[(1 - level) / 2, (1 + level) / 2]",
+            "[(1 - level) / 2, level]",
+        ),
+        "The runs of each task are sorted by themselves: put all NM together, then sort.": (
+            ".flatten(1).sort(1).values",
+            ".sort(1).values.flatten(1)",
+        ),
+        "Sorted along the resamples: each resample's own runs are sorted.": (".sort(1).values", ".sort(0).values"),
+        "Nothing is resampled: these are the scores' own runs, so both ends are the same.": (
+            "scores[chosen, torch.arange(scores.shape[1])].flatten(1).sort(1).values",
+            "scores.flatten()[None].sort(1).values",
+        ),
+        "What lies between two values, the quartiles, is averaged: cut off ⌊NM/4⌋ runs at either end.": (
+            "found = runs[:, cut : len_ - cut].mean(1)",
+            "found = torch.stack([r[(r >= r.quantile(0.25)) & (r <= r.quantile(0.75))].mean() for r in runs])",
+        ),
+        "The middle half is added up: take its mean.": (".mean(1)\n", ".sum(1)\n"),
+        "The middle half is divided by the number of all runs: take its mean.": (".mean(1)\n", ".sum(1) / len_\n"),
+        "The quantiles are the next lower aggregates: `torch.quantile` takes a weighted mean of two.": (
+            "torch.quantile(found, levels)",
+            "torch.quantile(found, levels, interpolation='lower')",
+        ),
+        "The interval is of all single runs, not of the aggregate: average within each resample first.": (
+            "torch.quantile(found, levels)",
+            "torch.quantile(runs.flatten(), levels)",
+        ),
+        "The interval is mirrored at the scores' own aggregate, the basic bootstrap: plain quantiles are asked for.": (
+            "torch.quantile(found, levels)",
+            "2 * scores.flatten().sort().values[cut : len_ - cut].mean() - torch.quantile(found, levels.flip(0))",
         ),
     },
 )
