@@ -1,11 +1,13 @@
 """The web book, made from two tiny executed chapters in a folder of their own."""
 
+import ast
 import base64
 import io
 import json
 import re
 import subprocess
 import sys
+import tomllib
 from html import unescape
 from pathlib import Path
 
@@ -231,6 +233,22 @@ def test_docstrings_keep_their_lists_and_code_and_lose_other_marks():
     lines = ["* a `b` *c*", "  d", "2 * 3 = |x|", "", "  * `nudge`d"]
     book._read_as_markdown(None, "module", "", None, None, lines)
     assert lines == ["* a ``b`` \\*c\\*", "  d", "2 \\* 3 = \\|x\\|", "", "  * ``nudge``\\ d"]
+
+
+def test_what_only_an_extra_brings_is_stood_in_for_where_a_page_reads_docstrings():
+    """A learner's environment has the extra `book` and no other: a module imported at once would be missing there."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    brought = {re.match(r"[\w-]+", line)[0] for name, lines in extras.items() if name != "book" for line in lines} - {
+        "pgcourse"
+    }
+    found = {}
+    for path in (ROOT / "pgcourse").rglob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found |= {name.split(".")[0]: path for name in names}
+    assert "nbgrader" in found  # so there is something to find
+    assert {name for name in found if name in brought} <= set(book.MODULES_OF_OTHERS)
 
 
 def test_the_command_has_help_with_examples():
