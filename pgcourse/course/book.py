@@ -28,7 +28,7 @@ from pgcourse.course.runner import CHAPTER, find_chapters
 NEEDED = {"sphinx": "sphinx", "myst_nb": "myst-nb", "sphinx_book_theme": "sphinx-book-theme"}
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # the folder has the name of the distribution
 MATHJAX = "tex-svg-full.js"
-MODULES_OF_OTHERS = ("envpool", "minatar", "nbgrader", "ray")  # of extras: a docstring is read where they are not installed
+MODULES_OF_OTHERS = ("envpool", "minatar", "nbgrader", "ray")  # of extras: docstrings are read without them, too
 PROJECT_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 LEFT_OUT = {"app"}  # of the reference: the commands have a page
 RESOURCE = re.compile(
