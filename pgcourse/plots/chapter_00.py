@@ -50,7 +50,7 @@ def papers(
     axes[0, 0].set_ylabel("return of an episode")
     figure.supxlabel(
         "environment steps of one seed\n"
-        f"grey: three seeds (thin), their mean ± standard error; red: the mean of all {len(everything)} seeds",
+        f"grey: three seeds (thin), their mean ± standard error; orange: the mean of all {len(everything)} seeds",
         fontsize=9,
     )
     return list(axes.flat)
@@ -85,7 +85,7 @@ def coverage(mean: ArrayLike, half: Mapping[str, ArrayLike], shown: int = 40) ->
     axes[0, 0].set_ylim(-6, 6)
     axes[0, 0].set_ylabel("distance from the truth")
     figure.supxlabel(
-        f"{shown} of {len(mean):,} experiments with three normal seeds each; red misses the truth", fontsize=9
+        f"{shown} of {len(mean):,} experiments with three normal seeds each; orange misses the truth", fontsize=9
     )
     return list(axes.flat)
 

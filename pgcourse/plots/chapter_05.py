@@ -90,7 +90,7 @@ def variance_along_lambda(
 ) -> tuple[Axes, Axes]:
     """Left: the sources of variance along λ, stacked, in units of the sum at λ = 1, means over seeds.
 
-    Right, under `title`: another critic's variance over that at λ = 1, `ratio` [seed, λ], a line a seed, in purple
+    Right, under `title`: another critic's variance over that at λ = 1, `ratio` [seed, λ], a line a seed, in pink
     where the first step away from λ = 1 adds noise.
     """
     lams, ratio = np.asarray(lams, dtype=float), np.asarray(ratio, dtype=float)

@@ -18,7 +18,7 @@ from pgcourse.plots import style
 from pgcourse.stats import mean_interval
 
 LEG_COLORS = dict(zip(LEGS, (style.BLUE, style.VERMILION), strict=True))
-# From falling, red, over what does not get ahead, orange and grey, to walking, green and blue.
+# From falling, dark orange, over what does not get ahead, orange and grey, to walking, green and blue.
 KIND_COLORS = dict(
     zip(
         KINDS,
