@@ -5,10 +5,7 @@ so nothing should be said.
 """
 
 import pytest
-
-from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.exercise import Examination, InProcess
-from pgcourse.grading.solutions import mutant
+from wrong_answers import found
 
 WRONG = {
     "00.mean_interval": [
@@ -192,18 +189,10 @@ WRONG = {
 }
 
 
-def found(name):
-    """For each wrong answer of the exercise whether it loses points, and what is said of it."""
-    draw = Examination(EXERCISES[name], 23)
-    for change, words in WRONG[name]:
-        result = draw.judge(InProcess(mutant(EXERCISES[name], change)))
-        yield change, words, result.state != "solved", {one.diagnosis for one in result.checks if one.diagnosis}
-
-
 @pytest.mark.parametrize("name", WRONG)
 def test_most_are_called_by_their_name_and_none_by_another(name):
     named = silent = 0
-    for change, words, lost, said in found(name):
+    for change, words, lost, said in found(name, WRONG[name]):
         assert lost, change
         if said:
             assert words, (change, said)
