@@ -192,7 +192,7 @@ def settings(
     for ax, (title, scores) in zip(grid.flat, panels.items(), strict=False):
         x = np.arange(len(scores))
         values = [np.asarray(each, dtype=float) for each in scores.values()]
-        _points(ax, x, values, style.BLUE, high=high)
+        _points(ax, x, values, style.COLORS["PPO"], high=high)
         own = [i for i, label in enumerate(scores) if baseline in label]
         ax.plot(own, [values[i].mean() for i in own], "o", color=style.BLACK, ms=7, zorder=4)
         ax.set_xticks(x, [label.replace(baseline, "").strip() for label in scores])
@@ -215,12 +215,13 @@ def symptoms(
     limits: Mapping[str, tuple[float, float]],
     logarithmic: Iterable[str] = (),
     steps_of: str = "environment steps of one seed",
+    algorithm: str = "PPO",
 ) -> list[Axes]:
     """Learning curves of several runs, a column each, one metric a row; behind them in grey the range of a healthy run.
 
     `metrics` maps columns to labels; of those in `limits` only that range is shown. Grey reaches from the least to the
-    greatest of the healthy seeds at each step; a run's seeds are thin lines, their median is thick. `steps_of` is
-    what the horizontal axis counts.
+    greatest of the healthy seeds at each step; a run's seeds are thin lines in the colour of `algorithm`, their median
+    is thick. `steps_of` is what the horizontal axis counts.
     """
     logarithmic = set(logarithmic)
     figure, grid = plt.subplots(
@@ -231,8 +232,8 @@ def symptoms(
         for ax, table in zip(row, runs.values(), strict=True):
             steps, values = on_common_steps(table, metric)
             ax.fill_between(band_steps, band.min(0), band.max(0), color=style.GREY, alpha=0.35, lw=0)
-            ax.plot(steps, values.T, color=style.BLUE, lw=0.4, alpha=0.4)
-            ax.plot(steps, np.median(values, 0), color=style.BLUE, lw=1.6)
+            ax.plot(steps, values.T, color=style.COLORS[algorithm], lw=0.4, alpha=0.4)
+            ax.plot(steps, np.median(values, 0), color=style.COLORS[algorithm], lw=1.6)
             ax.tick_params(labelsize=7)
             ax.xaxis.set_major_formatter(thousands)
             ax.margins(x=0)

@@ -57,11 +57,12 @@ def learning_curves(
 
 
 def learning_curve_grid(
-    curves: pd.DataFrame, columns: int, y: str = "return", *, target: float | None = None
+    curves: pd.DataFrame, columns: int, y: str = "return", *, target: float | None = None, algorithm: str | None = None
 ) -> list[Axes]:
     """Small multiples on common axes, one a variant in the table's order, filled row by row; otherwise as above.
 
-    A variant that has a colour of its own in the course, or begins with an algorithm's name, has that colour.
+    A variant that has a colour of its own in the course, or begins with an algorithm's name, has that colour. All
+    others have that of `algorithm`, if it is given.
     """
     variants = list(dict.fromkeys(curves["variant"]))
     rows = -(-len(variants) // columns)
@@ -71,12 +72,12 @@ def learning_curve_grid(
     for ax, variant in zip(grid.flat, variants, strict=False):
         table = curves[curves["variant"] == variant]
         steps, values = on_common_steps(table, y)
-        color = style.color_of(variant, style.BLUE)
+        color = style.color_of(variant, style.COLORS[algorithm] if algorithm else style.BLUE)
         ax.plot(steps, values.T, color=color, lw=0.5, alpha=0.35)
         mean, low, high = band(values)
         ax.plot(steps, mean, color=color, lw=1.8)
         ax.fill_between(steps, low, high, color=color, alpha=0.2, lw=0)
-        ax.set_title(variant, fontsize=9)
+        ax.set_title(style.mathtext(variant), fontsize=9)
         ax.xaxis.set_major_formatter(thousands)
         if target is not None:
             ax.axhline(target, color=style.BLACK, lw=0.7, ls="--", zorder=0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 
 import pytest
 from test_book import found, seen
@@ -30,6 +32,25 @@ def test_the_chapter_runs_and_its_claims_hold(results, notebook):
     assert result.failure is None
     assert result.claims_failed == {}
     assert result.verdict == "passed"
+
+
+RAW = re.compile(r"^\s*\{|dtype|\b(tensor|array|Series)\(| at 0x[0-9a-f]+>", re.MULTILINE)
+
+
+@pytest.mark.chapters
+@pytest.mark.parametrize("notebook", CHAPTERS, ids=lambda path: path.stem)
+def test_no_output_is_a_raw_dictionary_or_tensor_and_tables_are_styled(results, notebook):
+    for cell in json.loads(results[notebook].executed.read_text("utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            shown = "".join(output.get("text", [])) or ("".join(data["text/plain"]) if set(data) == {"text/plain"} else "")
+            assert not RAW.search(shown), (cell["id"], shown)
+            assert 'class="dataframe"' not in "".join(data.get("text/html", "")), cell["id"]
+
+
+@pytest.mark.parametrize("shown", ["{'a': 1}", "a    1.0\ndtype: float64", "x = tensor([1.])", "<A object at 0x7f1a>"])
+def test_what_counts_as_raw(shown):
+    assert RAW.search(shown)
 
 
 def test_the_course_makes_many_claims_in_every_chapter():

@@ -75,6 +75,10 @@ def test_what_begins_with_an_algorithms_name_has_its_colour():
     assert style.color_of("PPOX", style.BLACK) == style.BLACK
     (ax,) = plots.learning_curve_grid(table(variant="PPO, all seen"), columns=1)
     assert ax.get_lines()[-1].get_color() == style.COLORS["PPO"]
+    curves = pd.concat([table(variant="TRPO"), table(variant="one epoch")])
+    of_its_own, of_the_others = plots.learning_curve_grid(curves, columns=2, algorithm="PPO")
+    assert of_its_own.get_lines()[-1].get_color() == style.COLORS["TRPO"]
+    assert of_the_others.get_lines()[-1].get_color() == style.COLORS["PPO"]
 
 
 @pytest.mark.parametrize("target", [1850, 1900, 1901.5, 1950, None])
