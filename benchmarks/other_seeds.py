@@ -9,10 +9,16 @@ its figures are not drawn. A claim of order (above, below, inconclusive) that re
 is one of a live run; how often it held is the table. What fails once needs more seeds or steps, a record, or weaker
 words; the exit status is 1 then.
 
+    python -m benchmarks.other_seeds --since HEAD~1 --json benchmarks/other_seeds.json   what is shown has changed
+
 All chapters get their first set, then all their second, and so on. With --json the file is written after every set and
 its other chapters stay as they are: what was stopped goes on where it was, and a chapter begins anew only if its code
 has changed. So five sets today and --sets 20 tomorrow are twenty. On another processor's rounding (set
 ATEN_CPU_CAPABILITY and MKL_CBWR), keep another file.
+
+A figure or a table that looks different is a change of code, too. With --since COMMIT a chapter whose tries are of that
+commit's code is executed as it was and as it is, with its own seeds and one other set. If all claims have the same
+numbers, to the last bit, its tries stand.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ import argparse
 import hashlib
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -170,12 +177,57 @@ def attempt(
     return broken
 
 
+def as_it_was(notebook: Path, commit: str, folder: Path) -> Path:
+    """A copy of the chapter of a commit, beside what was expected of it."""
+
+    def text(path: Path) -> str:
+        name = f"{commit}:./{path.relative_to(ROOT).as_posix()}"
+        return subprocess.run(["git", "show", name], cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
+
+    copy = folder / notebook.name
+    expected.path_for(copy).parent.mkdir(parents=True, exist_ok=True)
+    expected.path_for(copy).write_text(text(expected.path_for(notebook)), "utf-8")
+    copy.write_text(text(notebook), "utf-8")
+    return copy
+
+
+def carry_over(chapters: list[Path], table: dict[str, Any], commit: str, workers: int | None) -> list[str]:
+    """Let tries of a commit's code stand for the code as it is where both make the same claims; says where they do.
+
+    Both are executed in sets 0 and 1, with the package as it is.
+    """
+    said = []
+    with tempfile.TemporaryDirectory(dir=ROOT / "_build", prefix="other-seeds-") as folder:
+        changed = [each for each in chapters if each.stem in table and table[each.stem]["code"] != digest(each)]
+        before = {each: as_it_was(each, commit, Path(folder) / "was") for each in changed}
+        for other in [each for each in changed if table[each.stem]["code"] != digest(before[each])]:
+            said.append(f"{other.stem}: the table's tries are of another code than that of {commit}")
+            del before[other]
+        copies = {
+            shifted(each, STEP * k, Path(folder) / when).resolve(): (notebook, k, when)
+            for notebook, old in before.items()
+            for k in (0, 1)
+            for when, each in (("then", old), ("now", notebook))
+        }
+        made: dict[tuple[Path, int, str], tuple[Claim, ...] | None] = {}
+        for result in runner.run([*copies], Path(folder) / "build", workers=workers, results=ROOT / "results"):
+            made[copies[result.notebook]] = None if result.failure else result.claims
+        for notebook in before:
+            if all(made[notebook, k, "then"] == made[notebook, k, "now"] is not None for k in (0, 1)):
+                table[notebook.stem] |= {"code": digest(notebook)}
+                said.append(f"{notebook.stem}: the same claims as in {commit}, its tries stand")
+            else:
+                said.append(f"{notebook.stem}: other claims than in {commit}, it is tried anew")
+    return said
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chapters", nargs="*", metavar="NN", help="number or name; default all")
     parser.add_argument("--sets", type=int, default=SETS, help=f"other sets of seeds (default {SETS})")
     parser.add_argument("--workers", type=int, help="notebooks at a time; default as many as there are processors")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the table, to read and to write")
+    parser.add_argument("--since", metavar="COMMIT", help="tries of this commit's code stand where no claim changed")
     given = parser.parse_args()
     if given.sets < 1:
         parser.error(f"--sets must be 1 or more, got {given.sets}")
@@ -185,6 +237,9 @@ def main() -> int:
     (ROOT / "_build").mkdir(exist_ok=True)
     broken, stopped = [], False
     try:
+        if given.since:
+            for line in carry_over(chosen, table, given.since, given.workers):
+                console.print(line)
         broken = attempt(chosen, table, given.sets, given.workers, given.json)
     except KeyboardInterrupt:
         stopped = True

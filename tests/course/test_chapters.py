@@ -43,8 +43,8 @@ def test_no_output_is_a_raw_dictionary_or_tensor_and_tables_are_styled(results, 
     for cell in json.loads(results[notebook].executed.read_text("utf-8"))["cells"]:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            shown = "".join(output.get("text", [])) or ("".join(data["text/plain"]) if set(data) == {"text/plain"} else "")
-            assert not RAW.search(shown), (cell["id"], shown)
+            shown = [*output.get("text", []), *(data["text/plain"] if set(data) == {"text/plain"} else [])]
+            assert not RAW.search("".join(shown)), (cell["id"], shown)
             assert 'class="dataframe"' not in "".join(data.get("text/html", "")), cell["id"]
 
 

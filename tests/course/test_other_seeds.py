@@ -1,6 +1,7 @@
 """benchmarks/other_seeds.py counts complete sets, and tries a chapter anew when its code has changed, and only then."""
 
 import json
+import subprocess
 
 import nbformat
 import pytest
@@ -9,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from benchmarks import other_seeds
 from pgcourse.course import expected
 from pgcourse.course.claims import Claim
+from pgcourse.course.runner import Result
 
 TRIED = [new_markdown_cell("Ten learners."), new_code_cell("run = train(seeds=10)")]
 
@@ -87,3 +89,42 @@ def test_a_set_holds_several_chapters_each_with_what_is_expected_of_it(tmp_path)
         first, *rest = nbformat.read(copy, 4).cells
         assert "seed + 1000" in first.source
         assert rest
+
+
+def test_tries_stand_only_where_every_claim_stays_the_same_to_the_last_bit(tmp_path, monkeypatch):
+    """One chapter shows its number in another way, one has another number, of the third the table is out of date."""
+    folder = tmp_path / "chapters"
+    (folder / "expected").mkdir(parents=True)
+    (tmp_path / "_build").mkdir()
+
+    def write(name, *lines):
+        nbformat.write(new_notebook(cells=[*TRIED, *map(new_code_cell, lines)]), folder / f"{name}.ipynb")
+        (folder / "expected" / f"{name}.toml").touch()
+        return folder / f"{name}.ipynb"
+
+    def executed(copies, build, **settings):
+        for copy in copies:
+            code = copy.read_text("utf-8")
+            value = (1.0 if "seed + 1000" in code else 3.0) * (1 + 2**-50 if "nudge" in code else 1)
+            yield Result(copy, 0.0, copy, copy, claims=(Claim("run/live", ((value,),), above=0.0),))
+
+    def git(*command):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.setattr(other_seeds, "ROOT", tmp_path)
+    monkeypatch.setattr(other_seeds.runner, "run", executed)
+    chapters = [write("01_shown"), write("02_moved"), write("03_old")]
+    old = [other_seeds.digest(each) for each in chapters]
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "then")
+    for name, line in (("01_shown", "show(run)"), ("02_moved", "nudge(run)"), ("03_old", "show(run)")):
+        write(name, line)
+    entry = {"sets": 20, "claims": {"run/live": {"made": 20, "held": 20, "moved": True}}}
+    codes = {"01_shown": old[0], "02_moved": old[1], "03_old": "older"}
+    table = {name: entry | {"code": code} for name, code in codes.items()}
+    said = other_seeds.carry_over(chapters, table, "HEAD", 1)
+    assert {name: each["code"] for name, each in table.items()} == codes | {"01_shown": other_seeds.digest(chapters[0])}
+    assert table["01_shown"].items() >= entry.items()
+    assert [line.split(":")[0] for line in said] == ["03_old", "01_shown", "02_moved"]
