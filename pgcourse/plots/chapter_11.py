@@ -16,15 +16,18 @@ from pgcourse.plots import style
 
 
 def conclusions(
-    scores: Mapping[str, ArrayLike], picks: Sequence[Mapping[str, Sequence[int]]], most: float
+    scores: Mapping[str, ArrayLike],
+    picks: Sequence[Mapping[str, Sequence[int]]],
+    most: float,
+    algorithm: str | None = None,
 ) -> list[Axes]:
     """Papers made from one record: a panel for each choice of seeds, with every seed, mean ± standard error.
 
     `scores` are [seed] of each algorithm, at most `most`; a pick holds each algorithm's seeds. The title
-    names the winner.
+    names the winner. Where all are one `algorithm` under several names, all have its colour.
     """
     names = list(scores)
-    color = style.colors(names)
+    color = style.colors(names) if algorithm is None else dict.fromkeys(names, style.COLORS[algorithm])
     figure, axes = plt.subplots(1, len(picks), figsize=(2.7 * len(picks), 3.2), sharey=True, squeeze=False)
     for number, (ax, pick) in enumerate(zip(axes.flat, picks, strict=True), 1):
         means = {}

@@ -18,6 +18,15 @@ def test_papers_name_their_winner_and_stay_below_the_most():
         assert max(np.max(line.get_ydata()) for line in ax.get_lines()) <= 500
 
 
+def test_one_algorithm_under_two_names_has_one_colour():
+    picks = [{"A": [0, 1], "B": [2, 3]}]
+    twice = {"A": SCORES["A2C"], "B": SCORES["A2C"]}
+    (ax,) = plots.conclusions(twice, picks, most=500, algorithm="A2C")
+    assert {line.get_color() for line in ax.get_lines()} == {plots.style.COLORS["A2C"]}
+    (ax,) = plots.conclusions(twice, picks, most=500)
+    assert len({line.get_color() for line in ax.get_lines()}) == 2
+
+
 def test_every_seed_is_a_dot_and_the_line_their_mean():
     (ax,) = plots.every_seed({"CartPole": SCORES})
     dots = [line.get_ydata() for line in ax.get_lines() if line.get_marker() == "."]
