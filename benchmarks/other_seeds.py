@@ -203,15 +203,12 @@ def carry_over(chapters: list[Path], table: dict[str, Any], commit: str, workers
         for other in [each for each in changed if table[each.stem]["code"] != digest(before[each])]:
             said.append(f"{other.stem}: the table's tries are of another code than that of {commit}")
             del before[other]
-        copies = {
-            shifted(each, STEP * k, Path(folder) / when).resolve(): (notebook, k, when)
-            for notebook, old in before.items()
-            for k in (0, 1)
-            for when, each in (("then", old), ("now", notebook))
-        }
         made: dict[tuple[Path, int, str], tuple[Claim, ...] | None] = {}
-        for result in runner.run([*copies], Path(folder) / "build", workers=workers, results=ROOT / "results"):
-            made[copies[result.notebook]] = None if result.failure else result.claims
+        for when, chosen in (("then", before), ("now", {each: each for each in before})):
+            own = Path(folder) / when  # both have chapters and sets of the same names
+            copies = {shifted(each, STEP * k, own).resolve(): (n, k) for k in (0, 1) for n, each in chosen.items()}
+            for result in runner.run([*copies], own / "build", workers=workers, results=ROOT / "results"):
+                made[*copies[result.notebook], when] = None if result.failure else result.claims
         for notebook in before:
             if all(made[notebook, k, "then"] == made[notebook, k, "now"] is not None for k in (0, 1)):
                 table[notebook.stem] |= {"code": digest(notebook)}

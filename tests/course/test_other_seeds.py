@@ -102,8 +102,13 @@ def test_tries_stand_only_where_every_claim_stays_the_same_to_the_last_bit(tmp_p
         (folder / "expected" / f"{name}.toml").touch()
         return folder / f"{name}.ipynb"
 
+    folders = set()
+
     def executed(copies, build, **settings):
         for copy in copies:
+            place = build / copy.parent.name / copy.name  # where the runner leaves what it has executed
+            assert place not in folders
+            folders.add(place)
             code = copy.read_text("utf-8")
             value = (1.0 if "seed + 1000" in code else 3.0) * (1 + 2**-50 if "nudge" in code else 1)
             yield Result(copy, 0.0, copy, copy, claims=(Claim("run/live", ((value,),), above=0.0),))
