@@ -151,6 +151,12 @@ def show(table: Mapping[str, Any], console: Console) -> None:
     console.print(lines)
 
 
+def write(table: Mapping[str, Any], file: Path | None) -> None:
+    """Keep the table, if there is a file for it."""
+    if file:
+        file.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n", "utf-8")
+
+
 def attempt(
     chapters: list[Path], table: dict[str, Any], sets: int, workers: int | None, file: Path | None
 ) -> list[str]:
@@ -172,8 +178,7 @@ def attempt(
             tries[notebook].add(number, result.claims)
             table[notebook.stem] = tries[notebook].entry
             progress.advance(tasks[notebook])
-            if file:
-                file.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n", "utf-8")
+            write(table, file)
     return broken
 
 
@@ -237,6 +242,7 @@ def main() -> int:
         if given.since:
             for line in carry_over(chosen, table, given.since, given.workers):
                 console.print(line)
+            write(table, given.json)
         broken = attempt(chosen, table, given.sets, given.workers, given.json)
     except KeyboardInterrupt:
         stopped = True
