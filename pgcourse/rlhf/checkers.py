@@ -17,7 +17,7 @@ class BalancedReview:
     """Is it a review that weighs its topic: so many warm words, so many cold ones, and so many things, all different?
 
     Every sentence has to be well-formed and about the topic, no word with a meaning may stand there twice, and the
-    response has to end. By default 0.7 % of the pretrained model's responses are right: it knows how to, and rarely
+    response has to end. By default 0.5 % of the pretrained model's responses are right: it knows how to, and rarely
     does.
     """
 

@@ -160,7 +160,7 @@ EXERCISE = implement(
         "Signs flipped? What is above the others is positive.": "tuple(-x for x in f(*a))",
         "The two results are in the other order: first RLOO's, then GRPO's.": "f(*a)[::-1]",
         "Equal scores do not give 0: in float32 their mean is off by a rounding error, and divided by a tiny ε that is "
-        "an advantage of thousands. Take one of the scores away from all first, or ask whether they are all equal.": (
+        "no longer small. Take one of the scores away from all first, or ask whether they are all equal.": (
             "score - score[..., :1]",
             "score",
         ),
