@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 from markdown_it import MarkdownIt
-from tracked import notebook
+from tracked import notebook, notebooks
 
 import pgcourse as pg
 from pgcourse.app.console import main
@@ -25,6 +25,7 @@ from pgcourse.grading import sandbox
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 TEACHING = DOCS / "teaching.md"
+NOTEBOOKS = [*notebooks("chapters", "exercises", "solutions").values()]
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
 
 
@@ -274,23 +275,30 @@ def known_options(verb, *arguments):
 
 
 def unknown_options(markdown):
-    """`pgcourse VERB --option` in a shell block where the verb has no such option."""
-    shell = "".join(content for language, _, content in blocks(markdown) if language == "sh")
+    """`pgcourse VERB --option` in a shell block, or in a sentence, where the verb has no such option."""
+    shell = "".join(content for language, _, content in blocks(markdown) if language in ("sh", ""))
+    inline = re.findall(r"`(pgcourse [a-z]+ [^`]+)`", markdown)
     unknown = []
-    for line in shell.splitlines():
-        name, *arguments = shlex.split(line, comments=True) or [""]
-        if name == "pgcourse" and (known := known_options(*arguments)) is not None:
+    for line in [*re.findall(r"^pgcourse .*", shell, re.MULTILINE), *inline]:
+        _, *arguments = shlex.split(line, comments=True)
+        if (known := known_options(*arguments)) is not None:
             unknown += [word for word in arguments if word.startswith("--") and word not in known]
     return unknown
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def sentences(notebook):
+    cells = json.loads(text_of(notebook))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_commands_have_the_options_that_pages_give_them(page):
-    assert unknown_options(text_of(page)) == []
+    assert unknown_options(text_of(page) if page in PAGES else sentences(page)) == []
 
 
 def test_an_option_that_is_gone_is_seen():
     assert unknown_options("```sh\npgcourse train ppo --clip 0.1 --rollout 8  # --not this\n```\n") == ["--rollout"]
+    assert unknown_options("Train it: `pgcourse train ppo --rollout 8`.") == ["--rollout"]
 
 
 # Options and metrics

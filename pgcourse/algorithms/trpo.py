@@ -59,7 +59,7 @@ class TRPO:
     lam: float = option(0.95, "λ of GAE", low=0, high=1)
     max_kl: float = option(0.01, "δ, in nats", above=0)
     damping: float = option(0.1, "added to the diagonal of the Fisher matrix", low=0)
-    fisher_every: int = option(4, "the Fisher matrix is that of the states of every so manyth step of each copy", low=1)
+    fisher_every: int = option(4, "the Fisher matrix is that of the states of every n-th step of each copy", low=1)
     cg_steps: int = option(10, "conjugate gradient steps, at most, to solve for the natural gradient", low=1)
     search: bool = option(
         True, "the step has to improve the surrogate within δ; without it this is the natural gradient"
