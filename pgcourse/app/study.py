@@ -33,7 +33,7 @@ Examples:
   pgcourse study reinforce-cartpole            compute what is missing
   pgcourse study new my-question               a declaration and a notebook to begin with
   pgcourse study report a2c-cartpole           scores, intervals, checklist, as Markdown and HTML
-  pgcourse study a2c-cartpole --engine ray --address 10.0.0.1:6379 --checkpoints /shared/checkpoints"""
+  pgcourse study my-question --engine ray --address 10.0.0.1:6379 --checkpoints /shared/checkpoints"""
 )
 @click.argument("names", nargs=-1, required=True, metavar="list | new NAME | report NAME... | NAME...")
 @click.option("--dry-run", is_flag=True, help="Show the state of every run and compute nothing.")

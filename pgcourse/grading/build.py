@@ -159,6 +159,11 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--check"]) or not sources:
         print(f"usage, where the folders {' and '.join(FOLDERS)} are: python -m pgcourse.grading.build [--check]")
         return 2
+    try:
+        import nbgrader  # noqa: F401
+    except ImportError:
+        print("nbgrader, which cuts the answers out, is not installed; remedy: python3 start.py setup instructor")
+        return 1
     stale = []
     for source in sources:
         some = EXERCISES.of(source.name.partition("_")[0])

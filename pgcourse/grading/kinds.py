@@ -1,6 +1,6 @@
 """The kinds of exercises: each function here makes one, and a file of pgcourse/exercises/ calls one of them.
 
-docs/adding.md has an example of each.
+docs/adding.md says when to take which.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """The exercises: their notebooks, and the mistakes that their checks must find and name."""
 
+import sys
+
 import nbformat
 import pandas as pd
 import pytest
@@ -193,6 +195,13 @@ def test_building_writes_what_is_stale_and_checking_only_names_it(tmp_path, monk
     capsys.readouterr()
     assert build.main(["--check"]) == 1
     assert "03_x.ipynb: differs from what is built; run python -m pgcourse.grading.build" in capsys.readouterr().out
+
+
+def test_building_without_nbgrader_says_what_installs_it(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setitem(sys.modules, "nbgrader", None)
+    assert build.main(["--check"]) == 1
+    assert "python3 start.py setup instructor" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------ feedback in the notebook
