@@ -208,11 +208,16 @@ from test_ray_engine import slow
 from pgcourse.lab.engines.ray import ray
 
 if __name__ == "__main__":
-    try:
-        for event in ray(slow, [Path(sys.argv[1])] * 2, workers=1):
-            print("running", flush=True)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    for _ in range(3):  # Ray gives its start 30 seconds, which a busy machine may exceed
+        try:
+            for event in ray(slow, [Path(sys.argv[1])] * 2, workers=1):
+                print("running", flush=True)
+            sys.exit()
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except ConnectionError as error:
+            failed = error
+    raise failed
 """
 
 
@@ -228,8 +233,9 @@ def test_no_orphans_when_a_ray_of_this_machine_alone_is_interrupted_or_killed(tm
         options = {"env": os.environ | environment(mark) | home, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [sys.executable, str(script), str(folder)]
         parents[how] = mark, folder, subprocess.Popen(command, text=True, start_new_session=True, **options)
+        # One after the other: two that start at once can be given the same port.
+        assert parents[how][2].stdout.readline() == "running\n", parents[how][2].communicate()[1]
     for how, (mark, folder, parent) in parents.items():
-        assert parent.stdout.readline() == "running\n"
         assert len(list(folder.iterdir())) == 1
         if how == signal.SIGINT:
             os.killpg(parent.pid, how)  # as the terminal does: to everybody
