@@ -26,6 +26,7 @@ IN_FLIGHT = 10_000  # tasks that Ray is given at a time, by default
 REPORTS = 500  # of progress a second, at most about, from all tasks together
 GRACE = 10.0  # seconds that cancelled tasks have to clean up
 REACH = 10.0  # seconds in which a head node must answer
+STARTS = 3  # of Ray on this machine: one fails where an agent of its needs over 15 s (ray-project/ray#65983)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of the tracebacks that Ray passes on
 
 # Nothing is sent to Ray's makers, and nothing of the cluster's own printed among what the caller prints: events say it.
@@ -185,16 +186,30 @@ def _connection(address: str | None, workers: int | None) -> Iterator[Any]:
         else:
             _reach(address)
             options = {}
-        try:
-            api.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
-        except (RuntimeError, ConnectionError) as error:
-            remedy = (
-                "it needs the same Python and Ray there and here, and RAY_AUTH_MODE=token where it asks for a token"
-            )
-            raise ConnectionError(f"no connection to Ray at {address!r} ({error}); {remedy}") from error
+        _start(api, address, options)
         yield api
     finally:
         api.shutdown()
+
+
+def _start(api: Any, address: str, options: dict[str, Any]) -> None:
+    for left in reversed(range(STARTS)):
+        try:
+            api.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+            return
+        except Exception as error:  # a start that takes too long has no class of its own
+            late = "timed out during startup" in str(error)
+            if not (late or isinstance(error, RuntimeError | ConnectionError)):
+                raise
+            api.shutdown()
+            if late and left:
+                continue
+            remedy = (
+                "it needs the same Python and Ray there and here, and RAY_AUTH_MODE=token where it asks for a token"
+            )
+            if late:
+                remedy = "try again when the processors are less busy, or compute without Ray"
+            raise ConnectionError(f"no connection to Ray at {address!r} ({error}); {remedy}") from error
 
 
 def _reach(address: str) -> None:
