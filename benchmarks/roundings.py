@@ -112,6 +112,7 @@ def measure(names: Sequence[str], change: str, rounding: str, folder: Path) -> I
     }
     command = [sys.executable, "-P", "-m", "benchmarks.roundings", *names, "--as", change]
     told = {"changed": change, "rounding": rounding, "commit": commit()["commit"]}
+    told["cpu_capability"] = machine()["cpu_capability"]  # of the processor, which is not always the first rows' one
     with subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield from (json.loads(line) | told for line in process.stdout)

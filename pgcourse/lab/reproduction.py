@@ -21,7 +21,7 @@ import pandas as pd
 from pgcourse.lab.configurations import world_changes
 from pgcourse.lab.provenance import constraints_hash, machine_differences
 from pgcourse.lab.records import Record, metrics_digest
-from pgcourse.lab.runs import DETERMINED, INDEX, column_sizes
+from pgcourse.lab.runs import INDEX, column_sizes, determined
 
 VERDICTS = ("repeated", "reproduced", "drifted", "failed")  # from best to worst
 LATER = ("clipped_actions",)  # metrics that the first records do not have
@@ -102,18 +102,20 @@ def _as_then(now: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:
 def fingerprint_distance(kept: pd.DataFrame, now: pd.DataFrame, twin: pd.DataFrame | None = None) -> tuple[float, str]:
     """max |x - y| over the numbers x that a fingerprint tells and a repetition's y, and the column where that is.
 
-    In units of the largest |x| of a column. Infinite where there are other columns or rows, or nothing to compare.
-    With a `twin` of the repetition, what comes out otherwise there, because rounding decides it, is not compared.
+    In units of a column's largest |x| or |y|, compared or not: what is compared may be the rounding of 0. Infinite
+    where there are other columns or rows, or nothing to compare. With a `twin` of the repetition, what comes out
+    otherwise there, because rounding decides it, is not compared.
     """
     if sorted(kept.columns) != sorted(now.columns):
         return math.inf, ", ".join(sorted(set(kept.columns) ^ set(now.columns)))
     told, numbers = kept.set_index(INDEX), now.set_index(INDEX).reindex(kept.set_index(INDEX).index)
+    sizes = np.maximum(column_sizes(told), column_sizes(numbers[told.columns]))
     if twin is not None:
         other = twin.set_index(INDEX).reindex(told.index)[told.columns]
-        told = told.where((numbers[told.columns] - other).abs() <= DETERMINED * column_sizes(numbers[told.columns]))
+        told = told.where(determined(numbers[told.columns], other))
     if not told.notna().any(axis=None):
         return math.inf, "nothing is told"
-    apart = (told - numbers[told.columns]).abs() / column_sizes(told)
+    apart = (told - numbers[told.columns]).abs() / sizes
     worst = apart.fillna(math.inf).where(told.notna(), 0.0).max().to_dict()
     name = max(worst, key=lambda name: worst[name])
     return float(worst[name]), str(name)

@@ -8,7 +8,8 @@ How much rounding changes differs by orders of magnitude: conjugate gradients am
 CartPole by less in twenty, and a pole that is balanced for five seconds by a hundred million within one episode. So it
 is measured. In a twin of the run observations, rewards and the states of tensor worlds are changed by `NUDGE` in every
 step, which is more than any processor's rounding; what comes out otherwise by more than `DETERMINED` is no property of
-the program, and left out of the fingerprint.
+the program, and left out of the fingerprint. So is all that a seed does once the twin has taken another path: episodes
+are counted in whole numbers, which may be equal by chance.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ FINGERPRINT_SEEDS = 2  # of a block: seeds share nothing, and the others would s
 ENOUGH_STEPS, ENOUGH_ITERATIONS = 5_000, 3
 NUDGE = 1e-12  # relative; float64 rounds by 1e-16, and an iteration is millions of operations
 DETERMINED = 1e-8  # in units of the largest number of a column
+ANOTHER_PATH = 1e-3  # in the same units: a step more or less, an action that was not taken
 INDEX = ["seed", "iteration"]
 COUNTS = ["step", "active", "episodes", "length"]
 
@@ -142,11 +144,16 @@ def compute_fingerprint(block: Block) -> pd.DataFrame:
     """
     table = _in_float64(block, _until(_train_in_float64(block), ENOUGH_STEPS // _work(block), ENOUGH_ITERATIONS))
     twin = repeat_fingerprint(block, table["iteration"].max(), NUDGE)
-    numbers = table.columns.drop(INDEX)
-    told = (table - twin).abs()[numbers] <= DETERMINED * column_sizes(table[numbers])
-    last = table["iteration"][told.drop(columns=COUNTS).any(axis=1)].max()
-    kept = table[numbers].where(told)
-    return pd.concat([table[INDEX], kept], axis=1)[table["iteration"] <= last].reset_index(drop=True)
+    numbers = table.set_index(INDEX)
+    told = determined(numbers, twin.set_index(INDEX))
+    return numbers.where(told)[told.drop(columns=COUNTS).any(axis=1)].reset_index()
+
+
+def determined(numbers: pd.DataFrame, twin: pd.DataFrame) -> pd.DataFrame:
+    """Which numbers of a fingerprint, by seed and iteration, rounding does not decide: those that its twin has, too."""
+    apart = (numbers - twin).abs() / column_sizes(numbers)
+    elsewhere = (apart > ANOTHER_PATH).any(axis=1).groupby("seed").cummax()
+    return (apart <= DETERMINED).mul(~elsewhere, axis=0)
 
 
 def repeat_fingerprint(block: Block, iterations: int, nudge: float = 0.0) -> pd.DataFrame:

@@ -118,7 +118,10 @@ def test_distance_is_in_units_of_a_columns_largest_number():
     kept = table(kl=[1.0, -4.0], zero=[0.0, 0.0])
     assert fingerprint_distance(kept, kept) == (0.0, "kl")
     assert fingerprint_distance(kept, table(kl=[1.5, -4.0], zero=[0.0, 0.0])) == (0.125, "kl")
+    assert fingerprint_distance(kept, table(kl=[1.0, -8.0], zero=[0.0, 0.0])) == (0.5, "kl")
     assert fingerprint_distance(kept, table(kl=[1.0, -4.0], zero=[0.0, 0.25])) == (0.25, "zero")
+    collapsed = table(grad_norm=[np.nan, 5e-14])  # the rounding of a gradient that is 0
+    assert fingerprint_distance(collapsed, table(grad_norm=[0.1, 6e-14]))[0] < TOLERANCE
 
 
 def test_what_is_not_told_is_not_compared_and_what_is_must_be_there():
@@ -141,6 +144,22 @@ def test_what_a_twin_has_otherwise_is_not_compared_and_something_must_be_left():
     assert fingerprint_distance(kept, grown, table(kl=[2.0, 4.3]))[0] == math.inf
     short = table(kl=[1.0, np.nan])  # a fingerprint is its own twin: what it does not tell, nobody compares
     assert fingerprint_distance(kept, short, short) == (0.0, "kl")
+
+
+def test_what_is_equal_on_another_path_is_so_by_chance():
+    """Episodes are whole numbers: two trainings that parted long ago may both have ended three."""
+    index = {"seed": [0, 0, 0, 1, 1, 1], "iteration": [1, 2, 3] * 2}
+    kept = pd.DataFrame(index | {"kl": [1.0, 2.0, 3.0] * 2, "episodes": [1.0, 4.0, 3.0] * 2})
+    now, twin, late = kept.copy(), kept.copy(), kept.copy()
+    now.loc[2, ["kl", "episodes"]] = 2.5, 2.0
+    twin.loc[[1, 2], "kl"] = 2.2, 2.9
+    twin.loc[2, "episodes"] = 2.0
+    assert fingerprint_distance(kept, now, twin) == (0.0, "kl")
+    twin.loc[1, "kl"] = 2.0  # and now they part later than the numbers do
+    twin.loc[2, "kl"] = 2.5
+    assert fingerprint_distance(kept, now, twin) == (0.25, "episodes")
+    late.loc[[4, 5], "episodes"] = 3.0, 2.0  # of another seed the first one's path says nothing
+    assert fingerprint_distance(kept, late, late.assign(kl=[1.0, 9.0, 9.0, 1.0, 2.0, 3.0]))[0] == 0.25
 
 
 class Logistic(TensorWorld):
