@@ -257,7 +257,7 @@ class Exercise:
     `name` is as in `check(name, answer)`, and `entry` what the answer is called in a notebook. The reference is what a
     right answer computes, in float64. Difficulty and importance run from 1 to 5. `start` is what is wrong in the
     function that a learner is given to repair. Of a `secret` exercise nobody is shown what was expected. `shows` says
-    of each of the `choices` what whatever it names looks like, or of a problem what is wrong with it.
+    of each of the `choices` what whatever it names looks like, or of how a problem begins what is wrong with it.
     """
 
     kind: str
@@ -678,8 +678,8 @@ class Examination:
         shows = self.exercise.shows
         items = next(one.items for one in self.exercise.checks if one.name == check)
         for trial in trials[check] if shows else ():
-            if trial.problem in shows:
-                return shows[trial.problem]
+            if words := next((shows[start] for start in shows if trial.problem.startswith(start)), ""):
+                return words
             given: Any = trial.reply.values[-1] if trial.reply else None
             true: Any = trial.expected.values[-1] if trial.expected else {}
             for item in items if isinstance(given, dict) and true else ():
@@ -772,6 +772,8 @@ def _same(a: Any, b: Any, wanted: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         parts = wanted if isinstance(wanted, dict) else {}
         return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key)) for key in a)
+    if isinstance(a, list) != isinstance(b, list):  # a tuple of numbers is taken for the array that it could be
+        a, b = (list(x) if isinstance(x, np.ndarray) and x.ndim else x for x in (a, b))
     if isinstance(a, list) and isinstance(b, list):
         each = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
         return len(a) == len(b) and all(_same(*three) for three in zip(a, b, each, strict=True))

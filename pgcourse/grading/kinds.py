@@ -177,7 +177,7 @@ def predict(
     The answer is a function without arguments that returns a dictionary: for each of `truth`, read from a committed
     record when it is judged, a number `within` that distance of it, or a pair (low, high) that holds it and is at most
     twice as wide. A check's `items` count only if all of them are right. `shows` has two sentences for an item, for who
-    is too low and for who is too high.
+    is too low and for who is too high; what is no prediction at all is told apart by itself.
     """
 
     def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], str]:
@@ -204,10 +204,17 @@ def predict(
     said = {
         f"{item}: {far}": words for item, both in (shows or {}).items() for far, words in zip(FAR, both, strict=True)
     }
-    return replace(exercise, shows=said)
+    return replace(exercise, shows=said | {item + how: item + words for item in within for how, words in UNFIT.items()})
 
 
 FAR = "too low", "too high"
+UNFIT = {  # how the problem begins behind the item's name, and what is said of it
+    " is missing": " is missing: it needs its name, too.",
+    ": the pair": ": of a pair the lower end stands first, (low, high).",
+    ": the range": ": a range as wide as that says too little: narrow it down, or give one number.",
+    ": not a number": ": a number is asked for, or a pair (low, high).",
+    ": neither a number": ": a number is asked for, or a pair (low, high).",
+}
 
 
 def _prediction(value: Any, true: float, within: float) -> str:

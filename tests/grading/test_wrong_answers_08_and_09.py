@@ -684,14 +684,18 @@ WRONG = {
         ("{**f(), 'powers of ten': 0.5}", "Without the clip ten passes go fur"),
         ("{**f(), 'powers of ten': 6}", "That would be a policy of another "),
         ("{**f(), 'powers of ten': -2.2}", "Without the clip ten passes go fur"),
-        ("{**f(), 'powers of ten': (0, 10)}", None),
-        ("{**f(), 'growth': (1, 100)}", None),
-        ("{**f(), 'outside, 30 passes': (0, 1)}", None),
-        ("{**f(), 'outside, 1 pass': (0.1, 0.0)}", None),
-        ("{k: v for k, v in f().items() if k != 'growth'}", None),
-        ("{**f(), 'growth': 'ten'}", None),
+        ("{**f(), 'powers of ten': (0, 10)}", "a range as wide as that says too"),
+        ("{**f(), 'growth': (1, 100)}", "a range as wide as that says too"),
+        ("{**f(), 'outside, 30 passes': (0, 1)}", "a range as wide as that says too"),
+        ("{**f(), 'outside, 1 pass': (0.1, 0.0)}", "of a pair the lower end stands first"),
+        ("{k: v for k, v in f().items() if k != 'growth'}", "growth is missing"),
+        ("{**f(), 'growth': 'ten'}", "growth: a number is asked for, or a pair"),
         ("{**f(), 'outside, 1 pass': 0.2, 'outside, 30 passes': 0.03}", "With one pass few samples get beyo"),
         ("{**f(), 'growth': 5.3}", "More passes do go further, even wi"),
+        ('{**f(), "outside, 1 pass": 0.1}', "With one pass few samples get beyo"),
+        ('{**f(), "outside, 30 passes": 0.6}', "So many are not outside: who is out"),
+        ('{**f(), "outside, 30 passes": 0.02}', "The clip is no fence: it takes away"),
+        ('{**f(), "growth": 1.5}', "More passes do go further, even wi"),
     ],
     "08.masked_policy": [
         (
@@ -1078,7 +1082,7 @@ WRONG = {
             ("return mean + part * change, spread, total", "return batch.mean(0), within, total"),
             "Only the last batch counts: what w",
         ),
-        (("part = added / total", "part = 0.01 if number else 1.0"), None),
+        (("part = added / total", "part = 0.01 if number else 1.0"), "After the first batch old values fade"),
         (("total = number + added", "total = number + 1"), "A batch counts as one value: it ha"),
         (
             (
@@ -1201,7 +1205,7 @@ WRONG = {
                 "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
                 "spread = variance if number else within",
             ),
-            None,
+            "The variance stays that of the first",
         ),
         (
             ("return mean + part * change, spread, total", "return (mean + batch.mean(0)) / 2, spread, total"),
@@ -1237,7 +1241,12 @@ WRONG = {
         ),
         (
             ("within = batch.var(0, correction=0)", "within = batch.var(0, correction=0) if added > 1 else variance"),
-            None,
+            "A batch of one value is given the va",
+        ),
+        (
+            "(lambda m, n: [m, (number * (variance + mean**2) + (batch**2).sum(0)) / n - m**2, n])("
+            "(number * mean + batch.sum(0)) / (number + len(batch)), number + len(batch))",
+            "Sums of squares less a squared mean",
         ),
     ],
     "09.reward_scale": [
@@ -1302,7 +1311,7 @@ WRONG = {
                 "scale = (sums.var(correction=0) + 1e-8).sqrt()",
                 "scale = (sums.mean(1).var(correction=0) + 1e-8).sqrt()",
             ),
-            None,
+            "The copies' sums are averaged before",
         ),
         (("gamma * s + reward[t]", "s + gamma**t * reward[t]"), "γ is counted from the beginning: i"),
         (("s = s * ~done[t]", "s = s * done[t]"), "S is cleared where the episode goe"),
@@ -1323,7 +1332,7 @@ WRONG = {
                     "(sums.var(correction=0) + 1e-8).sqrt()"
                 ),
             ),
-            None,
+            "Where an episode ends only the last",
         ),
         (
             (
@@ -1350,7 +1359,7 @@ WRONG = {
             ("scale = (sums.var(correction=0) + 1e-8).sqrt()", "scale = (sums[-1].var(correction=0) + 1e-8).sqrt()"),
             "Only the last sums are looked at: ",
         ),
-        (("reward[t]\n", "reward[t].mean()\n"), None),
+        (("reward[t]\n", "reward[t].mean()\n"), "S holds the mean reward of all copies"),
         (("s = gamma * s + reward[t]", "s = reward[t]"), "This is the standard deviation of "),
         (
             ("scale = (sums.var(correction=0) + 1e-8).sqrt()", "scale = sums.abs().mean() + 1e-8"),

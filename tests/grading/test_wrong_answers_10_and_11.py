@@ -600,7 +600,7 @@ WRONG = {
                 "weight = (within[upto] - within[below]) / (upto - below)",
                 "weight = within[upto]\n    weight = weight / weight.sum(-1, keepdim=True)",
             ),
-            None,
+            "The shares up to r are made to add",
         ),
         (("torch.arange(n)", "torch.arange(n - 1)"), "n is one too small."),
         (("torch.arange(n)", "torch.arange(n + 1)"), "n is one too large in the product: j runs"),
@@ -635,10 +635,10 @@ WRONG = {
         ),
         (("torch.arange(n)", "torch.arange(1)"), "This is the mean of the pool, whatever n i"),
         (("/ (pool - taken)", ""), "(r - j) is not divided by (N - j): the wei"),
-        (("(upto - below)", "pool"), None),
+        (("(upto - below)", "pool"), "Every weight is divided by the size o"),
         (("score[..., None, :] < score", "score[..., None, :] > score"), "The order is reversed in counting the answ"),
-        ("gold.sort(-1).values[..., score.shape[-1] // 2]", None),
-        ("(score.softmax(-1) * gold).sum(-1)", None),
+        ("gold.sort(-1).values[..., score.shape[-1] // 2]", "The middle gold of the pool"),
+        ("(score.softmax(-1) * gold).sum(-1)", "This chooses by softmax of the scores"),
         (
             "f(score.reshape(-1), gold.reshape(-1), n).expand(score.shape[:-1])",
             "The answers to all prompts are put into on",
@@ -646,6 +646,12 @@ WRONG = {
         ("score.amax(-1)", "This is the highest score of the pool: ask"),
         ("f(gold, gold, n)", "The largest gold is taken: nobody knows go"),
         ("gold.amax(-1)", "The largest gold of the pool: the score ch"),
+        ("gold.topk(n, -1).values.mean(-1)", "The mean of the n largest golds"),
+        (
+            "(lambda comb, o: (torch.tensor([comb(r, n - 1) / comb(o.shape[-1], n) for r in range(o.shape[-1])]) * "
+            "gold.gather(-1, o)).sum(-1))(__import__('math').comb, score.argsort(-1))",
+            "Of equal scores the one that stands last",
+        ),
     ],
     "10.group_advantage": [
         (
@@ -985,7 +991,7 @@ WRONG = {
                 ("torch.nn.functional.softplus(-margin).mean()", "(1 - margin).clamp(min=0).mean()"),
                 ("weight = beta * torch.sigmoid(-margin) / len(margin)", "weight = beta * (margin < 1) / len(margin)"),
             ],
-            None,
+            "This is a hinge, max(0, 1 - m)",
         ),
         (
             "(lambda r: {**r, 'chosen': r['rejected'], 'rejected': r['chosen']})(f(*a))",
@@ -1030,9 +1036,9 @@ WRONG = {
                 "-weight.unsqueeze(1) * chosen_mask",
                 "-weight.unsqueeze(1) * chosen_mask * (chosen - ref_chosen).masked_fill(~chosen_mask, 0.0)",
             ),
-            None,
+            "The derivatives of the chosen tokens hold",
         ),
-        ((" / len(margin)", " / chosen_mask.sum()"), None),
+        ((" / len(margin)", " / chosen_mask.sum()"), "The derivatives are divided by the number of chosen"),
         (("(rejected - ref_rejected)", "rejected"), "The reference is missing for the rejected"),
         ((".mean()", ""), "The loss is one number: take the mean over"),
         (('"rejected": weight', '"rejected": 0 * weight'), "The rejected responses are not pulled at a"),
@@ -1044,7 +1050,10 @@ WRONG = {
             ),
             None,
         ),
-        (("margin = beta * (h_chosen - h_rejected)", "margin = h_chosen - beta * h_rejected"), None),
+        (
+            ("margin = beta * (h_chosen - h_rejected)", "margin = h_chosen - beta * h_rejected"),
+            "β multiplies the rejected h only",
+        ),
         (("torch.sigmoid(-margin)", "0.5 * torch.ones_like(margin)"), "Every pair has the weight ½, as at the sta"),
     ],
     "10.repair_grpo": [
@@ -1414,7 +1423,7 @@ WRONG = {
                 "runs = scores[chosen, torch.arange(scores.shape[1])].flatten(1).sort(1).values  # [resample, run]",
                 "runs = scores[:, 0][chosen[:, :, 0]].sort(1).values",
             ),
-            None,
+            "Only the first task's runs are there",
         ),
         (
             (
@@ -1428,7 +1437,7 @@ WRONG = {
                 "runs = scores[chosen, torch.arange(scores.shape[1])].flatten(1).sort(1).values  # [resample, run]",
                 "runs = scores.mean(1)[chosen[:, :, 0]].sort(1).values",
             ),
-            None,
+            "The tasks are averaged before anything",
         ),
         (
             (
@@ -1449,7 +1458,7 @@ WRONG = {
                 "found = runs[:, cut : len_ - cut].mean(1)",
                 "found = (runs.quantile(0.25, 1) + runs.quantile(0.75, 1)) / 2",
             ),
-            None,
+            "This is the middle between the quartiles",
         ),
         (
             ("found = runs[:, cut : len_ - cut].mean(1)", "found = runs.quantile(0.75, 1) - runs.quantile(0.25, 1)"),
@@ -1460,7 +1469,10 @@ WRONG = {
             ("torch.quantile(found, levels)", "torch.quantile(found, levels, interpolation='lower')"),
             "The quantiles are the next lower aggregate",
         ),
-        ("(lambda r: torch.stack([(r[0] + r[1]) / 2, (r[1] - r[0]) / 2]))(f(*a))", None),
+        (
+            "(lambda r: torch.stack([(r[0] + r[1]) / 2, (r[1] - r[0]) / 2]))(f(*a))",
+            "These are the interval's middle and its",
+        ),
         (
             ("torch.quantile(found, levels)", "torch.quantile(runs.flatten(), levels)"),
             "The interval is of all single runs, not of",
@@ -1470,6 +1482,15 @@ WRONG = {
             "The middle half is divided by the number o",
         ),
         (("len_ // 4", "len_ // 4 + 1"), "One run too many is cut off at either end."),
+        (("cut = len_ // 4", "cut = int(len_ * level / 4)"), "How much is cut off depends on the level"),
+        (
+            (
+                "    return torch.quantile(found, levels)",
+                "    return found.mean() - 1.96 * found.std(), found.mean() + 1.96 * found.std()",
+            ),
+            "This is a normal interval around the m",
+        ),
+        (("cut = len_ // 4", "cut = (len_ - 1) // 4"), "One run too few is cut off where NM di"),
     ],
     "11.honest_band": [
         (
@@ -1555,7 +1576,10 @@ WRONG = {
             [("curves.mean(0)", "curves.mean(1)"), ("curves.std(0)", "curves.std(1)")],
             "Mean and deviation run along the reports:",
         ),
-        (("mean = curves.mean(0)", "curves = curves[curves.mean(1).argsort()[:5]]\n    mean = curves.mean(0)"), None),
+        (
+            ("mean = curves.mean(0)", "curves = curves[curves.mean(1).argsort()[:5]]\n    mean = curves.mean(0)"),
+            "The worst five seeds are shown",
+        ),
         (
             ("mean = curves.mean(0)", "curves = curves[:5]\n    mean = curves.mean(0)"),
             "The first five seeds are shown: all of the",
@@ -1597,20 +1621,20 @@ WRONG = {
         (("curves.std(0)", "curves.std()"), "One width for all reports, from all number"),
         (("mean - half, mean", "(mean - half).clamp(min=0), mean"), "The lower end is cut off at 0: then it is"),
         (("[mean, mean - half, mean + half]", "[mean, half, half]"), "The half width stands in the place of the"),
-        (("curves.std(0)", "curves.mean(1).std()"), None),
+        (("curves.std(0)", "curves.mean(1).std()"), "One width for all reports, the spread"),
         (
             (
                 "half = quantile * curves.std(0) / len(curves) ** 0.5",
                 "half = curves.std(0) * (quantile / len(curves)) ** 0.5",
             ),
-            None,
+            "The root is taken of the quantile, too",
         ),
         (
             (
                 "half = quantile * curves.std(0) / len(curves) ** 0.5",
                 "half = curves.std(0) / quantile / len(curves) ** 0.5",
             ),
-            None,
+            "Divided by the quantile: multiply",
         ),
         (
             (
@@ -1619,6 +1643,11 @@ WRONG = {
             ),
             "These are quantiles of the seeds: where se",
         ),
+        (
+            ("mean = curves.mean(0)", "curves = curves[curves.mean(1).argsort()[:-5]]\n    mean = curves.mean(0)"),
+            "The best five seeds are left out: all",
+        ),
+        ("[*f(curves, 1)]", "One standard error: that covers about"),
     ],
     "11.ranking": [
         ("{**f(), 'PPO': 2}", "PPO is first by far: it uses every step ma"),
@@ -1647,9 +1676,9 @@ WRONG = {
             "{**f(), 'PPO, A2C': 2, 'TRPO, A2C': 15, 'TRPO, natural gradient': 40}",
             "A share lies between 0 and 1: 5 % are 0.05",
         ),
-        ("{**f(), 'TRPO, natural gradient': (0.0, 1.0)}", None),
+        ("{**f(), 'TRPO, natural gradient': (0.0, 1.0)}", "a range as wide as that says too"),
         ("{**f(), 'PPO, A2C': -0.5}", "A share lies between 0 and 1: 5 % are 0.05"),
-        ("{**f(), 'TRPO, A2C': (0.3, 0.1)}", None),
+        ("{**f(), 'TRPO, A2C': (0.3, 0.1)}", "of a pair the lower end stands first"),
     ],
 }
 

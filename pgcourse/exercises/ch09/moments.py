@@ -72,7 +72,7 @@ EXERCISE = implement(
         "far from zero": Check(
             2,
             "In float32 a mean of squares minus a squared mean has no digits left where values are 1,000 ± 1.",
-            [drawn(20, 2, offset=1000.0, size=(10,))],
+            [drawn(20, 6, offset=1000.0, size=(10,))],
             tolerance=(1e-3, 1e-3),
             requires="values may lie around 1,000 with a standard deviation of 1, in float32",
         ),
@@ -235,6 +235,23 @@ EXERCISE = implement(
         "The mean moves by 1/n of the distance, as for a single value: a batch has more.": (
             "mean + part * change",
             "mean + change / total",
+        ),
+        "After the first batch old values fade by a hundredth a batch, however large it is: all count the same.": (
+            "part = added / total",
+            "part = 0.01 if number else 1.0",
+        ),
+        "The variance stays that of the first batch.": (
+            "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+            "spread = variance if number else within",
+        ),
+        "A batch of one value is given the variance so far: its own is 0.": (
+            "within = batch.var(0, correction=0)",
+            "within = batch.var(0, correction=0) if added > 1 else variance",
+        ),
+        "Sums of squares less a squared mean: in float32 nothing is left of it where values are far from zero.": (
+            "return mean + part * change, spread, total",
+            "new = (number * mean + batch.sum(0)) / total\n"
+            "    return new, (number * (variance + mean**2) + (batch**2).sum(0)) / total - new**2, total",
         ),
     },
 )

@@ -201,5 +201,14 @@ EXERCISE = implement(
             "scale = (sums.var(correction=0) + 1e-8).sqrt()",
             "scale = (sums.var(correction=0) + 1e-8).sqrt().clamp(min=1)",
         ),
+        "The copies' sums are averaged before their variance is taken: it is that of the sums of all copies.": (
+            "sums.var(correction=0)",
+            "sums.mean(1).var(correction=0)",
+        ),
+        "Where an episode ends only the last sums of episodes are looked at: the variance is over all steps.": (
+            "sums.var(correction=0)",
+            "(sums[done] if done.any() else sums).var(correction=0)",
+        ),
+        "S holds the mean reward of all copies: every copy has its own.": ("+ reward[t]", "+ reward[t].mean()"),
     },
 )

@@ -267,5 +267,22 @@ EXERCISE = implement(
         "This is the highest score of the pool: asked is what gold the best of n has.": "score.amax(-1)",
         "The answers to all prompts are put into one pool: each prompt has its own.": "f(score.flatten(), "
         "gold.flatten(), n).expand(score.shape[:-1])",
+        "The mean of the n largest golds: the score chooses, and one of each subset is taken.": (
+            "gold.topk(n, -1).values.mean(-1)"
+        ),
+        "The shares up to r are made to add up to 1: the weight is the difference from r - 1 to r.": (
+            "/ (upto - below)\n",
+            "/ (upto - below)\n    weight = within[upto] / within[upto].sum(-1, keepdim=True)\n",
+        ),
+        "Every weight is divided by the size of the pool: it is shared by as many as have that score.": (
+            "(upto - below)",
+            "pool",
+        ),
+        "The middle gold of the pool: the score chooses, and its best of n is taken.": (
+            "gold.sort(-1).values[..., score.shape[-1] // 2]"
+        ),
+        "This chooses by softmax of the scores: the best of n is the highest score among n.": (
+            "(score.softmax(-1) * gold).sum(-1)"
+        ),
     },
 )

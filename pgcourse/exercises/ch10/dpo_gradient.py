@@ -258,5 +258,21 @@ EXERCISE = derive(
         ],
         "The loss is one number: take the mean over the pairs.": ("softplus(-margin).mean()", "softplus(-margin)"),
         "The derivatives are divided by the number of pairs twice.": (" / len(margin)", " / len(margin) ** 2"),
+        "This is a hinge, max(0, 1 - m): DPO's loss is -log σ(m), whose derivative is never quite 0.": [
+            ("torch.nn.functional.softplus(-margin).mean()", "(1 - margin).clamp(min=0).mean()"),
+            ("torch.sigmoid(-margin)", "(margin < 1)"),
+        ],
+        "The derivatives of the chosen tokens hold what each has gained on the reference: in a sum all are alike.": (
+            "-weight.unsqueeze(1) * chosen_mask",
+            "-weight.unsqueeze(1) * (chosen - ref_chosen).masked_fill(~chosen_mask, 0.0)",
+        ),
+        "The derivatives are divided by the number of chosen tokens: it is that of the pairs.": (
+            "len(margin)",
+            "chosen_mask.sum()",
+        ),
+        "β multiplies the rejected h only.": (
+            "margin = beta * (h_chosen - h_rejected)",
+            "margin = h_chosen - beta * h_rejected",
+        ),
     },
 )

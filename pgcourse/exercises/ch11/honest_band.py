@@ -176,5 +176,22 @@ EXERCISE = repair(
             "[mean, mean - half, mean + half]",
             "[mean, half, half]",
         ),
+        "The worst five seeds are shown: all of them belong in.": (
+            "    mean = curves.mean(0)",
+            "    curves = curves[curves.mean(1).argsort()[:5]]\n    mean = curves.mean(0)",
+        ),
+        "The best five seeds are left out: all of them belong in.": (
+            "    mean = curves.mean(0)",
+            "    curves = curves[curves.mean(1).argsort(descending=True)[5:]]\n    mean = curves.mean(0)",
+        ),
+        "One width for all reports, the spread of the seeds' means: at each report they scatter in their own way.": (
+            "curves.std(0)",
+            "curves.mean(1).std()",
+        ),
+        "The root is taken of the quantile, too: it is t times s, divided by √n.": (
+            "quantile * curves.std(0) / len(curves) ** 0.5",
+            "curves.std(0) * (quantile / len(curves)) ** 0.5",
+        ),
+        "Divided by the quantile: multiply by it.": ("quantile * curves.std(0)", "curves.std(0) / quantile"),
     },
 )

@@ -57,7 +57,7 @@ EXERCISE = implement(
         "level": Check(
             1,
             "The level is the part of the resamples inside, half of the rest on either side.",
-            [drawn(4, 2, 30, 0.5), drawn(4, 2, 30, 0.99)],
+            [drawn(10, 4, 30, 0.5), drawn(4, 2, 30, 0.99)],
         ),
     },
     mistakes={
@@ -200,6 +200,26 @@ EXERCISE = implement(
         "The interval is mirrored at the scores' own aggregate, the basic bootstrap: plain quantiles are asked for.": (
             "torch.quantile(found, levels)",
             "2 * scores.flatten().sort().values[cut : len_ - cut].mean() - torch.quantile(found, levels.flip(0))",
+        ),
+        "Only the first task's runs are there: those of all tasks are pooled.": (
+            "scores[chosen, torch.arange(scores.shape[1])].flatten(1)",
+            "scores[chosen[..., 0], 0]",
+        ),
+        "The tasks are averaged before anything is drawn: each task has its own draws, and all NM runs are sorted.": (
+            "scores[chosen, torch.arange(scores.shape[1])].flatten(1)",
+            "scores.mean(1)[chosen[..., 0]]",
+        ),
+        "This is the middle between the quartiles: the mean of all runs between them is asked for.": (
+            "runs[:, cut : len_ - cut].mean(1)",
+            "(runs.quantile(0.25, 1) + runs.quantile(0.75, 1)) / 2",
+        ),
+        "These are the interval's middle and its half width: return the two ends.": (
+            "(lambda low, high: torch.stack([(low + high) / 2, (high - low) / 2]))(*f(*a))"
+        ),
+        "One run too few is cut off where NM divides by 4: ⌊NM/4⌋.": ("cut = len_ // 4", "cut = (len_ - 1) // 4"),
+        "How much is cut off depends on the level: it is a quarter, whatever the level.": (
+            "cut = len_ // 4",
+            "cut = int(len_ * level / 4)",
         ),
     },
 )
