@@ -63,14 +63,24 @@ def algorithm(value):
     return ppo
 
 
+def scores(ppo, seeds):
+    """Mean return of each seed over the last fifth of the training; NaN where no episode ended in it."""
+    from pgcourse import algorithms
+
+    curves = algorithms.train(ppo, "CartPole-v1", seeds, STEPS).curves
+    late = curves[curves["step"] > 0.8 * STEPS]
+    return late.groupby("seed")["return"].mean().loc[seeds]
+
+
 @lru_cache(maxsize=256)
 def score(ppo, seeds):
     """Mean return over the last fifth of the training and over the seeds."""
-    from pgcourse import algorithms
+    return float(scores(ppo, list(seeds)).mean())
 
-    curves = algorithms.train(ppo, "CartPole-v1", list(seeds), STEPS).curves
-    late = curves[curves["step"] > 0.8 * STEPS]
-    return float(late.groupby("seed")["return"].mean().mean())
+
+def hidden(rng):
+    """Seeds that nobody has seen."""
+    return tuple(int(seed) for seed in rng.integers(1_000, 1 << 30, SEEDS))
 
 
 def learns(value, arguments, rng):
@@ -79,7 +89,7 @@ def learns(value, arguments, rng):
         ppo = algorithm(value)
     except ValueError as error:
         return str(error)
-    reached = score(ppo, tuple(int(seed) for seed in rng.integers(1_000, 1 << 30, SEEDS)))
+    reached = score(ppo, hidden(rng))
     return (
         "" if reached >= LEAST else f"mean return {reached:.0f} over the last fifth, at least {LEAST:.0f} is asked for"
     )

@@ -38,9 +38,8 @@ def advantages(reward, discount):
     return sums / sums.std((1, 2), keepdims=True)
 
 
-@lru_cache(maxsize=256)
-def steady(discount, seed):
-    """The probability of no lunge after training, a mean over runs: REINFORCE with one parameter θ a run."""
+def ends(discount, seed):
+    """The probability of no lunge after training, [run]: REINFORCE with one parameter θ a run."""
     rng = np.random.default_rng(seed)
     theta = np.zeros(SEEDS)
     for _ in range(UPDATES):
@@ -48,7 +47,18 @@ def steady(discount, seed):
         lunge = (rng.random((SEEDS, COPIES, STEPS)) < probability).astype(float)
         advantage = advantages(pay(lunge, rng.standard_normal(lunge.shape)), discount)
         theta = theta + STEP_SIZE * ((lunge - probability) * advantage).mean((1, 2))
-    return float((1 / (1 + np.exp(theta))).mean())
+    return 1 / (1 + np.exp(theta))
+
+
+@lru_cache(maxsize=256)
+def steady(discount, seed):
+    """The mean over runs."""
+    return float(ends(discount, seed).mean())
+
+
+def hidden(rng):
+    """A seed that nobody has seen."""
+    return int(rng.integers(1 << 30))
 
 
 def discount(value):
@@ -75,7 +85,7 @@ def learns(value, arguments, rng):
         chosen = discount(value)
     except ValueError as error:
         return str(error)
-    reached = steady(chosen, int(rng.integers(1 << 30)))
+    reached = steady(chosen, hidden(rng))
     return (
         ""
         if reached >= LEAST
