@@ -1,6 +1,7 @@
 """Answers to 08.configuration: `python -m pgcourse.exercises.ch08._configurations [DRAWS [NAME ...]]` measures them.
 
-All seeds of all draws train at once, which costs a fifth of what one draw after the other does.
+All seeds of all draws train at once. A draw is one of the exercise's own, up to rounding, which depends on how many
+seeds train side by side.
 """
 
 import sys
