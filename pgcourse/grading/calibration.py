@@ -23,7 +23,7 @@ from pgcourse.grading.solutions import mutant
 
 FIRST = 2_000  # of the draws: no test uses them, and no threshold was set by them
 SURE = 0.95
-GROUPS, RESAMPLED = 20_000, 200
+GROUPS, RESAMPLED = 10_000, 200
 
 
 def calibrate(name: str, changes: Mapping[str, Change], seeds: int, wrong: bool) -> None:
