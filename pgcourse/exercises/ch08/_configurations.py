@@ -13,7 +13,7 @@ from pgcourse.exercises.ch08 import configuration as asked
 from pgcourse.grading.calibration import generators, measure
 
 OWN = asked.configuration()
-RIGHT = {
+RIGHT: dict[str, dict[str, float]] = {
     "the course's own": {},
     "half the step size": {"lr": 0.005, "critic_lr": 0.005},
     "0.003, more passes": {"lr": 0.003, "critic_lr": 0.003, "epochs": 8},
@@ -21,7 +21,7 @@ RIGHT = {
     "32 copies": {"envs": 32, "horizon": 16},
     "an entropy bonus, a slower critic": {"entropy": 0.01, "critic_lr": 0.003},
 }
-WRONG = {
+WRONG: dict[str, dict[str, float]] = {
     "step sizes too small": {"lr": 0.0001},
     "a step size too large": {"lr": 0.1},
     "long rollouts": {"envs": 128, "horizon": 64},
