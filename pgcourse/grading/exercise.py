@@ -519,6 +519,11 @@ def draws(seed: int, exercise: Exercise, check: Check) -> np.random.Generator:
     return np.random.default_rng([seed, *f"{exercise.name}/{check.name}".encode()])
 
 
+def judging(seed: int, exercise: Exercise, check: Check) -> np.random.Generator:
+    """The randomness of its `accept`, which does not depend on how many numbers its cases draw."""
+    return draws(seed, exercise, check).spawn(1)[0]
+
+
 class InProcess:
     """An answer called right here: for the learner's own notebook, and for known mistakes."""
 
@@ -725,7 +730,7 @@ class Examination:
         assert check.accept
         if deadline == np.inf:  # a known mistake: what it says is compared, and that is enough
             return Trial(call, None, reply, "")
-        rng = draws(self.seed, self.exercise, check).spawn(1)[0]
+        rng = judging(self.seed, self.exercise, check)
         problem, diagnosis = self._found(check, check.accept(reply.values[-1], call.args, rng))
         return Trial(call, None, reply, plain(problem), diagnosis=diagnosis)
 

@@ -1,8 +1,19 @@
 """PPO, tuned within a budget.
 
-Calibration on seeds of no test (three each): the course's own settings reached 323 or more on 34 of 34 draws, so 250
-failed none; with a step size of 0.1 it was 138 or less on 8 draws. The others were measured on two draws only, 81 or
-less. `python -m pgcourse.grading.calibration 08.configuration` measures all of them.
+Calibration by `python -m pgcourse.exercises.ch08._configurations [DRAWS [NAME ...]]`. Three seeds that had to reach 250
+were too few: on 50 draws of half the course's step sizes an estimated 3.0 % failed (up to 4.5 %), of 32 copies 1.7 %
+(3.1 %), and on 30 draws of a step size of 0.1 an estimated 1.2 % (3.3 %) passed, as one seed in twenty is lucky.
+
+With ten seeds that must reach 200, on other draws, false verdicts by regrouping the seeds, and the limit of that:
+
+- the course's own: passed 30 of 30, 0.00 % (0.00 %); a seed has 471 ± 65, the mean of ten is 13 deviations above 200
+- half its step sizes: 10 of 10, 0.00 % (0.00 %); 387 ± 120, 4.9 deviations above
+- 32 copies: 10 of 10, 0.00 % (0.00 %); 412 ± 120, 5.8 deviations above
+- an entropy bonus and a slower critic: 9 of 10, 0.35 % (1.52 %); 293 ± 120, 2.4 deviations above: not shown to be rare
+- a step size of 0.1: 0 of 12, 0.12 % (0.64 %); 76 ± 100, 3.8 deviations below
+
+Step sizes of 0.0001 were measured with three seeds a draw only: a seed has 67 ± 6, from 57 to 86, on 90 seeds. Long
+rollouts and an entropy bonus of 1 had 81 or less, on two draws of three seeds.
 """
 
 from functools import lru_cache
@@ -11,8 +22,8 @@ import numpy as np
 
 from pgcourse.grading.kinds import Check, implement
 
-STEPS, SEEDS = 20_480, 3
-LEAST = 250.0
+STEPS, SEEDS = 20_480, 10
+LEAST = 200.0
 RANGES = {
     "envs": (1, 256),
     "horizon": (1, 1024),
@@ -63,23 +74,33 @@ def algorithm(value):
     return ppo
 
 
+def scores(ppo, seeds):
+    """Mean return of each seed over the last fifth of the training; NaN where no episode ended in it."""
+    from pgcourse import algorithms
+
+    curves = algorithms.train(ppo, "CartPole-v1", seeds, STEPS).curves
+    late = curves[curves["step"] > 0.8 * STEPS]
+    return late.groupby("seed")["return"].mean().loc[seeds]
+
+
 @lru_cache(maxsize=256)
 def score(ppo, seeds):
     """Mean return over the last fifth of the training and over the seeds."""
-    from pgcourse import algorithms
+    return float(scores(ppo, list(seeds)).mean())
 
-    curves = algorithms.train(ppo, "CartPole-v1", list(seeds), STEPS).curves
-    late = curves[curves["step"] > 0.8 * STEPS]
-    return float(late.groupby("seed")["return"].mean().mean())
+
+def hidden(rng):
+    """Seeds that nobody has seen."""
+    return tuple(int(seed) for seed in rng.integers(1_000, 1 << 30, SEEDS))
 
 
 def learns(value, arguments, rng):
-    """Trains three seeds that nobody has seen, and says what is wrong with the options or with what came of them."""
+    """Trains seeds that nobody has seen, and says what is wrong with the options or with what came of them."""
     try:
         ppo = algorithm(value)
     except ValueError as error:
         return str(error)
-    reached = score(ppo, tuple(int(seed) for seed in rng.integers(1_000, 1 << 30, SEEDS)))
+    reached = score(ppo, hidden(rng))
     return (
         "" if reached >= LEAST else f"mean return {reached:.0f} over the last fifth, at least {LEAST:.0f} is asked for"
     )
@@ -125,7 +146,7 @@ EXERCISE = implement(
             "Train it yourself and look at the KL divergence: below 0.001 it hardly moves, above 0.1 it jumps.",
             [{}],
             accept=learns,
-            requires="a mean return of 250 in the last fifth, over three seeds that nobody has seen",
+            requires="a mean return of 200 in the last fifth, over ten seeds that nobody has seen",
         ),
     },
     mistakes={

@@ -1,7 +1,10 @@
 """A discount, chosen before anything is trained.
 
-`python -m pgcourse.grading.calibration 09.gamma` plays 32 draws that no threshold was set by. The course's own answer
-passed on all of them, and γ = 0.5, 0.9, 0.97 and 1 on none.
+`python -m pgcourse.grading.calibration 09.gamma` played 32 draws that no threshold was set by. The course's own answer
+passed on all of them, and γ = 0.5, 0.9, 0.97 and 1 on none: each false verdict has a probability below 8.94 %, with
+95 % confidence. Scores say more. By `python -m pgcourse.exercises.ch09._discounts 10 0.99 0.9995`, on other draws, the
+mean of twelve runs is 23.5 standard deviations above the threshold for γ = 0.99 (a run has 0.905 ± 0.011), and 4.3
+below for γ = 0.9995 (0.763 ± 0.053); of draws of any twelve of these 120 runs, 0.00 % are judged falsely.
 """
 
 from functools import lru_cache
@@ -38,9 +41,8 @@ def advantages(reward, discount):
     return sums / sums.std((1, 2), keepdims=True)
 
 
-@lru_cache(maxsize=256)
-def steady(discount, seed):
-    """The probability of no lunge after training, a mean over runs: REINFORCE with one parameter θ a run."""
+def ends(discount, seed):
+    """The probability of no lunge after training, [run]: REINFORCE with one parameter θ a run."""
     rng = np.random.default_rng(seed)
     theta = np.zeros(SEEDS)
     for _ in range(UPDATES):
@@ -48,7 +50,18 @@ def steady(discount, seed):
         lunge = (rng.random((SEEDS, COPIES, STEPS)) < probability).astype(float)
         advantage = advantages(pay(lunge, rng.standard_normal(lunge.shape)), discount)
         theta = theta + STEP_SIZE * ((lunge - probability) * advantage).mean((1, 2))
-    return float((1 / (1 + np.exp(theta))).mean())
+    return 1 / (1 + np.exp(theta))
+
+
+@lru_cache(maxsize=256)
+def steady(discount, seed):
+    """The mean over runs."""
+    return float(ends(discount, seed).mean())
+
+
+def hidden(rng):
+    """A seed that nobody has seen."""
+    return int(rng.integers(1 << 30))
 
 
 def discount(value):
@@ -75,7 +88,7 @@ def learns(value, arguments, rng):
         chosen = discount(value)
     except ValueError as error:
         return str(error)
-    reached = steady(chosen, int(rng.integers(1 << 30)))
+    reached = steady(chosen, hidden(rng))
     return (
         ""
         if reached >= LEAST
