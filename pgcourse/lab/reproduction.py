@@ -109,7 +109,7 @@ def fingerprint_distance(kept: pd.DataFrame, now: pd.DataFrame, twin: pd.DataFra
     if sorted(kept.columns) != sorted(now.columns):
         return math.inf, ", ".join(sorted(set(kept.columns) ^ set(now.columns)))
     told, numbers = kept.set_index(INDEX), now.set_index(INDEX).reindex(kept.set_index(INDEX).index)
-    sizes = np.maximum(column_sizes(told), column_sizes(numbers[told.columns]))
+    sizes = column_sizes(pd.concat([told, numbers[told.columns]]))
     if twin is not None:
         other = twin.set_index(INDEX).reindex(told.index)[told.columns]
         told = told.where(determined(numbers[told.columns], other))

@@ -119,7 +119,7 @@ def test_distance_is_in_units_of_a_columns_largest_number():
     assert fingerprint_distance(kept, kept) == (0.0, "kl")
     assert fingerprint_distance(kept, table(kl=[1.5, -4.0], zero=[0.0, 0.0])) == (0.125, "kl")
     assert fingerprint_distance(kept, table(kl=[1.0, -8.0], zero=[0.0, 0.0])) == (0.5, "kl")
-    assert fingerprint_distance(kept, table(kl=[1.0, -4.0], zero=[0.0, 0.25])) == (0.25, "zero")
+    assert fingerprint_distance(kept, table(kl=[1.0, -4.0], zero=[0.0, 0.25])) == (1.0, "zero")
     collapsed = table(grad_norm=[np.nan, 5e-14])  # the rounding of a gradient that is 0
     assert fingerprint_distance(collapsed, table(grad_norm=[0.1, 6e-14]))[0] < TOLERANCE
 
