@@ -364,17 +364,26 @@ def test_a_right_answer_loses_no_point(name, answer):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("prediction", "problem", "diagnosis"),
     [
-        ({"TRPO, A2C": None}, "TRPO, A2C: neither a number nor a pair (low, high)"),
-        ({"TRPO, A2C": (0.2, 0.05)}, "TRPO, A2C: the pair (0.2, 0.05) is the other way round: (low, high)"),
-        ({"TRPO, A2C": (0.0, 1.0)}, "TRPO, A2C: the range is 1 wide, more than 0.2"),
+        (None, "neither a number nor a pair (low, high)", "a number is asked for, or a pair (low, high)."),
+        (
+            (0.2, 0.05),
+            "the pair (0.2, 0.05) is the other way round: (low, high)",
+            "of a pair the lower end stands first, (low, high).",
+        ),
+        (
+            (0.0, 1.0),
+            "the range is 1 wide, more than 0.2",
+            "a range as wide as that says too little: narrow it down, or give one number.",
+        ),
     ],
 )
-def test_a_prediction_that_is_none_is_explained(change, said):
+def test_a_prediction_that_is_none_is_explained(prediction, problem, diagnosis):
     exercise = EXERCISES["11.ranking"]
-    result = Examination(exercise, 0).judge(InProcess(lambda: {**ranges(), **change}))
-    assert [(one.message, one.diagnosis) for one in result.checks if not one.passed] == [(said, "")]
+    result = Examination(exercise, 0).judge(InProcess(lambda: {**ranges(), "TRPO, A2C": prediction}))
+    failed = [(one.message, one.diagnosis) for one in result.checks if not one.passed]
+    assert failed == [(f"TRPO, A2C: {problem}", f"TRPO, A2C: {diagnosis}")]
 
 
 def test_writing_into_an_argument_is_seen_although_the_result_is_right():
