@@ -1,8 +1,9 @@
 """PPO, tuned within a budget.
 
 Calibration by `python -m pgcourse.exercises.ch08._configurations [DRAWS [NAME ...]]`. Three seeds that had to reach 250
-were too few: on 50 draws of half the course's step sizes an estimated 3.0 % failed (up to 4.5 %), of 32 copies 1.7 %
-(3.1 %), and on 30 draws of a step size of 0.1 an estimated 1.2 % (3.3 %) passed, as one seed in twenty is lucky.
+were too few (put 3 and 250 below, and 1,000 for `calibration.FIRST`, to see it): on 50 draws of half the course's step
+sizes an estimated 3.0 % failed (up to 4.5 %), of 32 copies 1.7 % (3.1 %), and on 30 draws of a step size of 0.1 an
+estimated 1.2 % (3.3 %) passed, as one seed in twenty is lucky.
 
 With ten seeds that must reach 200, on other draws, false verdicts by regrouping the seeds, and the limit of that:
 

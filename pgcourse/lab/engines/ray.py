@@ -193,6 +193,7 @@ def _connection(address: str | None, workers: int | None) -> Iterator[Any]:
 
 
 def _start(api: Any, address: str, options: dict[str, Any]) -> None:
+    """Connect; where Ray has to be started and takes too long, again."""
     for left in reversed(range(STARTS)):
         try:
             api.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
