@@ -17,7 +17,7 @@ from rich.text import Text
 from pgcourse.course.copies import changed, original
 from pgcourse.course.runner import find_root
 from pgcourse.grading import report
-from pgcourse.grading.batch import Batch, HandedIn, Row, find, mark_resubmissions, private_checks
+from pgcourse.grading.batch import Batch, HandedIn, Row, find, mark_resubmissions
 from pgcourse.grading.exercise import plain
 from pgcourse.grading.sandbox import CannotGrade
 from pgcourse.grading.sandbox import find as find_sandbox
@@ -107,9 +107,8 @@ def grade(
             raise CannotGrade("--resume goes on with grades in a folder: say which, with --out")
         trusted = trusted or not paths  # one's own work
         found = find_submission(paths or own_work(), gradescope) if gradescope else find(paths or own_work())
-        checks = private_checks(private) if private else {}
         sandbox = find_sandbox(isolation, several=len(found) > 1, trusted=trusted)
-        batch = Batch(found, sandbox, chapter, seed, checks, out, resume)
+        batch = Batch(found, sandbox, chapter, seed, private, out, resume)
         rows, finished = grade_all(batch, screen, jobs or min(os.cpu_count() or 1, 8))
     except CannotGrade as error:
         raise click.ClickException(str(error)) from None

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from pgcourse.grading import report
+from pgcourse.grading import catalogue, report
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Check, Examination, Exercise, plain
 from pgcourse.grading.grade import NOTEBOOK_BYTES, chapter_in, exercises_for, grade, read_file
@@ -198,13 +198,14 @@ class Batch:
         submissions: as `find` gives them.
         chapter: that of all of them; None to read it off each one's name.
         seed: draws the inputs of the checks; None draws the seed itself, or takes that of the grades to go on with.
-        private: checks added to the exercises'.
+        private: a file of checks added to the exercises', see `private_checks`.
         folder: where rows and replies are kept; None keeps none.
-        resume: go on with the grades in the folder: what was graded with these checks is not graded again.
+        resume: go on with the grades in the folder: what was graded with these checks is not graded again, and where a
+            check has changed, what a submission replied to it is judged anew.
 
     Raises:
         CannotGrade: grades are in the folder already, or were made with another seed or sandbox; or it cannot be
-            written to.
+            written to; or the private checks are none.
     """
 
     def __init__(
@@ -213,14 +214,15 @@ class Batch:
         sandbox: Sandbox,
         chapter: str | None = None,
         seed: int | None = None,
-        private: Mapping[str, Sequence[Check]] | None = None,
+        private: Path | None = None,
         folder: Path | None = None,
         resume: bool = False,
     ) -> None:
         self.submissions = submissions
         self.sandbox = sandbox
         self.chapter = chapter
-        self.private = private or {}
+        self.private = private_checks(private) if private else {}
+        self.private_source = private.read_bytes() if private else b""
         self.folder = folder
         self.rows: dict[str, Row] = {}
         self.examinations: dict[str, Examination] = {}
@@ -361,7 +363,8 @@ class Batch:
         except Exception as error:  # a fault of the grader's, or of the computer's: the others go on
             host.close()
             return {**about, "state": f"not graded: {type(error).__name__} in the grader: {plain(str(error))}"}
-        return {**about, "chapter": exercises[0].chapter, "sha256": digest, "modified": modified, **report.row(graded)}
+        about |= {"chapter": exercises[0].chapter, "judged_by": self._checks(exercises), "sha256": digest}
+        return {**about, "modified": modified, **report.row(graded)}
 
     def _done(self, found: HandedIn) -> Row | None:
         """The row of a submission that was graded before, with the same checks and the same content."""
@@ -369,14 +372,15 @@ class Batch:
         if row is None or "sha256" not in row or found.refused:
             return None
         try:
-            same = row["sha256"] == hashlib.sha256(read_file(found.path)).hexdigest() and report.checks(row) == [
-                (exercise.name, check.name, check.points)
-                for exercise in self.exercises(found.path)
-                for check in exercise.checks
-            ]
+            same = row["sha256"] == hashlib.sha256(read_file(found.path)).hexdigest()
+            same = same and row.get("judged_by") == self._checks(self.exercises(found.path))
         except CannotGrade:
             return None
         return row if same else None
+
+    def _checks(self, exercises: Sequence[Exercise]) -> str:
+        """A digest of what a chapter's submissions are judged by."""
+        return hashlib.sha256(catalogue.digest(exercises[0].chapter).encode() + self.private_source).hexdigest()
 
     def _kept(self, digest: str) -> dict[str, Any]:
         if self.folder and (path := self.folder / REPLIES / f"{digest}.json.gz").exists():

@@ -5,6 +5,7 @@ One is imported when it is asked for.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -61,6 +62,14 @@ def path(name: str) -> Path:
     """The file of an exercise."""
     chapter, _, short = name.partition(".")
     return FOLDER / f"ch{chapter}" / f"{short}.py"
+
+
+def digest(chapter: str) -> str:
+    """SHA-256 of all that declares a chapter's exercises: another one where what is asked may be another."""
+    found = hashlib.sha256()
+    for file in sorted([*FOLDER.glob("_*.py"), *(FOLDER / f"ch{chapter}").glob("*.*")]):
+        found.update(f"{file.name}\n".encode() + file.read_bytes())
+    return found.hexdigest()
 
 
 @cache

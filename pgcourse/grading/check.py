@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import textwrap
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,10 +18,11 @@ from markupsafe import Markup, escape
 
 from pgcourse.grading import progress, rehearsal, solutions
 from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.exercise import Examination, Exercise, ExerciseResult, InProcess, Trial
+from pgcourse.grading.exercise import Call, Examination, Exercise, ExerciseResult, InProcess, Reply, Trial
 from pgcourse.grading.worker import Code
 
 PUBLIC_SEED = 0
+SLOW = 0.5  # part of the time limit, beyond which an answer may miss it on another computer
 
 
 class CheckFailed(AssertionError):
@@ -102,7 +104,7 @@ def hint(name: str, number: int = 1) -> None:
 
 
 def warning(result: ExerciseResult) -> str:
-    """Where the grader would give fewer points than this result, and why; "" where it would not.
+    """Where the grader would give fewer points than this result, or might, and why; "" where it would not.
 
     It is asked only where there are points to lose, and where a notebook's cells are known.
     """
@@ -113,9 +115,10 @@ def warning(result: ExerciseResult) -> str:
     if answer is None:
         reason = missing.get(entry, f"no cell defines {entry}")
         return f"The grader would give no points: it takes what the cells define as {entry}, and {reason}."
-    graded = Examination(result.exercise, PUBLIC_SEED).judge(InProcess(answer))
+    timed = Timed(answer)
+    graded = Examination(result.exercise, PUBLIC_SEED).judge(timed)
     if graded.points >= result.points:
-        return ""
+        return slowness(result.exercise, timed.seconds)
     passed = {one.check.name for one in result.checks if one.passed}
     lost = next(one for one in graded.checks if not one.passed and one.check.name in passed)
     name = re.search(r"name '(\w+)' is not defined", lost.message)
@@ -124,6 +127,35 @@ def warning(result: ExerciseResult) -> str:
         f"The grader would give {graded.points} of {graded.exercise.points} points: it starts from what the cells "
         f"define as {entry}, without what else this kernel knows. There, {lost.check.name}: {lost.message}{why}."
     )
+
+
+def slowness(exercise: Exercise, seconds: list[float]) -> str:
+    """What to say of an answer that took so many seconds of CPU time for each check; "" where that is fast enough."""
+    limit, slowest = exercise.limits.check_seconds, int(np.argmax(seconds))
+    if seconds[slowest] <= SLOW * limit:
+        return ""
+    return (
+        f"The grader stops an answer after {limit:g} s of computing for a check. This one took {seconds[slowest]:.1f} s "
+        f"for {exercise.checks[slowest].name}."
+    )
+
+
+class Timed(InProcess):
+    """An answer, with the seconds of CPU time that it took for each check."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self.seconds: list[float] = []
+
+    def prepare(self) -> None:
+        self.seconds.append(0.0)
+
+    def ask(self, call: Call, deadline: float = np.inf) -> Reply:
+        begin = time.process_time()
+        try:
+            return super().ask(call, deadline)
+        finally:
+            self.seconds[-1] += time.process_time() - begin
 
 
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.S)

@@ -691,7 +691,7 @@ class Examination:
                 said = given.get(item)
                 if item not in given:
                     return f"{item} is missing: it needs its name, too."
-                if said not in self.exercise.choices:
+                if not isinstance(said, str) or said not in self.exercise.choices:
                     return f"{item}: {plain(repr(said), 80)} is none of the names to choose from."
                 if said != true[item]:
                     return f"{item}: {shows[said]}"

@@ -133,9 +133,12 @@ def grade(
         return Graded(tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
     finally:
         session.stop()
+    if session.loaded:
+        kept["unchanged"] = session.unchanged
     log = kept.setdefault("log", "") or session.log
     kept["log"] = log
-    return Graded(tuple(results), tuple(kept["notes"]), log, tuple(kept["left_out"]), session.seconds)
+    notes = (*kept["notes"], *kept.get("unchanged", ()))
+    return Graded(tuple(results), notes, log, tuple(kept["left_out"]), session.seconds)
 
 
 def read_file(path: Path) -> bytes:

@@ -39,8 +39,10 @@ METERED = 0.05  # seconds by the clock between two readings of what quick calls 
 CPU_SECONDS = 600  # after which the system ends a process that nobody was left to end
 WAIT_SECONDS = 5.0  # in which a process does nothing; nothing comes that it could wait for
 LEAST_WAIT = 1.0  # granted to the last call within a limit, too: on a busy computer a process may have to wait its turn
+WRITTEN_SECONDS = 10.0  # by the clock, for the end of writing a question that was answered
 LOG_BYTES = 64 << 10  # that are kept
 PREPARED = "prepared"  # among the replies: whether the answer was there
+THREADS = 256  # of all that it starts; numerical libraries start as many as there are cores
 PRINT_BYTES = 32 << 20  # after which it is stopped
 RETURN_BYTES = 32 << 20  # of all replies to an exercise, which are kept
 
@@ -143,6 +145,8 @@ class Process:
                 over = f"waited {idle:.0f} s for nothing"
             elif now - start > CLOCK * seconds + 1:
                 over = f"over {CLOCK} times the limit of CPU time by the clock ({limit})"
+            elif self.meter.threads() > THREADS:
+                over = f"started more than {THREADS} threads"
             elif self.printed > PRINT_BYTES:
                 over = f"printed more than {PRINT_BYTES >> 20} MB"
             if over:
@@ -164,8 +168,10 @@ class Process:
 
     def _write(self, message: bytes) -> None:
         """Write at once what fits into the pipe, and the rest in a thread."""
-        if self.writer and self.writer.is_alive():
-            raise AnswerStopped("protocol violation: an answer to a question that was not read")
+        if self.writer:
+            self.writer.join(WRITTEN_SECONDS)  # on a busy computer a thread whose pipe was emptied may wait its turn
+            if self.writer.is_alive():
+                raise AnswerStopped("protocol violation: an answer to a question that was not read")
         if os.name == "posix":
             os.set_blocking(self.source.stdin.fileno(), False)
             with contextlib.suppress(OSError):  # the process is gone: whoever reads will notice
@@ -372,6 +378,13 @@ class _Meter:
         self._find()
         return self.seconds()
 
+    def threads(self) -> int:
+        total = 0
+        for process in self.tree:
+            with contextlib.suppress(psutil.Error):
+                total += process.num_threads()
+        return total
+
     def busy(self) -> bool:
         """Whether one of them computes, or would if it were its turn, or waits for a disk."""
         for process in self.tree:
@@ -437,6 +450,7 @@ class Session:
         self.host = host
         self.process: Process | None = None
         self.failed: dict[str, str] = {}
+        self.bound: set[str] = set()  # names that some statement has bound or changed without failing
         self.fatal: dict[tuple[str, int], str] = {}  # statements that ended the process: left out from then on
         self.defined: set[str] = set()
         self.loaded = False
@@ -550,6 +564,14 @@ class Session:
                 self.failed[name] = plain(problem)
             else:
                 self.failed.pop(name, None)
+                self.bound.add(name)
+
+    @property
+    def unchanged(self) -> tuple[str, ...]:
+        """A remark for each name whose last statement failed after an earlier one had bound it."""
+        return tuple(
+            f"{name} keeps its earlier value: {reason}" for name, reason in self.failed.items() if name in self.bound
+        )
 
     def missing(self, name: str) -> str:
         """Why a name that the notebook seems to define is not there; "" if that is not known."""

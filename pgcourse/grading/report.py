@@ -73,11 +73,6 @@ def each_check(row: Row) -> Iterator[tuple[str, Row]]:
             yield exercise["exercise"], check
 
 
-def checks(row: Row) -> list[tuple[str, str, int]]:
-    """(exercise, check, points) that a row was graded by."""
-    return [(exercise, check["check"], check["max_points"]) for exercise, check in each_check(row)]
-
-
 def percent(row: Row) -> float:
     return 100 * float(row["points"]) / row["max_points"] if row.get("max_points") else 0.0
 

@@ -23,6 +23,10 @@ NOTEBOOKS = {
     ),
     "not_what_is_checked": (["def reward_to_go(r, g): return r", "reward = right"], "There, values: 0 instead of 0.5"),
     "not_defined": ([], "it takes what the cells define as reward_to_go, and no cell defines reward_to_go."),
+    "slow": (  # the last one, as every answer is from then on
+        ["import sys\nsys.modules['pgcourse.grading.check'].SLOW = 0", "reward_to_go = right"],
+        "The grader stops an answer after 5 s of computing for a check. This one took ",
+    ),
 }
 
 

@@ -8,16 +8,18 @@ import os
 import pickle
 import re
 import sys
+import time
 
 import nbformat
 import psutil
 import pytest
 import torch
-from submissions import RIGHT, SOLUTION, TO_GO, function, grade_file, reasons, submit, write
+from submissions import RIGHT, SOLUTION, TO_GO, function, grade_file, host_of, reasons, submit, write
 
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.check import PUBLIC_SEED
 from pgcourse.grading.exercise import InProcess, Limits, judge
+from pgcourse.grading.process import Process
 
 ALL = EXERCISES.of("03")
 FULL = sum(one.points for one in ALL)
@@ -166,6 +168,13 @@ def test_a_syntax_error_elsewhere_costs_nothing_and_its_cell_is_named(class_of):
     assert any(note.startswith("cell 3: SyntaxError in line 1") for note in graded.notes)
 
 
+def test_a_name_that_keeps_its_earlier_value_is_told(tmp_path):
+    """The answer works with the earlier one: nobody may wonder why."""
+    cells = ["GAMMA = 0.5", "GAMMA = lost.gamma", "import lost", function("uses", "return reward * GAMMA")]
+    graded, _ = submit(tmp_path, *cells, entries=["uses"])
+    assert graded.notes == ("GAMMA keeps its earlier value: cell 2: NameError: name 'lost' is not defined (cell 2, line 1)",)
+
+
 def test_what_is_printed_is_kept_up_to_a_limit(class_of):
     graded, _ = class_of
     assert "xxx" in graded.log
@@ -280,6 +289,12 @@ MISBEHAVIOUR = {
     "closes_its_pipes": ("import time\nfor fd in pipes(): os.close(fd)\ntime.sleep(99)", "the process closed its conn"),
     "memory_bomb": ("x = []\nwhile True: x.append(bytearray(1 << 24))", "over the memory limit of 0.25 GiB"),
     "tensor_bomb": ("return torch.ones(1 << 36)", "over the memory limit of 0.25 GiB"),
+    "thread_bomb": (
+        "import threading, time\nthreading.stack_size(32768)\n"
+        "for _ in range(4000): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "while True: pass",
+        "started more than 256 threads",
+    ),
     "scores": ("send(b'{\"points\": 6}')", "protocol violation: an answer to no question"),
     "ahead": (
         "for _ in range(50): " + FORGED % f'"values": [{QUARTER}], "gradients": []',
@@ -310,7 +325,7 @@ LIMITS = {
     "memory_bomb": Limits(memory=1 << 28),
     "tensor_bomb": Limits(memory=1 << 28),
 }
-LINUX_ONLY = {"memory_bomb", "tensor_bomb"}
+LINUX_ONLY = {"memory_bomb", "tensor_bomb", "thread_bomb"}
 TWO_CHECKS = TO_GO.checks[:2]  # the second one is asked of a process that was started again
 
 
@@ -322,6 +337,23 @@ class Bomb:
 
     def __reduce__(self):
         return os.mkdir, (self.folder,)
+
+
+def test_a_long_question_that_was_answered_was_read(monkeypatch):
+    """On a busy computer the thread that wrote it may end after the answer has come: that is nobody's fault."""
+    write_rest = Process._write_rest
+
+    def slowly(self, message):
+        write_rest(self, message)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(Process, "_write_rest", slowly)
+    process = host_of("none").process(Limits())
+    try:
+        for _ in range(2):
+            assert "error" not in process.ask({"do": "ping", "long": "x" * 200_000}, 10.0, "the test's limit")
+    finally:
+        process.close()
 
 
 @pytest.fixture(scope="module")

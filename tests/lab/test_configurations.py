@@ -16,7 +16,8 @@ from pgcourse.lab.configurations import Configuration, canonical, differences, p
 
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN = json.loads((Path(__file__).parent / "neutral.json").read_text("utf-8"))
-KINDS = {kind.__name__: kind for kind in (*map(find, ALGORITHMS), Architecture, Configuration)}
+RLHF = "pgcourse.rlhf.trainer:RLHF"  # no algorithm of `pgcourse train`, but of four studies
+KINDS = {kind.__name__: kind for kind in (*map(find, [*ALGORITHMS, RLHF]), Architecture, Configuration)}
 
 
 @dataclass(frozen=True)
