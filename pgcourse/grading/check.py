@@ -134,10 +134,8 @@ def slowness(exercise: Exercise, seconds: list[float]) -> str:
     limit, slowest = exercise.limits.check_seconds, int(np.argmax(seconds))
     if seconds[slowest] <= SLOW * limit:
         return ""
-    return (
-        f"The grader stops an answer after {limit:g} s of computing for a check. This one took {seconds[slowest]:.1f} s "
-        f"for {exercise.checks[slowest].name}."
-    )
+    took = f"{seconds[slowest]:.1f} s for {exercise.checks[slowest].name}"
+    return f"The grader stops an answer after {limit:g} s of computing for a check. This one took {took}."
 
 
 class Timed(InProcess):

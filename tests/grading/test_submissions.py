@@ -172,7 +172,8 @@ def test_a_name_that_keeps_its_earlier_value_is_told(tmp_path):
     """The answer works with the earlier one: nobody may wonder why."""
     cells = ["GAMMA = 0.5", "GAMMA = lost.gamma", "import lost", function("uses", "return reward * GAMMA")]
     graded, _ = submit(tmp_path, *cells, entries=["uses"])
-    assert graded.notes == ("GAMMA keeps its earlier value: cell 2: NameError: name 'lost' is not defined (cell 2, line 1)",)
+    (note,) = graded.notes
+    assert note == "GAMMA keeps its earlier value: cell 2: NameError: name 'lost' is not defined (cell 2, line 1)"
 
 
 def test_what_is_printed_is_kept_up_to_a_limit(class_of):
