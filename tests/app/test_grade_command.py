@@ -192,7 +192,7 @@ def test_grades_are_gone_on_with(tmp_path, monkeypatch):
 
     private.write_text(PRIVATE.replace("0.25", "0.75"), encoding="utf-8")  # a case is corrected, under the same name
     assert run(*options, "--resume", "--private-checks", private).exit_code == 0
-    assert [request["args"]["gamma"] for request in asked if request["do"] == "call"] == [0.75]
+    assert [request["do"] for request in asked].count("call") == 1  # it alone is asked; the other replies were kept
 
 
 PRIVATE = """
