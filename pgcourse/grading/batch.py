@@ -363,7 +363,7 @@ class Batch:
         except Exception as error:  # a fault of the grader's, or of the computer's: the others go on
             host.close()
             return {**about, "state": f"not graded: {type(error).__name__} in the grader: {plain(str(error))}"}
-        about |= {"chapter": exercises[0].chapter, "judged_by": self._checks(exercises), "sha256": digest}
+        about |= {"chapter": exercises[0].chapter, "judged_by": self._judged_by(exercises), "sha256": digest}
         return {**about, "modified": modified, **report.row(graded)}
 
     def _done(self, found: HandedIn) -> Row | None:
@@ -372,13 +372,13 @@ class Batch:
         if row is None or "sha256" not in row or found.refused:
             return None
         try:
-            same = row["sha256"] == hashlib.sha256(read_file(found.path)).hexdigest()
-            same = same and row.get("judged_by") == self._checks(self.exercises(found.path))
+            content = hashlib.sha256(read_file(found.path)).hexdigest()
+            judged_by = self._judged_by(self.exercises(found.path))
         except CannotGrade:
             return None
-        return row if same else None
+        return row if (row["sha256"], row.get("judged_by")) == (content, judged_by) else None
 
-    def _checks(self, exercises: Sequence[Exercise]) -> str:
+    def _judged_by(self, exercises: Sequence[Exercise]) -> str:
         """A digest of what a chapter's submissions are judged by."""
         return hashlib.sha256(catalogue.digest(exercises[0].chapter).encode() + self.private_source).hexdigest()
 

@@ -2,7 +2,9 @@
 untouched, and the solution with a mistake in each answer."""
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 from submissions import grade_file, reasons
 
 from pgcourse.grading import sandbox
@@ -37,7 +39,7 @@ def test_exercises_as_they_are_handed_out_are_not_attempted(chapter, where):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_mistake_is_found_and_named_as_in_this_process(chapter, where, tmp_path):
-    """The first of each exercise that is an edit of the solution; what is trained or played for long, left out."""
+    """The first of each exercise that is an edit of the solution; what the grader plays with is left out."""
     chosen = [
         (exercise, change)
         for exercise in EXERCISES.of(chapter)
@@ -62,6 +64,17 @@ def test_a_mistake_is_found_and_named_as_in_this_process(chapter, where, tmp_pat
 @pytest.mark.parametrize("name", EXERCISES)
 def test_a_solution_explains(name):
     assert len(explanation(EXERCISES[name])) > 100
+
+
+@pytest.mark.parametrize("name", [name for name in EXERCISES if EXERCISES[name].choices])
+def test_a_choice_that_is_no_text_is_wrong(name):
+    """A tensor compared with a name is neither true nor false."""
+    exercise = EXERCISES[name]
+    examination = Examination(exercise, SEED)
+    right = examination.ask(exercise.checks[0])[0].expected.values[-1]
+    for odd in (torch.tensor([1.0, 2.0]), np.array(["a", "b"]), [1, 2], None):
+        result = examination.judge(InProcess(lambda odd=odd: dict.fromkeys(right, odd)))
+        assert result.points == 0
 
 
 def test_rounding_costs_no_points():
