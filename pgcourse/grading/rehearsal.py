@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import importlib.util
 import io
 import random
-from collections.abc import Iterator, Mapping
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,9 +60,14 @@ def _execute(
     statements: Statements, names: Mapping[tuple[str, int], tuple[str, ...]]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     notebook = worker.Notebook()
-    notebook.module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import}
+    notebook.module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _importer(Path.cwd())}
     failed: dict[str, str] = {}
-    with _unchanged_generators(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_unchanged_generators())
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        # The grader has the notebook, and none of the files beside it.
+        stack.enter_context(contextlib.chdir(stack.enter_context(tempfile.TemporaryDirectory())))
         for name, source, index in statements:
             try:
                 notebook.execute(name, source, index)
@@ -68,11 +78,33 @@ def _execute(
     return notebook.module.__dict__, failed
 
 
-def _import(name: str, *args: Any, **kwargs: Any) -> Any:
-    level = args[3] if len(args) > 3 else kwargs.get("level", 0)
-    if level == 0 and name.partition(".")[0] == "pgcourse":
-        raise ModuleNotFoundError(f"pgcourse {worker.ABSENT}", name=name)
-    return builtins.__import__(name, *args, **kwargs)
+def _importer(folder: Path) -> Callable[..., Any]:
+    """The import that the grader has, for a notebook in that folder: neither the course nor the learner's own files."""
+
+    def imported(name: str, *args: Any, **kwargs: Any) -> Any:
+        level = args[3] if len(args) > 3 else kwargs.get("level", 0)
+        top = name.partition(".")[0]
+        if level == 0 and top == "pgcourse":
+            raise ModuleNotFoundError(f"pgcourse {worker.ABSENT}", name=name)
+        if level == 0 and any(path.is_relative_to(folder) for path in _own_files(top)):
+            raise ModuleNotFoundError(f"{top} is a file of yours, and the grader has the notebook alone", name=name)
+        return builtins.__import__(name, *args, **kwargs)
+
+    return imported
+
+
+def _own_files(module: str) -> list[Path]:
+    """Where a module that is not installed comes from; nothing for one that is."""
+    try:
+        spec = getattr(sys.modules.get(module), "__spec__", None) or importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    file = [spec.origin] if spec.has_location and spec.origin else []  # "built-in" and "frozen" are no files
+    places = [Path(place).absolute() for place in (*file, *(spec.submodule_search_locations or ()))]
+    installed = {Path(place) for place in sysconfig.get_paths().values()}
+    return [place for place in places if not any(place.is_relative_to(one) for one in installed)]
 
 
 @contextlib.contextmanager

@@ -23,6 +23,21 @@ NOTEBOOKS = {
     ),
     "not_what_is_checked": (["def reward_to_go(r, g): return r", "reward = right"], "There, values: 0 instead of 0.5"),
     "not_defined": ([], "it takes what the cells define as reward_to_go, and no cell defines reward_to_go."),
+    "from_a_file_beside_it": (
+        ["import helpers", "def reward_to_go(r, g): return right(r, g) * helpers.SCALE"],
+        "(cell [2]: ModuleNotFoundError: helpers is a file of yours, and the grader has the notebook alone)",
+    ),
+    "from_what_every_python_has": (
+        [
+            "import sys, itertools, zipimport, numpy as np",
+            "def reward_to_go(r, g): return right(r, g) * (1 + 0 * sys.maxsize)",
+        ],
+        "",
+    ),
+    "from_data_beside_it": (
+        ["SCALE = float(open('scale.txt').read())", "def reward_to_go(r, g): return right(r, g) * SCALE"],
+        "name 'SCALE' is not defined (cell [3], line 1) (cell [2]: FileNotFoundError: ",
+    ),
     "slow": (  # the last one, as every answer is from then on
         ["import sys\nsys.modules['pgcourse.grading.check'].SLOW = 0", "reward_to_go = right"],
         "The grader stops an answer after 5 s of computing for a check. This one took ",
@@ -31,8 +46,11 @@ NOTEBOOKS = {
 
 
 @pytest.fixture(scope="module")
-def shown():
+def shown(tmp_path_factory):
     """What each of them showed, from one kernel; what a notebook leaves in it, the next one deletes."""
+    folder = tmp_path_factory.mktemp("beside")
+    (folder / "helpers.py").write_text("SCALE = 1.0\n", encoding="utf-8")
+    (folder / "scale.txt").write_text("1.0", encoding="utf-8")
     nb = nbformat.v4.new_notebook()
     for name, (cells, _) in NOTEBOOKS.items():
         answer = {"not_what_is_checked": "reward", "not_defined": "right"}.get(name, "reward_to_go")
@@ -40,7 +58,7 @@ def shown():
         for source in (reset, START, *cells, CHECK.format(answer)):
             nb.cells.append(nbformat.v4.new_code_cell(source))
         nb.cells[-1].metadata.name = name
-    NotebookClient(nb, kernel_name="python3").execute()
+    NotebookClient(nb, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     return {cell.metadata.name: cell.outputs[0]["data"]["text/plain"] for cell in nb.cells if "name" in cell.metadata}
 
 
