@@ -19,6 +19,7 @@ from pgcourse.grading.solutions import mutants, solution
 
 PAGE = Path("docs/mistakes.md")
 DRAWS = 5
+PLAYED_DRAWS = 2  # of an exercise whose checks train, or play with the answer
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,16 @@ class Found:
         return {one.diagnosis for one in result.checks if one.diagnosis}
 
 
+def seeds(exercise: Exercise) -> range:
+    """The draws on which an exercise's mistakes are tried."""
+    long = exercise.kind in ("learn", "tune") or any(check.play for check in exercise.checks)
+    return range(PLAYED_DRAWS if long else DRAWS)
+
+
 @cache
 def examined(name: str) -> tuple[list[ExerciseResult], list[Found]]:
     """What `examine` says of an exercise of the course, computed once."""
-    return examine(EXERCISES[name], range(DRAWS))
+    return examine(EXERCISES[name], seeds(EXERCISES[name]))
 
 
 def examine(exercise: Exercise, seeds: Iterable[int]) -> tuple[list[ExerciseResult], list[Found]]:
@@ -111,7 +118,8 @@ def page(exercises: Iterable[Exercise]) -> str:
 def _lines(exercises: Iterable[Exercise]) -> Iterator[str]:
     yield "# Mistakes that the exercises find"
     yield ""
-    yield f"Made by `python -m pgcourse.grading.table`. Each known wrong answer meets {DRAWS} draws of the inputs."
+    yield f"Made by `python -m pgcourse.grading.table`. Each known wrong answer meets {DRAWS} draws of the inputs,"
+    yield f"and {PLAYED_DRAWS} where a check trains or plays with the answer."
     yield "*Fails* are the checks that it fails on every draw; *named* says on how many the learner reads"
     yield "these words and no others; *played*: the check plays with the answer, and says what came of it."
     for exercise in exercises:
