@@ -103,8 +103,13 @@ def _own_files(module: str) -> list[Path]:
         return []
     file = [spec.origin] if spec.has_location and spec.origin else []  # "built-in" and "frozen" are no files
     places = [Path(place).absolute() for place in (*file, *(spec.submodule_search_locations or ()))]
-    installed = {Path(place) for place in sysconfig.get_paths().values()}
-    return [place for place in places if not any(place.is_relative_to(one) for one in installed)]
+    # Packages may be installed below the notebook's folder: for a user, whose home it is, or in an environment there.
+    libraries = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+    return [
+        place
+        for place in places
+        if not {"site-packages", "dist-packages"} & {*place.parts} and not any(map(place.is_relative_to, libraries))
+    ]
 
 
 @contextlib.contextmanager

@@ -34,6 +34,13 @@ NOTEBOOKS = {
         ],
         "",
     ),
+    "from_what_is_installed_for_the_user": (
+        [
+            "import os, sys\nsys.path.insert(0, os.path.abspath('.local/lib/site-packages'))\nimport installed",
+            "def reward_to_go(r, g): return right(r, g) * installed.SCALE",
+        ],
+        "",
+    ),
     "from_data_beside_it": (
         ["SCALE = float(open('scale.txt').read())", "def reward_to_go(r, g): return right(r, g) * SCALE"],
         "name 'SCALE' is not defined (cell [3], line 1) (cell [2]: FileNotFoundError: ",
@@ -49,7 +56,9 @@ NOTEBOOKS = {
 def shown(tmp_path_factory):
     """What each of them showed, from one kernel; what a notebook leaves in it, the next one deletes."""
     folder = tmp_path_factory.mktemp("beside")
-    (folder / "helpers.py").write_text("SCALE = 1.0\n", encoding="utf-8")
+    (folder / ".local" / "lib" / "site-packages").mkdir(parents=True)
+    for module in ("helpers.py", ".local/lib/site-packages/installed.py"):
+        (folder / module).write_text("SCALE = 1.0\n", encoding="utf-8")
     (folder / "scale.txt").write_text("1.0", encoding="utf-8")
     nb = nbformat.v4.new_notebook()
     for name, (cells, _) in NOTEBOOKS.items():
