@@ -1,4 +1,4 @@
-"""`pgcourse exercise`, as an author uses it: in a course of their own, from the command to a graded notebook."""
+"""`pgcourse exercise`, as an author uses it: in a course of their own, from the command to the built notebooks."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from tracked import ROOT
 from pgcourse.app.exercise import KINDS
 
 NAMES = [f"05.try_{kind}" for kind in KINDS]
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "expected")
+LEFT_OUT = shutil.ignore_patterns("__pycache__")
 
 
 class Course:
