@@ -51,7 +51,7 @@ def test_a_right_answer_gets_all_points(path):
         torch.set_default_dtype(torch.float32)
 
 
-HOSTILE = {  # what is said of the first check; "" where the answer is right
+HOSTILE = {  # what is said of the first check, one of several where chance decides; "" where the answer is right
     "bidi_exception": "ValueError: ��[2J�]0;owned�</script><img src=x onerror=alert(1)> (cell 1, line 4)",
     "binop": "not defined: there is no function reward_to_go",
     "breaks_neighbours": "0 instead of",
@@ -65,7 +65,8 @@ HOSTILE = {  # what is said of the first check; "" where the answer is right
     "frames_ahead": "protocol violation: an answer to no question",
     "guess_float_subclass": "returned an object of type F",
     "import_time_bomb": "cell 1: waited 1 s for nothing",
-    "kill_all": "PermissionError",
+    # It kills all only where its own process has a number below 50, and then may not; otherwise it ends itself.
+    "kill_all": ("PermissionError", "killed by SIGTERM"),
     "magics": "not defined: there is no function reward_to_go",
     "memo_default_seed": "0 instead of",
     "nbformat3": "a notebook in the format of before 2015",
@@ -101,8 +102,9 @@ def test_an_attack_gets_what_it_earns_and_leaves_nothing(name, others, bubblewra
         path = write(tmp_path / "03_x.ipynb", LENGTHS[name])
     graded = grade_file(path, [PART], bubblewrap, seed=8231)
     (result,) = graded.exercises
-    if HOSTILE[name]:
-        assert HOSTILE[name] in reasons(result)["values"]
+    if words := HOSTILE[name]:
+        said = reasons(result)["values"]
+        assert any(one in said for one in ([words] if isinstance(words, str) else words))
         assert result.points == 0
     else:
         assert result.state == "solved"
