@@ -1366,6 +1366,50 @@ WRONG = {
             "It is divided by the mean size of ",
         ),
     ],
+    "09.best_checkpoint": [
+        (
+            ("return fresh.gather(1, chosen).squeeze(1)", "return tried.max(1).values"),
+            "Reported on the episodes that chose it",
+        ),
+        ("returns.mean(2).max(1).values", "The best on all episodes, and its mean"),
+        (
+            ("return fresh.gather(1, chosen).squeeze(1)", "return fresh.max(1).values"),
+            "The second half chooses, and is",
+        ),
+        (
+            ("return fresh.gather(1, chosen).squeeze(1)", "return fresh[:, tried.mean(0).argmax()]"),
+            "One checkpoint is chosen for all seeds",
+        ),
+        (("return fresh.gather(1, chosen).squeeze(1)", "return fresh[:, -1]"), "This is the last checkpoint"),
+        (("tried.argmax(1, keepdim=True)", "(-tried).argmax(1, keepdim=True)"), "The worst checkpoint is chosen"),
+        (
+            ("tried.argmax(1, keepdim=True)", "tried.argsort(1)[:, :1]"),
+            "The worst checkpoint is chosen",
+        ),
+        ("f(returns.flip(2))", None),  # the halves exchanged, and another one in the middle where their number is odd
+        ("f(returns).sum() / len(returns)", "The mean over the seeds is returned"),
+        (
+            (
+                "tried, fresh = returns[..., :half].mean(2), returns[..., half:].mean(2)",
+                "fresh, tried = returns[..., :half].mean(2), returns[..., half:].mean(2)",
+            ),
+            "The halves are exchanged",
+        ),
+        (
+            ("return fresh.gather(1, chosen).squeeze(1)", "return chosen.squeeze(1)"),
+            "The checkpoint's number is returned",
+        ),
+        (("return fresh.gather(1, chosen).squeeze(1)", "return fresh.sum(1) / fresh.shape[1]"), "The mean over all"),
+        (("half = returns.shape[2] // 2", "half = -(-returns.shape[2] // 2)"), "The half is rounded up"),
+        (("returns[..., half:].mean(2)", "returns[..., half:].max(2).values"), "The best fresh episode is"),
+        (("returns[..., :half].mean(2)", "returns[..., :half].max(2).values"), "One lucky episode chooses"),
+        (("returns[..., half:].mean(2)", "returns[..., -1]"), "Only the last episode is reported"),
+        (
+            ("return fresh.gather(1, chosen).squeeze(1)", "return tried.gather(1, chosen).squeeze(1) - fresh.mean(1)"),
+            None,
+        ),
+        (("half = returns.shape[2] // 2", "half = max(1, returns.shape[2] // 3)"), "A third of the episodes chooses"),
+    ],
     "09.time_limit": [
         (
             ("after = torch.where(ended, final_value, after)", "after = after.masked_fill(truncated, 0.0)"),
