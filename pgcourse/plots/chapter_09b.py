@@ -30,7 +30,7 @@ def reported(others: pd.DataFrame, ours: Mapping[str, ArrayLike], xlabel: str) -
             ax.plot(ends, [row, row], color=color[other.algorithm], lw=1.5, ls="-" if over_seeds else ":")
         ax.plot(other.score, row, "o", color=color[other.algorithm], mfc="white", ms=7)
         version, steps = other.environment.rpartition("-")[2], f"{other.env_steps / 1e6:g}M"
-        seeds = f"{other.seeds} seed{'s' * (other.seeds > 1)}"
+        seeds = f"{other.seeds:g} seed{'s' * (other.seeds > 1)}"
         labels.append(f"{other.algorithm}, {version}, {steps}, {seeds}")
         said.append(other.metric)
     for row, (name, scores) in enumerate(ours.items(), len(others)):

@@ -5,6 +5,7 @@ import dataclasses
 import gymnasium
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from gaits import walk
 from right_answers import loses_no_point
@@ -13,6 +14,7 @@ from submissions import Answers
 from pgcourse.exercises.ch09 import contact_diagram, gamma
 from pgcourse.exercises.ch09.episode_pay import episode_pay
 from pgcourse.gait import kind
+from pgcourse.grading.catalogue import EXERCISES
 
 RIGHT = Answers()
 right = RIGHT.to
@@ -196,6 +198,28 @@ def with_a_mask(returns):
     best = torch.nn.functional.one_hot(sums.max(dim=1).indices, returns.size(1)).to(returns.dtype)
     kept = torch.einsum("sc,sce->se", best, returns)
     return kept[:, ~first].mean(-1)
+
+
+@right("09.comparable")
+def out_of_the_table():
+    """Rows that differ are named by the first column that does; the others by Welch's interval."""
+    table, said = EXERCISES["09.comparable"].evidence().data, {}
+    for pair, rows in table.groupby("pair"):
+        new, old = rows.loc[(pair, "new")], rows.loc[(pair, "old")]
+        error = np.hypot(new["sd over seeds"], old["sd over seeds"]) / new["seeds"] ** 0.5
+        t = scipy.stats.t.ppf(0.975, 2 * new["seeds"] - 2)
+        sure = new["score"] - old["score"] > t * error
+        if new["robot"] != old["robot"]:
+            said[pair] = "another robot"
+        elif new["million steps"] != old["million steps"]:
+            said[pair] = "more practice"
+        elif new["seeds"] != old["seeds"]:
+            said[pair] = "the luckiest seed"
+        elif new["score of"] != old["score of"]:
+            said[pair] = "the luckiest moment"
+        else:
+            said[pair] = "nothing" if sure else "too few seeds"
+    return said
 
 
 @right("09.gamma")

@@ -1708,6 +1708,32 @@ SEVERAL = {
             ["B: who runs puts the feet down in ", "C: who hops on both legs has bars "],
         ),
     ],
+    "09.comparable": [
+        (
+            "(lambda x: {**x, 'A': x['B'], 'B': x['C'], 'C': x['A']})(f())",
+            ["A: if it were more prac", "C: if it were another r"],
+        ),
+        (
+            "(lambda x: {**x, 'A': x['D'], 'F': x['E']})(f())",
+            ["A: if it were a seed, m", "F: if it were too few s"],
+        ),
+        (
+            "{**f(), 'B': 'too few seeds', 'C': 'too few seeds'}",
+            ["B: if it were too few s", "C: if it were too few s"],
+        ),
+        (
+            "{**f(), 'D': 'nothing', 'E': 'nothing'}",
+            ["D: if it were nothing, ", "E: if it were nothing, "],
+        ),
+        (
+            "(lambda x: {**x, 'D': x['C'], 'E': x['F'], 'F': x['E']})(f())",
+            ["D: if it were a moment,", "E: if it were nothing, "],
+        ),
+        (
+            "(lambda x: {**x, 'C': x['D'], 'B': x['A']})(f())",
+            ["B: if it were another r", "C: if it were a seed, m"],
+        ),
+    ],
 }
 
 

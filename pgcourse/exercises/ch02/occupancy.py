@@ -130,15 +130,15 @@ EXERCISE = implement(
         ),
         "All states get the first one's number.": (
             "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
-            ("sum((gamma**t * (start @ torch.linalg.matrix_power(P, t)) for t in range(1000)))[:1].expand(len(start))"),
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)[:1].expand(len(start))",
         ),
         "γ^t is missing in the sum.": (
             "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
-            "sum(start @ torch.linalg.matrix_power(P, t) for t in range(1000))",
+            "sum(start @ torch.linalg.matrix_power(P, t) for t in range(200))",
         ),
         "The sum begins after the first step: the start is a visit, too.": (
             "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start)",
-            "sum(gamma**t * (start @ torch.linalg.matrix_power(P, t + 1)) for t in range(3000))",
+            "torch.linalg.solve(torch.eye(len(start)) - gamma * P.T, start @ P)",
         ),
         "γ is applied twice: each step costs one factor.": ("gamma * P.T", "gamma**2 * P.T"),
         "All visits are added up: one number for each state is asked for.": ("f(*a).sum()"),
