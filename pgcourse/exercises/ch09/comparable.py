@@ -86,13 +86,13 @@ EXERCISE = diagnose(
         "C and D are swapped: one takes its maximum over time, the other over seeds.": swapped(
             "the luckiest moment", "the luckiest seed"
         ),
-        "E and F are swapped: the standard errors of the differences are 412 and 166, and t is 2.8 and 2.1.": swapped(
+        "E and F are swapped: the standard errors of the differences are 413 and 166, and t is 2.8 and 2.1.": swapped(
             "too few seeds", "nothing"
         ),
         "D is called a matter of few seeds: ten were trained, and one of them was chosen.": (
             "{**f(), 'D': 'too few seeds'}"
         ),
-        "E is called a result: 570 ± 2.8 · 412 reaches far below 0.": "{**f(), 'E': 'nothing'}",
+        "E is called a result: 570 ± 2.8 · 413 reaches far below 0.": "{**f(), 'E': 'nothing'}",
         "F is left out for doubt: 610 ± 2.1 · 166 stays above 0, and both rows mean the same.": (
             "{**f(), 'F': 'too few seeds'}"
         ),
