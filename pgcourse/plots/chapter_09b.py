@@ -17,7 +17,7 @@ def reported(others: pd.DataFrame, ours: Mapping[str, ArrayLike], xlabel: str) -
 
     `others` has the columns of `pgcourse.lab.published`. A bar is ± the standard deviation that is reported beside a
     score, over seeds or, dotted, over the episodes of one run; a dot of ours is a seed, the stroke their mean. Beside a
-    row stands what its score is a mean of.
+    row stands what kind of return it is. A source is the name of a library and a place in it.
     """
     color = style.colors([*others["algorithm"], *ours])
     count = len(others) + len(ours)
@@ -31,13 +31,14 @@ def reported(others: pd.DataFrame, ours: Mapping[str, ArrayLike], xlabel: str) -
         ax.plot(other.score, row, "o", color=color[other.algorithm], mfc="white", ms=7)
         version, steps = other.environment.rpartition("-")[2], f"{other.env_steps / 1e6:g}M"
         seeds = f"{other.seeds:g} seed{'s' * (other.seeds > 1)}"
-        labels.append(f"{other.algorithm}, {version}, {steps}, {seeds}")
+        library = other.source.rpartition(" ")[0]
+        labels.append(f"{library}: {other.algorithm}, {version}, {steps}, {seeds}")
         said.append(other.metric)
     for row, (name, scores) in enumerate(ours.items(), len(others)):
         scores = np.asarray(scores, float)
         ax.plot(scores, np.full(len(scores), row), "o", color=color[name], ms=5, alpha=0.6, mew=0)
         ax.plot([scores.mean()] * 2, [row - 0.35, row + 0.35], color=color[name], lw=2)
-        labels.append(f"{name}, here, {len(scores)} seeds")
+        labels.append(f"here: {name}, {len(scores)} seeds")
         said.append("final policies, actions sampled")
     for row, metric in enumerate(said):
         ax.annotate(metric, (1, row), (6, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=8)
