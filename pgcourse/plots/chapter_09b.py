@@ -47,5 +47,6 @@ def reported(others: pd.DataFrame, ours: Mapping[str, ArrayLike], xlabel: str) -
     ax.set_yticks(range(count), labels, fontsize=9)
     ax.set(xlabel=xlabel, ylim=(count - 0.4, -0.6))
     ax.set_xlim(left=0)
+    ax.locator_params(axis="x", nbins=5)
     ax.grid(axis="y", visible=False)
     return ax
