@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,10 @@ def reported(others: pd.DataFrame, ours: Mapping[str, ArrayLike], xlabel: str) -
     color = style.colors([*others["algorithm"], *ours])
     count = len(others) + len(ours)
     ax = style.axes(figsize=(9.0, 0.9 + 0.32 * count))
-    labels, said = [], []
-    for row, other in enumerate(others.itertuples()):
+    labels: list[str] = []
+    said: list[str] = []
+    published: Iterable[Any] = others.itertuples()
+    for row, other in enumerate(published):
         if pd.notna(other.spread):
             over_seeds = other.spread_kind == "sd"
             ends = [other.score - other.spread, other.score + other.spread]
