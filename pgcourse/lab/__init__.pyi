@@ -2,6 +2,7 @@ from pgcourse.lab import engines as engines
 from pgcourse.lab import personal as personal
 from pgcourse.lab.checkpoints import Checkpoints as Checkpoints
 from pgcourse.lab.configurations import Configuration as Configuration
+from pgcourse.lab.configurations import nondefault as nondefault
 from pgcourse.lab.provenance import machine as machine
 from pgcourse.lab.records import ChangedWorld as ChangedWorld
 from pgcourse.lab.records import CorruptRecord as CorruptRecord

@@ -52,6 +52,14 @@ class Configuration:
     reports: int = dataclasses.field(default=REPORTS, metadata={"neutral": 100})  # of a curve, about
 
 
+def nondefault(options: Any) -> dict[str, Any]:
+    """Those fields of a dataclass, such as an algorithm, that are not at their defaults, as `plain` has them."""
+    fields = dataclasses.fields(options)
+    return {
+        each.name: plain(getattr(options, each.name)) for each in fields if getattr(options, each.name) != each.default
+    }
+
+
 def plain(value: Any) -> Any:
     """A configuration as JSON values: a dataclass becomes {"type": its name, **fields}, an infinity {"float": "inf"}.
 

@@ -8,17 +8,15 @@ says nothing, the report says so.
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pgcourse.lab.configurations import plain
+from pgcourse.lab.configurations import nondefault
 from pgcourse.lab.provenance import file_at
 from pgcourse.lab.results import Results, changed_worlds
 from pgcourse.stats import (
@@ -222,18 +220,11 @@ def _settings(results: Results) -> str:
     rows = []
     for variant, envs in results.study.variants.items():
         for env, each in envs.items():
-            said = {**_changed(each.algorithm), **{f"network.{k}": v for k, v in _changed(each.network).items()}}
+            said = {**nondefault(each.algorithm), **{f"network.{k}": v for k, v in nondefault(each.network).items()}}
             rows.append((variant, env, type(each.algorithm).__name__, ", ".join(f"{k} = {v}" for k, v in said.items())))
     return "What differs from the algorithms' defaults.\n\n" + _table(
         ["variant", "environment", "algorithm", "options"], rows
     )
-
-
-def _changed(options: Any) -> dict[str, Any]:
-    fields = dataclasses.fields(options)
-    return {
-        each.name: plain(getattr(options, each.name)) for each in fields if getattr(options, each.name) != each.default
-    }
 
 
 def _deviations(results: Results) -> Iterator[str]:

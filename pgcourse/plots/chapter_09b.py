@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike
 from pgcourse.plots import style
 
 
-def reported(others: pd.DataFrame, ours: Mapping[str, ArrayLike], xlabel: str) -> Axes:
+def reported(others: pd.DataFrame, ours: Mapping[str, ArrayLike], metric: str, xlabel: str) -> Axes:
     """Published scores, a row each, and below them ours [seed]: hollow dots are numbers that others report.
 
-    `others` has the columns of `pgcourse.lab.published`. A bar is ± the standard deviation that is reported beside a
-    score, over seeds or, dotted, over the episodes of one run; a dot of ours is a seed, the stroke their mean. Beside a
-    row stands what kind of return it is. A source is the name of a library and a place in it.
+    `others` has the columns of `pgcourse.lab.published`; its sources are the name of a library and a place in it. A bar
+    is ± the standard deviation that is reported beside a score, over seeds or, dotted, over the episodes of one run; a
+    dot of ours is a seed, the stroke their mean. Beside a row stands what kind of score it is, of ours `metric`.
     """
     color = style.colors([*others["algorithm"], *ours])
     count = len(others) + len(ours)
@@ -42,14 +42,14 @@ def reported(others: pd.DataFrame, ours: Mapping[str, ArrayLike], xlabel: str) -
         ax.plot(scores, np.full(len(scores), row), "o", color=color[name], ms=5, alpha=0.6, mew=0)
         ax.plot([scores.mean()] * 2, [row - 0.35, row + 0.35], color=color[name], lw=2)
         labels.append(f"here: {name}, {len(scores)} seeds")
-        said.append("final policies, actions sampled")
-    for row, metric in enumerate(said):
-        ax.annotate(metric, (1, row), (6, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=8)
+        said.append(metric)
+    for row, kind in enumerate(said):
+        ax.annotate(kind, (1, row), (6, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=8)
     if len(others):
         ax.axhline(len(others) - 0.5, color=style.GREY, lw=0.7)
     ax.set_yticks(range(count), labels, fontsize=9)
     ax.set(xlabel=xlabel, ylim=(count - 0.4, -0.6))
-    ax.set_xlim(left=0)
+    ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
     ax.locator_params(axis="x", nbins=5)
     ax.grid(axis="y", visible=False)
     return ax

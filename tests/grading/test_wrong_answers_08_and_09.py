@@ -1408,7 +1408,7 @@ WRONG = {
             ("return fresh.gather(1, chosen).squeeze(1)", "return tried.gather(1, chosen).squeeze(1) - fresh.mean(1)"),
             None,
         ),
-        (("half = returns.shape[2] // 2", "half = max(1, returns.shape[2] // 3)"), "A third of the episodes chooses"),
+        (("half = returns.shape[2] // 2", "half = int(returns.shape[2] / 3)"), "A third of the episodes chooses"),
     ],
     "09.time_limit": [
         (

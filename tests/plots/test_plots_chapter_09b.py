@@ -29,7 +29,7 @@ def test_published_scores_stand_above_our_seeds():
         ],
         columns=COLUMNS,
     )
-    ax = plots.reported(others, {"PPO": [4000.0, 5000.0]}, "return")
+    ax = plots.reported(others, {"PPO": [4000.0, 5000.0]}, "sampled", "return")
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
     assert labels == [
         "Spinning Up: PPO, v3, 3M, 10 seeds",
@@ -46,4 +46,11 @@ def test_published_scores_stand_above_our_seeds():
     assert to_hex(dots[3].get_color()) == to_hex(dots[0].get_color()) == to_hex(style.colors(["PPO"])["PPO"])
     stroke = ax.get_lines()[-2]
     assert set(stroke.get_xdata()) == {4500}
-    assert [text.get_text() for text in ax.texts][-1] == "final policies, actions sampled"
+    assert [text.get_text() for text in ax.texts] == ["smoothed", "deterministic", "training", "sampled"]
+    assert ax.get_xlim()[0] == 0
+
+
+def test_scores_below_0_are_not_cut_off():
+    nobody = pd.DataFrame([], columns=COLUMNS)
+    ax = plots.reported(nobody, {"PPO": [-5.0, -4.0]}, "sampled", "return")
+    assert ax.get_xlim()[0] < -5

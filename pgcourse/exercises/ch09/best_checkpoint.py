@@ -126,7 +126,7 @@ EXERCISE = implement(
         ),
         "The half is rounded up: of n episodes the first n // 2 choose.": (
             "half = returns.shape[2] // 2",
-            "half = (returns.shape[2] + 1) // 2 if returns.shape[2] > 1 else 1",
+            "half = (returns.shape[2] + 1) // 2",
         ),
         "Every second episode chooses: the first half is to.": [
             ("returns[..., :half].mean(2)", "returns[..., 1::2].mean(2)"),
@@ -154,7 +154,7 @@ EXERCISE = implement(
         ),
         "A third of the episodes chooses: half of them are to.": (
             "half = returns.shape[2] // 2",
-            "half = max(1, returns.shape[2] // 3)",
+            "half = returns.shape[2] // 3",
         ),
         "Only one episode chooses: all of the first half do.": (
             "returns[..., :half].mean(2)",
