@@ -12,11 +12,13 @@ from pgcourse.gait.measures import (
     phase_portrait,
 )
 from pgcourse.gait.recording import ENDS, Recording, record
+from pgcourse.gait.rides import FEET, Ride, footwork, keep, kept, ride
 from pgcourse.gait.robots import LEGS, ROBOTS, Body, NotARobot, Robot
 from pgcourse.gait.taxonomy import KINDS, counts, kind
 
 __all__ = [
     "ENDS",
+    "FEET",
     "KINDS",
     "LEGS",
     "ROBOTS",
@@ -24,6 +26,7 @@ __all__ = [
     "Disturbance",
     "NotARobot",
     "Recording",
+    "Ride",
     "Robot",
     "asymmetry",
     "at_phases",
@@ -33,6 +36,9 @@ __all__ = [
     "dimensionless_speed",
     "disturbed",
     "dominant_frequency",
+    "footwork",
+    "keep",
+    "kept",
     "kind",
     "limb_phase",
     "live",
@@ -41,6 +47,7 @@ __all__ = [
     "phase_portrait",
     "picture",
     "record",
+    "ride",
     "robustness",
     "stances",
     "strides",

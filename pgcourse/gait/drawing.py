@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pgcourse.gait.recording import Recording
 from pgcourse.gait.robots import Body, Robot
 
 # Okabe & Ito's blue and vermilion for the legs, as in figures.
@@ -54,13 +53,23 @@ class Scene(Protocol):
     def leg_length(self) -> float: ...
 
 
+class Recorded(Scene, Protocol):
+    """An episode: a `Recording` or a `Ride`."""
+
+    @property
+    def trunk(self) -> NDArray[np.float64]: ...
+
+    @property
+    def pose(self) -> NDArray[np.float64]: ...
+
+
 class _Running(NamedTuple):
     bodies: tuple[Body, ...]
     ground: tuple[NDArray[np.float64], ...]
     leg_length: float
 
 
-def picture(recording: Recording, time: int, width: int = 360) -> NDArray[np.uint8]:
+def picture(recording: Recorded, time: int, width: int = 360) -> NDArray[np.uint8]:
     """The robot in row `time` of a recording, in the middle of a picture [height, width, 3] that follows it.
 
     The left leg is blue and behind the trunk, the right one red and before it. There is a mark on the ground every 5 m.
@@ -76,7 +85,7 @@ def live(robot: Robot, simulator: Any, width: int = 360) -> NDArray[np.uint8]:
 
 
 def strip(
-    recording: Recording, times: Sequence[int], width: int = 1000, left: float | None = None, right: float | None = None
+    recording: Recorded, times: Sequence[int], width: int = 1000, left: float | None = None, right: float | None = None
 ) -> NDArray[np.uint8]:
     """The robot in several rows of a recording on one piece of ground, early ones pale: [height, width, 3].
 

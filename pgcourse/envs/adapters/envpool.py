@@ -33,7 +33,7 @@ class EnvPoolEnv(GymnasiumEnv):
     Observations in a Dict of numbers are flattened, its parts in the order of their names, unless `observe` names the
     one part that is seen. Machines such as that of Go1JoystickFlatTerrain-v1 have a `state`, which their sensors give,
     and a `privileged_state`, which only a simulator knows: what is trained with `observe="state"` could act in the
-    machine.
+    machine. `unseen` has the other parts.
 
     EnvPool calls an episode that ends by itself in the very step in which the time limit is reached truncated. Here it
     is both, as with Gymnasium: the time limit (`max_episode_steps`; by default the environment's own) is counted here.
@@ -83,6 +83,7 @@ class EnvPoolEnv(GymnasiumEnv):
             raise ValueError(f"{self.name} has {spec.config.max_num_players} players; only one is supported")
         self.settings: Mapping[str, Any] = spec.config._asdict()
         seen, self._array = _seen(self.name, observation_space, observe)
+        self._left_out = tuple(part for part in observation_space if part != observe) if observe else ()
         flat = spaces.flatten_space(seen) if isinstance(seen, spaces.Dict) else seen
         self.observation_space, self._to_obs = _observations(self.name, flat, dtype)
         self.action_space, self._to_action = _actions(self.name, _unbounded(action_space))
@@ -112,21 +113,38 @@ class EnvPoolEnv(GymnasiumEnv):
             if isinstance(told, np.ndarray)
         }
 
+    @property
+    def unseen(self) -> dict[str, Tensor]:
+        """The parts of the present observation that `observe` leaves out, [seed, env, ...] each."""
+        if self._copies is None:
+            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before unseen")
+        return {
+            name: torch.from_numpy(part).view(-1, self.envs, *part.shape[1:])
+            for name, part in self._copies.unseen.items()
+        }
+
     def _start(self, copies: int) -> Any:
-        return _Pool(self._build, copies, self.time_limit or FOREVER, self._array)
+        return _Pool(self._build, copies, self.time_limit or FOREVER, self._array, self._left_out)
 
 
 class _Pool:
     """What `GymnasiumEnv` needs of Gymnasium's `SyncVectorEnv`, autoreset mode SAME_STEP, made of pools."""
 
     def __init__(
-        self, build: Callable[[list[int]], Any], copies: int, limit: int, array: Callable[[Any], np.ndarray]
+        self,
+        build: Callable[[list[int]], Any],
+        copies: int,
+        limit: int,
+        array: Callable[[Any], np.ndarray],
+        left_out: tuple[str, ...],
     ) -> None:
         self.num_envs = copies
         self.info: dict[str, Any] = {}
+        self.unseen: dict[str, np.ndarray] = {}
         self._build = build
         self._limit = limit
         self._array = array
+        self._left_out = left_out
         self._pool: Any = None
 
     def reset(self, seed: list[int] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
@@ -136,11 +154,13 @@ class _Pool:
             self._pool = self._build([min(one, FOREVER - 1) for one in seed])
         self._elapsed = np.zeros(self.num_envs, np.int64)
         obs, self.info = self._pool.reset()
+        self.unseen = {part: obs[part] for part in self._left_out}
         return self._array(obs), self.info
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        obs, reward, terminated, truncated, self.info = self._pool.step(actions)
-        obs = self._array(obs)
+        told, reward, terminated, truncated, self.info = self._pool.step(actions)
+        self.unseen = {part: told[part] for part in self._left_out}
+        obs = self._array(told)
         self._elapsed += 1
         truncated = truncated | (self._elapsed >= self._limit)
         done = terminated | truncated
@@ -148,7 +168,11 @@ class _Pool:
         if done.any():
             info["final_obs"] = obs
             obs = obs.copy()
-            obs[done] = self._array(self._pool.reset(np.flatnonzero(done))[0])
+            begun = self._pool.reset(np.flatnonzero(done))[0]
+            obs[done] = self._array(begun)
+            for part in self._left_out:
+                self.unseen[part] = self.unseen[part].copy()
+                self.unseen[part][done] = begun[part]
             self._elapsed[done] = 0
         return obs, reward, terminated, truncated, info
 

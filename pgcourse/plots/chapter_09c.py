@@ -1,0 +1,71 @@
+"""Figures of a machine that is steered: what was asked for and what it did, and which of four feet was down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from pgcourse.gait import FEET, Ride, bridged, footwork, stances
+from pgcourse.plots import style
+
+ASKED = ("speed ahead (m/s)", "speed to the left (m/s)", "turning (rad/s)")
+SIDES = {"left": style.BLUE, "right": style.VERMILION}  # as robots are drawn: see `pgcourse.gait.picture`
+
+
+def steered(rides: Mapping[str, Ride]) -> list[Axes]:
+    """What the joystick asked for (black steps) and what the machine did (blue), a row a ride, a column a velocity."""
+    _, grid = plt.subplots(
+        len(rides), 3, figsize=(10.0, 0.6 + 1.7 * len(rides)), squeeze=False, sharex=True, sharey="col"
+    )
+    for axes, (title, one) in zip(grid, rides.items(), strict=True):
+        time = np.arange(len(one)) * one.dt
+        for ax, velocity, command in zip(axes, one.velocity.T, one.command.T, strict=True):
+            ax.plot(time, velocity, color=style.BLUE, lw=0.8)
+            ax.step(time, command, color=style.BLACK, lw=1.3, where="post")
+            if one.fell:
+                ax.plot(time[-1], velocity[-1], "x", color=style.VERMILION, ms=8, mew=2)
+        axes[0].set_title(title, fontsize=10, loc="left")
+    for ax in grid[-1]:
+        ax.set_xlabel("time (s)")
+    for row in grid:
+        for ax, label in zip(row, ASKED, strict=True):
+            ax.set_ylabel(label, fontsize=8)
+    known = {"asked for": (style.BLACK, "-", ""), "done": (style.BLUE, "-", "")}
+    known |= {"falls": (style.VERMILION, "", "x")} if any(one.fell for one in rides.values()) else {}
+    lines = [Line2D([], [], color=color, ls=line, marker=mark) for color, line, mark in known.values()]
+    grid[0, -1].legend(lines, known, fontsize=8, ncols=3, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.2)
+    return list(grid.flat)
+
+
+def four_feet(rides: Mapping[str, Ride], seconds: float = 3.0, start: float = 0.0) -> list[Axes]:
+    """When which foot is on the ground, a panel a ride, from `start` (s) on: a bar is a stance. Hildebrand (1965).
+
+    Feet stand as in his diagrams: the hind ones outside, the front ones between them. Beside a foot's bars stand its
+    duty factor and its phase over the whole ride (see `pgcourse.gait.footwork`).
+    """
+    order = ("hind left", "front left", "front right", "hind right")
+    _, grid = plt.subplots(len(rides), 1, figsize=(8.0, 0.5 + 1.5 * len(rides)), squeeze=False, sharex=True)
+    for ax, (title, one) in zip(grid[:, 0], rides.items(), strict=True):
+        table = footwork(one)
+        for row, foot in enumerate(reversed(order)):
+            spans = stances(bridged(one.contact[:, FEET.index(foot)], one.dt), one.dt) - start
+            spans = spans.clip(0, min(seconds, one.seconds - start))
+            ax.broken_barh(
+                [(a, b - a) for a, b in spans if b > a],
+                (row - 0.38, 0.76),
+                facecolors=SIDES[foot.split()[1]],
+                linewidth=0,
+            )
+            duty, phase = table.loc[foot, ["duty_factor", "phase"]]
+            said = f"{duty:.0%}" + ("" if np.isnan(phase) else f", phase {phase:.2f}")
+            ax.annotate(said, (1, (row + 0.5) / 4), (6, 0), "axes fraction", "offset points", va="center", fontsize=9)
+        ax.set_title(title, fontsize=10, loc="left")
+        ax.set(yticks=range(4), yticklabels=list(reversed(order)), ylim=(-0.5, 3.5), xlim=(0, seconds))
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="y", visible=False)
+    grid[-1, 0].set_xlabel("time (s)")
+    return list(grid[:, 0])

