@@ -160,11 +160,15 @@ def stage(env: str | Callable[..., Any], env_args: Mapping[str, Any] = MappingPr
     """A world that can be drawn.
 
     Gymnasium's environments draw themselves, CartPole-v1 and Pendulum-v1 by their originals, EnvPool's by Gymnasium's.
-    The arm, MinAtar's games and walking robots (`pgcourse.gait.ROBOTS`) are drawn here, on any machine.
+    The arm, MinAtar's games, walking robots (`pgcourse.gait.ROBOTS`) and EnvPool's machines (`pgcourse.gait.MACHINES`)
+    are drawn here, without OpenGL.
 
     Raises:
         CannotDraw: there is no way to draw the world.
     """
+    if env in gait.MACHINES:
+        machine: Any = make(env, **env_args)
+        return Stage(machine, gait.riding(machine), 1 / machine.settings["ctrl_dt"])
     id = _drawing_itself(env)
     if isinstance(id, str) and id in gait.ROBOTS:
         robot, robots = gait.ROBOTS[id], _made(id, env_args)

@@ -12,7 +12,7 @@ from pgcourse.gait.measures import (
     phase_portrait,
 )
 from pgcourse.gait.recording import ENDS, Recording, record
-from pgcourse.gait.rides import FEET, Ride, footwork, keep, kept, ride
+from pgcourse.gait.rides import FEET, MACHINES, Ride, footwork, keep, kept, ride, riding
 from pgcourse.gait.robots import LEGS, ROBOTS, Body, NotARobot, Robot
 from pgcourse.gait.taxonomy import KINDS, counts, kind
 
@@ -21,6 +21,7 @@ __all__ = [
     "FEET",
     "KINDS",
     "LEGS",
+    "MACHINES",
     "ROBOTS",
     "Body",
     "Disturbance",
@@ -48,6 +49,7 @@ __all__ = [
     "picture",
     "record",
     "ride",
+    "riding",
     "robustness",
     "stances",
     "strides",

@@ -74,14 +74,14 @@ def picture(recording: Recorded, time: int, width: int = 360) -> NDArray[np.uint
 
     The left leg is blue and behind the trunk, the right one red and before it. There is a mark on the ground every 5 m.
     """
-    return _moment(recording, recording.pose[time], recording.trunk[time, 0], width)
+    return moment(recording, recording.pose[time], recording.trunk[time, 0], width)
 
 
 def live(robot: Robot, simulator: Any, width: int = 360) -> NDArray[np.uint8]:
     """The same of a simulator as it is now."""
     state = robot.state(simulator)
     scene = _Running(robot.bodies(simulator), robot.ground(simulator), robot.leg_length)
-    return _moment(scene, state.pose, state.trunk[0], width)
+    return moment(scene, state.pose, state.trunk[0], width)
 
 
 def strip(
@@ -98,7 +98,8 @@ def strip(
     return _drawn(recording, recording.pose[list(times)], low, high, width)
 
 
-def _moment(scene: Scene, pose: NDArray[np.float64], x: float, width: int) -> NDArray[np.uint8]:
+def moment(scene: Scene, pose: NDArray[np.float64], x: float, width: int) -> NDArray[np.uint8]:
+    """Its bodies at `pose` [body, 3], with `x` (m) in the middle of the picture [height, width, 3]."""
     half = WIDTH * scene.leg_length / 2
     return _drawn(scene, pose[None], float(x) - half, float(x) + half, width)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from pgcourse.algorithms import TrainedPolicy, play
 from pgcourse.algorithms.acting import Transition
-from pgcourse.envs import EnvPoolEnv, make
+from pgcourse.envs import EnvPoolEnv
+from pgcourse.gait.drawing import moment
 from pgcourse.gait.footfalls import bridged, mean_phase, touchdowns
 from pgcourse.gait.robots import Body, NotARobot
 
@@ -148,8 +149,8 @@ def ride(
         )
     seed = trained.seeds[0] if seed is None else seed
     rides: list[Ride] = []
-    with make(trained.env, **trained.env_args) as world:
-        assert isinstance(world, EnvPoolEnv)
+    world = EnvPoolEnv(trained.env.removeprefix("envpool:"), **trained.env_args)
+    with world:
         states: list[Told] = []
         steps: list[tuple[Transition, dict[str, Tensor]]] = []
         for step in play(world, trained, seed, episodes, deterministic, lambda _: states.append(_known(world)), draw):
@@ -159,6 +160,25 @@ def ride(
                 states.clear()
                 steps.clear()
     return rides
+
+
+def riding(world: EnvPoolEnv, width: int = 360) -> Callable[[Tensor], NDArray[np.uint8]]:
+    """What draws the machine as it is now: called before some steps, in their order, whatever it is given.
+
+    How far it came is reckoned from its speed at these moments.
+    """
+    way, before = 0.0, 0
+
+    def draw(_: Tensor) -> NDArray[np.uint8]:
+        nonlocal way, before
+        told, step = _known(world), int(world.told["elapsed_step"].item())
+        way = way + max(step - before, 0) * world.settings["ctrl_dt"] * told.velocity[0] if step else 0.0
+        before = step
+        row: dict[str, Any] = {name: each[None] for name, each in told._asdict().items()}
+        now = Ride(**row, reward=np.zeros(1), parts={}, dt=world.settings["ctrl_dt"], fell=False)
+        return moment(now, now.pose[0] + (way, 0.0, 0.0), way, width)
+
+    return draw
 
 
 def footwork(ride: Ride) -> pd.DataFrame:
@@ -189,7 +209,7 @@ def footwork(ride: Ride) -> pd.DataFrame:
 
 def keep(rides: Sequence[Ride], path: str | Path) -> None:
     """Write rides into an .npz file, in single precision; `kept` reads them."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for number, one in enumerate(rides):
         own = {field.name: getattr(one, field.name) for field in fields(one) if field.name != "parts"}
         own |= {REWARD + name: part for name, part in one.parts.items()}
@@ -223,10 +243,12 @@ def _single(values: np.ndarray) -> np.ndarray:
 def _ride(
     states: list[Told], steps: list[tuple[Transition, dict[str, Tensor]]], dt: float, env: str, seed: int
 ) -> Ride:
-    columns = [np.stack(each) for each in zip(*states, strict=True)]
+    columns: dict[str, Any] = {
+        name: np.stack(each) for name, each in zip(Told._fields, zip(*states, strict=True), strict=True)
+    }
     names = [name for name in steps[0][1] if name.startswith(REWARD)]
     return Ride(
-        *columns,
+        **columns,
         reward=np.array([step.reward.item() for step, _ in steps]),
         parts={name.removeprefix(REWARD): np.array([told[name].item() for _, told in steps]) for name in names},
         dt=dt,

@@ -60,7 +60,7 @@ def four_feet(rides: Mapping[str, Ride], seconds: float = 3.0, start: float = 0.
                 facecolors=SIDES[foot.split()[1]],
                 linewidth=0,
             )
-            duty, phase = table.loc[foot, ["duty_factor", "phase"]]
+            duty, phase = (float(table[name][foot]) for name in ("duty_factor", "phase"))
             said = f"{duty:.0%}" + ("" if np.isnan(phase) else f", phase {phase:.2f}")
             ax.annotate(said, (1, (row + 0.5) / 4), (6, 0), "axes fraction", "offset points", va="center", fontsize=9)
         ax.set_title(title, fontsize=10, loc="left")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pgcourse as pg
-from pgcourse import gait
+from pgcourse import film, gait
 from pgcourse.algorithms import Architecture, TrainedPolicy
 from pgcourse.core import Streams
 from pgcourse.gait.rides import FOOT, HIPS, POSTURE, _known, limbs
@@ -71,6 +71,18 @@ def test_a_ride_is_what_the_machine_senses_without_noise():
     assert seen[:, 45:] == pytest.approx(ride.command, abs=1e-6)
     assert ride.reward == pytest.approx([step.reward.item() for step in steps])
     assert ride.reward == pytest.approx(np.maximum(sum(ride.parts.values()) * ride.dt, 0), abs=1e-6)
+
+
+@installed
+def test_a_machine_is_filmed():
+    """In its own pace; where it goes, the marks on the ground go by."""
+    robot = trained(scale=0.3)
+    shot = film.shoot(robot, deterministic=True)
+    (ride,) = gait.ride(robot)
+    assert len(shot.frames) == -(-len(ride) // 3)
+    assert shot.fps == pytest.approx(50 / 3)
+    assert shot.returns == [pytest.approx(ride.reward.sum())]
+    assert np.array_equal(shot.frames[0], gait.picture(ride, 0))
 
 
 @installed
