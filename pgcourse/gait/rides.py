@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
@@ -59,6 +59,7 @@ class Ride:
     speed: NDArray[np.float64] = field(repr=False)
     torque: NDArray[np.float64] = field(repr=False)
     contact: NDArray[np.bool_] = field(repr=False)
+    target: NDArray[np.float64] = field(repr=False)  # [time, foot, joint], rad: to where the action sends each joint
     reward: NDArray[np.float64] = field(repr=False)  # [time]
     parts: dict[str, NDArray[np.float64]] = field(repr=False)  # [time] each, for one second; see `ride`
     dt: float  # s between rows
@@ -156,7 +157,7 @@ def ride(
         for step in play(world, trained, seed, episodes, deterministic, lambda _: states.append(_known(world)), draw):
             steps.append((step, world.told))
             if step.terminated.item() or step.truncated.item():
-                rides.append(_ride(states, steps, world.settings["ctrl_dt"], trained.env, seed))
+                rides.append(_ride(states, steps, world.settings, trained.env, seed))
                 states.clear()
                 steps.clear()
     return rides
@@ -175,7 +176,7 @@ def riding(world: EnvPoolEnv, width: int = 360) -> Callable[[Tensor], NDArray[np
         way = way + max(step - before, 0) * world.settings["ctrl_dt"] * told.velocity[0] if step else 0.0
         before = step
         row: dict[str, Any] = {name: each[None] for name, each in told._asdict().items()}
-        now = Ride(**row, reward=np.zeros(1), parts={}, dt=world.settings["ctrl_dt"], fell=False)
+        now = Ride(**row, target=row["angle"], reward=np.zeros(1), parts={}, dt=world.settings["ctrl_dt"], fell=False)
         return moment(now, now.pose[0] + (way, 0.0, 0.0), way, width)
 
     return draw
@@ -241,7 +242,11 @@ def _single(values: np.ndarray) -> np.ndarray:
 
 
 def _ride(
-    states: list[Told], steps: list[tuple[Transition, dict[str, Tensor]]], dt: float, env: str, seed: int
+    states: list[Told],
+    steps: list[tuple[Transition, dict[str, Tensor]]],
+    settings: Mapping[str, Any],
+    env: str,
+    seed: int,
 ) -> Ride:
     columns: dict[str, Any] = {
         name: np.stack(each) for name, each in zip(Told._fields, zip(*states, strict=True), strict=True)
@@ -249,13 +254,19 @@ def _ride(
     names = [name for name in steps[0][1] if name.startswith(REWARD)]
     return Ride(
         **columns,
+        target=POSTURE + settings["action_scale"] * np.stack([_executed(step) for step, _ in steps]),
         reward=np.array([step.reward.item() for step, _ in steps]),
         parts={name.removeprefix(REWARD): np.array([told[name].item() for _, told in steps]) for name in names},
-        dt=dt,
+        dt=settings["ctrl_dt"],
         fell=bool(steps[-1][0].terminated.item()),
         env=env,
         seed=seed,
     )
+
+
+def _executed(step: Transition) -> NDArray[np.float64]:
+    """[foot, joint]: the action as the world clips it."""
+    return step.action[0, 0].double().clamp(-1, 1).reshape(4, 3).numpy()
 
 
 def _known(world: EnvPoolEnv) -> Told:

@@ -74,6 +74,17 @@ def test_a_ride_is_what_the_machine_senses_without_noise():
 
 
 @installed
+def test_motors_are_springs_with_dampers():
+    """Of a leg that nobody moves: 35 N m/rad to where the action asks, less half a newton metre second of its speed."""
+    (ride,) = gait.ride(trained(scale=3.0, noise_level=0.0))
+    expected = 35.0 * (ride.target[:-1] - ride.angle[1:]) - 0.5 * ride.speed[1:]
+    slow = np.abs(ride.speed[1:]) < 0.3
+    assert slow.sum() > 100
+    assert np.abs(ride.torque[1:] - expected)[slow].max() < 1.0  # it is of 4 ms earlier
+    assert np.corrcoef(ride.torque[1:][slow], expected[slow])[0, 1] > 0.99
+
+
+@installed
 def test_a_machine_is_filmed():
     """In its own pace; where it goes, the marks on the ground go by."""
     robot = trained(scale=0.3)
@@ -127,18 +138,9 @@ def made_up(phases, duty, strides=10, rows=25, fell=False):
     still = np.zeros((len(contact), 3))
     legs = np.broadcast_to(POSTURE, (len(contact), 4, 3)).copy()
     return gait.Ride(
-        still,
-        still,
-        still - [0, 0, 1.0],
-        legs,
-        0 * legs,
-        0 * legs,
-        contact,
-        still[:, 0],
-        {"pose": still[:, 0]},
-        0.02,
-        fell,
-    )
+        command=still, velocity=still, down=still - [0, 0, 1.0], angle=legs, speed=0 * legs, target=legs,
+        torque=0 * legs, contact=contact, reward=still[:, 0], parts={"pose": still[:, 0]}, dt=0.02, fell=fell,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

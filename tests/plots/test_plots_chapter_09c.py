@@ -15,7 +15,7 @@ def trotting(strides=10, rows=25, fell=False):
     legs = np.broadcast_to(POSTURE, (time, 4, 3)).copy()
     down = np.tile([0.0, 0.0, -1.0], (time, 1))
     return gait.Ride(
-        command=asked, velocity=asked - 0.1, down=down, angle=legs, speed=0 * legs, torque=0 * legs,
+        command=asked, velocity=asked - 0.1, down=down, angle=legs, speed=0 * legs, target=legs, torque=0 * legs,
         contact=turn < 0.599, reward=np.zeros(time), parts={}, dt=0.02, fell=fell,
     )  # fmt: skip
 
