@@ -5,6 +5,7 @@ import dataclasses
 import gymnasium
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.stats
 import torch
 from gaits import walk
@@ -198,6 +199,36 @@ def with_a_mask(returns):
     best = torch.nn.functional.one_hot(sums.max(dim=1).indices, returns.size(1)).to(returns.dtype)
     kept = torch.einsum("sc,sce->se", best, returns)
     return kept[:, ~first].mean(-1)
+
+
+@right("09.standing_pay")
+def with_scipys_normal_distribution(width, moves, s):
+    """exp(-v²/s) is √(πs) times the density of a normal number with variance s/2."""
+    density = scipy.stats.norm(scale=float(s / 2) ** 0.5)
+    pay = 1.0
+    for a, m in zip(width.tolist(), moves.tolist(), strict=True):
+        inside = (density.cdf(a) - density.cdf(-a)) / (2 * a) * (np.pi * float(s)) ** 0.5
+        pay *= 1 - m + m * inside
+    return pay
+
+
+@right("09.standing_pay")
+def by_quadrature(width, moves, s):
+    means = [scipy.integrate.quad(lambda v: np.exp(-(v**2) / s), 0, a)[0] / a for a in width.numpy()]
+    first, second = (1 + m * (mean - 1) for m, mean in zip(moves.numpy(), means, strict=True))
+    return torch.tensor(first * second)
+
+
+@right("09.standing_pay")
+def by_a_fine_grid(width, moves, s):
+    """Simpson's rule, both speeds at once."""
+    grid = torch.linspace(-1, 1, 4001, dtype=torch.float64)
+    weights = torch.full_like(grid, 2.0)
+    weights[1::2], weights[0], weights[-1] = 4.0, 1.0, 1.0
+    each = [(weights * torch.exp(-((a * grid) ** 2) / s)).sum() / weights.sum() for a in width.double()]
+    return torch.stack(
+        [torch.lerp(torch.ones(()).double(), x, m.double()) for x, m in zip(each, moves, strict=True)]
+    ).prod()
 
 
 @right("09.comparable")

@@ -1366,6 +1366,32 @@ WRONG = {
             "It is divided by the mean size of ",
         ),
     ],
+    "09.standing_pay": [
+        ("(1 - moves + moves * torch.pi**0.5 / 2 * torch.erf(width / s**0.5) * s**0.5 / width).sum()", "are added"),
+        (
+            "(1 - moves + moves * torch.pi**0.5 / (2 * width) * torch.erf(width / s**0.5)).prod()",
+            "√s is missing in front",
+        ),
+        (
+            "(moves * torch.pi**0.5 * s**0.5 / (2 * width) * torch.erf(width / s**0.5)).prod()",
+            "standing still is exactly",
+        ),
+        ("(1 - moves + moves * torch.exp(-((width / 2) ** 2) / s)).prod()", "at the mean size of the commands"),
+        ("(1 - moves + moves * torch.exp(-(width**2) / s)).prod()", "at the largest commands"),
+        ("(1 - moves + moves * (torch.pi * s) ** 0.5 / width * torch.erf(width / s**0.5)).prod()", "not 1/a"),
+        ("(1 - moves + moves * (torch.pi * s) ** 0.5 / (2 * width)).prod()", "The erf is missing"),
+        (
+            "(1 - moves + moves * (torch.pi * 2 * s) ** 0.5 / (2 * width) * torch.erf(width / (2 * s) ** 0.5)).prod()",
+            "not -v²/(2s)",
+        ),
+        ("(1 - moves + moves * s**0.5 / (2 * width) * torch.erf(width / s**0.5)).prod()", "√π is missing"),
+        ("((torch.pi * s) ** 0.5 / (2 * width) * torch.erf(width / s**0.5)).prod()", "`moves` is not used"),
+        ("(1 - moves + moves * (torch.pi * s) ** 0.5 / (2 * width) * torch.erf(width / s**0.5))[0]", "Only the first"),
+        (("    return (1 - moves", "    return 1 - (1 - moves"), "what standing loses"),
+        (("s**0.5", "s**2"), None),
+        ("torch.exp(-((width**2 * moves).sum()) / s)", None),
+        ("torch.exp(-(moves * width**2 / 3).sum() / s)", "The mean square of the commands"),
+    ],
     "09.best_checkpoint": [
         (
             ("return fresh.gather(1, chosen).squeeze(1)", "return tried.max(1).values"),
