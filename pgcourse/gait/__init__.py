@@ -12,7 +12,7 @@ from pgcourse.gait.measures import (
     phase_portrait,
 )
 from pgcourse.gait.recording import ENDS, Recording, record
-from pgcourse.gait.rides import FEET, MACHINES, Ride, footwork, keep, kept, ride, riding
+from pgcourse.gait.rides import FEET, MACHINES, Ride, footwork, ride, riding
 from pgcourse.gait.robots import LEGS, ROBOTS, Body, NotARobot, Robot
 from pgcourse.gait.taxonomy import KINDS, counts, kind
 
@@ -38,8 +38,6 @@ __all__ = [
     "disturbed",
     "dominant_frequency",
     "footwork",
-    "keep",
-    "kept",
     "kind",
     "limb_phase",
     "live",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -206,39 +205,6 @@ def footwork(ride: Ride) -> pd.DataFrame:
         for k, foot in enumerate(FEET)
     }
     return pd.DataFrame(rows).T.rename_axis("foot")
-
-
-def keep(rides: Sequence[Ride], path: str | Path) -> None:
-    """Write rides into an .npz file, in half precision, which is three digits; `kept` reads them."""
-    arrays: dict[str, Any] = {}
-    for number, one in enumerate(rides):
-        own = {field.name: getattr(one, field.name) for field in fields(one) if field.name != "parts"}
-        own |= {REWARD + name: part for name, part in one.parts.items()}
-        arrays |= {f"{number}/{name}": _short(np.asarray(value)) for name, value in own.items()}
-    np.savez_compressed(path, **arrays)
-
-
-def kept(path: str | Path) -> list[Ride]:
-    """The rides in a file that `keep` wrote.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    rides: dict[int, dict[str, Any]] = {}
-    with np.load(path) as file:
-        for name in file.files:
-            number, field = name.split("/")
-            own = rides.setdefault(int(number), {"parts": {}})
-            value = file[name] if file[name].dtype.kind != "f" else file[name].astype(np.float64)
-            if field.startswith(REWARD):
-                own["parts"][field.removeprefix(REWARD)] = value
-            else:
-                own[field] = value if value.ndim else value.item()
-    return [Ride(**own) for _, own in sorted(rides.items())]
-
-
-def _short(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float16) if values.ndim and values.dtype.kind == "f" else values
 
 
 def _ride(

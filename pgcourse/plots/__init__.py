@@ -25,7 +25,6 @@ _HOMES = {
     "chapter_08": "against_passes clip_cases crossing details explore_clip film_strips settings symptoms",
     "chapter_09": "disturbances footfalls gait_measures kinds phase_portraits pose_strips",
     "chapter_09b": "reported",
-    "chapter_09c": "four_feet steered",
     "chapter_10": (
         "against_distance at_equal_kl clip_and_passes explore_samples overoptimization proxy_and_gold rubric_terms"
     ),
@@ -37,6 +36,7 @@ _HOMES = {
     "lines": "over_updates power_laws slope",
     "scores": "aggregates differences performance_profile",
     "simplex": "simplex_field",
+    "steering": "four_feet steered",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -166,18 +166,6 @@ def test_footwork_without_strides():
     assert table[["frequency", "phase"]].isna().all(axis=None)
 
 
-def test_rides_are_kept(tmp_path):
-    rides = [made_up((0, 0.5, 0.5, 0), (0.6,) * 4), made_up((0, 0.5, 0, 0.5), (0.4,) * 4, 3, fell=True)]
-    gait.keep(rides, tmp_path / "rides.npz")
-    for one, other in zip(rides, gait.kept(tmp_path / "rides.npz"), strict=True):
-        for name in ("dt", "fell", "seed", "env"):
-            assert getattr(one, name) == getattr(other, name)
-        assert one.parts.keys() == other.parts.keys()
-        for name in ("contact", "angle", "down", "reward"):
-            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3)
-        assert (one.trunk == pytest.approx(other.trunk, abs=1e-2), one.pose.shape) == (True, (len(other), 9, 3))
-
-
 @installed
 def test_what_has_no_rides_is_refused():
     with pytest.raises(

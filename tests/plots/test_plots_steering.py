@@ -1,4 +1,4 @@
-"""Figures of chapter 09c: what is drawn is what was given."""
+"""Figures of steered machines: what is drawn is what was given."""
 
 import numpy as np
 import pytest
