@@ -130,8 +130,8 @@ def _off_screen() -> Iterator[None]:
         os.environ.pop(name, None)
 
 
-def replay(recording: gait.Recording, width: int = 360) -> Film:
-    """A recorded episode of a robot as a film, in its own pace; see `pgcourse.gait.record`."""
+def replay(recording: gait.Recording | gait.Ride, width: int = 360) -> Film:
+    """A recorded episode of a robot as a film, in its own pace; see `pgcourse.gait.record` and `ride`."""
     fps = 1 / recording.dt
     every = math.ceil(fps / FPS)
     frames = [gait.picture(recording, t, width) for t in range(0, len(recording), every)]
@@ -166,9 +166,6 @@ def stage(env: str | Callable[..., Any], env_args: Mapping[str, Any] = MappingPr
     Raises:
         CannotDraw: there is no way to draw the world.
     """
-    if env in gait.MACHINES:
-        machine: Any = make(env, **env_args)
-        return Stage(machine, gait.riding(machine), 1 / machine.settings["ctrl_dt"])
     id = _drawing_itself(env)
     if isinstance(id, str) and id in gait.ROBOTS:
         robot, robots = gait.ROBOTS[id], _made(id, env_args)
@@ -180,14 +177,18 @@ def stage(env: str | Callable[..., Any], env_args: Mapping[str, Any] = MappingPr
         world = _made(id, {**env_args, "render_mode": "rgb_array"})
         return Stage(world, lambda obs: _picture(world.render()[0]), _fps(metadata))
     if isinstance(env, str):
-        drawable = make(env, **env_args)
+        if env in gait.MACHINES and env_args.get("observe") != "state":
+            raise CannotDraw(f"{env} can be drawn where a policy was trained with observe='state'")
+        drawable: Any = make(env, **env_args)
+        if env in gait.MACHINES:
+            return Stage(drawable, gait.riding(drawable), 1 / drawable.settings["ctrl_dt"])
         if isinstance(drawable, Arm):
             return Stage(drawable, lambda obs: arm(drawable, drawable.current[0, 0]), 1 / drawable.tau)
         if env.startswith("MinAtar/"):
             return Stage(drawable, lambda obs: cells(obs[0, 0]), 10.0)
     raise CannotDraw(
         f"{name_of(env)} cannot be drawn; what can: Gymnasium's environments, {', '.join(GYMNASIUM)}, Arm1-v0 to "
-        f"Arm{Arm.most_joints}-v0 and MinAtar's games"
+        f"Arm{Arm.most_joints}-v0, MinAtar's games and {', '.join(gait.MACHINES)}"
     )
 
 
@@ -276,7 +277,7 @@ def _drawing_itself(env: Any) -> str | Callable[..., Any] | None:
     """An environment of Gymnasium's as `GymnasiumEnv` takes it; None for worlds that are drawn here or not at all."""
     if not isinstance(env, str):
         return env if isinstance(env, type) and issubclass(env, gymnasium.Env) else None
-    if env.startswith("MinAtar/") or (env in WORLDS and env not in GYMNASIUM):
+    if env.startswith("MinAtar/") or env in gait.MACHINES or (env in WORLDS and env not in GYMNASIUM):
         return None
     return _drawing_itself(kind) if (kind := own(env)) else env.removeprefix("envpool:")
 

@@ -10,6 +10,7 @@ import click
 import numpy as np
 import pandas as pd
 import torch
+from gymnasium.error import DependencyNotInstalled
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -76,7 +77,7 @@ def evaluate(
             with screen.status(f"{each}: {episodes} episodes of each seed"):
                 evaluations.append(Evaluation.of(each, policy, episodes, deterministic, seed, at, max_episode_steps))
             show(evaluations[-1], screen)
-    except (StudyError, RecordError, ValueError) as error:
+    except (StudyError, RecordError, ValueError, DependencyNotInstalled) as error:
         if not is_ours(error):
             raise
         raise click.ClickException(str(error)) from None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import torch
+from gymnasium.error import DependencyNotInstalled
 from rich.console import Console
 
 from pgcourse import film
@@ -60,7 +61,8 @@ def watch(
 ) -> None:
     """Watch a kept policy act, as a GIF or in a window.
 
-    Gymnasium's environments draw themselves; the arm, walking robots and MinAtar's games are drawn here.
+    Gymnasium's environments draw themselves; the arm, walking robots, steered machines and MinAtar's games are drawn
+    here.
     """
     if out is not None and out.suffix.lower() != ".gif":
         raise click.UsageError(f"--out writes a GIF: {out} must end in .gif")
@@ -79,7 +81,7 @@ def watch(
             returns = shot.returns
             out = out or personal.picture(name, policy.seeds[0] if seed is None else seed, at)
             _write(out, content)
-    except (StudyError, RecordError, ValueError) as error:
+    except (StudyError, RecordError, ValueError, DependencyNotInstalled) as error:
         if not is_ours(error):
             raise
         raise click.ClickException(str(error)) from None

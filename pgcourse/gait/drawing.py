@@ -99,7 +99,7 @@ def strip(
 
 
 def moment(scene: Scene, pose: NDArray[np.float64], x: float, width: int) -> NDArray[np.uint8]:
-    """Its bodies at `pose` [body, 3], with `x` (m) in the middle of the picture [height, width, 3]."""
+    """A picture [height, width, 3] of a scene's bodies at `pose` [body, 3], with `x` (m) in the middle."""
     half = WIDTH * scene.leg_length / 2
     return _drawn(scene, pose[None], float(x) - half, float(x) + half, width)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from pgcourse.gait.footfalls import bridged, mean_phase, touchdowns
 from pgcourse.gait.robots import Body, NotARobot
 
 FEET = ("front right", "front left", "hind right", "hind left")
-MACHINES = ("envpool:Go1JoystickFlatTerrain-v1", "envpool:Go1JoystickRoughTerrain-v1")
+MACHINES = ("envpool:Go1JoystickFlatTerrain-v1",)
 REWARD = "reward_"  # what EnvPool calls a part of the reward begins so
 
 # Unitree's Go1, from MuJoCo Menagerie's go1.xml. Of a leg: hip (abduction), thigh, calf; lengths in m.
@@ -31,17 +32,19 @@ JOINTS = ("hip", "thigh", "calf")
 
 
 class Told(NamedTuple):
-    """What the simulator knows of a machine before a step, free of the noise of its sensors."""
+    """What the simulator knows of a machine before a step, free of the noise of its sensors.
 
-    command: NDArray[
-        np.float64
-    ]  # [3]: the speed ahead and to the left (m/s) and the turning (rad/s) that are asked for
-    velocity: NDArray[np.float64]  # [3], of the trunk, in its own frame: what `command` asks for
+    A command is a speed ahead, one to the left (m/s) and a turning to the left (rad/s), all in the machine's own frame.
+    `velocity` is what it asks for, measured where the inertial sensors sit, as the reward does.
+    """
+
+    command: NDArray[np.float64]  # [3]
+    velocity: NDArray[np.float64]  # [3]
     down: NDArray[np.float64]  # [3], the direction of gravity in the trunk's frame
     angle: NDArray[np.float64]  # [foot, joint], rad, as the machine's maker counts them
     speed: NDArray[np.float64]  # [foot, joint], rad/s
-    torque: NDArray[np.float64]  # [foot, joint], N m, in the step before this state
-    contact: NDArray[np.bool_]  # [foot]
+    torque: NDArray[np.float64]  # [foot, joint], N m, of the motors: the joints' own damping is not in it
+    contact: NDArray[np.bool_]  # [foot], a step late
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Ride:
     angle: NDArray[np.float64] = field(repr=False)
     speed: NDArray[np.float64] = field(repr=False)
     torque: NDArray[np.float64] = field(repr=False)
-    contact: NDArray[np.bool_] = field(repr=False)
+    contact: NDArray[np.bool_] = field(repr=False)  # in time; the last row's is that of the row before
     target: NDArray[np.float64] = field(repr=False)  # [time, foot, joint], rad: to where the action sends each joint
     reward: NDArray[np.float64] = field(repr=False)  # [time]
     parts: dict[str, NDArray[np.float64]] = field(repr=False)  # [time] each, for one second; see `ride`
@@ -86,7 +89,7 @@ class Ride:
     ground = (np.array([[-1e3, 0.0], [1e3, 0.0]]),)
     leg_length = 2 * LONG
 
-    @property
+    @cached_property
     def trunk(self) -> NDArray[np.float64]:
         """[time, 3]: how far it came along its own heading and how high it is (m), and its pitch (rad), up positive.
 
@@ -96,7 +99,7 @@ class Ride:
         height = FOOT - self._seen(limbs(self.angle)[:, :, -1])[..., 1].min(1)
         return np.stack([way, height, np.arcsin(np.clip(-self.down[:, 0], -1, 1))], 1)
 
-    @property
+    @cached_property
     def pose(self) -> NDArray[np.float64]:
         """[time, body, 3], the place (m) and angle of each of the `bodies`, seen from the right."""
         at = self._seen(limbs(self.angle)) + self.trunk[:, None, None, :2]
@@ -140,6 +143,7 @@ def ride(
     Raises:
         NotARobot: not one of `MACHINES`, or a policy that sees what only the simulator knows.
         ValueError: no such seed, fewer than one episode.
+        gymnasium.error.DependencyNotInstalled: EnvPool is not installed.
     """
     if trained.env not in MACHINES:
         raise NotARobot(f"{trained.env} is no machine whose rides can be recorded; these are: {', '.join(MACHINES)}")
@@ -149,7 +153,7 @@ def ride(
         )
     seed = trained.seeds[0] if seed is None else seed
     rides: list[Ride] = []
-    world = EnvPoolEnv(trained.env.removeprefix("envpool:"), **trained.env_args)
+    world: Any = trained.world()
     with world:
         states: list[Told] = []
         steps: list[tuple[Transition, dict[str, Tensor]]] = []
@@ -163,16 +167,17 @@ def ride(
 
 
 def riding(world: EnvPoolEnv, width: int = 360) -> Callable[[Tensor], NDArray[np.uint8]]:
-    """What draws the machine as it is now: called before some steps, in their order, whatever it is given.
+    """A function that draws the machine as it is now, [height, width, 3]; it does not use its argument.
 
-    How far it came is reckoned from its speed at these moments.
+    It is called at some steps of the one copy, in their order. How far the machine came is reckoned from its speed
+    at these steps.
     """
     way, before = 0.0, 0
 
     def draw(_: Tensor) -> NDArray[np.uint8]:
         nonlocal way, before
-        told, step = _known(world), int(world.told["elapsed_step"].item())
-        way = way + max(step - before, 0) * world.settings["ctrl_dt"] * told.velocity[0] if step else 0.0
+        told, step = _known(world), int(world.elapsed.item())
+        way = way + (step - before) * world.settings["ctrl_dt"] * told.velocity[0] if step > before else 0.0
         before = step
         row: dict[str, Any] = {name: each[None] for name, each in told._asdict().items()}
         now = Ride(**row, target=row["angle"], reward=np.zeros(1), parts={}, dt=world.settings["ctrl_dt"], fell=False)
@@ -182,11 +187,12 @@ def riding(world: EnvPoolEnv, width: int = 360) -> Callable[[Tensor], NDArray[np
 
 
 def footwork(ride: Ride) -> pd.DataFrame:
-    """How the feet take turns, a row a foot: `duty_factor`, `frequency` (strides a second) and `phase`.
+    """How the feet take turns, a row a foot, over its whole strides; NaN where there is none.
 
-    The phase is when the foot first comes down in a stride of the left hind foot, as a part of it: the mean on the
-    circle over whole strides, NaN without any. Hildebrand (1965), whose names for gaits in which a pair of feet
-    alternates evenly are: *pace* where the feet of a side come down together, *trot* where those of a diagonal do.
+    `duty_factor` is the part of them in which the foot is down, `frequency` their number in a second, `phase` when the
+    foot first comes down in a stride of the left hind foot, as a part of it (0 to 1, the mean on the circle).
+    Hildebrand (1965), whose names for symmetrical gaits, in which the feet of a pair alternate evenly, are: *pace*
+    where the feet of a side come down together, *trot* where those of a diagonal do.
     """
     touching = np.stack([bridged(each, ride.dt) for each in ride.contact.T], 1)
     down = [touchdowns(each) for each in touching.T]
@@ -198,7 +204,7 @@ def footwork(ride: Ride) -> pd.DataFrame:
 
     rows = {
         foot: {
-            "duty_factor": touching[:, k].mean(),
+            "duty_factor": touching[down[k][0] : down[k][-1], k].mean() if len(down[k]) > 1 else np.nan,
             "frequency": (len(down[k]) - 1) / (np.ptp(down[k]) * ride.dt) if len(down[k]) > 1 else np.nan,
             "phase": mean_phase(phases(k)),
         }
@@ -217,6 +223,8 @@ def _ride(
     columns: dict[str, Any] = {
         name: np.stack(each) for name, each in zip(Told._fields, zip(*states, strict=True), strict=True)
     }
+    if len(states) > 2:  # told a step late: those of the first state and of the last one never are
+        columns["contact"] = np.pad(columns["contact"][2:], ((1, 1), (0, 0)), "edge")
     names = [name for name in steps[0][1] if name.startswith(REWARD)]
     return Ride(
         **columns,

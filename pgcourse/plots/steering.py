@@ -52,8 +52,8 @@ def four_feet(rides: Mapping[str, Ride], seconds: float = 3.0, start: float = 0.
     for ax, (title, one) in zip(grid[:, 0], rides.items(), strict=True):
         table = footwork(one)
         for row, foot in enumerate(reversed(order)):
-            spans = stances(bridged(one.contact[:, FEET.index(foot)], one.dt), one.dt) - start
-            spans = spans.clip(0, min(seconds, one.seconds - start))
+            spans = stances(bridged(one.contact[:, FEET.index(foot)], one.dt), one.dt)
+            spans = spans.clip(start, min(start + seconds, one.seconds))
             ax.broken_barh(
                 [(a, b - a) for a, b in spans if b > a],
                 (row - 0.38, 0.76),
@@ -61,10 +61,10 @@ def four_feet(rides: Mapping[str, Ride], seconds: float = 3.0, start: float = 0.
                 linewidth=0,
             )
             duty, phase = (float(table[name][foot]) for name in ("duty_factor", "phase"))
-            said = f"{duty:.0%}" + ("" if np.isnan(phase) else f", phase {phase:.2f}")
+            said = "" if np.isnan(duty) else f"{duty:.0%}" + ("" if np.isnan(phase) else f", phase {phase:.2f}")
             ax.annotate(said, (1, (row + 0.5) / 4), (6, 0), "axes fraction", "offset points", va="center", fontsize=9)
         ax.set_title(title, fontsize=10, loc="left")
-        ax.set(yticks=range(4), yticklabels=list(reversed(order)), ylim=(-0.5, 3.5), xlim=(0, seconds))
+        ax.set(yticks=range(4), yticklabels=list(reversed(order)), ylim=(-0.5, 3.5), xlim=(start, start + seconds))
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="y", visible=False)
     grid[-1, 0].set_xlabel("time (s)")

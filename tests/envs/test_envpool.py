@@ -298,6 +298,26 @@ def test_what_it_tells_beside_observations():
 
 
 @installed
+def test_what_is_left_out_is_of_the_state_that_is_seen():
+    """Also of copies whose episode has just begun: their privileged state begins with what is seen, without noise."""
+    with make("envpool:Go1JoystickFlatTerrain-v1", 2, observe="state", noise_level=0.0, max_episode_steps=3) as env:
+        for name in ("unseen", "elapsed"):
+            with pytest.raises(RuntimeError, match=f"call reset\\(streams\\) before {name}"):
+                getattr(env, name)
+        streams = Streams(2, dtype=torch.float64)
+        obs = env.reset(streams)
+        for number in range(7):
+            unseen = env.unseen["privileged_state"]
+            assert unseen.shape == (2, 2, 123)
+            torch.testing.assert_close(unseen[..., :48], obs.double(), rtol=0, atol=1e-6, check_dtype=False)
+            assert (env.elapsed == number % 3).all()
+            obs = env.step(0.2 * streams.normal(2, 12), env.noise(streams, 1)[:, 0]).obs
+    with make("envpool:CartPole-v1") as env:
+        env.reset(Streams(1))
+        assert env.unseen == {}
+
+
+@installed
 def test_the_environment_variables_stay_as_they_were():
     """EnvPool's import sets MPLBACKEND, which keeps figures of all kernels started afterwards from showing."""
     code = (

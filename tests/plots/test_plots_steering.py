@@ -46,6 +46,7 @@ def test_stances_of_four_feet():
     hind_right, front_right, front_left, hind_left = spans
     assert hind_left == pytest.approx(front_right)
     assert hind_right == pytest.approx(front_left)
-    assert hind_left == pytest.approx([0.0, 0.5, 1.0, 1.5])
-    assert front_left[-1] == pytest.approx(1.74)
+    assert hind_left == pytest.approx([1.0, 1.5, 2.0, 2.5])
+    assert front_left[-1] == pytest.approx(2.74)
+    assert ax.get_xlim() == (1.0, 3.0)
     assert ax.texts[0].get_text() == "60%, phase 0.48"

@@ -115,13 +115,20 @@ class EnvPoolEnv(GymnasiumEnv):
 
     @property
     def unseen(self) -> dict[str, Tensor]:
-        """The parts of the present observation that `observe` leaves out, [seed, env, ...] each."""
+        """The parts of the present observation that `observe` leaves out, [seed, env, ...] each; none without it."""
         if self._copies is None:
             raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before unseen")
         return {
             name: torch.from_numpy(part).view(-1, self.envs, *part.shape[1:])
             for name, part in self._copies.unseen.items()
         }
+
+    @property
+    def elapsed(self) -> Tensor:
+        """[seed, env], how many steps the present episodes have had."""
+        if self._copies is None:
+            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before elapsed")
+        return torch.from_numpy(self._copies.elapsed).view(-1, self.envs)
 
     def _start(self, copies: int) -> Any:
         return _Pool(self._build, copies, self.time_limit or FOREVER, self._array, self._left_out)
@@ -152,17 +159,17 @@ class _Pool:
             self.close()
             # Seeds are C++ ints, and 2**31 - 1 is not one of them.
             self._pool = self._build([min(one, FOREVER - 1) for one in seed])
-        self._elapsed = np.zeros(self.num_envs, np.int64)
+        self.elapsed = np.zeros(self.num_envs, np.int64)
         obs, self.info = self._pool.reset()
         self.unseen = {part: obs[part] for part in self._left_out}
         return self._array(obs), self.info
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        told, reward, terminated, truncated, self.info = self._pool.step(actions)
-        self.unseen = {part: told[part] for part in self._left_out}
-        obs = self._array(told)
-        self._elapsed += 1
-        truncated = truncated | (self._elapsed >= self._limit)
+        parts, reward, terminated, truncated, self.info = self._pool.step(actions)
+        self.unseen = {part: parts[part] for part in self._left_out}
+        obs = self._array(parts)
+        self.elapsed += 1
+        truncated = truncated | (self.elapsed >= self._limit)
         done = terminated | truncated
         info = {}
         if done.any():
@@ -173,7 +180,7 @@ class _Pool:
             for part in self._left_out:
                 self.unseen[part] = self.unseen[part].copy()
                 self.unseen[part][done] = begun[part]
-            self._elapsed[done] = 0
+            self.elapsed[done] = 0
         return obs, reward, terminated, truncated, info
 
     def close(self) -> None:

@@ -62,13 +62,13 @@ EXERCISE = derive(
         ),
         "the machine's own": Check(
             1,
-            "Go1's joystick: up to 1.5 m/s ahead in nine of ten cases, up to 0.8 m/s aside in a quarter.",
+            "Go1's joystick, redrawn: up to 1.5 m/s ahead in nine of ten cases, up to 0.8 m/s aside in a quarter.",
             [asked([1.5, 0.8], [0.9, 0.25])],
         ),
         "narrow and wide": Check(
             1,
             "Where hardly anything is asked for, standing is worth 1; where very much is, √(πs)/(2a).",
-            [asked([0.01, 0.8], [1, 0]), asked([20.0, 0.8], [1, 0]), asked([20.0, 0.01], [0.9, 0.9], 1.0)],
+            [asked([0.01, 0.8], [1, 0]), asked([20.0, 0.8], [1, 0]), asked([20.0, 0.01], [1, 1], 1.0)],
         ),
     },
     mistakes={
@@ -106,8 +106,8 @@ EXERCISE = derive(
         "π stands where √π belongs.": ("torch.pi**0.5", "torch.pi"),
         "√s is missing in front: dv = √s du.": ("torch.pi**0.5 * root", "torch.pi**0.5"),
         "The erf is missing: that holds only where commands reach far beyond √s.": (" * torch.erf(width / root)", ""),
-        "The mean square of the commands is put into the exponential: the mean of a function is no function of the "
-        "mean.": "torch.exp(-(moves * width**2 / 3).sum() / s)",
+        "The mean square of the commands is put into the exponential: the mean of a function is not the function "
+        "of the mean.": "torch.exp(-(moves * width**2 / 3).sum() / s)",
         "This is the pay at the largest commands: take the mean over all of them.": (
             UNIFORM,
             "torch.exp(-(width**2) / s)",
@@ -128,19 +128,15 @@ EXERCISE = derive(
             "1 - moves[0] + moves[0] * uniform.prod()",
         ),
         "The root of the product is taken: |v|² is v² + w² already.": "f(*a) ** 0.5",
-        "The sign of the exponent is lost: the pay falls with the error.": (
-            UNIFORM,
-            "torch.exp(width**2 / s)",
-        ),
         "The pay falls with the error's size here, exp(-|v|/s): it falls with its square.": (
             UNIFORM,
             "s / width * (1 - torch.exp(-width / s))",
         ),
         "The erf's argument is upside down: erf(a/√s).": ("erf(width / root)", "erf(root / width)"),
         "The widths of the two speeds, or their probabilities, are swapped.": "f(width, moves.flip(0), s)",
-        "Both speeds are as wide as the first.": ("(2 * width)", "(2 * width[0])"),
+        "Both speeds are as wide as the first.": "f(width[[0, 0]], moves, s)",
         "s is 0.25 whatever was given: use the argument.": "f(width, moves, 0.25)",
-        "The whole is halved: nothing is left to be divided by.": "f(*a) / 2",
+        "This is half the pay.": "f(*a) / 2",
         "This is twice the pay.": "2 * f(*a)",
     },
 )
