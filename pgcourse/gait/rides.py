@@ -101,7 +101,10 @@ class Ride:
 
     @cached_property
     def pose(self) -> NDArray[np.float64]:
-        """[time, body, 3], the place (m) and angle of each of the `bodies`, seen from the right."""
+        """[time, body, 3], the place (m) and angle of each of the `bodies`, seen from the right.
+
+        Limbs are drawn with their whole length: those of a machine that rolls over, too long.
+        """
         at = self._seen(limbs(self.angle)) + self.trunk[:, None, None, :2]
         along = np.diff(at, axis=2)
         parts = np.concatenate([at[:, :, :-1], np.arctan2(along[..., :1], -along[..., 1:])], -1)
