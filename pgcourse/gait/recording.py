@@ -18,8 +18,22 @@ from pgcourse.gait.robots import Body, Robot, State, robot
 ENDS = ("fell", "arrived", "time limit")
 
 
+class RecordedEpisode:
+    """An episode that was recorded: a row a step, `dt` seconds apart."""
+
+    reward: NDArray[np.float64]
+    dt: float
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+    @property
+    def seconds(self) -> float:
+        return len(self) * self.dt
+
+
 @dataclass(frozen=True)
-class Recording:
+class Recording(RecordedEpisode):
     """One episode of a robot in the plane: x forward, y up (m), angles counterclockwise (rad).
 
     Row t is the state before step t, so the state in which the episode ended is not among them. Legs stand in the order
@@ -45,13 +59,6 @@ class Recording:
     ground: tuple[NDArray[np.float64], ...] = field(repr=False)  # see `pgcourse.gait.robots.Robot`
     env: str = ""
     seed: int = 0
-
-    def __len__(self) -> int:
-        return len(self.reward)
-
-    @property
-    def seconds(self) -> float:
-        return len(self) * self.dt
 
     def strides(self) -> pd.DataFrame:
         """Every whole stride of both legs: see `pgcourse.gait.strides`."""

@@ -18,6 +18,7 @@ from pgcourse.algorithms.acting import Transition
 from pgcourse.envs import EnvPoolEnv
 from pgcourse.gait.drawing import moment
 from pgcourse.gait.footfalls import bridged, mean_phase, touchdowns
+from pgcourse.gait.recording import RecordedEpisode
 from pgcourse.gait.robots import Body, NotARobot
 
 FEET = ("front right", "front left", "hind right", "hind left")
@@ -48,7 +49,7 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ride:
+class Ride(RecordedEpisode):
     """One episode of a machine that is steered. Row t is the state before step t, and what that step was paid.
 
     Feet stand in the order of `FEET`, joints in that of `JOINTS`.
@@ -68,13 +69,6 @@ class Ride:
     fell: bool
     env: str = ""
     seed: int = 0
-
-    def __len__(self) -> int:
-        return len(self.reward)
-
-    @property
-    def seconds(self) -> float:
-        return len(self) * self.dt
 
     # What a picture needs: see `pgcourse.gait.picture`.
 

@@ -105,30 +105,27 @@ class EnvPoolEnv(GymnasiumEnv):
     @property
     def told(self) -> dict[str, Tensor]:
         """What EnvPool tells of the last step beside observations, [seed, env, ...] each: parts of the reward, say."""
-        if self._copies is None:
-            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before told")
-        return {
-            name: torch.from_numpy(told).view(-1, self.envs, *told.shape[1:])
-            for name, told in self._copies.info.items()
-            if isinstance(told, np.ndarray)
-        }
+        info = self._running("told").info
+        return {name: self._by_seed(told) for name, told in info.items() if isinstance(told, np.ndarray)}
 
     @property
     def unseen(self) -> dict[str, Tensor]:
         """The parts of the present observation that `observe` leaves out, [seed, env, ...] each; none without it."""
-        if self._copies is None:
-            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before unseen")
-        return {
-            name: torch.from_numpy(part).view(-1, self.envs, *part.shape[1:])
-            for name, part in self._copies.unseen.items()
-        }
+        return {name: self._by_seed(part) for name, part in self._running("unseen").unseen.items()}
 
     @property
     def elapsed(self) -> Tensor:
         """[seed, env], how many steps the present episodes have had."""
+        return self._by_seed(self._running("elapsed").elapsed)
+
+    def _running(self, asked: str) -> _Pool:
         if self._copies is None:
-            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before elapsed")
-        return torch.from_numpy(self._copies.elapsed).view(-1, self.envs)
+            raise RuntimeError(f"{self.name} has no running copies: call reset(streams) before {asked}")
+        copies: _Pool = self._copies
+        return copies
+
+    def _by_seed(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).view(-1, self.envs, *values.shape[1:])
 
     def _start(self, copies: int) -> Any:
         return _Pool(self._build, copies, self.time_limit or FOREVER, self._array, self._left_out)
