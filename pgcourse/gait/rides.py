@@ -29,7 +29,6 @@ REWARD = "reward_"  # what EnvPool calls a part of the reward begins so
 AHEAD, ASIDE, OUT, LONG, FOOT = 0.1881, 0.04675, 0.08, 0.213, 0.023
 HIPS = np.array([[x, y, 0.0] for x in (AHEAD, -AHEAD) for y in (-ASIDE, ASIDE)])
 POSTURE = np.array([[0.1, 0.9, -1.8], [-0.1, 0.9, -1.8]] * 2)  # rad, where actions and angles of joints are 0
-JOINTS = ("hip", "thigh", "calf")
 
 
 class Told(NamedTuple):
@@ -52,7 +51,7 @@ class Told(NamedTuple):
 class Ride(RecordedEpisode):
     """One episode of a machine that is steered. Row t is the state before step t, and what that step was paid.
 
-    Feet stand in the order of `FEET`, joints in that of `JOINTS`.
+    Feet stand in the order of `FEET`, the joints of each from the trunk down: hip, thigh, calf.
     """
 
     command: NDArray[np.float64] = field(repr=False)  # [time, 3], and so on: see `Told`

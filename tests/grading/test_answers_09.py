@@ -12,7 +12,9 @@ from gaits import walk
 from right_answers import loses_no_point
 from submissions import Answers
 
-from pgcourse.exercises.ch09 import contact_diagram, gamma
+from pgcourse.core import Streams
+from pgcourse.envs import make
+from pgcourse.exercises.ch09 import contact_diagram, gamma, standing_pay
 from pgcourse.exercises.ch09.episode_pay import episode_pay
 from pgcourse.gait import kind
 from pgcourse.grading.catalogue import EXERCISES
@@ -229,6 +231,29 @@ def by_a_fine_grid(width, moves, s):
     return torch.stack(
         [torch.lerp(torch.ones(()).double(), x, m.double()) for x, m in zip(each, moves, strict=True)]
     ).prod()
+
+
+def test_the_numbers_of_the_explanation_of_what_standing_earns():
+    def each(*moves):
+        return [standing_pay.standing_pay([a, 1.0], [m, 0.0], 0.25) for a, m in zip((1.5, 0.8), moves, strict=True)]
+
+    assert np.round(each(0.9, 0.25), 3) == pytest.approx([0.366, 0.885])
+    assert round(standing_pay.standing_pay([1.5, 0.8], [0.9, 0.25], 0.25), 3) == 0.324
+    assert np.round(each(1.0, 1.0), 3) == pytest.approx([0.295, 0.541])
+    assert round(standing_pay.standing_pay([1.5, 0.8], [1.0, 1.0], 0.25), 2) == 0.16
+
+
+def test_the_machines_commands_are_those_of_the_exercise():
+    pytest.importorskip("envpool")
+    with make("envpool:Go1JoystickFlatTerrain-v1", 4, observe="state") as env:
+        said = env.settings
+        assert [said[f"command_a{k}"] for k in (0, 1)] == [1.5, 0.8]
+        assert [said[f"command_b{k}"] for k in (0, 1)] == [0.9, 0.25]
+        assert said["tracking_sigma"] == 0.25
+        env.reset(Streams(2))
+        first = env.told["command"][..., :2].abs()
+    assert (first > 0).all()  # an episode's first command asks for both speeds
+    assert (first.amax((0, 1)) <= torch.tensor([1.5, 0.8])).all()
 
 
 @right("09.comparable")
