@@ -48,6 +48,16 @@ def test_claims_are_few_enough_to_be_read(chapter):
     assert fewest <= len(sentences) <= MOST_CLAIMS, len(sentences)
 
 
+def test_both_profiles_claim_the_same(chapter):
+    """A claim is written once: what is asked of it in one profile is what is asked in the other."""
+    quick, full = (expected.load(expected.path_for(chapter), profile) for profile in ("quick", "full"))
+    bounds = ("kind", "above", "below")
+    asked = [
+        {name: [getattr(each, bound, None) for bound in bounds] for name, each in some.items()} for some in (quick, full)
+    ]
+    assert asked[0] == asked[1]
+
+
 def test_cells_that_only_keep_books_are_folded(cells):
     for kind, source, metadata in cells:
         tags = metadata.get("tags", [])
