@@ -198,6 +198,7 @@ class Check:
         through: an expression of the answer `f` and the arguments, taken in place of `f(*arguments)`, of the answer and
             of the reference alike: `"f(3).act(obs)"`.
         items: the keys of a dictionary that are judged, all of them together.
+        near: how far a number of an item may be from that of a known mistake to be taken for it.
         tolerance: relative and absolute; by default those of `RTOL` and `ATOL`.
         accept: judges the value in the reference's place: `accept(value, arguments, rng)` says what is wrong, or "".
             With a pair it also says which of the exercise's mistakes this is, in that mistake's words.
@@ -216,6 +217,7 @@ class Check:
     leading_axes: tuple[str, ...] = ()
     through: str = ""
     items: tuple[str, ...] = ()
+    near: Mapping[str, float] = field(default_factory=dict)
     tolerance: tuple[float, float] | None = None
     accept: Callable[[Any, Mapping[str, Any], Rng], Found] | None = None
     play: Callable[[Player, Rng], Found] | None = None
@@ -705,7 +707,7 @@ class Examination:
         """Whether a known mistake behaves as the answer did, in every trial. What was played is not played again."""
         return all(
             number < len(asked := self.questions[name])
-            and _behaves_alike(self._mistake(words, name, number), trial, asked[number].check.items)
+            and _behaves_alike(self._mistake(words, name, number), trial, asked[number].check)
             for name, some in trials.items()
             for number, trial in enumerate(some)
         )
@@ -750,17 +752,17 @@ class Examination:
         return problem, diagnosis
 
 
-def _behaves_alike(one: Trial, other: Trial, items: tuple[str, ...] = ()) -> bool:
+def _behaves_alike(one: Trial, other: Trial, check: Check) -> bool:
     """Whether both are right or both are wrong, and with the same numbers where these are judged.
 
-    Where a rule of the check's own judges some `items` of a dictionary, only these are compared.
+    Where a rule of the check's own judges some `items` of a dictionary, only these are compared, as `near` as it says.
     """
     expected = one.expected
     if one.reply is None or other.reply is None:
         return one.reply is other.reply and one.error == other.error
     if expected is None:
         both = zip(one.reply.values, other.reply.values, strict=True)
-        return all(_same(_items(a, items), _items(b, items), None) for a, b in both)
+        return all(_same_items(a, b, check) for a, b in both)
     if bool(one.problem) != bool(other.problem):
         return False
     pairs = [*zip(one.reply.values, other.reply.values, expected.values, strict=True)]
@@ -768,20 +770,22 @@ def _behaves_alike(one: Trial, other: Trial, items: tuple[str, ...] = ()) -> boo
     return all(_same(a, b, wanted) for a, b, wanted in pairs)
 
 
-def _items(value: Any, names: tuple[str, ...]) -> Any:
-    return {name: value.get(name) for name in names} if names and isinstance(value, dict) else value
+def _same_items(a: Any, b: Any, check: Check) -> bool:
+    if not check.items or not isinstance(a, dict) or not isinstance(b, dict):
+        return _same(a, b, None)
+    return all(_same(a.get(item), b.get(item), None, check.near.get(item, 0.0)) for item in check.items)
 
 
-def _same(a: Any, b: Any, wanted: Any) -> bool:
+def _same(a: Any, b: Any, wanted: Any, near: float = 0.0) -> bool:
     """Whether two values are the same, padding aside: where anything is right, nothing is told apart."""
     if isinstance(a, dict) and isinstance(b, dict):
         parts = wanted if isinstance(wanted, dict) else {}
-        return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key)) for key in a)
+        return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key), near) for key in a)
     if isinstance(a, list) != isinstance(b, list):  # a tuple of numbers is taken for the array that it could be
         a, b = (list(x) if isinstance(x, np.ndarray) and x.ndim else x for x in (a, b))
     if isinstance(a, list) and isinstance(b, list):
         each = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
-        return len(a) == len(b) and all(_same(*three) for three in zip(a, b, each, strict=True))
+        return len(a) == len(b) and all(_same(*three, near) for three in zip(a, b, each, strict=True))
     if a is None or b is None or isinstance(a, str | dict | list) or isinstance(b, str | dict | list):
         return type(a) is type(b) and a == b
     x, y = np.asarray(a), np.asarray(b)
@@ -790,4 +794,4 @@ def _same(a: Any, b: Any, wanted: Any) -> bool:
     judged = np.ones(x.shape, bool)
     if isinstance(wanted, np.ndarray) and wanted.shape == x.shape and wanted.dtype.kind == "f":
         judged = ~np.isnan(wanted)
-    return np.allclose(x[judged], y[judged], rtol=RTOL["float32"], atol=ATOL["float32"], equal_nan=True)
+    return np.allclose(x[judged], y[judged], rtol=RTOL["float32"], atol=max(near, ATOL["float32"]), equal_nan=True)

@@ -194,12 +194,11 @@ def predict(
 
         return judge
 
-    checks = {
-        name: replace(
-            check, cases=({},), accept=accept(check.items or tuple(within)), items=check.items or tuple(within)
-        )
-        for name, check in fields.pop("checks").items()
-    }
+    checks = {}
+    for name, check in fields.pop("checks").items():
+        items = check.items or tuple(within)
+        near = {item: within[item] / 4 for item in items}
+        checks[name] = replace(check, cases=({},), accept=accept(items), items=items, near=near)
     exercise = implement(lambda: dict(truth()), entry=entry, kind="predict", checks=checks, **fields)
     said = {
         f"{item}: {far}": words for item, both in (shows or {}).items() for far, words in zip(FAR, both, strict=True)

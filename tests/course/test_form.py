@@ -53,7 +53,8 @@ def test_both_profiles_claim_the_same(chapter):
     quick, full = (expected.load(expected.path_for(chapter), profile) for profile in ("quick", "full"))
     bounds = ("kind", "above", "below")
     asked = [
-        {name: [getattr(each, bound, None) for bound in bounds] for name, each in some.items()} for some in (quick, full)
+        {name: [getattr(each, bound, None) for bound in bounds] for name, each in some.items()}
+        for some in (quick, full)
     ]
     assert asked[0] == asked[1]
 

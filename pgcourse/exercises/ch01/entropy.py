@@ -42,11 +42,17 @@ EXERCISE = gradient(
             [drawn(3, 3), drawn(2, 5)],
             leading_axes=("z",),
             gradient=("z",),
+            leaves_input_alone=True,
         ),
         "nearly certain": Check(
             2,
             "π becomes 0 before its logarithm is taken, and 0 · log 0 is NaN. Get log π from `log_softmax`.",
-            [{"z": [[1000, 0]]}, {"z": [[-900, 0, 0]]}, lambda rng: {"z": rng.normal(0, 1, (3, 4)) * 400}],
+            [
+                {"z": [[1000, 0]]},
+                {"z": [[500, 500]]},
+                {"z": [[-900, 0, 0]]},
+                lambda rng: {"z": rng.normal(0, 1, (3, 4)) * 400},
+            ],
             gradient=("z",),
             tolerance=(1e-3, 1e-3),
             requires="logits may be as large as ±1000",
@@ -94,6 +100,10 @@ EXERCISE = gradient(
         "exp of a large logit is infinite: use `log_softmax`, which takes the largest logit away first.": (
             "z.log_softmax(-1)",
             "z - z.exp().sum(-1, keepdim=True).log()",
+        ),
+        "exp of a large logit is infinite, and ∞/∞ is NaN: take log π from `log_softmax`, which never gets there.": (
+            "z.log_softmax(-1)",
+            "(z.exp() / z.exp().sum(-1, keepdim=True)).log()",
         ),
         "The mean of -log π as if all actions were equally probable: weight each with π.": (
             "-(log_pi.exp() * log_pi).sum(-1)",

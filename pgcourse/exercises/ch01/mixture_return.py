@@ -88,14 +88,11 @@ EXERCISE = predict(
         "The corridor's return with a coin each episode has the wrong sign: every step costs 1.": (
             "{**f(), 'corridor: a coin each episode': 63.16}"
         ),
-        "That is the return of the best policy, p = 0.59: with a coin each step p is ½.": (
-            "{**f(), 'corridor: a coin each step': -11.66}"
-        ),
         "That is the return of p = 0.05 alone: half of the episodes are played with p = 0.95.": (
-            "{**f(), 'corridor: a coin each episode': -82.1}"
+            "{**f(), 'corridor: a coin each episode': -82.105}"
         ),
         "That is the return of p = 0.95 alone: half of the episodes are played with p = 0.05.": (
-            "{**f(), 'corridor: a coin each episode': -44.2}"
+            "{**f(), 'corridor: a coin each episode': -44.2105}"
         ),
         "All signs are flipped: a dive pays, and a step in the corridor costs.": ("{k: -v for k, v in f().items()}"),
         "The two dives need not differ: a dive is one step, and the coin has been thrown before it either way.": (

@@ -59,6 +59,7 @@ EXERCISE = implement(
             "The actions are the last axis of z, and each policy has a number u of its own.",
             [drawn(3), drawn(3, 3), drawn(4, 5, 3)],
             requires="`z` is `[..., action]` and `u` is `[...]`, with any number of leading axes or none",
+            leaves_input_alone=True,
         ),
         "impossible actions": Check(
             1,
@@ -79,7 +80,7 @@ EXERCISE = implement(
             1,
             "In float32 probabilities need not add up to 1: what is left over belongs to the last action.",
             [lambda rng: {"z": rng.normal(0, 1.5, (300, 4)), "u": np.full(300, 1 - 2.0**-24)}],
-            requires="every result is an action, from 0 to A - 1, also for the largest u below 1",
+            requires="every result is an action, from 0 to A - 1: the last where rounding leaves u beyond the last end",
         ),
     },
     mistakes={
@@ -109,6 +110,11 @@ EXERCISE = implement(
         "Rounding: the probabilities add up to a little less than 1, u lies beyond, and there is no action A.": (
             ".clamp(max=z.shape[-1] - 1)",
             "",
+        ),
+        "Where rounding leaves u beyond the last end, no piece holds it, and `argmax` of nothing is 0: take the last "
+        "action.": (
+            "(u.unsqueeze(-1) >= ends).sum(-1)",
+            "(u.unsqueeze(-1) < ends).int().argmax(-1)",
         ),
         "The pieces that end after u are counted, among them the one that holds it: those before it give the action.": (
             ">= ends",

@@ -33,7 +33,7 @@ EXERCISE = derive(
     checks={
         "values": Check(
             3,
-            "∂ log π_a / ∂z_i is 1 - π_a for i = a, and -π_i for all others.",
+            "log π_a has two terms, z_a and -log Σ_b exp(z_b): differentiate each by z_i, for i = a and for another i.",
             [PAPER, {"z": [[0, 0]], "a": np.array([0])}, drawn(4, 3), drawn(5, 6)],
         ),
         "axes": Check(
@@ -41,6 +41,7 @@ EXERCISE = derive(
             "The actions are the last axis of z, whatever stands before it, even if nothing does.",
             [drawn(3), drawn(3, 3), drawn(2, 4, 3)],
             requires="`z` is `[..., action]` and `a` is `[...]`, with any number of leading axes or none",
+            leaves_input_alone=True,
         ),
         "large logits": Check(
             1,

@@ -34,7 +34,7 @@ EXERCISE = derive(
     checks={
         "values": Check(
             3,
-            "Minus π_a (b_a - b̄), where b̄ is the policy's mean of b.",
+            "Write the expectation as a sum over actions. What does ∇ log π(a) have at i = a, and what at another i?",
             [{"z": [0, 0], "b": [1, 0]}, {"z": [[0, 0, 0]], "b": [[3, 0, 0]]}, drawn(4, 3), drawn(6, 5)],
         ),
         "no harm": Check(
@@ -44,6 +44,7 @@ EXERCISE = derive(
                 {"z": [[1, 0, 2]], "b": [[5, 5, 5]]},
                 lambda rng: {"z": rng.normal(size=(4, 3)), "b": rng.normal(0, 4, (4, 1)).repeat(3, 1)},
             ],
+            leaves_input_alone=True,
         ),
         "axes": Check(1, "The actions are the last axis.", [drawn(3, 3), drawn(2, 4)], leading_axes=("z", "b")),
     },

@@ -58,8 +58,8 @@ EXERCISE = implement(
         ),
         "long episodes": Check(
             1,
-            "γ^400 is 10^-18 for γ = 0.9: multiply by γ^t, and never divide by it.",
-            [drawn((2, 400), 0.9, keep) for keep in BOTH],
+            "γ^400 is 0 in float32 for γ = 0.5: multiply by γ^t, and never divide by it.",
+            [drawn((2, 400), gamma, keep) for gamma in (0.9, 0.5) for keep in BOTH],
             requires="episodes may be 400 steps long",
         ),
         "axes and dtype": Check(

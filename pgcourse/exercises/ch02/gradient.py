@@ -57,6 +57,7 @@ EXERCISE = derive(
             "With γ = 0 only the own reward counts. With γ = 1 and ends all of it does: divide nothing by 1 - γ.",
             [drawn(3, 2, 0.0), drawn(3, 3, 0.9, 0.3), drawn(4, 2, 1.0, 0.4)],
             tolerance=CLOSE,
+            leaves_input_alone=True,
         ),
         "a confident policy": Check(
             1,
@@ -68,7 +69,8 @@ EXERCISE = derive(
     mistakes={
         "This weights with q, not with the advantage: the score is 1 - π at the action and -π at the others, and the "
         "second half subtracts v.": ("pi * A", "pi * q"),
-        "Each action is weighted by its own reward only: the states that come next are forgotten.": (
+        "What comes next is forgotten, or averaged over the actions, `P @ v`, where it belongs to this one: "
+        "`transition @ v`.": (
             "A = q - v[:, None]",
             "A = reward - r[:, None]",
         ),

@@ -52,6 +52,7 @@ EXERCISE = implement(
             1,
             "With γ = 0 only the start is counted; with γ = 1 and episodes that end, every visit counts in full.",
             [two_states(0.5, 0.5, 0.0), drawn(4, 2, 0.0, 0.2), drawn(3, 2, 1.0, 0.4), drawn(4, 3, 1.0, 0.2)],
+            leaves_input_alone=True,
         ),
         "long runs": Check(
             1,

@@ -65,6 +65,7 @@ EXERCISE = repair(
             "With γ = 0 every visit counts in full, and only its own reward. With γ = 1 this is ∇J.",
             [two_decisions(0.0), drawn(3, 3, 0.0, 0.3), two_decisions(1.0), drawn(3, 3, 1.0, 0.3)],
             tolerance=CLOSE,
+            leaves_input_alone=True,
         ),
     },
     mistakes={

@@ -100,6 +100,7 @@ WRONG: dict[str, Change] = {
                 "gradients pile up",
                 "softmax over the batch",
                 "probability instead of its logarithm",
+                "too slow",
             ),
             CHANGES,
             strict=True,

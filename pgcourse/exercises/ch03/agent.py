@@ -26,13 +26,14 @@ ROWS = 512
 AGENTS = 3  # that must learn there one after the other: one may be lucky
 PUSHES, PAIRS = 20, 8  # updates one way, then twice as many the other way; episodes of each action in a batch
 RISE = 0.15  # of the probability of what is praised
-STUCK = 0.6, 0.75  # the skill at which those stay who raise the probability instead of its logarithm: 2/3
+STUCK = 0.6, 0.715  # the skill at which those stay who raise the probability instead of its logarithm: 2/3
+CLIMB = 0.04  # from the first quarter of the updates to the last, by which it still learns
 
 GREEDY = "The action is not drawn: the likeliest one is taken, and no other is ever tried. Sample it from π."
 NOTHING = (
-    "Nothing is learned, and no error says so: the policy that acts is the same after `learn`. Is `step` called, are "
-    "the gradients still there when it is (`zero_grad` stands before `backward`), and does the optimiser hold the "
-    "parameters of the very network that acts?"
+    "Nothing is learned that could be seen, and no error says so: the policy acts after `learn` as it did before. Is "
+    "`step` called, are the gradients still there when it is (`zero_grad` stands before `backward`), and does the "
+    "optimiser hold the parameters of the very network that acts? Or is the step size tiny?"
 )
 SIGN = "Sign flipped? What is good becomes less likely. An optimiser goes downhill, so the loss needs a minus."
 NOW = (
@@ -59,6 +60,11 @@ AXIS = (
 PROBABILITY = (
     "π stands in the place of log π: an action is then pushed the more the likelier it is already, and it stops short "
     "of what is best. The score is the gradient of the logarithm."
+)
+
+SLOW = (
+    "It learns, but too slowly: the right action becomes likelier from update to update, and is not there in time. "
+    "Raise the step size; the chapter's is 0.005."
 )
 
 
@@ -214,7 +220,10 @@ def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Fi
         if max(skill[-1], elsewhere[-1]) < 0.1 and np.diff(turned(player, rng))[0] < 0:
             return problem, SIGN
         at_once = elsewhere if delay else skill
-        if all(STUCK[0] < np.mean(half) < STUCK[1] for half in np.array_split(at_once[-20:], 2)):
+        quarters = np.array([np.mean(part) for part in np.array_split(at_once, 4)])
+        if (np.diff(quarters) > 0).all() and quarters[-1] - quarters[0] > CLIMB:
+            return problem, SLOW
+        if STUCK[0] < np.mean(at_once[-20:]) < STUCK[1]:
             return problem, PROBABILITY
         return problem, NOISE if changed else NOTHING
 
@@ -282,8 +291,8 @@ EXERCISE = learn(
             "An episode of one step: the sign of the first number says which action costs 1. Print the loss, and a "
             "parameter before and after `learn`.",
             play=learns(0, LATE),
-            requires=f"`learn` goes by the batch that it is given: an action becomes likelier by {RISE:.0%} after "
-            f"{PUSHES} batches that praise it, and {2 * PUSHES} more that blame it bring it below {SKILL:.0%}",
+            requires=f"`learn` goes by the batch that it is given: an action's probability rises by {RISE} at least "
+            f"after {PUSHES} batches that praise it, and {2 * PUSHES} more that blame it bring it below {SKILL:.0%}",
         ),
         "learns later": Check(
             2,
@@ -313,5 +322,6 @@ EXERCISE = learn(
         PILES: ("        self.optimizer.zero_grad()\n", ""),
         AXIS: ("logits=self.network(states)", "probs=self.network(states).softmax(0)"),
         PROBABILITY: (".log_prob(actions)", ".log_prob(actions).exp()"),
+        SLOW: ("lr=0.005", "lr=0.0005"),
     },
 )

@@ -56,6 +56,7 @@ EXERCISE = repair(
             CASES,
             gradient=("logits",),
             no_gradient=("weight",),
+            leaves_input_alone=True,
         ),
     },
     mistakes={

@@ -66,6 +66,7 @@ EXERCISE = implement(
                 *(episodes(*HAND, 0.0, keep) for keep in (True, False)),
                 *(drawn(3, 4, 2, keep, gamma) for gamma in (0.0, 1.0) for keep in (True, False)),
             ],
+            leaves_input_alone=True,
         ),
     },
     mistakes={

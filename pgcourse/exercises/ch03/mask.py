@@ -58,6 +58,7 @@ EXERCISE = gradient(
                 drawn(4, 6, 7.0),
                 drawn(5, 8, -7.0),
             ],
+            leaves_input_alone=True,
         ),
         "flags behind the end": Check(
             1,
@@ -149,6 +150,14 @@ EXERCISE = gradient(
             "over.int().flip(1).cumsum(1).flip(1)",
         ),
         "The episode goes on to its second True: the first ends it.": ("before == 0", "before <= 1"),
+        "A row goes on until its second True: the first one ends the episode, and nothing behind it is real.": (
+            "before == 0",
+            "over.int().cumsum(1) <= 1",
+        ),
+        "A row without a True has no end, and `argmax` says 0 for it: all of its steps are real.": (
+            "before == 0",
+            "torch.arange(x.shape[1]) <= over.int().argmax(1, keepdim=True)",
+        ),
         "The median of the real steps: the mean is asked for.": (
             "x.where(mask, 0.0).sum() / mask.sum()",
             "x[mask].median()",

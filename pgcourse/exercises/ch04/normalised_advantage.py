@@ -56,6 +56,7 @@ EXERCISE = implement(
                 drawn(4, 6, np.nan),
             ],
             requires="padding may be NaN; the result is 0 there",
+            leaves_input_alone=True,
         ),
         "scale": Check(
             1,
@@ -97,6 +98,8 @@ EXERCISE = implement(
         "Padding counts as advantages of 0, in the mean and in the standard deviation.": (
             "f(advantage.where(mask, 0.0), torch.ones_like(mask)).where(mask, 0.0)"
         ),
+        "Padding counts as advantages of 0, in the mean and in the standard deviation; and 0/0 is NaN where all are "
+        "equal.": ("(lambda x: torch.where(mask, (x - x.mean()) / x.std(), 0.0))(advantage.where(mask, 0.0))"),
         "On padding stands (0 - mean) / std: set it to 0 after all else.": (
             "torch.where(mask, f(*a), -advantage[mask].mean() / advantage[mask].std())"
         ),

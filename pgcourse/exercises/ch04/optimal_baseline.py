@@ -77,6 +77,7 @@ EXERCISE = derive(
             1,
             "With 100 more in every return the best baseline is 100 higher.",
             [bandit(3, shift=100.0), bandit(3, True, shift=100.0)],
+            leaves_input_alone=True,
         ),
     },
     mistakes={

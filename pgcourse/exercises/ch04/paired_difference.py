@@ -56,6 +56,7 @@ EXERCISE = implement(
                 drawn(8, 1.0),
             ],
             tolerance=(1e-3, 1e-4),
+            leaves_input_alone=True,
         ),
     },
     mistakes={

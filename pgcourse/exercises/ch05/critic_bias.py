@@ -62,7 +62,7 @@ EXERCISE = derive(
     checks={
         "TD": Check(
             2,
-            "λ = 0: d(s) Σ_a ∇π(a|s) γ Σ_s' P(s'|s, a) e(s').",
+            "λ = 0: put u = v + e into E[δ | s, a]. Which part of the error depends on the action?",
             [fork(), drawn(lam=(0, 0)), drawn(0.3, 0.7, (0, 0))],
         ),
         "between": Check(
@@ -78,6 +78,7 @@ EXERCISE = derive(
             "episode with the same probability.",
             [drawn(lam=(1, 1)), drawn(0.1, 0.9, (0.3, 0.9), 5.0)],
             tolerance=(1e-4, 1e-4),
+            leaves_input_alone=True,
         ),
     },
     mistakes={

@@ -139,6 +139,10 @@ EXERCISE = implement(
             "~(terminated | truncated)",
             "~terminated",
         ),
+        "A step with both flags is bootstrapped: if the world has ended, nothing follows, whoever stopped watching.": (
+            "masked_fill(terminated, 0.0)",
+            "masked_fill(terminated & ~truncated, 0.0)",
+        ),
         "Only `truncated` ends the sum: after termination, too, another episode follows.": (
             "~(terminated | truncated)",
             "~truncated",

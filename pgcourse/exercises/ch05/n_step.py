@@ -49,6 +49,7 @@ EXERCISE = implement(
             2,
             "n rewards, discounted from t on, then γ^n u(s_{t+n}), minus u(s_t).",
             [{**SAME, "n": 2}, drawn((3, 6), 2), drawn((3, 6), 3)],
+            leaves_input_alone=True,
         ),
         "one step": Check(1, "n = 1 is the residual: r + γ u' - u.", [{**SAME, "n": 1}, drawn((3, 5), 1)]),
         "beyond the end": Check(

@@ -92,6 +92,7 @@ EXERCISE = repair(
                 steps([1, 2], [0, 1], [1, 0], 0.5, terminated=[1]),
                 steps([1, 2], [0, 1], [1, 0], 0.5, terminated=[1], truncated=[1]),
             ],
+            leaves_input_alone=True,
         ),
         "both": Check(
             2,

@@ -52,6 +52,7 @@ EXERCISE = repair(
             1,
             "Where nothing is clipped the two actions are the same.",
             [case([[0.0]], [0.0], [[0.5]]), drawn((4, 2), 0.15)],
+            leaves_input_alone=True,
         ),
         "beyond the limits": Check(
             3,

@@ -40,6 +40,7 @@ EXERCISE = gradient(
             2,
             "Independent joints: entropies add up, the constant of each included. Sum over the last axis only.",
             [{"log_std": [0, 0]}, drawn((3,)), drawn((4, 2)), drawn((2, 3, 4))],
+            leaves_input_alone=True,
         ),
         "gradient": Check(
             2,

@@ -66,6 +66,7 @@ EXERCISE = derive(
             requires="`action` and `mean` may have any number of leading axes, `log_std` has one entry a joint, and "
             "both "
             "scores have the shape of `action`",
+            leaves_input_alone=True,
         ),
         "a narrow policy": Check(
             1,

@@ -60,11 +60,12 @@ EXERCISE = gradient(
             1,
             "Sum over the last axis, the joints: probabilities multiply.",
             [drawn((4, 3)), drawn((3, 3)), drawn((2, 3, 2))],
+            leaves_input_alone=True,
         ),
         "far out": Check(
             2,
-            "From about u = 9 on tanh u is 1 in float32, and log(1 - tanh² u) is log 0. Write it as 2 (log 2 - u - "
-            "softplus(-2u)).",
+            "From about u = 9 on tanh u is 1 in float32, and log(1 - tanh² u) is log 0. Write tanh with exponentials, "
+            "and simplify before you take the logarithm.",
             [
                 {"u": [20, -20], "mean": [19, -19], "log_std": [0, 0]},
                 {"u": [6.5, -6.5], "mean": [6, -6], "log_std": [0, 0]},

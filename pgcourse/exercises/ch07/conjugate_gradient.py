@@ -97,6 +97,7 @@ EXERCISE = implement(
             "Each row of b is a problem of its own, such as a seed's: dot products over the last axis, `keepdim=True`.",
             [drawn(4, 2, 3), drawn(4, 4, 4), drawn(4, 3, 4)],
             tolerance=(1e-3, 1e-4),
+            leaves_input_alone=True,
         ),
     },
     mistakes={

@@ -119,8 +119,8 @@ EXERCISE = implement(
             "0.5 * product + damping * v",
         ),
         "The actions are weighted alike: weight log-ratios with π_old(a|s).": ("old.exp() * ", "1 / new.shape[-1] * "),
-        "The way back is gone after the first derivative: `create_graph=True` keeps what is needed to differentiate it "
-        "again.": (", create_graph=True", ""),
+        "Autograd has no way back: `create_graph=True` is missing in the first derivative, which is differentiated "
+        "again, or θ was never told `requires_grad_()`.": (", create_graph=True", ""),
         "The product is with ones, not with v: this is F's row sums.": (
             "torch.autograd.grad(slope, leaf, v)[0]",
             "torch.autograd.grad(slope.sum(), leaf)[0] * v",

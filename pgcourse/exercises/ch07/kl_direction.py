@@ -37,7 +37,10 @@ EXERCISE = gradient(
             [HALF, {"old_logits": [0, LOG_3], "new_logits": [0, 0]}, drawn((4,))],
         ),
         "many states": Check(
-            1, "Sum over actions, the last axis, for each state.", [drawn((5, 3)), drawn((3, 3)), drawn((2, 4, 3))]
+            1,
+            "Sum over actions, the last axis, for each state.",
+            [drawn((5, 3)), drawn((3, 3)), drawn((2, 4, 3))],
+            leaves_input_alone=True,
         ),
         "logits": Check(
             1,
@@ -46,7 +49,10 @@ EXERCISE = gradient(
                 {"old_logits": [5, 5], "new_logits": [-3, -3]},
                 {"old_logits": [200, 200], "new_logits": [300, 301]},
                 {"old_logits": [0, 0, 0], "new_logits": [0, -60, 0]},
+                {"old_logits": [0, -200], "new_logits": [0, 0]},
+                {"old_logits": [0, 0], "new_logits": [0, -200]},
             ],
+            gradient=("new_logits",),
             requires="logits may be in the hundreds",
         ),
         "gradient": Check(
@@ -78,6 +84,10 @@ EXERCISE = gradient(
         "The logits are taken for log-probabilities: normalise them with log_softmax.": [
             ("old_logits.detach().log_softmax(-1)", "old_logits.detach()"),
             ("new_logits.log_softmax(-1)", "new_logits"),
+        ],
+        "The logarithm of a softmax: where a probability is 0 in float32, that is log 0. Take `log_softmax`.": [
+            ("old_logits.detach().log_softmax(-1)", "old_logits.detach().softmax(-1).log()"),
+            ("new_logits.log_softmax(-1)", "new_logits.softmax(-1).log()"),
         ],
         "Exponentials of logits overflow: log_softmax takes the largest away first.": [
             ("new_logits.log_softmax(-1)", "(new_logits - new_logits.exp().sum(-1, keepdim=True).log())"),

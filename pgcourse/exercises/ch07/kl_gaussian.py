@@ -58,6 +58,7 @@ EXERCISE = gradient(
             "Sum over joints, the last axis, for each state. Each joint has a σ of its own, the same in all states.",
             [drawn((4, 2)), drawn((3, 3)), drawn((2, 3, 2))],
             requires="means may have any number of leading axes; `log_std` has one entry a joint",
+            leaves_input_alone=True,
         ),
         "gradient": Check(
             2,

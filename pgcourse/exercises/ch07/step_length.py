@@ -45,12 +45,12 @@ EXERCISE = derive(
     checks={
         "one parameter": Check(
             2,
-            "½ F s² = δ: the step is √(2δ/F) in the direction of g.",
+            "With one parameter only the length is asked for: how long may s be until ½ F s² is δ?",
             [ONE, {"g": [-3], "fisher": [[2]], "delta": 0.04}, drawn(1)],
         ),
         "more parameters": Check(
             3,
-            "s = √(2δ / gᵀF⁻¹g) F⁻¹g.",
+            "First the direction, by Lagrange: where is g a multiple of F s? Then its length, from the cost.",
             [{"g": [1, 1], "fisher": [[2, 0], [0, 1]], "delta": 0.03}, drawn(2), drawn(4)],
         ),
         "steep and flat": Check(
@@ -62,6 +62,7 @@ EXERCISE = derive(
                 drawn(3, 0.05, 5.0),
             ],
             tolerance=(1e-3, 1e-4),
+            leaves_input_alone=True,
         ),
         "no signal": Check(
             1,

@@ -47,6 +47,7 @@ WHOLE = [
     samples([[1.1]], [[2]]),
     samples([[1.5, 0.5, 1.1]], [[2, 2, 2]]),
     samples([[0.5, 1.5, 0.9]], [[-2, -2, -2]]),
+    samples([[1.1, 0.5]], [[2, -1]], old=1e-50),
     *(drawn(n, steps, clip=clip) for n, steps, clip in ((2, 3, 0.2), (3, 5, 0.1), (6, 5, 0.3))),
 ]
 
@@ -65,7 +66,10 @@ EXERCISE = gradient(
     ],
     checks={
         "value": Check(
-            2, "Do the table of chapter 08 by hand: Â = 2 and r = 1.5 give 2.4, Â = -2 and r = 1.5 give -3.", WHOLE
+            2,
+            "Do the table of chapter 08 by hand: Â = 2 and r = 1.5 give 2.4, Â = -2 and r = 1.5 give -3.",
+            WHOLE,
+            requires="log-probabilities may be as low as -120",
         ),
         "gradient": Check(
             2,
@@ -89,6 +93,7 @@ EXERCISE = gradient(
                 drawn(5, 6, (-3.0, -3.0)),
             ],
             gradient=("log_prob",),
+            leaves_input_alone=True,
         ),
         "broken padding": Check(
             1,
@@ -100,6 +105,11 @@ EXERCISE = gradient(
         ),
     },
     mistakes={
+        "A quotient of probabilities: both may be 0 in float32, and 0/0 is NaN. Subtract the logarithms, then `exp`.": (
+            "ratio = (log_prob - old_log_prob.detach()).masked_fill(~mask, 0.0).exp()",
+            "ratio = torch.ones_like(log_prob)\n"
+            "    ratio[mask] = log_prob[mask].exp() / old_log_prob.detach()[mask].exp()",
+        ),
         "Sign flipped? This is the objective, to be raised. The minus comes where it becomes a loss.": "-f(*a)",
         "The minimum is missing: clip(r) Â alone takes the gradient also from samples that have gone the wrong way, "
         "and nothing brings them back.": (

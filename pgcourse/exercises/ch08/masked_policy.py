@@ -66,11 +66,17 @@ EXERCISE = gradient(
             [HAND, drawn(3, 4), drawn(2, 3, 5), drawn(4)],
             through="f(logits, valid)[0].exp()",
             tolerance=(1e-4, 1e-12),  # what is invalid is impossible, not rare
+            leaves_input_alone=True,
         ),
         "score": Check(
             2,
             "The gradient of a valid action's log-probability is e - π: at invalid logits it is 0, and nowhere NaN.",
-            [HAND | {"action": np.array([[1]])}, drawn(3, 4, action=True), drawn(2, 3, 5, action=True)],
+            [
+                HAND | {"action": np.array([[1]])},
+                case([[0, -100, 5]], [[True, True, False]], [[1]]),
+                drawn(3, 4, action=True),
+                drawn(2, 3, 5, action=True),
+            ],
             through=TAKEN,
             gradient=("logits",),
         ),
@@ -100,6 +106,11 @@ EXERCISE = gradient(
         ),
     },
     mistakes={
+        "A tiny number is added before the logarithm: nothing is then less probable than that, and what is invalid is "
+        "not impossible. `log_softmax` needs no such help.": (
+            "logits.masked_fill(~valid, -torch.inf).log_softmax(-1)",
+            "(logits.masked_fill(~valid, -torch.inf).softmax(-1) + 1e-20).log()",
+        ),
         "The mask is not used: invalid actions keep their probability.": ("f(logits, torch.ones_like(valid))"),
         "The mask is inverted: it is True on valid actions.": ("logits.masked_fill(~valid", "logits.masked_fill(valid"),
         "An invalid logit of 0 is a logit like others, e⁰ = 1: it takes -∞ to get the probability 0.": (

@@ -72,6 +72,7 @@ EXERCISE = gradient(
             "The h of the step that ended an episode is kept; the *next* step of that copy begins with 0.",
             ENDS,
             through="f(cell, obs, done, state)[0]",
+            leaves_input_alone=True,
         ),
         "the next rollout": Check(
             1,

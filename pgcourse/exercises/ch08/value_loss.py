@@ -74,6 +74,7 @@ EXERCISE = gradient(
             "ε has the units of reward, whatever the size of the values.",
             [drawn(6, 0.5, 100.0), drawn(6, 150.0, 100.0)],
             gradient=("value",),
+            leaves_input_alone=True,
         ),
     },
     mistakes={

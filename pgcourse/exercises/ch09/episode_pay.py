@@ -82,6 +82,7 @@ EXERCISE = derive(
             "All parts together.",
             [drawn(40, False), drawn(40, True, 2.0), drawn(1, False)],
             tolerance=(1e-4, 1e-3),
+            leaves_input_alone=True,
         ),
     },
     mistakes={

@@ -64,6 +64,7 @@ EXERCISE = derive(
             1,
             "Go1's joystick, redrawn: up to 1.5 m/s ahead in nine of ten cases, up to 0.8 m/s aside in a quarter.",
             [asked([1.5, 0.8], [0.9, 0.25])],
+            leaves_input_alone=True,
         ),
         "narrow and wide": Check(
             1,

@@ -90,6 +90,7 @@ EXERCISE = derive(
             1,
             "σ(-200) is 0 in float32, and log 0 is -∞. There is a function for log σ.",
             [drawn(2, (4, 4), beta=1.0, shift=60.0), drawn(2, (4, 4), beta=1.0, shift=-60.0)],
+            leaves_input_alone=True,
         ),
     },
     mistakes={

@@ -73,7 +73,10 @@ EXERCISE = repair(
     ],
     checks={
         "free": Check(
-            1, "With β = 0 the function is right as it is given.", [hand([0, 2], [1, 2], 0.0), drawn(2, 4, beta=0.0)]
+            1,
+            "With β = 0 the function is right as it is given.",
+            [hand([0, 2], [1, 2], 0.0), drawn(2, 4, beta=0.0)],
+            leaves_input_alone=True,
         ),
         "one group": Check(
             2,

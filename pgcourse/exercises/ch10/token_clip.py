@@ -132,6 +132,7 @@ EXERCISE = gradient(
             through=LOSS,
             gradient=("log_prob",),
             requires="padding may be NaN or infinite",
+            leaves_input_alone=True,
         ),
         "data": Check(
             1,

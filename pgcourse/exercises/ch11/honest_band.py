@@ -53,6 +53,7 @@ EXERCISE = repair(
             3,
             "mean ± t s/√n with n the number of seeds.",
             [{"curves": [[0, 4], [2, 8]], "quantile": 12.7}, drawn(10, 4), drawn(4, 6, 3.2), drawn(20, 3, 2.1)],
+            leaves_input_alone=True,
         ),
     },
     mistakes={

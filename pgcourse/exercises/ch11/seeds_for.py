@@ -58,6 +58,7 @@ EXERCISE = implement(
             1,
             "A part of a seed cannot be trained: round up.",
             [{"first": [1, 3], "second": [4, 7], "alpha": 0.05, "power": 0.8}, drawn(5, 5, 2.9), drawn(4, 4, 3.7)],
+            leaves_input_alone=True,
         ),
     },
     mistakes={

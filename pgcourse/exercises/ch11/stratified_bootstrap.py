@@ -58,6 +58,7 @@ EXERCISE = implement(
             1,
             "The level is the part of the resamples inside, half of the rest on either side.",
             [drawn(10, 4, 30, 0.5), drawn(4, 2, 30, 0.99)],
+            leaves_input_alone=True,
         ),
     },
     mistakes={

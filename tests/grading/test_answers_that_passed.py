@@ -1,0 +1,271 @@
+"""Answers that once passed although they are wrong, or that were called by another mistake's name."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pgcourse.grading.catalogue import EXERCISES
+from pgcourse.grading.exercise import Examination, InProcess
+from pgcourse.grading.solutions import mutant
+
+# {exercise: (the check that fails, the answer)}
+WRITES_INTO_ITS_ARGUMENTS = {
+    "03.loss": (
+        "unequal lengths",
+        """
+def reinforce_loss(log_prob, ret, mask):
+    log_prob[~mask], ret[~mask] = 0.0, 0.0
+    return -(log_prob * ret.detach()).sum(1).mean()
+""",
+    ),
+    "03.baseline": (
+        "finished episodes",
+        """
+def leave_one_out_baseline(ret, mask):
+    ret[~mask] = 0.0
+    others = (mask.sum(0) - mask.int()).clamp(min=1)
+    return (ret.sum(0) - ret) / others
+""",
+    ),
+    "03.mask": (
+        "value",
+        """
+def mean_over_real_steps(x, over):
+    mask = over.int().cumsum(1) - over.int() == 0
+    over[:] = False
+    return x.where(mask, 0.0).sum() / mask.sum()
+""",
+    ),
+    "04.normalised_advantage": (
+        "padding",
+        """
+def normalised_advantage(advantage, mask):
+    real = advantage[mask]
+    same = len(real) < 2 or real.std() == 0
+    advantage[mask] = torch.zeros_like(real) if same else (real - real.mean()) / real.std()
+    advantage[~mask] = 0.0
+    return advantage
+""",
+    ),
+    "05.n_step": (
+        "values",
+        """
+def n_step(reward, u, last, gamma, n):
+    later, steps = torch.cat([u, last.unsqueeze(-1)], -1), reward.shape[-1]
+    for t in range(steps):
+        m = min(n, steps - t)
+        value = sum(gamma**k * reward[..., t + k] for k in range(m)) + gamma**m * later[..., t + m]
+        u[..., t] = value - u[..., t]
+    return u
+""",
+    ),
+    "07.conjugate_gradient": (
+        "row by row",
+        """
+def conjugate_gradient(product, b, steps):
+    x, r, p = torch.zeros_like(b), b, b.clone()
+    rr = (r * r).sum(-1, keepdim=True)
+    for _ in range(steps):
+        Ap = product(p)
+        pAp = (p * Ap).sum(-1, keepdim=True)
+        step = torch.where(pAp > 0, rr / pAp.where(pAp > 0, 1.0), 0.0)
+        x = x + step * p
+        r -= step * Ap
+        new = (r * r).sum(-1, keepdim=True)
+        p = r + torch.where(rr > 0, new / rr.where(rr > 0, 1.0), 0.0) * p
+        rr = new
+    return x
+""",
+    ),
+    "08.clipped_objective": (
+        "padding",
+        """
+def clipped_objective(log_prob, old_log_prob, advantage, mask, clip):
+    log_prob[~mask], old_log_prob[~mask], advantage[~mask] = 0.0, 0.0, 0.0
+    ratio, good = (log_prob - old_log_prob.detach()).exp(), advantage.detach()
+    return torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip) * good).sum() / mask.sum()
+""",
+    ),
+    "08.masked_policy": (
+        "probabilities",
+        """
+def masked_policy(logits, valid):
+    logits[~valid] = -torch.inf
+    log_prob = logits.log_softmax(-1)
+    safe = log_prob.masked_fill(~valid, 0.0)
+    return log_prob, -(safe.exp() * valid * safe).sum(-1)
+""",
+    ),
+}
+# {exercise: (a check that fails, how what is said begins or "" for nothing, the answer)}
+OTHERS = {
+    "07.kl_direction": (
+        "logits",
+        "The logarithm of a softmax",
+        """
+def kl_direction(old_logits, new_logits):
+    old, new = old_logits.detach().softmax(-1), new_logits.softmax(-1)
+    return (old * (old.log() - new.log())).sum(-1)
+""",
+    ),
+    "02.discount_factor": (
+        "long episodes",
+        "",
+        """
+def weights(reward, gamma, keep):
+    discount = gamma ** torch.arange(reward.shape[-1], dtype=reward.dtype)
+    psi = (discount * reward).flip(-1).cumsum(-1).flip(-1)
+    return psi if keep else psi / discount if gamma > 0 else reward.clone()
+""",
+    ),
+    "07.fisher_vector_product": (
+        "one state",
+        "Autograd has no way back",
+        """
+def fisher_vector_product(log_probs, theta, v, damping):
+    new = log_probs(theta)
+    old = new.detach()
+    kl = (old.exp() * (old - new)).sum(-1).mean()
+    (slope,) = torch.autograd.grad(kl, theta, create_graph=True)
+    return torch.autograd.grad(slope, theta, v)[0] + damping * v
+""",
+    ),
+    "03.mask": (
+        "value",
+        "A row goes on until its second True",
+        """
+def mean_over_real_steps(x, over):
+    mask = over.int().cumsum(1) <= 1
+    return x.where(mask, 0.0).sum() / mask.sum()
+""",
+    ),
+    "01.sample": (
+        "the end of the line",
+        "Where rounding leaves u beyond the last end",
+        """
+def sample(z, u):
+    return (u.unsqueeze(-1) < z.softmax(-1).cumsum(-1)).int().argmax(-1)
+""",
+    ),
+    "08.clipped_objective": (
+        "value",
+        "A quotient of probabilities",
+        """
+def clipped_objective(log_prob, old_log_prob, advantage, mask, clip):
+    ratio = log_prob[mask].exp() / old_log_prob[mask].exp().detach()
+    good = advantage[mask].detach()
+    return torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip) * good).sum() / mask.sum()
+""",
+    ),
+    "02.gradient": (
+        "values",
+        "What comes next is forgotten, or averaged",
+        """
+def policy_gradient(transition, reward, start, theta, gamma):
+    pi = theta.softmax(1)
+    P, r = torch.einsum("sa,sat->st", pi, transition), (pi * reward).sum(1)
+    inverse = torch.linalg.inv(torch.eye(len(r)) - gamma * P)
+    v, d = inverse @ r, inverse.T @ start
+    q = reward + gamma * (P @ v)[:, None]
+    return d[:, None] * pi * (q - v[:, None])
+""",
+    ),
+    "01.entropy": (
+        "nearly certain",
+        "exp of a large logit is infinite, and ∞/∞ is NaN",
+        """
+def entropy(z):
+    p = z.exp() / z.exp().sum(-1, keepdim=True)
+    return -(p * p.log()).sum(-1)
+""",
+    ),
+    "04.normalised_advantage": (
+        "padding",
+        "Padding counts as advantages of 0",
+        """
+def normalised_advantage(advantage, mask):
+    advantage = advantage.where(mask, 0.0)
+    return ((advantage - advantage.mean()) / advantage.std()).where(mask, 0.0)
+""",
+    ),
+    "08.masked_policy": (
+        "score",
+        "A tiny number is added",
+        """
+def masked_policy(logits, valid):
+    log_prob = (logits.masked_fill(~valid, -torch.inf).softmax(-1) + 1e-20).log()
+    safe = log_prob.masked_fill(~valid, 0.0)
+    return log_prob, -(safe.exp() * valid * safe).sum(-1)
+""",
+    ),
+    "05.gae": (
+        "many episodes",
+        "A step with both flags is bootstrapped",
+        """
+def gae(reward, u, u_next, terminated, truncated, gamma, lam):
+    delta = reward + gamma * u_next * (~terminated | truncated) - u
+    advantage, after = torch.empty_like(reward), torch.zeros_like(reward[..., 0])
+    for t in reversed(range(reward.shape[-1])):
+        after = delta[..., t] + gamma * lam * after * ~(terminated | truncated)[..., t]
+        advantage[..., t] = after
+    return advantage
+""",
+    ),
+    "01.mixture_return": (
+        "a coin each episode",
+        "That is the return of p = 0.95 alone",
+        """
+def mixture_return():
+    return {"dive: a coin each episode": 5.5, "dive: a coin each step": 5.5,
+            "corridor: a coin each episode": -44.21, "corridor: a coin each step": -12.0}
+""",
+    ),
+}
+
+
+def judged(name, source, seed=5):
+    scope = {"torch": torch, "math": math}
+    exec(compile(source, f"<{name}>", "exec"), scope)
+    result = Examination(EXERCISES[name], seed).judge(InProcess(scope[EXERCISES[name].entry]))
+    return {each.check.name: each for each in result.checks if not each.passed}
+
+
+@pytest.mark.parametrize("name", WRITES_INTO_ITS_ARGUMENTS)
+def test_what_was_given_stays_as_it_is(name):
+    check, source = WRITES_INTO_ITS_ARGUMENTS[name]
+    failed = judged(name, source)
+    assert [*failed] == [check]
+    assert "was changed in place" in failed[check].message
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_it_loses_points_and_is_called_by_its_own_name(name):
+    check, words, source = OTHERS[name]
+    failed = judged(name, source)
+    assert check in failed
+    said = {each.diagnosis for each in failed.values() if each.diagnosis}
+    assert len(said) == bool(words)
+    assert all(one.startswith(words) for one in said)
+
+
+@pytest.mark.parametrize("name", [name for name, each in EXERCISES.items() if each.kind in ("implement", "gradient")])
+def test_every_function_that_is_given_arrays_has_a_check_that_they_stay_as_they_are(name):
+    exercise = EXERCISES[name]
+    given = [check for check in exercise.checks if check.cases]
+    calls = (next(iter(exercise.calls(check, np.random.default_rng(0)))) for check in given)
+    arrays = any(np.size(value) > 1 for call in calls for value in call.args.values() if isinstance(value, np.ndarray))
+    assert not arrays or any(check.leaves_input_alone for check in exercise.checks)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("old", "new"), [("lr=0.005", "lr=0.0003"), ("lr=0.005", "lr=0.0005")])
+def test_who_learns_slowly_is_told_so_and_nothing_else(old, new, seed):
+    exercise = EXERCISES["03.agent"]
+    torch.manual_seed(seed)
+    result = Examination(exercise, 300 + seed).judge(InProcess(mutant(exercise, (old, new))))
+    said = {each.diagnosis for each in result.checks if each.diagnosis}
+    assert result.state != "solved"
+    assert all(one.startswith("It learns, but too slowly") for one in said)
+    assert said
