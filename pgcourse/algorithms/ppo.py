@@ -181,7 +181,7 @@ class PPO:
     gamma_growth: float = option(
         1.0,
         "by what factor 1/(1-γ), the number of steps that a policy looks ahead, has grown at the end of the training; "
-        "it grows geometrically from γ's (François-Lavet et al., 2015)",
+        "after the part p of it by this to the power p², little at first (after François-Lavet et al., 2015)",
         low=1,
         neutral=1.0,
     )
@@ -263,8 +263,8 @@ class PPO:
         return streams.uniform(self.envs * self.horizon).argsort(1)
 
     def discount(self, progress: float) -> float:
-        """γ after this part of the training: 1/(1-γ) grows geometrically by `gamma_growth`."""
-        return self.gamma if self.gamma_growth == 1 else 1 - (1 - self.gamma) * self.gamma_growth**-progress
+        """γ after this part p of the training: 1/(1-γ) has grown by `gamma_growth` to the power p²."""
+        return self.gamma if self.gamma_growth == 1 else 1 - (1 - self.gamma) / self.gamma_growth ** (progress**2)
 
     @torch.no_grad()
     def samples(self, state: State, batch: Trajectory, progress: float = 0.0) -> tuple[Samples, State]:

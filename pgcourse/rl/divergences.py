@@ -96,7 +96,7 @@ def _no_grad(log_prob: Tensor, ref_log_prob: Tensor) -> Tensor:
 
 # Forms in circulation that are wrong, to be recognised by what they do; nothing in this library trains with them.
 #   inverted   exp(d) - 1 - d is never negative, so it looks right; its mean is χ² - KL, its gradient that of ½ χ²
-#   sign       -d in the reward pays for leaving the reference
+#   sign       -d in the place of k1 makes the reward +β d, which pays for leaving the reference
 #   no_grad    as a term of a loss it is a number in the log that moves nothing
 WRONG_FORMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "inverted": _inverted,

@@ -218,8 +218,8 @@ def test_without_a_bound_every_bit_is_as_it_was():
 
 
 @pytest.mark.parametrize(("gamma", "growth"), [(0.99, 10.0), (0.9, 2.5), (0.0, 4.0), (0.99, 1.0)])
-def test_a_policy_looks_ahead_geometrically_farther(gamma, growth):
-    """1/(1-γ) is growth^p times the first one after an update at progress p: seen in a critic's targets under λ = 0,
+def test_a_policy_looks_farther_ahead_late_in_its_training(gamma, growth):
+    """1/(1-γ) is growth^(p²) times the first one after an update at progress p: seen in a critic's targets under λ = 0,
     which are r + γ v(s'), and so tell which γ the update was made with."""
     seen = []
 
@@ -237,7 +237,7 @@ def test_a_policy_looks_ahead_geometrically_farther(gamma, growth):
     for progress in (0.0, 0.25, 1.0):
         algorithm.update(state, batch, progress, streams)
         used = seen[-1].flatten().sort().values
-        steps = growth**progress / (1 - gamma)
+        steps = growth ** (progress**2) / (1 - gamma)
         expected = batch.reward.flatten() + (1 - 1 / steps) * value
         torch.testing.assert_close(used, expected.sort().values, rtol=1e-4, atol=1e-4)
         assert 1 / (1 - algorithm.discount(progress)) == pytest.approx(steps, rel=1e-9)

@@ -150,6 +150,8 @@ def test_a_notebook_says_what_is_asked(name):
     for part in one.checks:
         for requirement in part.requirements():
             assert requirement in text
+    if one.evidence:
+        assert cells[build.cell_id("evidence", one)].source == f'evidence("{name}")'
 
 
 # ------------------------------------------------------------------------- from the solution to the exercise
