@@ -178,13 +178,6 @@ class PPO:
         above=0,
         neutral=1.0,
     )
-    gamma_growth: float = option(
-        1.0,
-        "by what factor 1/(1-γ), the number of steps that a policy looks ahead, has grown at the end of the training; "
-        "after the part p of it by this to the power p², little at first (after François-Lavet et al., 2015)",
-        low=1,
-        neutral=1.0,
-    )
     shares: ClassVar[bool] = True  # learns with one network for policy and critic, too
 
     def __post_init__(self) -> None:
@@ -212,7 +205,7 @@ class PPO:
         """`epochs` passes over a fixed-length rollout, each in an order of its own."""
         if self.moments_first:
             state = observed(state, batch)
-        samples, state = self.samples(state, batch, progress)
+        samples, state = self.samples(state, batch)
         policy, critic, old, _, theta_adam, phi_adam, beta, _ = state
         theta, phi, one_network = old, state.phi, shared(policy, critic)
         adam, critic_adam = Adam(self.lr, self.adam_eps), Adam(self.critic_lr, self.adam_eps)
@@ -262,17 +255,13 @@ class PPO:
         """In which order a pass takes the samples, [seed, sample]."""
         return streams.uniform(self.envs * self.horizon).argsort(1)
 
-    def discount(self, progress: float) -> float:
-        """γ after this part p of the training: 1/(1-γ) has grown by `gamma_growth` to the power p²."""
-        return self.gamma if self.gamma_growth == 1 else 1 - (1 - self.gamma) / self.gamma_growth ** (progress**2)
-
     @torch.no_grad()
-    def samples(self, state: State, batch: Trajectory, progress: float = 0.0) -> tuple[Samples, State]:
+    def samples(self, state: State, batch: Trajectory) -> tuple[Samples, State]:
         """What the update is computed from, as the policy acted; and the state with its rewards' moments."""
-        reward, scale, gamma = batch.reward, state.rewards, self.discount(progress)
+        reward, scale = batch.reward, state.rewards
         if scale is not None:
-            reward, scale = scale.scaled(batch, gamma, self.clip_reward)
-        samples = judged(state.critic, state.phi, batch, gamma, self.lam, reward, self.bootstrap)
+            reward, scale = scale.scaled(batch, self.gamma, self.clip_reward)
+        samples = judged(state.critic, state.phi, batch, self.gamma, self.lam, reward, self.bootstrap)
         whole, _ = NORMALISATIONS[self.normalize_advantage]
         log_prob = state.policy(state.theta, samples.obs).log_prob(samples.action)
         return samples._replace(log_prob=log_prob, advantage=whole(samples.advantage)), state._replace(rewards=scale)

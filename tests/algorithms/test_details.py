@@ -217,32 +217,6 @@ def test_without_a_bound_every_bit_is_as_it_was():
     assert not torch.equal(trained(math.inf), trained(0.5))
 
 
-@pytest.mark.parametrize(("gamma", "growth"), [(0.99, 10.0), (0.9, 2.5), (0.0, 4.0), (0.99, 1.0)])
-def test_a_policy_looks_farther_ahead_late_in_its_training(gamma, growth):
-    """1/(1-γ) is growth^(p²) times the first one after an update at progress p: seen in a critic's targets under λ = 0,
-    which are r + γ v(s'), and so tell which γ the update was made with."""
-    seen = []
-
-    class Watched(pg.PPO):
-        def critic_loss(self, value, samples):
-            seen.append(samples.target)
-            return super().critic_loss(value, samples)
-
-    small = SMALL | {"epochs": 1, "minibatches": 1}
-    algorithm = Watched(**small, gamma=gamma, gamma_growth=growth, lam=0.0, lr=1e-9, critic_lr=1e-9)
-    world, streams = pg.make("Pendulum-v1", 4), Streams(2)
-    state = algorithm.init(*(make(world) for make in (Architecture((8,)).policy, Architecture((8,)).critic)), streams)
-    batch, _ = rollout(state.policy, state.theta, world, world.reset(streams), 16, streams)
-    value = state.critic(state.phi, batch.next_obs).flatten()
-    for progress in (0.0, 0.25, 1.0):
-        algorithm.update(state, batch, progress, streams)
-        used = seen[-1].flatten().sort().values
-        steps = growth ** (progress**2) / (1 - gamma)
-        expected = batch.reward.flatten() + (1 - 1 / steps) * value
-        torch.testing.assert_close(used, expected.sort().values, rtol=1e-4, atol=1e-4)
-        assert 1 / (1 - algorithm.discount(progress)) == pytest.approx(steps, rel=1e-9)
-
-
 @pytest.mark.parametrize(("env", "network"), [("CartPole-v1", {}), ("Pendulum-v1", {"std": "state"})])
 def test_a_bound_on_what_has_no_sigma_is_refused(env, network):
     world = pg.make(env)

@@ -468,8 +468,8 @@ def test_when_observations_enter_the_moments(first):
     seen = []
 
     class Watched(PPO):
-        def samples(self, state, batch, progress):
-            samples, state = super().samples(state, batch, progress)
+        def samples(self, state, batch):
+            samples, state = super().samples(state, batch)
             seen.append((samples, state))
             return samples, state
 
