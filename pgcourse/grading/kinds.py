@@ -197,7 +197,7 @@ def predict(
     checks = {}
     for name, check in fields.pop("checks").items():
         items = check.items or tuple(within)
-        near = {item: within[item] / 4 for item in items}
+        near = {item: within[item] / 20 for item in items}  # as near as rounding leaves it
         checks[name] = replace(check, cases=({},), accept=accept(items), items=items, near=near)
     exercise = implement(lambda: dict(truth()), entry=entry, kind="predict", checks=checks, **fields)
     said = {

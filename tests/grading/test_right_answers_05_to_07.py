@@ -361,13 +361,6 @@ def kl_with_a_context(old_logits, new_logits):
     return (p * log_p).sum(-1) - (p * log_q).sum(-1)
 
 
-@right("07.kl_direction")
-def kl_whose_terms_are_positive(old_logits, new_logits):
-    """Σ π_old (r - 1 - log r) with r = π_new/π_old: each term is positive, and the added ones sum to 0."""
-    old, new = old_logits.detach().log_softmax(-1), new_logits.log_softmax(-1)
-    return (old.exp() * ((new - old).exp() - 1 - (new - old))).sum(-1)
-
-
 @right("07.kl_gaussian")
 def gaussian_kl_joint_by_joint(old_mean, old_log_std, new_mean, new_log_std):
     total = 0

@@ -988,7 +988,7 @@ WRONG = {
             (TWICE, "    (g,) = torch.autograd.grad((new - 0).mean(), x)\n    h = g * (g @ v)"),
             "This is the square of one ",
         ),
-        (("create_graph=True", "retain_graph=True"), "The way back is gone after"),
+        (("create_graph=True", "retain_graph=True"), "Autograd has no way back"),
         (("    return h + damping * v", "    v *= damping\n    return h + v"), "v is changed in place: con"),
         (
             ("    return h + damping * v", "    h = h / v.norm()\n    return h + damping * v"),

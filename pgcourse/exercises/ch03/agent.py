@@ -27,12 +27,12 @@ AGENTS = 3  # that must learn there one after the other: one may be lucky
 PUSHES, PAIRS = 20, 8  # updates one way, then twice as many the other way; episodes of each action in a batch
 RISE = 0.15  # of the probability of what is praised
 STUCK = 0.6, 0.715  # the skill at which those stay who raise the probability instead of its logarithm: 2/3
-CLIMB = 0.04  # from the first quarter of the updates to the last, by which it still learns
+CLIMB = 0.025  # from quarter to quarter of the updates, by which it still learns
 
 GREEDY = "The action is not drawn: the likeliest one is taken, and no other is ever tried. Sample it from π."
 NOTHING = (
-    "Nothing is learned that could be seen, and no error says so: the policy acts after `learn` as it did before. Is "
-    "`step` called, are the gradients still there when it is (`zero_grad` stands before `backward`), and does the "
+    "Nothing is learned, as far as one can see, and no error says so: the policy acts after `learn` as it did before. "
+    "Is `step` called, are the gradients still there when it is (`zero_grad` stands before `backward`), and does the "
     "optimiser hold the parameters of the very network that acts? Or is the step size tiny?"
 )
 SIGN = "Sign flipped? What is good becomes less likely. An optimiser goes downhill, so the loss needs a minus."
@@ -162,6 +162,12 @@ def _skill(shares: np.ndarray) -> float:
     return float((1 - shares[0] + shares[1]) / 2)
 
 
+def _climbs(skill: list[float]) -> bool:
+    """Whether it still learns: from each quarter of the updates to the next."""
+    quarters = [np.mean(part) for part in np.array_split(skill, 4)]
+    return bool((np.diff(quarters) > CLIMB).all())
+
+
 def turned(player: Player, rng: np.random.Generator) -> list[float]:
     """The probability of an action, at first the rarer one: of a new agent, after updates that all praise it, and after
     twice as many that blame it.
@@ -220,8 +226,7 @@ def learns(delay: int, other: str) -> Callable[[Player, np.random.Generator], Fi
         if max(skill[-1], elsewhere[-1]) < 0.1 and np.diff(turned(player, rng))[0] < 0:
             return problem, SIGN
         at_once = elsewhere if delay else skill
-        quarters = np.array([np.mean(part) for part in np.array_split(at_once, 4)])
-        if (np.diff(quarters) > 0).all() and quarters[-1] - quarters[0] > CLIMB:
+        if _climbs(skill) and _climbs(elsewhere):
             return problem, SLOW
         if STUCK[0] < np.mean(at_once[-20:]) < STUCK[1]:
             return problem, PROBABILITY

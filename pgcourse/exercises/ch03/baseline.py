@@ -60,7 +60,6 @@ EXERCISE = implement(
                 drawn(4, 5, -7.0),
                 drawn(6, 8, -7.0),
             ],
-            leaves_input_alone=True,
         ),
         "alone": Check(
             1,

@@ -74,7 +74,6 @@ EXERCISE = gradient(
                 drawn(4, 6, (-7.0, -7.0)),
             ],
             gradient=("log_prob",),
-            leaves_input_alone=True,
         ),
         "returns are data": Check(
             1,
