@@ -2,10 +2,14 @@
 
 import textwrap
 
+import numpy as np
 import pytest
+import torch
 
+from pgcourse.exercises.ch08 import _agents, agent
 from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.exercise import Examination, InProcess
+from pgcourse.grading.exercise import Examination, InProcess, Player
+from pgcourse.grading.solutions import mutant
 
 ANSWERS = {
     "08.clipped_objective": [
@@ -301,3 +305,19 @@ def test_a_right_answer_in_another_style_is_solved(name, number):
     for seed in range(3):
         result = Examination(EXERCISES[name], seed).judge(InProcess(scope[EXERCISES[name].entry]))
         assert {one.check.name: one.message for one in result.checks if not one.passed} == {}
+
+
+SUMS_RUN_ON = "sums run on into the next episode", "sums run on behind a time limit"
+
+
+@pytest.mark.parametrize("style", [*_agents.RIGHT, *SUMS_RUN_ON])
+def test_episodes_that_touch_tell_who_sums_beyond_an_end(style, monkeypatch):
+    """Played to the end: the threshold has room on both sides."""
+    monkeypatch.setitem(agent.LEAST, "episodes apart", 2.0)  # that no share reaches
+    torch.manual_seed(0)
+    answer = InProcess(mutant(EXERCISES["08.agent"], (_agents.RIGHT | _agents.WRONG)[style]))
+    draws = np.random.default_rng(100)
+    share = agent.train(
+        Player(answer), "episodes apart", agent.apart, (1, 2), draws, lambda pay, ended, ones: ones / ended
+    )
+    assert share < 0.1 if style in SUMS_RUN_ON else share > 0.9

@@ -6,8 +6,8 @@ probability below 2.96 %, with 95 % confidence. These draws begin at 1,000, as `
 
 "A limit is no end" and "episodes apart" are younger: by `python -m pgcourse.exercises.ch08._agents` the course's own
 answer passes all checks on 2 of 2, a time limit that is taken for an end, and the next row's value, on 0 of 4. In
-"episodes apart" nine right answers in other styles took action 1 in 98 to 100 % of the last rollouts on 6 draws each,
-and sums that run on, behind every end or only behind a time limit, in 1 to 6 %.
+"episodes apart" nine right answers take action 1 in nine cases of ten at least, and sums that run on, behind every end
+or only behind a time limit, in one of ten at most: a test plays them to the end.
 
 What no check sees, as such agents learn these worlds, too: gradients that pile up, a ratio that is always 1, no clip, a
 critic whose target is the advantage.
