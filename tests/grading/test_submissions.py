@@ -377,7 +377,10 @@ def test_a_process_that_misbehaves_gets_nothing(misbehaved, name):
         pytest.skip("memory is limited on Linux only")
     found = reasons(misbehaved[0][name])
     assert set(found) == {check.name for check in TWO_CHECKS}
-    assert MISBEHAVIOUR[name][1] in found["values"]
+    wanted = [MISBEHAVIOUR[name][1]]
+    if name == "thread_bomb":  # glibc reserves 64 MB of addresses for a thread: the limit of memory may be met first
+        wanted.append("can't start new thread")
+    assert any(words in found["values"] for words in wanted), found["values"]
 
 
 def test_the_answers_behind_them_are_graded_still(misbehaved):
