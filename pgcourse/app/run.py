@@ -49,8 +49,8 @@ def run(
 ) -> None:
     """Execute chapters and check every number they claim.
 
-    CHAPTER is a number, a name or a path to a notebook; without one, all chapters run. Executed copies are left in
-    _build/chapters, as notebooks and as web pages.
+    CHAPTER is a number, a name or a path to a notebook; without one, all chapters run, but for those that need what is
+    not installed. Executed copies are left in _build/chapters, as notebooks and as web pages.
     """
     try:
         root = find_root()
@@ -70,6 +70,8 @@ def run(
         timeout=timeout,
         accept=accept,
     )
+    if chapters and not status:  # what was asked for by name is to run
+        status = int(any(result.lacking for result in results))
     if as_json:
         click.echo(json.dumps({"chapters": [result.to_json() for result in results]}, indent=2))
     sys.exit(status)
@@ -162,7 +164,8 @@ class Display:
         if result.notebook in self._tasks:
             self._bars.remove_task(self._tasks[result.notebook])
         line = Text(f"{result.chapter} ").append(result.verdict, COLOURS[result.verdict])
-        self.console.print(line.append(f", {result.seconds:.1f} s, {_claims(result)} held"))
+        said = result.lacking or f"{result.seconds:.1f} s, {_claims(result)} held"
+        self.console.print(line.append(f", {said}"), soft_wrap=True)
 
 
 def explain(console: Console, result: Result) -> None:
@@ -204,7 +207,7 @@ def table(results: Sequence[Result], notebooks: Sequence[Path]) -> Table:
     for notebook in notebooks:
         result = of.get(notebook)
         verdict = result.verdict if result else "not run"
-        columns = [f"{result.seconds:.1f}", _claims(result)] if result else ["", ""]
+        columns = [f"{result.seconds:.1f}", _claims(result)] if result and not result.lacking else ["", ""]
         drawn.add_row(notebook.stem, *columns, Text(verdict, COLOURS[verdict]))
     return drawn
 

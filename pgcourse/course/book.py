@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 from pgcourse.course import pages
 from pgcourse.course.pages import Repository
-from pgcourse.course.runner import CHAPTER, find_chapters
+from pgcourse.course.runner import CHAPTER, find_chapters, lacking
 
 NEEDED = {"sphinx": "sphinx", "myst_nb": "myst-nb", "sphinx_book_theme": "sphinx-book-theme"}
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # the folder has the name of the distribution
@@ -161,10 +161,12 @@ def mathjax() -> Path | None:
 
 
 def not_ready(chapters: Sequence[Path], build: Path) -> dict[Path, str]:
-    """Why a chapter cannot be shown as it ran, for those that cannot."""
+    """Why a chapter cannot be shown as it ran, for those that cannot. What cannot run here is shown as it stands."""
     reasons = {}
     for chapter in chapters:
         executed = build / chapter.parent.name / chapter.name
+        if lacking(chapter):
+            continue
         if not executed.is_file():
             reasons[chapter] = "has not run"
             continue

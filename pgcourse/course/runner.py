@@ -4,6 +4,9 @@ A chapter passes if papermill ends with status 0 within the time limit, every co
 the parameters given are parameters the notebook has, and the claims it made are exactly the expected ones, each
 holding. papermill's own word is not enough: it reports success where a cell called `sys.exit(0)` or a parameter was
 unknown, and marks cells as completed in which the kernel died or the time ran out.
+
+A chapter may need a module of an extra, which not every system has: `"pgcourse": {"needs": {"envpool": "how to get
+it"}}` in the notebook's metadata. Where it is missing the chapter is not run, and says so.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -64,7 +68,7 @@ class Result:
     """What became of one chapter.
 
     `claims_failed` says why, by claim; `changes` what `accept` changed ("new", "changed", "dropped"), by claim.
-    `executed` and `html` are the executed copies.
+    `executed` and `html` are the executed copies. `lacking` says what a chapter that was not run needs.
     """
 
     notebook: Path
@@ -75,6 +79,7 @@ class Result:
     claims: tuple[Claim, ...] = ()
     claims_failed: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, str] | None = None
+    lacking: str = ""
 
     @property
     def chapter(self) -> str:
@@ -86,6 +91,8 @@ class Result:
 
     @property
     def verdict(self) -> str:
+        if self.lacking:
+            return "not run"
         return "failed" if self.failure or self.claims_failed else "passed"
 
     def to_json(self) -> dict[str, Any]:
@@ -144,6 +151,15 @@ def find_chapters(root: Path, names: Sequence[str] = ()) -> list[Path]:
             raise FileNotFoundError(f"{problem} {name!r}; chapters are {known}")
         found += fitting
     return list(dict.fromkeys(found))
+
+
+def lacking(notebook: Path) -> str:
+    """What the notebook needs, is not installed, and how to get it; "" where nothing is missing."""
+    try:
+        needs = json.loads(notebook.read_text("utf-8"))["metadata"].get("pgcourse", {}).get("needs", {})
+    except (OSError, ValueError, KeyError):
+        return ""  # no notebook: that is said when it is to run
+    return "; ".join(f"needs {module}: {how}" for module, how in needs.items() if not find_spec(module))
 
 
 def available_cores() -> int:
@@ -241,6 +257,8 @@ class _Job:
         self.executed.parent.mkdir(parents=True, exist_ok=True)
         self.executed.unlink(missing_ok=True)
         self.html.unlink(missing_ok=True)
+        if missing := lacking(self.notebook):
+            return Result(self.notebook, 0.0, self.executed, self.html, lacking=missing)
         failure = self._parameter_failure()
         if failure:
             return Result(self.notebook, 0.0, self.executed, self.html, failure)

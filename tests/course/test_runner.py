@@ -20,7 +20,7 @@ from jupyter_client.manager import start_new_kernel
 from rich.console import Console
 
 from pgcourse.app.run import explain
-from pgcourse.course import expected, runner
+from pgcourse.course import book, expected, runner
 from pgcourse.course.runner import find_chapters, find_root
 from pgcourse.lab import provenance
 
@@ -457,6 +457,25 @@ def test_one_chapter_by_number_prints_a_table_and_exits_with_0(measured):
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert re.search(r"^01_sound +\d+\.\d +3 of 3 claims +passed", out, re.MULTILINE)
+
+
+def test_what_needs_an_extra_that_is_missing_is_not_run_unless_asked_for_and_says_how_to_get_it(
+    write_chapter, tmp_path
+):
+    sound, bound = write_chapter(tmp_path, "01_sound", ["1 + 1"]), write_chapter(tmp_path, "01b_bound", ["1 / 0"])
+    expected.accept(expected.path_for(sound), "quick", [])
+    content = json.loads(bound.read_text("utf-8"))
+    content["metadata"]["pgcourse"] = {"needs": {"no_such_module": "pip install none-such", "json": "it is there"}}
+    bound.write_text(json.dumps(content), "utf-8")
+    for names, status in ([], 0), (["1b", "1"], 1):
+        process = pgcourse("run", *names, cwd=tmp_path)
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == status
+        assert re.search(r"^01b_bound +not run", out, re.MULTILINE)
+        assert "01b_bound not run, needs no_such_module: pip install none-such\n" in out
+    (result,) = runner.run([bound], tmp_path / "_build")
+    assert result.to_json()["verdict"] == "not run"
+    assert list(book.not_ready([sound, bound], tmp_path / "elsewhere")) == [sound]
 
 
 def test_an_unknown_chapter_is_an_error_without_a_traceback(measured):
