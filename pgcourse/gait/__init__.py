@@ -11,6 +11,7 @@ from pgcourse.gait.measures import (
     measure,
     phase_portrait,
 )
+from pgcourse.gait.obstacles import OBSTACLES, encounters, obstacles
 from pgcourse.gait.recording import ENDS, Recording, record
 from pgcourse.gait.rides import FEET, MACHINES, Ride, footwork, ride, riding
 from pgcourse.gait.robots import LEGS, ROBOTS, Body, NotARobot, Robot
@@ -22,6 +23,7 @@ __all__ = [
     "KINDS",
     "LEGS",
     "MACHINES",
+    "OBSTACLES",
     "ROBOTS",
     "Body",
     "Disturbance",
@@ -37,12 +39,14 @@ __all__ = [
     "dimensionless_speed",
     "disturbed",
     "dominant_frequency",
+    "encounters",
     "footwork",
     "kind",
     "limb_phase",
     "live",
     "mean_phase",
     "measure",
+    "obstacles",
     "phase_portrait",
     "picture",
     "record",
