@@ -13,7 +13,7 @@ from pgcourse.gait.measures import (
 )
 from pgcourse.gait.obstacles import OBSTACLES, encounters, obstacles
 from pgcourse.gait.recording import ENDS, Recording, record
-from pgcourse.gait.rides import FEET, MACHINES, Ride, footwork, ride, riding
+from pgcourse.gait.rides import FEET, MACHINES, VELOCITIES, Ride, following, footwork, ride, riding
 from pgcourse.gait.robots import LEGS, ROBOTS, Body, NotARobot, Robot
 from pgcourse.gait.taxonomy import KINDS, counts, kind
 
@@ -25,6 +25,7 @@ __all__ = [
     "MACHINES",
     "OBSTACLES",
     "ROBOTS",
+    "VELOCITIES",
     "Body",
     "Disturbance",
     "NotARobot",
@@ -40,6 +41,7 @@ __all__ = [
     "disturbed",
     "dominant_frequency",
     "encounters",
+    "following",
     "footwork",
     "kind",
     "limb_phase",

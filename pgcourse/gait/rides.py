@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -23,6 +23,7 @@ from pgcourse.gait.robots import Body, NotARobot
 
 FEET = ("front right", "front left", "hind right", "hind left")
 MACHINES = ("envpool:Go1JoystickFlatTerrain-v1",)
+VELOCITIES = ("ahead", "to the left", "turning")  # of a command: m/s, m/s, rad/s
 REWARD = "reward_"  # what EnvPool calls a part of the reward begins so
 
 # Unitree's Go1, from MuJoCo Menagerie's go1.xml. Of a leg: hip (abduction), thigh, calf; lengths in m.
@@ -207,6 +208,23 @@ def footwork(ride: Ride) -> pd.DataFrame:
         for k, foot in enumerate(FEET)
     }
     return pd.DataFrame(rows).T.rename_axis("foot")
+
+
+def following(rides: Sequence[Ride]) -> pd.DataFrame:
+    """How much of what the joystick asks for a machine does, a row a seed, all of its rides together.
+
+    For each velocity the slope of the least-squares line of what was done against what was asked, over all steps: 1 for
+    one that follows, 0 for one whose velocity has nothing to do with the command, NaN where the command never changed.
+    The columns are `VELOCITIES`.
+    """
+    rows = {}
+    for seed in dict.fromkeys(ride.seed for ride in rides):
+        some = [ride for ride in rides if ride.seed == seed]
+        asked, done = (np.concatenate([getattr(ride, name) for ride in some]) for name in ("command", "velocity"))
+        asked, done = asked - asked.mean(0), done - done.mean(0)
+        with np.errstate(invalid="ignore"):
+            rows[seed] = (asked * done).sum(0) / (asked**2).sum(0)
+    return pd.DataFrame(rows, index=VELOCITIES).T.rename_axis("seed")
 
 
 def _ride(

@@ -36,7 +36,7 @@ _HOMES = {
     "lines": "over_updates power_laws slope",
     "scores": "aggregates differences performance_profile",
     "simplex": "simplex_field",
-    "steering": "four_feet steered",
+    "steering": "asked_and_done four_feet steered",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -1,18 +1,19 @@
-"""Figures of a machine that is steered: what was asked for and what it did, and which of four feet was down."""
+"""Figures of a machine that is steered: what was asked for and what it did, which of four feet was down."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from pgcourse.gait import FEET, Ride, bridged, footwork, stances
+from pgcourse.gait import FEET, Ride, bridged, following, footwork, stances
 from pgcourse.plots import style
 
 ASKED = ("speed ahead (m/s)", "speed to the left (m/s)", "turning (rad/s)")
+PAIR = ("command", "velocity")
 SIDES = {"left": style.BLUE, "right": style.VERMILION}  # as robots are drawn: see `pgcourse.gait.picture`
 
 
@@ -39,6 +40,30 @@ def steered(rides: Mapping[str, Ride]) -> list[Axes]:
     lines = [Line2D([], [], color=color, ls=line, marker=mark) for color, line, mark in known.values()]
     grid[0, -1].legend(lines, known, fontsize=8, ncols=3, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.2)
     return list(grid.flat)
+
+
+def asked_and_done(rides: Sequence[Ride], every: float = 0.2) -> list[Axes]:
+    """What was done against what was asked, a panel a velocity: a dot each `every` seconds, a line a seed.
+
+    The lines have the slopes of `pgcourse.gait.following`, the dotted one that of a machine that follows.
+    """
+    _, grid = plt.subplots(1, 3, figsize=(10.0, 3.2))
+    slopes, colors = following(rides), style.colors(str(ride.seed) for ride in rides)
+    for k, (ax, label) in enumerate(zip(grid, ASKED, strict=True)):
+        for seed, slope in slopes.iloc[:, k].items():
+            some = [ride for ride in rides if ride.seed == seed]
+            asked, done = (np.concatenate([getattr(ride, name)[:, k] for ride in some]) for name in PAIR)
+            step = max(1, round(every / some[0].dt))
+            color = colors[str(seed)]
+            ax.plot(asked[::step], done[::step], ".", color=color, ms=3, alpha=0.3, mew=0)
+            ends = np.array([asked.min(), asked.max()])
+            line = done.mean() + slope * (ends - asked.mean())
+            ax.plot(ends, line, color=color, lw=2, label=f"seed {seed}: slope {slope:.2f}")
+        ends = np.array(ax.get_xlim())
+        ax.plot(ends, ends, ":", color=style.BLACK, lw=1, label="follows: slope 1")
+        ax.set(xlim=ends, xlabel=f"{label}, asked", ylabel="done" if k == 0 else "")
+        ax.legend(fontsize=7, loc="upper left", borderaxespad=0.1)
+    return list(grid)
 
 
 def four_feet(rides: Mapping[str, Ride], seconds: float = 3.0, start: float = 0.0) -> list[Axes]:

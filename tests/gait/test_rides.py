@@ -174,6 +174,26 @@ def test_footwork_without_strides():
     assert gait.footwork(made_up((0, 0, 0, 0), (2, 2, 2, 2))).isna().all(axis=None)
 
 
+def test_following_is_the_slope_of_what_is_done_on_what_is_asked():
+    rng = np.random.default_rng(0)
+    slopes = {4: np.array([1.0, 0.25, -0.5]), 7: np.array([0.0, 1.0, 2.0])}
+    rides = []
+    for seed, slope in slopes.items():
+        for base in (0.3, 0.5):  # it always goes a little ahead: that is no heed
+            ride = made_up((0, 0, 0, 0), (1, 1, 1, 1), strides=200)
+            asked = rng.uniform(-1.0, 1.0, (8, 3)).repeat(len(ride) // 8, 0)
+            noise = 0.1 * rng.standard_normal(asked.shape)
+            rides.append(replace(ride, command=asked, velocity=base + slope * asked + noise, seed=seed))
+    table = gait.following(rides)
+    assert list(table.columns) == list(gait.VELOCITIES)
+    assert list(table.index) == [4, 7]
+    assert table.to_numpy() == pytest.approx(np.stack(list(slopes.values())), abs=0.15)
+    alone = [replace(ride, velocity=slopes[ride.seed] * ride.command) for ride in rides]
+    assert gait.following(alone).to_numpy() == pytest.approx(np.stack(list(slopes.values())))
+    never_asked = replace(rides[0], command=0 * rides[0].command)
+    assert gait.following([never_asked]).isna().all(axis=None)
+
+
 def test_what_has_no_rides_is_refused():
     with pytest.raises(
         gait.NotARobot, match="Pendulum-v1 is no machine whose rides can be recorded; these are: envpool"
