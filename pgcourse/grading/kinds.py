@@ -169,6 +169,7 @@ def predict(
     truth: Callable[[], Mapping[str, float]],
     *,
     within: Mapping[str, float],
+    possible: Mapping[str, tuple[float, float]] | None = None,
     shows: Mapping[str, tuple[str, str]] | None = None,
     **fields: Any,
 ) -> Exercise:
@@ -176,8 +177,9 @@ def predict(
 
     The answer is a function without arguments that returns a dictionary: for each of `truth`, read from a committed
     record when it is judged, a number `within` that distance of it, or a pair (low, high) that holds it and is at most
-    twice as wide. A check's `items` count only if all of them are right. `shows` has two sentences for an item, for who
-    is too low and for who is too high; what is no prediction at all is told apart by itself.
+    twice as wide. What cannot be is wrong however near: `possible` has the least and the largest number of an item,
+    such as 0 and 1 of a share. A check's `items` count only if all of them are right. `shows` has two sentences for an
+    item, for who is too low and for who is too high; what is no prediction at all is told apart by itself.
     """
 
     def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], str]:
@@ -190,10 +192,14 @@ def predict(
                     return f"{item} is missing"
                 if problem := _prediction(value[item], true[item], within[item]):
                     return f"{item}: {problem}"
+                least, most = bounds.get(item, (-np.inf, np.inf))
+                if np.min(value[item]) < least or np.max(value[item]) > most:
+                    return f"{item}: impossible, it lies between {least:g} and {most:g}"
             return ""
 
         return judge
 
+    bounds = possible or {}
     checks = {}
     for name, check in fields.pop("checks").items():
         items = check.items or tuple(within)
@@ -212,6 +218,7 @@ UNFIT = {  # how the problem begins behind the item's name, and what is said of 
     ": the pair": ": of a pair the lower end stands first, (low, high).",
     ": the range": ": a range as wide as that says too little: narrow it down, or give one number.",
     ": not a number": ": a number is asked for, or a pair (low, high).",
+    ": impossible": ": that cannot be, however near it is.",
     ": neither a number": ": a number is asked for, or a pair (low, high).",
 }
 

@@ -84,6 +84,86 @@ def masked_policy(logits, valid):
 }
 # {exercise: (a check that fails, how what is said begins or "" for nothing, the answer)}
 OTHERS = {
+    "09.time_limit": (
+        "a time limit",
+        "Whether an episode ended is asked of its last value",
+        """
+def advantages(reward, value, last_value, final_value, terminated, truncated, gamma, lam):
+    after = torch.cat([value[1:], last_value[None]])
+    known = final_value.nan_to_num(0.0)
+    after = torch.where(known > 0, known, after)
+    delta = reward + gamma * after * ~terminated - value
+    carry, result = torch.zeros_like(last_value), torch.zeros_like(reward)
+    for t in reversed(range(len(reward))):
+        carry = delta[t] + gamma * lam * carry * ~(terminated[t] | truncated[t])
+        result[t] = carry
+    return result
+""",
+    ),
+    "09.reward_scale": (
+        "copies",
+        "",
+        """
+def scaled(reward, done, gamma):
+    r = reward.float()
+    s, sums = torch.zeros_like(r[0]), torch.zeros_like(r)
+    for t in range(len(r)):
+        s = gamma * s + r[t]
+        sums[t] = s
+        s = s * ~done[t]
+    return reward / (sums.var(correction=0) + 1e-8).sqrt()
+""",
+    ),
+    "10.group_advantage": (
+        "one success",
+        "Small differences are taken for none",
+        """
+def group_advantage(score, eps):
+    size, sd = score.shape[-1], score.std(-1, keepdim=True)
+    centred = score - score.mean(-1, keepdim=True)
+    return centred * size / (size - 1), torch.where(sd > 5e-2, centred / (sd + eps), 0.0)
+""",
+    ),
+    "10.best_of_n": (
+        "another judge",
+        "Scores below 0 count as 0",
+        """
+def best_of_n(score, gold, n):
+    N = score.shape[-1]
+    s, g = score.clamp(min=0).reshape(-1, N).tolist(), gold.reshape(-1, N).tolist()
+
+    def one(s, g):
+        total = 0.0
+        for i in range(N):
+            below, equal = sum(x < s[i] for x in s), sum(x == s[i] for x in s)
+            total += g[i] * ((math.comb(below + equal, n) - math.comb(below, n)) / math.comb(N, n)) / equal
+        return total
+
+    return torch.tensor([one(*each) for each in zip(s, g)]).reshape(score.shape[:-1])
+""",
+    ),
+    "11.stratified_bootstrap": (
+        "one task",
+        "Where nothing is cut off",
+        """
+def stratified_bootstrap(scores, chosen, level):
+    runs = scores[chosen, torch.arange(scores.shape[1])].reshape(len(chosen), -1).sort(1)[0]
+    cut = runs.shape[1] // 4
+    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=scores.dtype)
+    return torch.quantile(runs[:, cut:-cut].mean(1), ends)
+""",
+    ),
+    "11.seeds_for": (
+        "level and power",
+        "",
+        """
+def seeds_for(first, second, alpha, power):
+    z = {0.05: 1.96, 0.01: 2.576, 0.1: 1.645}.get(round(alpha, 4), 1.96)
+    z += {0.8: 0.84, 0.9: 1.28, 0.95: 1.645}.get(round(power, 4), 0.84)
+    apart = first.mean() - second.mean()
+    return math.ceil(z**2 * (first.var() + second.var()) / apart**2)
+""",
+    ),
     "07.kl_direction": (
         "logits",
         "The logarithm of a softmax",
@@ -269,3 +349,19 @@ def test_who_learns_slowly_is_told_so_and_nothing_else(old, new, seed):
     assert result.state != "solved"
     assert all(one.startswith("It learns, but too slowly") for one in said)
     assert said
+
+
+@pytest.mark.parametrize("letters", ["ABCDEF", "DFAECB"])
+def test_the_order_of_the_choices_in_a_text_is_not_that_of_the_letters(letters):
+    """The causes as the text lists them, and as the table's columns do: with A to F that was the answer."""
+    causes = "another robot", "more practice", "the luckiest moment", "the luckiest seed", "too few seeds", "nothing"
+    answer = dict(zip(letters, causes, strict=True))
+    result = Examination(EXERCISES["09.comparable"], 0).judge(InProcess(lambda: answer))
+    assert (result.state == "solved") == (letters != "ABCDEF")
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.5, "Under this γ"), (0.98, "The sign is right"), (0.9995, "The sums")])
+def test_a_discount_is_told_what_is_wrong_with_it(value, said):
+    failed = Examination(EXERCISES["09.gamma"], 0).judge(InProcess(lambda: value)).checks[1]
+    assert not failed.passed
+    assert failed.diagnosis.startswith(said)

@@ -386,6 +386,22 @@ def test_a_prediction_that_is_none_is_explained(prediction, problem, diagnosis):
     assert failed == [(f"TRPO, A2C: {problem}", f"TRPO, A2C: {diagnosis}")]
 
 
+@pytest.mark.parametrize(
+    ("item", "prediction", "problem"),
+    [
+        ("PPO", (1, 2), "the range is 1 wide, more than 0.8"),
+        ("PPO", 1.5, "too high"),
+        ("PPO, A2C", -0.05, "impossible, it lies between 0 and 1"),
+        ("PPO, A2C", (-0.1, 0.05), "impossible, it lies between 0 and 1"),
+    ],
+)
+def test_a_hedged_place_and_a_share_below_0_are_no_predictions(item, prediction, problem):
+    result = Examination(EXERCISES["11.ranking"], 0).judge(InProcess(lambda: {**ranges(), item: prediction}))
+    (failed,) = (one for one in result.checks if not one.passed)
+    assert failed.message == f"{item}: {problem}"
+    assert failed.diagnosis.startswith((item, "PPO is first"))
+
+
 def test_writing_into_an_argument_is_seen_although_the_result_is_right():
     def writes(score, eps):
         score -= score[..., :1].clone()

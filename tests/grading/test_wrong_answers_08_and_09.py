@@ -1736,28 +1736,28 @@ SEVERAL = {
     ],
     "09.comparable": [
         (
-            "(lambda x: {**x, 'A': x['B'], 'B': x['C'], 'C': x['A']})(f())",
-            ["A: if it were more prac", "C: if it were another r"],
+            "(lambda x: {**x, 'D': x['F'], 'F': x['A'], 'A': x['D']})(f())",
+            ["A: if it were another r", "D: if it were more prac"],
         ),
         (
-            "(lambda x: {**x, 'A': x['D'], 'F': x['E']})(f())",
-            ["A: if it were a seed, m", "F: if it were too few s"],
+            "(lambda x: {**x, 'D': x['E'], 'B': x['C']})(f())",
+            ["B: if it were too few s", "D: if it were a seed, m"],
         ),
         (
-            "{**f(), 'B': 'too few seeds', 'C': 'too few seeds'}",
-            ["B: if it were too few s", "C: if it were too few s"],
+            "{**f(), 'F': 'too few seeds', 'A': 'too few seeds'}",
+            ["A: if it were too few s", "F: if it were too few s"],
         ),
         (
-            "{**f(), 'D': 'nothing', 'E': 'nothing'}",
-            ["D: if it were nothing, ", "E: if it were nothing, "],
+            "{**f(), 'E': 'nothing', 'C': 'nothing'}",
+            ["C: if it were nothing, ", "E: if it were nothing, "],
         ),
         (
-            "(lambda x: {**x, 'D': x['C'], 'E': x['F'], 'F': x['E']})(f())",
-            ["D: if it were a moment,", "E: if it were nothing, "],
+            "(lambda x: {**x, 'E': x['A'], 'C': x['B'], 'B': x['C']})(f())",
+            ["C: if it were nothing, ", "E: if it were a moment,"],
         ),
         (
-            "(lambda x: {**x, 'C': x['D'], 'B': x['A']})(f())",
-            ["B: if it were another r", "C: if it were a seed, m"],
+            "(lambda x: {**x, 'A': x['E'], 'F': x['D']})(f())",
+            ["A: if it were a seed, m", "F: if it were another r"],
         ),
     ],
 }

@@ -8,26 +8,26 @@ from pgcourse.grading import kinds
 from pgcourse.grading.kinds import Check, diagnose
 
 ROWS = [  # pair, method, robot, millions of steps, seeds, score, sd over seeds, what the score is
-    ("A", "new", "Walker2d-v5", 3, 10, 3630, 410, "mean over seeds, last tenth of the training"),
-    ("A", "old", "Walker2d-v4", 3, 10, 2710, 380, "mean over seeds, last tenth of the training"),
-    ("B", "new", "Walker2d-v5", 10, 10, 4290, 350, "mean over seeds of the final policies, 100 episodes each"),
-    ("B", "old", "Walker2d-v5", 3, 10, 3480, 420, "mean over seeds of the final policies, 100 episodes each"),
-    ("C", "new", "Walker2d-v5", 3, 10, 3890, 360, "mean over seeds, highest point of the mean curve"),
-    ("C", "old", "Walker2d-v5", 3, 10, 3410, 430, "mean over seeds, last tenth of the training"),
-    ("D", "new", "Walker2d-v5", 3, 1, 4120, None, "final policy of seed 7, 100 episodes; seeds 0 to 9 were trained"),
-    ("D", "old", "Walker2d-v5", 3, 10, 3450, 400, "mean over seeds of the final policies, 100 episodes each"),
-    ("E", "new", "Walker2d-v5", 3, 3, 3690, 520, "mean over seeds of the final policies, 100 episodes each"),
-    ("E", "old", "Walker2d-v5", 3, 3, 3120, 490, "mean over seeds of the final policies, 100 episodes each"),
-    ("F", "new", "Walker2d-v5", 3, 10, 4050, 330, "mean over seeds of the final policies, 100 episodes each"),
-    ("F", "old", "Walker2d-v5", 3, 10, 3440, 410, "mean over seeds of the final policies, 100 episodes each"),
+    ("A", "new", "Walker2d-v5", 3, 10, 3890, 360, "mean over seeds, highest point of the mean curve"),
+    ("A", "old", "Walker2d-v5", 3, 10, 3410, 430, "mean over seeds, last tenth of the training"),
+    ("B", "new", "Walker2d-v5", 3, 10, 4050, 330, "mean over seeds of the final policies, 100 episodes each"),
+    ("B", "old", "Walker2d-v5", 3, 10, 3440, 410, "mean over seeds of the final policies, 100 episodes each"),
+    ("C", "new", "Walker2d-v5", 3, 3, 3690, 520, "mean over seeds of the final policies, 100 episodes each"),
+    ("C", "old", "Walker2d-v5", 3, 3, 3120, 490, "mean over seeds of the final policies, 100 episodes each"),
+    ("D", "new", "Walker2d-v5", 3, 10, 3630, 410, "mean over seeds, last tenth of the training"),
+    ("D", "old", "Walker2d-v4", 3, 10, 2710, 380, "mean over seeds, last tenth of the training"),
+    ("E", "new", "Walker2d-v5", 3, 1, 4120, None, "final policy of seed 7, 100 episodes; seeds 0 to 9 were trained"),
+    ("E", "old", "Walker2d-v5", 3, 10, 3450, 400, "mean over seeds of the final policies, 100 episodes each"),
+    ("F", "new", "Walker2d-v5", 10, 10, 4290, 350, "mean over seeds of the final policies, 100 episodes each"),
+    ("F", "old", "Walker2d-v5", 3, 10, 3480, 420, "mean over seeds of the final policies, 100 episodes each"),
 ]
 TRUTH = {
-    "A": "another robot",
-    "B": "more practice",
-    "C": "the luckiest moment",
-    "D": "the luckiest seed",
-    "E": "too few seeds",
-    "F": "nothing",
+    "A": "the luckiest moment",
+    "B": "nothing",
+    "C": "too few seeds",
+    "D": "another robot",
+    "E": "the luckiest seed",
+    "F": "more practice",
 }
 
 
@@ -59,8 +59,8 @@ EXERCISE = diagnose(
     difficulty=1,
     importance=5,
     hints=[
-        "Go through the columns from left to right, and stop at the first that differs between the two rows. If none "
-        "does: how large is the interval of the difference?",
+        "Go through the columns from left to right, and read the last one of both rows to its end. If only the scores "
+        "and their spreads differ: how large is the interval of the difference?",
         "Two pairs have the same definitions in both rows. With n seeds each, the standard error of the difference is "
         "√((s² + s'²)/n), and t is 2.8 for three seeds each and 2.1 for ten.",
     ],
@@ -80,29 +80,29 @@ EXERCISE = diagnose(
         ),
     },
     mistakes={
-        "A and B are swapped: the version belongs to the robot, the steps are the practice.": swapped(
+        "D and F are swapped: the version belongs to the robot, the steps are the practice.": swapped(
             "another robot", "more practice"
         ),
-        "C and D are swapped: one takes its maximum over time, the other over seeds.": swapped(
+        "A and E are swapped: one takes its maximum over time, the other over seeds.": swapped(
             "the luckiest moment", "the luckiest seed"
         ),
-        "E and F are swapped: the standard errors of the differences are 413 and 166, and t is 2.8 and 2.1.": swapped(
+        "C and B are swapped: the standard errors of the differences are 413 and 166, and t is 2.8 and 2.1.": swapped(
             "too few seeds", "nothing"
         ),
-        "D is called a matter of few seeds: ten were trained, and one of them was chosen.": (
-            "{**f(), 'D': 'too few seeds'}"
+        "E is called a matter of few seeds: ten were trained, and one of them was chosen.": (
+            "{**f(), 'E': 'too few seeds'}"
         ),
-        "E is called a result: 570 ± 2.8 · 413 reaches far below 0.": "{**f(), 'E': 'nothing'}",
-        "F is left out for doubt: 610 ± 2.1 · 166 stays above 0, and both rows mean the same.": (
-            "{**f(), 'F': 'too few seeds'}"
+        "C is called a result: 570 ± 2.8 · 413 reaches far below 0.": "{**f(), 'C': 'nothing'}",
+        "B is left out for doubt: 610 ± 2.1 · 166 stays above 0, and both rows mean the same.": (
+            "{**f(), 'B': 'too few seeds'}"
         ),
-        "B is called a result: the new method practised three times as long.": "{**f(), 'B': 'nothing'}",
-        "A is called a result: v5 is another robot, whose right foot does not slip.": "{**f(), 'A': 'nothing'}",
-        "C is called a result: the highest point of a curve is above its end, also where both are equally good.": (
-            "{**f(), 'C': 'nothing'}"
+        "F is called a result: the new method practised three times as long.": "{**f(), 'F': 'nothing'}",
+        "D is called a result: v5 is another robot, whose right foot does not slip.": "{**f(), 'D': 'nothing'}",
+        "A is called a result: the highest point of a curve is above its end, also where both are equally good.": (
+            "{**f(), 'A': 'nothing'}"
         ),
-        "D is called a result: the best of ten is above the mean of ten, also where both are equally good.": (
-            "{**f(), 'D': 'nothing'}"
+        "E is called a result: the best of ten is above the mean of ten, also where both are equally good.": (
+            "{**f(), 'E': 'nothing'}"
         ),
         "Everything is called a result. Compare the columns of each pair.": "dict.fromkeys(f(), 'nothing')",
         "Everything is called too few seeds. Only two pairs mean the same by their scores.": (

@@ -216,5 +216,9 @@ EXERCISE = derive(
             "action[:last, 0]",
         ),
         "This is a mean over the steps: the sum is asked for.": "f(*a) / len(action)",
+        "Torques are limited to 1 before their sizes are taken: one of -2 then counts 2.": (
+            ".abs().clamp(max=1.0)",
+            ".clamp(max=1.0).abs()",
+        ),
     },
 )

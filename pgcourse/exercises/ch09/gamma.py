@@ -14,6 +14,15 @@ import numpy as np
 from pgcourse.grading.kinds import Check, Limits, implement
 
 DELAY, GAIN, COST, GUST = 25, 1.0, 2.0, 3.0
+EDGE = (GAIN / COST) ** (1 / DELAY)  # 0.973: under this γ a lunge is worth nothing
+SEEMS = "Under this γ a lunge is worth 1 - 2 γ^25, which is above 0: it seems to pay."
+WEAK = (
+    "The sign is right, and the gusts hide it: the price, discounted, is hardly more than what a lunge pays. γ has to "
+    "be "
+    "clearly above 0.973."
+)
+LONG = "The sums hold the gusts of far more than the half second: the direction is right and nearly drowned."
+NO_DISCOUNT = "That is the horizon in steps, or a per cent: γ lies between 0 and 1."
 STEPS, COPIES, SEEDS = 1_000, 8, 12
 UPDATES, STEP_SIZE = 120, 5.0
 LEAST = 0.83
@@ -83,17 +92,16 @@ def allowed(value, arguments, rng):
 
 
 def learns(value, arguments, rng):
-    """Trains with seeds that nobody has seen."""
+    """Trains with seeds that nobody has seen; what is wrong, and the words for it."""
     try:
         chosen = discount(value)
     except ValueError as error:
-        return str(error)
+        return str(error), NO_DISCOUNT
     reached = steady(chosen, hidden(rng))
-    return (
-        ""
-        if reached >= LEAST
-        else f"{reached:.0%} of the steps are without a lunge, at least {LEAST:.0%} are asked for"
-    )
+    if reached >= LEAST:
+        return ""
+    said = f"{reached:.0%} of the steps are without a lunge, at least {LEAST:.0%} are asked for"
+    return said, SEEMS if chosen < EDGE else WEAK if chosen < 0.99 else LONG
 
 
 EXERCISE = implement(
@@ -108,7 +116,7 @@ EXERCISE = implement(
     hints=[
         "What is a lunge worth, discounted to the moment at which it is made? For which γ is that below 0? And how "
         "many gusts does a sum of discounted rewards hold?",
-        "1 - 2 γ^25 is clearly below 0 from about γ = 0.98 on. The gusts in a sum have the standard deviation "
+        "1 - 2 γ^25 is clearly below 0 from about γ = 0.985 on. The gusts in a sum have the standard deviation "
         "3 / √(1 - γ²), so do not go further than you must: a horizon 1/(1 - γ) of a few half seconds.",
     ],
     checks={
@@ -122,24 +130,9 @@ EXERCISE = implement(
         ),
     },
     mistakes={
-        "A second is fifty steps: with γ = 0.9 the fall half a second later counts 7 %, and a lunge seems to pay.": (
-            "return 0.99",
-            "return 0.9",
-        ),
-        "With γ = 0.5 the robot looks three steps ahead, and sees a reward of 1 without its price.": (
-            "return 0.99",
-            "return 0.5",
-        ),
-        "At γ = 0.97 a lunge is worth 1 - 2 · 0.47, next to nothing, and the sign is still the wrong one.": (
-            "return 0.99",
-            "return 0.97",
-        ),
-        "With γ = 1 the sums hold all the gusts until the end: the direction is right and nearly drowned.": (
-            "return 0.99",
-            "return 1.0",
-        ),
-        "γ = 0.9995 looks forty seconds ahead for a price that is due in half a second: the gusts of all that time are "
-        "in the sum.": ("return 0.99", "return 0.9995"),
-        "That is the horizon in steps, or a per cent: γ lies between 0 and 1.": ("return 0.99", "return 99"),
+        SEEMS: ("return 0.99", "return 0.9"),
+        WEAK: ("return 0.99", "return 0.98"),
+        LONG: ("return 0.99", "return 0.9995"),
+        NO_DISCOUNT: ("return 0.99", "return 99"),
     },
 )

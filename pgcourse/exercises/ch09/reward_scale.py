@@ -80,6 +80,7 @@ EXERCISE = implement(
             "With γ = 0 the sums are the rewards. Where nothing is paid the result is 0, and not NaN.",
             [
                 drawn(8, 2, 0.0),
+                drawn(8, 2, 0.9, size=1e-5),
                 RARE,
                 {"reward": [[0, 0], [0, 0]], "done": [[False, False], [True, False]], "gamma": 0.9},
             ],
@@ -210,5 +211,15 @@ EXERCISE = implement(
             "(sums[done] if done.any() else sums).var(correction=0)",
         ),
         "S holds the mean reward of all copies: every copy has its own.": ("+ reward[t]", "+ reward[t].mean()"),
+        "Divided by powers of γ: for γ = 0 that is 0/0. Run through time instead.": (
+            "s = gamma * s + reward[t]\n        sums[t] = s\n        s = s * ~done[t]",
+            "start = torch.zeros_like(s) if t == 0 else torch.where(done[t - 1], torch.full_like(s, t), start)\n       "
+            " power = gamma ** (t - start)\n        total = reward[t] / power + (0 if t == 0 else total * ~done[t - "
+            "1])\n        sums[t] = total * power",
+        ),
+        "The constant is missing, and only sums that are all alike are asked after: it stands under the root.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = sums.std(correction=0)\n    scale = scale if scale > 0 else 1.0",
+        ),
     },
 )

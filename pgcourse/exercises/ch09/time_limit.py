@@ -95,6 +95,8 @@ EXERCISE = repair(
             [
                 rollout([1, 0, 2], [2, 4, 3], 6, [(1, CUT, 10.0)]),
                 rollout([1, 0], [2, 4], 6, [(1, CUT, 10.0)]),
+                rollout([1, 0, 2], [2, 4, 3], 6, [(1, CUT, -10.0)]),
+                rollout([1, 0, 2], [2, 4, 3], 6, [(1, CUT, 0.0)]),
                 drawn(10, 2, 0.9, 0.9, 0.0, 0.3),
             ],
         ),
@@ -226,5 +228,17 @@ EXERCISE = repair(
             "torch.where(ended, final_value, after)",
             "torch.where(ended.roll(1, 0), final_value.roll(1, 0), after)",
         ),
+        "Whether an episode ended is asked of its last value, which may be 0 or below: the flags say it.": (
+            "torch.where(ended, final_value, after)",
+            "torch.where(final_value.nan_to_num(0.0) > 0, final_value, after)",
+        ),
+        "`final_value` is written into the row of the next episode's value: there δ takes that value away, which stays "
+        "as it was.": [
+            (
+                "after = torch.cat([value[1:], last_value.unsqueeze(0)])",
+                "both = torch.cat([value, last_value.unsqueeze(0)]); both[1:][ended] = final_value[ended]; value, "
+                "after = both[:-1], both[1:]",
+            )
+        ],
     },
 )

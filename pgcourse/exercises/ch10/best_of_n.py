@@ -42,6 +42,12 @@ def drawn(prompts, answers, n, another=False):
     return case
 
 
+def below_0(rng):
+    """A case whose scores are all below 0."""
+    case = drawn(2, 6, 3, another=True)(rng)
+    return case | {"score": case["score"] - 20.0}
+
+
 def equal(prompts, answers, n, levels):
     """A case of pools with few different scores, all of which come up, and gold that differs."""
 
@@ -91,7 +97,14 @@ EXERCISE = implement(
         "another judge": Check(
             2,
             "The score chooses, gold is asked of the chosen one.",
-            [pool([[1, 2, 3]], 2, [[6, 0, 3]]), drawn(3, 6, 3, another=True), drawn(2, 8, 2, another=True)],
+            [
+                pool([[1, 2, 3]], 2, [[6, 0, 3]]),
+                drawn(3, 6, 3, another=True),
+                drawn(2, 8, 2, another=True),
+                pool([[0.1, 0.4, 0.2]], 2, [[0, 6, 3]]),
+                pool([[-3, -1, -2]], 2, [[0, 6, 3]]),
+                below_0,
+            ],
             leaves_input_alone=True,
         ),
         "equal scores": Check(
@@ -284,5 +297,8 @@ EXERCISE = implement(
         "This chooses by softmax of the scores: the best of n is the highest score among n.": (
             "(score.softmax(-1) * gold).sum(-1)"
         ),
+        "Scores below 0 count as 0: only their order counts.": "f(score.clamp(min=0), gold, n)",
+        "Scores are rounded to whole numbers, which makes different ones equal: only their order "
+        "counts.": "f(score.long(), gold, n)",
     },
 )

@@ -275,5 +275,12 @@ EXERCISE = derive(
             "margin = beta * (h_chosen - h_rejected)",
             "margin = h_chosen - beta * h_rejected",
         ),
+        "NaN is replaced, and other padding counts: use the masks.": [
+            ("(chosen - ref_chosen).masked_fill(~chosen_mask, 0.0)", "(chosen - ref_chosen).nan_to_num(0, 0, 0)"),
+            (
+                "(rejected - ref_rejected).masked_fill(~rejected_mask, 0.0)",
+                "(rejected - ref_rejected).nan_to_num(0, 0, 0)",
+            ),
+        ],
     },
 )

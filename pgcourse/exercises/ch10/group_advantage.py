@@ -37,6 +37,13 @@ def nothing_apart(size, prompts, responses, eps):
     return lambda rng: group(np.repeat(size * rng.uniform(0.5, 1.5, (prompts, 1)), responses, 1), eps)
 
 
+def some_apart(rng):
+    """A case that mixes prompts whose responses score the same, near 1,000, with others."""
+    same = np.arange(30) < 24
+    level = np.where(same, 1000.0 * rng.uniform(0.5, 1.5, 30), rng.normal(size=30))
+    return group(rng.permutation(level[:, None] + ~same[:, None] * rng.normal(size=(30, 7))), 1e-8)
+
+
 RLOO, GRPO = "f(score, eps)[0]", "f(score, eps)[1]"
 LEAVE_ONE_OUT = "centred * size / (size - 1)"
 STD = "apart.std(-1, keepdim=True)"
@@ -78,7 +85,11 @@ EXERCISE = implement(
         "one success": Check(
             1,
             "A single success of four has an advantage of about 1.5, whatever ε is.",
-            [group([[1, 0, 0, 0]], 1e-6), group([[0, 0, 1, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 1, 1]], 1e-8)],
+            [
+                group([[1, 0, 0, 0]], 1e-6),
+                group([[0.002, 0.001, 0.001, 0.001]], 1e-8),
+                group([[0, 0, 1, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 1, 1]], 1e-8),
+            ],
             through=GRPO,
         ),
         "nothing to tell apart": Check(
@@ -89,6 +100,7 @@ EXERCISE = implement(
                 nothing_apart(1000.0, 12, 7, 1e-8),
                 nothing_apart(-1000.0, 12, 6, 1e-8),
                 nothing_apart(1.0, 12, 7, 1e-8),
+                some_apart,
             ],
             through=GRPO,
             tolerance=(1e-4, 1e-6),
@@ -264,5 +276,17 @@ EXERCISE = implement(
             "centred * size / (size - 1)",
             "score - (score.sum() - score) / (score.numel() - 1)",
         ),
+        "Small differences are taken for none: where σ is below 1/1,000 it may be honest, too. Ask whether the scores "
+        "are equal.": [
+            ("score - score[..., :1]", "score"),
+            (
+                "centred / (apart.std(-1, keepdim=True) + eps)",
+                "torch.where(apart.std(-1, keepdim=True) < 1e-3, torch.zeros_like(centred), centred / (apart.std(-1, "
+                "keepdim=True) + eps))",
+            ),
+        ],
+        "Whether there is nothing to tell apart is asked of all prompts together: ask each group.": [
+            ("score - score[..., :1]", "score if (score != score[..., :1]).any() else 0 * score")
+        ],
     },
 )

@@ -100,7 +100,7 @@ EXERCISE = diagnose(
         "no price of unfinished responses": (
             "where a cut costs nothing, responses that do not finish score as well: the part that finishes falls."
         ),
-        "nothing": ("a healthy run has nothing odd in any panel, and pays 0.1 for each nat."),
+        "nothing": "a healthy run has nothing odd in any panel, and pays what its kind pays.",
         "padding counted": "where padding is counted all responses are as long as the longest, and yet they finish.",
         "ratio of whole responses": (
             "a product of a response's ratios is really outside: the clip fraction is large, and so is the KL of an "

@@ -260,5 +260,16 @@ EXERCISE = implement(
         ),
         "The reward is discounted, too: δ = r + γ v' - v.": ("delta = reward", "delta = gamma * reward"),
         "One result only: a pair is asked for, Â and Â whitened.": "f(*a)[0]",
+        "Padding is multiplied with 0 behind each step, and 0 · NaN is NaN: replace it before anything is computed.": [
+            ("reward = reward.masked_fill(~mask, 0.0)", "reward = reward"),
+            ("value = value.masked_fill(~mask, 0.0)", "after = torch.nn.functional.pad(mask[:, 1:], (0, 1))"),
+            (
+                "torch.cat([value[:, 1:], torch.zeros_like(value[:, :1])], 1)",
+                "torch.cat([value[:, 1:], torch.zeros_like(value[:, :1])], 1) * after",
+            ),
+            ("gamma * lam * ahead", "gamma * lam * after[:, t] * ahead"),
+            ("advantage = advantage.masked_fill(~mask, 0.0)", "advantage = advantage * mask"),
+            ("whitened.masked_fill(~mask, 0.0)", "whitened * mask"),
+        ],
     },
 )

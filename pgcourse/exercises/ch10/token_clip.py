@@ -329,5 +329,10 @@ EXERCISE = gradient(
             "ratio.clamp(max=1 + clip_high) * good",
         ),
         "One result only: the loss and the flags are asked for.": "f(*a)[0]",
+        "Clipped is not |r - 1| > ε, as a log's `clip_fraction` counts it: the bound above is 1 + clip_high, and where "
+        "r has gone the wrong way the token pulls back with full force.": (
+            "(good > 0) & (ratio > 1 + clip_high) | (good < 0) & (ratio < 1 - clip)",
+            "((ratio - 1).abs() > clip)",
+        ),
     },
 )

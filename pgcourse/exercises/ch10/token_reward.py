@@ -255,5 +255,10 @@ EXERCISE = implement(
             "reward = -beta * kl",
             "reward = -beta * kl / mask.sum(1, keepdim=True)",
         ),
+        "The score stands in the last column, and where that is padding it is masked away: a shorter response is never "
+        "paid it.": [
+            ("mask.sum(1) - 1", "mask.shape[1] - 1"),
+            ("    return reward", "    return reward * mask"),
+        ],
     },
 )

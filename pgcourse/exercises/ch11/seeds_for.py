@@ -25,6 +25,11 @@ def drawn(first, second, effect, alpha=0.05, power=0.8):
     return case
 
 
+def any_level(rng):
+    """A case whose level and power stand in no table."""
+    return drawn(6, 5, 0.4, float(rng.uniform(0.01, 0.2)), float(rng.uniform(0.6, 0.97)))(rng)
+
+
 EXERCISE = implement(
     seeds_for,
     title="How many seeds?",
@@ -52,7 +57,7 @@ EXERCISE = implement(
         "level and power": Check(
             2,
             "A smaller α and a larger power need more seeds; the test is two-sided.",
-            [drawn(5, 5, 0.7, 0.01), drawn(5, 5, 0.6, 0.1, 0.9), drawn(6, 4, 0.5, 0.05, 0.95)],
+            [drawn(5, 5, 0.7, 0.01), drawn(5, 5, 0.6, 0.1, 0.9), drawn(6, 4, 0.5, 0.05, 0.95), any_level],
         ),
         "whole seeds": Check(
             1,
@@ -164,5 +169,9 @@ EXERCISE = implement(
             "math.ceil(1 / needed)",
         ),
         "α and power are in each other's place.": "f(first, second, 1 - power, 1 - alpha)",
+        "The variances are pooled by their degrees of freedom: each side counts alike, as each gets n seeds.": (
+            "first.var() + second.var()",
+            "2 * ((len(first) - 1) * first.var() + (len(second) - 1) * second.var()) / (len(first) + len(second) - 2)",
+        ),
     },
 )

@@ -47,12 +47,12 @@ EXERCISE = implement(
         "one task": Check(
             2,
             "One task, where it is the plain bootstrap.",
-            [drawn(4, 1, 40), drawn(8, 1, 60, 0.95)],
+            [drawn(4, 1, 40), drawn(8, 1, 60, 0.95), drawn(3, 1, 30)],
         ),
         "several tasks": Check(
             3,
             "Each task's runs are drawn by its own indices, and all runs of a resample are pooled.",
-            [BY_HAND, drawn(4, 2, 40), drawn(5, 3, 50, 0.8), drawn(3, 4, 60, 0.95, 0.0)],
+            [BY_HAND, drawn(4, 2, 40), drawn(5, 3, 50, 0.8, -5.0), drawn(3, 4, 60, 0.95, 0.0)],
         ),
         "level": Check(
             1,
@@ -221,6 +221,18 @@ EXERCISE = implement(
         "How much is cut off depends on the level: it is a quarter, whatever the level.": (
             "cut = len_ // 4",
             "cut = int(len_ * level / 4)",
+        ),
+        "Where nothing is cut off, `[cut : -cut]` is `[0 : -0]`, which is empty: cut at `len - cut`.": (
+            "cut : len_ - cut",
+            "cut : -cut",
+        ),
+        "`scores[chosen]` takes whole rows, for each place the scores of a seed on all tasks: name the task, too.": (
+            "scores[chosen, torch.arange(scores.shape[1])]",
+            "scores[chosen]",
+        ),
+        "Sizes are compared without their signs: where scores are below 0 that is another order.": (
+            "runs = scores[",
+            "runs = scores.abs()[",
         ),
     },
 )
