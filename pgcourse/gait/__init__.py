@@ -13,7 +13,7 @@ from pgcourse.gait.measures import (
 )
 from pgcourse.gait.obstacles import OBSTACLES, encounters, obstacles
 from pgcourse.gait.recording import ENDS, Recording, record
-from pgcourse.gait.rides import FEET, MACHINES, VELOCITIES, Ride, following, footwork, ride, riding
+from pgcourse.gait.rides import FEET, MACHINES, POSTURE, VELOCITIES, Ride, following, footwork, ride, riding
 from pgcourse.gait.robots import LEGS, ROBOTS, Body, NotARobot, Robot
 from pgcourse.gait.taxonomy import KINDS, counts, kind
 
@@ -24,6 +24,7 @@ __all__ = [
     "LEGS",
     "MACHINES",
     "OBSTACLES",
+    "POSTURE",
     "ROBOTS",
     "VELOCITIES",
     "Body",
