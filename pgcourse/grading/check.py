@@ -203,7 +203,9 @@ TEMPLATE = TEMPLATES.from_string("""\
 <details{% if one is sameas failed[0] %} open{% endif %}><summary>smallest failing case</summary>
 <pre>{{ case(one.trial) }}</pre></details>
 {% endif %}
+{% if not one.diagnosis %}
 <details><summary>what to look at</summary><div>{{ one.check.hint | marked }}</div></details>
+{% endif %}
 {% endif %}
 </td>
 </tr>
@@ -264,7 +266,7 @@ class Feedback:
             lines.append(f"  {mark} {one.check.name} ({one.points}/{one.check.points})  {one.message}".rstrip())
             if one in self.failed[:1]:
                 lines += textwrap.indent(self._case(one.trial), "      ").splitlines() if one.trial else []
-                lines.append(f"      hint: {one.check.hint}")
+                lines += [] if one.diagnosis else [f"      hint: {one.check.hint}"]
         if self.solved and (solution := solutions.source(self.result.exercise)):
             lines += ["The course's own answer:", solution, solutions.explanation(self.result.exercise)]
         if not self.solved:

@@ -318,6 +318,21 @@ def test_episodes_that_touch_tell_who_sums_beyond_an_end(style, monkeypatch):
     answer = InProcess(mutant(EXERCISES["08.agent"], (_agents.RIGHT | _agents.WRONG)[style]))
     draws = np.random.default_rng(100)
     share = agent.train(
-        Player(answer), "episodes apart", agent.apart, (1, 2), draws, lambda pay, ended, ones: ones / ended
+        Player(answer), "episodes apart", agent.apart, (1, 2), draws, lambda pay, ended, ones: ones / ended, seed=7
     )
     assert share < 0.1 if style in SUMS_RUN_ON else share > 0.9
+
+
+LEARNS_NOTHING = {
+    "the critic is not trained": _agents.WRONG["the critic is not trained"],
+    "no value loss": ("0.5 * (self.critic(obs).squeeze(-1) - target).square() - gain", "-gain"),
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", LEARNS_NOTHING)
+def test_a_critic_that_learns_nothing_fails_a_limit_in_one_order_of_its_values(name, seed):
+    exercise = EXERCISES["08.agent"]
+    (limit,) = (check for check in exercise.checks if check.name == "a limit is no end")
+    answer = InProcess(mutant(exercise, LEARNS_NOTHING[name]))
+    assert limit.play(Player(answer), np.random.default_rng(seed))

@@ -14,7 +14,7 @@ from submissions import Answers
 
 from pgcourse.core import Streams
 from pgcourse.envs import make
-from pgcourse.exercises.ch09 import contact_diagram, gamma, standing_pay
+from pgcourse.exercises.ch09 import beyond_the_bounds, contact_diagram, gamma, standing_pay
 from pgcourse.exercises.ch09.episode_pay import episode_pay
 from pgcourse.gait import kind
 from pgcourse.grading.catalogue import EXERCISES
@@ -231,6 +231,43 @@ def by_a_fine_grid(width, moves, s):
     return torch.stack(
         [torch.lerp(torch.ones(()).double(), x, m.double()) for x, m in zip(each, moves, strict=True)]
     ).prod()
+
+
+@right("09.beyond_the_bounds")
+def by_autograd_on_the_quantiles_of_the_noise(mu, sigma, b, c):
+    e = torch.special.ndtri((torch.arange(400_000, dtype=torch.float64) + 0.5) / 400_000)
+    mean = mu.double().clone().requires_grad_()
+    a = (mean + sigma * e[:, None]).clamp(-1, 1)
+    return torch.autograd.grad((b * a + c * a**2).mean(0).sum(), mean)[0].float()
+
+
+@right("09.beyond_the_bounds")
+def by_scipys_truncated_normal_distribution(mu, sigma, b, c):
+    found = []
+    for m, s, one, two in zip(*(each.double().tolist() for each in (mu, sigma, b, c)), strict=True):
+        low, high = (-1 - m) / s, (1 - m) / s
+        inside = scipy.stats.norm.cdf(high) - scipy.stats.norm.cdf(low)
+        found.append(inside * (one + 2 * two * scipy.stats.truncnorm.mean(low, high, m, s)))
+    return torch.tensor(found)
+
+
+@right("09.beyond_the_bounds")
+def by_parts(mu, sigma, b, c):
+    """∫ f'(x) p(x) dx over the inside, by quadrature."""
+    normal = scipy.stats.norm
+
+    def one(m, s, first, second):
+        near = [m + k * s for k in range(-8, 9) if abs(m + k * s) < 1]
+        return scipy.integrate.quad(lambda x: (first + 2 * second * x) * normal.pdf(x, m, s), -1, 1, points=near)[0]
+
+    return np.array([one(*each) for each in zip(*(x.double().numpy() for x in (mu, sigma, b, c)), strict=True)])
+
+
+def test_the_numbers_of_the_explanation_of_a_mean_beyond_the_bounds():
+    at, beyond = beyond_the_bounds.slope(*np.array([[1.0, 1.4], [0.2, 0.2], [1.0, 1.0], [0.0, 0.0]]))
+    assert at == pytest.approx(0.5, abs=1e-4)
+    assert beyond == pytest.approx(scipy.stats.norm.cdf(-2), abs=1e-4)
+    assert round(float(beyond), 3) == 0.023
 
 
 def test_the_numbers_of_the_explanation_of_what_standing_earns():

@@ -525,7 +525,7 @@ WRONG = {
                 "gain = torch.minimum(ratio * good, ratio.clamp(1 - clip, 1 + clip) * good).mean()",
                 "gain = (ratio.detach() * good).mean() + 0 * ratio.mean()",
             ),
-            "θ is returned as it came: nothing ",
+            "θ is returned as it came, or nearly",
         ),
         (
             (
@@ -1391,6 +1391,27 @@ WRONG = {
         (("s**0.5", "s**2"), None),
         ("torch.exp(-((width**2 * moves).sum()) / s)", None),
         ("torch.exp(-(moves * width**2 / 3).sum() / s)", "The mean square of the commands"),
+    ],
+    "09.beyond_the_bounds": [
+        ("b + 2 * c * mu", "f' at the mean here"),
+        ("b + 2 * c * mu.clip(-1, 1)", "at the mean that is cut off"),
+        ("torch.where(mu.abs() < 1, b + 2 * c * mu, 0 * mu)", None),
+        (
+            "(b + 2 * c * mu) * (torch.special.ndtr((1 - mu) / sigma) - torch.special.ndtr((-1 - mu) / sigma))",
+            "times the",
+        ),
+        ("(b + 2 * c * mu) * (mu.abs() < 1)", None),
+        (("(z**2) / 2", "z**2"), "The exponent of"),
+        (("torch.special.ndtr(high) - torch.special.ndtr(low)", "torch.special.ndtr(high)"), None),
+        (("2 * c * mean_inside", "c * mean_inside"), "the 2 is missing"),
+        (("2 * c * mean_inside", "2 * mean_inside"), None),
+        (("+ sigma * (density(low) - density(high))", "+ density(low) - density(high)"), "The σ in front"),
+        (("+ sigma * (density(low) - density(high))", "- sigma * (density(low) - density(high))"), "∫ ε φ(ε)"),
+        (("(-1 - mu) / sigma, (1 - mu) / sigma", "-1 - mu, 1 - mu"), "are not brought to"),
+        (("(-1 - mu) / sigma, (1 - mu) / sigma", "(-1 - mu) / sigma, mu / sigma"), None),
+        (("return b * inside", "return b"), None),
+        ("(torch.randn(100_000, 1) * sigma + mu).clamp(-1, 1).mean(0) * 2 * c + b", None),
+        ("0 * mu", None),
     ],
     "09.best_checkpoint": [
         (

@@ -46,7 +46,8 @@ LATE = (
 )
 NOISE = (
     "It changes, but not for the better. Is every action weighted with its own return? `[N]` against `[N, 1]` pairs "
-    "it with everybody's. And is it one network from call to call?"
+    "it with everybody's. Were episodes laid one behind the other? Then G_t has to stop at each end. And is it one "
+    "network from call to call?"
 )
 
 PILES = (

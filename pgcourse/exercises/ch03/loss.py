@@ -50,7 +50,7 @@ EXERCISE = gradient(
     importance=5,
     hints=[
         "Three questions: over what is summed, over what is averaged, and what must not be differentiated?",
-        "Replace padding with 0 in both factors (`masked_fill(~mask, 0.0)`), detach the returns, multiply, then "
+        "Replace padding with 0 in both factors (`x.where(mask, 0.0)`), detach the returns, multiply, then "
         "`.sum(1).mean()` with a minus in front.",
     ],
     checks={
@@ -84,7 +84,7 @@ EXERCISE = gradient(
         ),
         "broken padding": Check(
             2,
-            "0 · NaN is NaN, in the value and again in the gradient: `masked_fill` both factors before multiplying.",
+            "0 · NaN is NaN, in the value and again in the gradient: `where` in both factors, before multiplying.",
             [episodes([[-1, 0], [-2, -3]], [[5, 0], [4, 2]], FIRST_ENDS, padding) for padding in BROKEN]
             + [drawn(3, 5, padding) for padding in BROKEN],
             gradient=("log_prob",),

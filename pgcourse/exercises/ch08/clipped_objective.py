@@ -61,7 +61,7 @@ EXERCISE = gradient(
     hints=[
         "Three steps: the ratio from two logarithms, two products with Â, the worse of them. Which of the arguments "
         "are data that no gradient may reach?",
-        "`ratio = (log_prob - old_log_prob.detach()).masked_fill(~mask, 0.0).exp()`, advantages detached and masked in "
+        "`ratio = (log_prob - old_log_prob.detach()).where(mask, 0.0).exp()`, advantages detached and masked in "
         "the same way, `torch.minimum(ratio * A, ratio.clamp(1 - clip, 1 + clip) * A)`, its sum over `mask.sum()`.",
     ],
     checks={
@@ -97,7 +97,7 @@ EXERCISE = gradient(
         ),
         "broken padding": Check(
             1,
-            "0 · NaN is NaN: replace padding with `masked_fill` before you take exp or multiply.",
+            "0 · NaN is NaN: replace padding with `where` before you take exp or multiply.",
             [samples([[1.1, 1], [1.5, 0.5]], [[2, 1], [1, 2]], FIRST_ENDS, padding) for padding in BROKEN]
             + [drawn(3, 5, padding) for padding in BROKEN],
             gradient=("log_prob",),

@@ -150,7 +150,9 @@ EXERCISE = implement(
             "(ratio.clamp(1 - clip, 1 + clip) * good)",
         ),
         "The objective of a minibatch is a mean, not a sum.": ("* good).mean()", "* good).sum()"),
-        "θ is returned as it came: nothing is learned, silently. Keep the result of each step.": "theta.clone()",
+        "θ is returned as it came, or nearly: nothing is learned, silently. Is the result of each step kept? And does "
+        "`gather` leave an axis behind? `[n, 1]` times `[n]` pairs every ratio with everybody's Â, whose mean is "
+        "0.": "theta.clone()",
         "The given θ is overwritten: who called still needs it.": "theta.copy_(f(*a)).clone()",
         "The larger of the two terms is taken: the clip then takes nothing away. It is the smaller one.": (
             "torch.minimum(",
