@@ -687,8 +687,8 @@ class Examination:
         for trial in trials[check] if shows else ():
             if words := next((shows[start] for start in shows if trial.problem.startswith(start)), ""):
                 return words
-            given: Any = trial.reply.values[-1] if trial.reply else None
-            true: Any = trial.expected.values[-1] if trial.expected else {}
+            given: Any = trial.reply.values[-1] if trial.reply and items else None
+            true: Any = trial.expected.values[-1] if trial.expected and items else {}
             for item in items if isinstance(given, dict) and true else ():
                 said = given.get(item)
                 if item not in given:

@@ -8,6 +8,7 @@ import torch
 
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Examination, InProcess
+from pgcourse.grading.kinds import BROKEN_POLICY
 from pgcourse.grading.solutions import mutant
 
 # {exercise: (the check that fails, the answer)}
@@ -365,3 +366,18 @@ def test_a_discount_is_told_what_is_wrong_with_it(value, said):
     failed = Examination(EXERCISES["09.gamma"], 0).judge(InProcess(lambda: value)).checks[1]
     assert not failed.passed
     assert failed.diagnosis.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("03.agent", ("-(torch.cat(returns)", "-(torch.cat(returns) * float('nan')")),
+        ("08.agent", ("(advantage.std() + 1e-8)", "advantage[:1].std()")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_policy_of_nan_is_told_so_in_words(name, change):
+    result = Examination(EXERCISES[name], 0).judge(InProcess(mutant(EXERCISES[name], change)))
+    failed = [each for each in result.checks if not each.passed]
+    assert len(failed) >= 3
+    assert {each.diagnosis for each in failed} == set(BROKEN_POLICY.values())
