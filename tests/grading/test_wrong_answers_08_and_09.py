@@ -1774,7 +1774,7 @@ SEVERAL = {
         ),
         (
             "(lambda x: {**x, 'E': x['A'], 'C': x['B'], 'B': x['C']})(f())",
-            ["C: if it were nothing, ", "E: if it were a moment,"],
+            ["B: if it were too few s", "E: if it were a moment,"],
         ),
         (
             "(lambda x: {**x, 'A': x['E'], 'F': x['D']})(f())",
