@@ -38,10 +38,11 @@ def nothing_apart(size, prompts, responses, eps):
 
 
 def some_apart(rng):
-    """A case that mixes prompts whose responses score the same with others."""
-    same = np.arange(30) < 24
-    level = np.where(same, rng.uniform(0.5, 1.5, 30), rng.normal(size=30))
-    return group(rng.permutation(level[:, None] + ~same[:, None] * rng.normal(size=(30, 7))), 1e-8)
+    """A case that mixes prompts whose responses score the same with others, on which RLOO and GRPO agree: their σ is
+    (G - 1)/G. So who returns the two in the other order is told that, and nothing about equal scores."""
+    same, x = np.arange(30) < 24, rng.normal(size=(30, 7))
+    x *= 6 / 7 / x.std(1, ddof=1, keepdims=True)
+    return group(rng.permutation(rng.uniform(0.5, 1.5, (30, 1)) + ~same[:, None] * x), 1e-8)
 
 
 RLOO, GRPO = "f(score, eps)[0]", "f(score, eps)[1]"
