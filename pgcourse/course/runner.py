@@ -102,6 +102,7 @@ class Result:
             "claims_held": self.claims_held,
             "claims_failed": sorted(self.claims_failed),
             "verdict": self.verdict,
+            **({"lacking": self.lacking} if self.lacking else {}),
         }
 
 

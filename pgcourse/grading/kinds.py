@@ -213,12 +213,11 @@ def predict(
     return replace(exercise, shows=said | {item + how: item + words for item in within for how, words in UNFIT.items()})
 
 
-BROKEN_POLICY = (
-    dict.fromkeys(  # how torch's errors begin where a policy's numbers are no numbers, and what is said of it
-        ("ValueError: Expected parameter logits", "RuntimeError: probability tensor contains"),
-        "Your policy's logits are NaN or infinite. Look at what was divided last: 0/0 is NaN, and so is the standard "
-        "deviation of one number.",
-    )
+# How torch's errors begin where a policy's numbers are NaN, and what is said of it.
+BROKEN_POLICY = dict.fromkeys(
+    ("ValueError: Expected parameter logits", "RuntimeError: probability tensor contains"),
+    "Your policy's logits are NaN or infinite. Look at what was divided last: 0/0 is NaN, and so is the standard "
+    "deviation of one number.",
 )
 FAR = "too low", "too high"
 UNFIT = {  # how the problem begins behind the item's name, and what is said of it

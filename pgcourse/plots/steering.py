@@ -1,4 +1,4 @@
-"""Figures of a machine that is steered: what was asked for and what it did, which of four feet was down."""
+"""Figures of a machine that is steered: what was asked for and what it did, and which of four feet was down."""
 
 from __future__ import annotations
 

@@ -474,7 +474,8 @@ def test_what_needs_an_extra_that_is_missing_is_not_run_unless_asked_for_and_say
         assert re.search(r"^01b_bound +not run", out, re.MULTILINE)
         assert "01b_bound not run, needs no_such_module: pip install none-such\n" in out
     (result,) = runner.run([bound], tmp_path / "_build")
-    assert result.to_json()["verdict"] == "not run"
+    said = result.to_json()
+    assert (said["verdict"], said["lacking"]) == ("not run", "needs no_such_module: pip install none-such")
     assert list(book.not_ready([sound, bound], tmp_path / "elsewhere")) == [sound]
 
 
