@@ -9,8 +9,8 @@ answer passes all checks on 2 of 2, a time limit that is taken for an end, and t
 "episodes apart" nine right answers take action 1 in nine cases of ten at least, and sums that run on, behind every end
 or only behind a time limit, in one of ten at most: a test plays them to the end.
 
-Since these numbers "a limit is no end" is played in both orders of its values, by agents of one seed: tests play critics
-that learn nothing, which fail it, and right answers in other styles, which pass.
+Since these numbers "a limit is no end" is played in both orders of its values, by agents of one seed: tests play
+critics that learn nothing, which fail it, and right answers in other styles, which pass.
 
 What no check sees, as such agents learn these worlds, too: gradients that pile up, a ratio that is always 1, no clip, a
 critic whose target is the advantage.
