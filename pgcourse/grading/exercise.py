@@ -178,6 +178,14 @@ class Trial:
     error: str = ""  # what the answer raised, if it did
     diagnosis: str = ""
 
+    @property
+    def comparable(self) -> bool:
+        """Whether there are numbers where some are expected, right or wrong: not an error, another shape, or NaN."""
+        if self.reply is None or self.expected is None:
+            return self.reply is not None
+        pairs = zip(self.reply.values, self.expected.values, strict=True)
+        return not any(value_difference(value, wanted, (0.0, np.inf)) for value, wanted in pairs)
+
 
 @dataclass(frozen=True)
 class Check:
@@ -655,15 +663,32 @@ class Examination:
         """The words of the known mistake that behaves as the answer did in every one of the trials, by check.
 
         With `check`, of the one that does so in that check and in all others that it fails: the answer may have
-        another mistake besides, which shows elsewhere. "" if there is none, or more than one: then the trials do not
-        tell which it is. Of a wrong diagnosis, where no known mistake is like it, what the exercise `shows`.
+        another mistake besides, which shows elsewhere. Where no known mistake is like it everywhere, what is unfinished
+        or breaks in other checks is left out of it. "" if there is none, or more than one: then the trials do not tell
+        which it is. Of a wrong diagnosis, where no known mistake is like it, what the exercise `shows`.
         """
         every = [trial for name, some in trials.items() for trial in some if check in ("", name)]
         if not any(trial.problem for trial in every) or not all(trial.attempted for trial in every):
             return ""
         if said := {trial.diagnosis for trial in every if trial.diagnosis}:
             return said.pop() if len(said) == 1 else ""
-        found = [
+        found = self._like(trials, check)
+        if check and not found:
+            finished = {
+                name: [trial if name == check or trial.comparable else None for trial in some]
+                for name, some in trials.items()
+            }
+            found = self._like(finished, check)
+        if check and not found:
+            return self._unlike(trials, check)
+        return found[0] if len(found) == 1 else ""
+
+    def _like(self, trials: Mapping[str, Sequence[Trial | None]], check: str) -> list[str]:
+        """The words of the known mistakes that behave like these trials, of other checks than `check` where they fail.
+
+        A trial that is None is not compared.
+        """
+        return [
             words
             for words in self.mutants
             if words != START
@@ -673,9 +698,6 @@ class Examination:
                 if check in ("", name) or self._fails(words, name)
             )
         ]
-        if check and not found:
-            return self._unlike(trials, check)
-        return found[0] if len(found) == 1 else ""
 
     def _unlike(self, trials: Mapping[str, Sequence[Trial]], check: str) -> str:
         """What the exercise `shows` of a problem, or of a diagnosis that is wrong: what that would look like.
@@ -703,13 +725,14 @@ class Examination:
         """Whether a known mistake fails a check, as far as that is not for the check itself to say."""
         return any(self._mistake(words, check, number).problem for number in range(len(self.questions.get(check, ()))))
 
-    def _alike(self, words: str, trials: Mapping[str, Sequence[Trial]]) -> bool:
+    def _alike(self, words: str, trials: Mapping[str, Sequence[Trial | None]]) -> bool:
         """Whether a known mistake behaves as the answer did, in every trial. What was played is not played again."""
         return all(
             number < len(asked := self.questions[name])
             and _behaves_alike(self._mistake(words, name, number), trial, asked[number].check)
             for name, some in trials.items()
             for number, trial in enumerate(some)
+            if trial
         )
 
     def _mistake(self, words: str, check: str, number: int) -> Trial:
@@ -767,7 +790,7 @@ def _behaves_alike(one: Trial, other: Trial, check: Check) -> bool:
         return False
     pairs = [*zip(one.reply.values, other.reply.values, expected.values, strict=True)]
     pairs += [(one.reply.gradients[name], other.reply.gradients[name], x) for name, x in expected.gradients.items()]
-    return all(_same(a, b, wanted) for a, b, wanted in pairs)
+    return all(_same(a, b, wanted, dtype=bool(check.dtype)) for a, b, wanted in pairs)
 
 
 def _same_items(a: Any, b: Any, check: Check) -> bool:
@@ -776,20 +799,23 @@ def _same_items(a: Any, b: Any, check: Check) -> bool:
     return all(_same(a.get(item), b.get(item), None, check.near.get(item, 0.0)) for item in check.items)
 
 
-def _same(a: Any, b: Any, wanted: Any, near: float = 0.0) -> bool:
-    """Whether two values are the same, padding aside: where anything is right, nothing is told apart."""
+def _same(a: Any, b: Any, wanted: Any, near: float = 0.0, dtype: bool = False) -> bool:
+    """Whether two values are the same, padding aside: where anything is right, nothing is told apart.
+
+    With `dtype`, theirs are compared, too: elsewhere the same mistake may be made in another precision.
+    """
     if isinstance(a, dict) and isinstance(b, dict):
         parts = wanted if isinstance(wanted, dict) else {}
-        return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key), near) for key in a)
+        return a.keys() == b.keys() and all(_same(a[key], b[key], parts.get(key), near, dtype) for key in a)
     if isinstance(a, list) != isinstance(b, list):  # a tuple of numbers is taken for the array that it could be
         a, b = (list(x) if isinstance(x, np.ndarray) and x.ndim else x for x in (a, b))
     if isinstance(a, list) and isinstance(b, list):
         each = wanted if isinstance(wanted, list) and len(wanted) == len(a) else [None] * len(a)
-        return len(a) == len(b) and all(_same(*three, near) for three in zip(a, b, each, strict=True))
+        return len(a) == len(b) and all(_same(*three, near, dtype) for three in zip(a, b, each, strict=True))
     if a is None or b is None or isinstance(a, str | dict | list) or isinstance(b, str | dict | list):
         return type(a) is type(b) and a == b
     x, y = np.asarray(a), np.asarray(b)
-    if x.shape != y.shape or (isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and x.dtype != y.dtype):
+    if x.shape != y.shape or (dtype and isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and x.dtype != y.dtype):
         return False
     judged = np.ones(x.shape, bool)
     if isinstance(wanted, np.ndarray) and wanted.shape == x.shape and wanted.dtype.kind == "f":
