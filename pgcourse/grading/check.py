@@ -300,5 +300,7 @@ def _show(value: Any, nan: str = "nan") -> str:
         return repr(value)[:200]
     if not isinstance(value, np.ndarray):
         return f"{value:.4g}"
-    with np.printoptions(precision=3, suppress=True, threshold=40, edgeitems=2, nanstr=nan, linewidth=1000):
+    nearly = (np.abs(value) > 0.5) & (value != np.rint(value)) & (np.abs(value - np.rint(value)) < 5e-4)
+    digits = 8 if nearly.any() else 3  # 0.99999994 is not 1
+    with np.printoptions(precision=digits, suppress=True, threshold=40, edgeitems=2, nanstr=nan, linewidth=1000):
         return " ".join(np.array2string(value, separator=", ").split())

@@ -75,6 +75,14 @@ EXERCISE = derive(
             "-(2 - p) * (2 + bump * (1 - p)) / (p * (1 - p))",
             "-(2 - p) * 2 / (p * (1 - p)) - bump * (1 - p)",
         ),
+        "The bump is paid in the place of the step's cost: this step costs 1 + c.": (
+            "2 + bump * (1 - p)",
+            "2 + (bump - 1) * (1 - p)",
+        ),
+        "Bumps are counted until cell 1 is left for the first time: from cell 2 “right” leads back to it.": (
+            "-(2 - p) * (2 + bump * (1 - p)) / (p * (1 - p))",
+            "-(2 - p) * 2 / (p * (1 - p)) - bump * (1 - p) / p",
+        ),
         "J does not contain the bump.": ("(2 + bump * (1 - p))", "2"),
         "Hurt is a cost: J falls with c.": ("2 + bump * (1 - p)", "2 - bump * (1 - p)"),
         "Sign flipped? Every step costs 1, so J is negative.": "(-f(*a)[0], f(*a)[1])",
@@ -131,7 +139,10 @@ EXERCISE = derive(
             "return value, root / (1 + root)",
             "return value + 1, root / (1 + root)",
         ),
-        "The root is that of 1 + c: where (1-p)/p balances, it is 2 + c.": ("(2 + bump) ** 0.5", "(1 + bump) ** 0.5"),
+        "Your p has p/(1-p) = √(1 + c). Set dJ/dp to zero once more: for c = 0 the ratio must be √2.": (
+            "(2 + bump) ** 0.5",
+            "(1 + bump) ** 0.5",
+        ),
         "Right and left are exchanged: p is the probability of right.": ("f(1 - p, bump)"),
     },
 )

@@ -49,7 +49,7 @@ EXERCISE = derive(
         "axes": Check(1, "The actions are the last axis.", [drawn(3, 3), drawn(2, 4)], leading_axes=("z", "b")),
     },
     mistakes={
-        "Sign flipped? The baseline is subtracted, so its own gradient is taken away.": "-f(*a)",
+        "Sign flipped? The baseline is subtracted, so E[b(a) ∇log π(a)] is taken away.": "-f(*a)",
         "The mean of b is missing: the score of one action lowers the others, too.": ("(b - mean)", "b"),
         "The factor π is missing: an action's share is as large as its probability.": (
             "-pi * (b - mean)",

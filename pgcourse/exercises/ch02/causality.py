@@ -77,7 +77,9 @@ EXERCISE = diagnose(
         "removes.": but(I=ZERO),
         "J: the other episodes know nothing about this a_t.": but(J=NOT),
         "I and J are exchanged: only one of the two contains what a_t led to.": but(I=ZERO, J=NOT),
-        "K: it depends on a_t. On average this is the slope of Σ π log π, minus that of the entropy.": but(K=ZERO),
+        "K: it depends on a_t. On average this is the slope of Σ π log π, the entropy's with its sign flipped.": but(
+            K=ZERO
+        ),
         "L: given all up to s_{t+1}, the score at t is a known number, and the score at t + 1 has mean zero.": (
             but(L=NOT)
         ),

@@ -42,7 +42,7 @@ EXERCISE = implement(
         "means, the slope is Σ x y / Σ x².",
     ],
     checks={
-        "by hand": Check(
+        "two sizes": Check(
             2,
             "Two errors at two sizes are two points on logarithmic axes, and a slope.",
             [
@@ -87,6 +87,11 @@ EXERCISE = implement(
         "The distance is taken to the estimator's own mean: a bias does not show, and a wrong estimator passes.": (
             "- truth)",
             "- estimates.mean((0, 1)))",
+        ),
+        "This is the spread about the mean of these estimates: it falls for a biased estimator, too. Measure from "
+        "`truth`.": (
+            "(estimates[:, :n].mean(1) - truth).square().sum(1).mean().sqrt()",
+            "estimates[:, :n].mean(1).std(0).norm()",
         ),
         "The mean of the lengths, not the root of their mean square: close, and not what σ/√n is about.": (
             ".square().sum(1).mean().sqrt()",

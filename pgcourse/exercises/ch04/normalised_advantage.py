@@ -65,7 +65,7 @@ EXERCISE = implement(
         ),
         "nothing to tell apart": Check(
             2,
-            "Where all returns are equal, every advantage is 0, not 0/0. That is when a task is solved.",
+            "Where all are equal, every advantage is 0, not 0/0: a solved task. And `std` of one number is NaN.",
             [
                 batch([[3, 3], [3, 3]]),
                 batch([[5]]),
@@ -135,8 +135,25 @@ EXERCISE = implement(
             "real.std()\n",
             "real.std().clamp(min=1)\n",
         ),
+        "One real step only: n - 1 is 0, and torch's `std` of one number is NaN, with or without a constant in the "
+        "divisor. Ask for `len(real) > 1`.": (
+            "    if len(real) > 1 and real.std() > 0:\n        result[mask] = (real - real.mean()) / real.std()",
+            "    result[mask] = (real - real.mean()) / (real.std() + 1e-8)",
+        ),
+        "NaN times 0 is NaN: a mask that multiplies does not keep padding out. Select with `advantage[mask]`, or use "
+        "`torch.where`.": "f(*a) + 0 * (advantage * mask).sum()",
+        "NaN times 0 is NaN: at the end, too, set padding to 0 with `torch.where`, and do not multiply.": (
+            "f(*a) + 0 * advantage * ~mask"
+        ),
+        "Padding counts as advantages of 0, in the mean and in the standard deviation; and NaN times 0 is NaN.": (
+            "(lambda x: (x - x.mean()) / (x.std() + 1e-8) * mask)(advantage * mask)"
+        ),
+        "Padding is left in the result: it has to be 0 there.": (
+            "(lambda x: torch.where(mask, f(*a), "
+            "(advantage - x.mean()) / x.std() if len(x) > 1 and x.std() > 0 else advantage - x.mean()))(advantage[mask])"
+        ),
         "Padding is normalised with all else: mean and standard deviation are those of the real steps.": (
-            "(advantage - advantage.mean()) / advantage.std()"
+            "(advantage - advantage.mean()) / (advantage.std() + 1e-8)"
         ),
         "Sign flipped? What is above the mean stays above 0.": "-f(*a)",
         "These are the advantages as they came.": "advantage.clone()",

@@ -75,8 +75,9 @@ EXERCISE = derive(
         ),
         "shifted returns": Check(
             1,
-            "With 100 more in every return the best baseline is 100 higher.",
-            [bandit(3, shift=100.0), bandit(3, True, shift=100.0)],
+            "With 20 more in every return the best baseline is 20 higher.",
+            [bandit(3, shift=20.0), bandit(3, True, shift=20.0)],
+            tolerance=(1e-3, 1e-3),  # the bottom of a parabola through three points has so many digits in float32
             leaves_input_alone=True,
         ),
     },
@@ -122,10 +123,6 @@ EXERCISE = derive(
         "Returns are weighted with the scores themselves: these have mean zero, so it is 0/0. Square them.": (
             "score.square()",
             "score",
-        ),
-        "The mean over the outcomes is taken, and not the sum over the score's components.": (
-            "size.sum(1, keepdim=True)",
-            "size.mean(0, keepdim=True)",
         ),
         "The length of the score stands in the place of its square.": (
             "size.sum(1, keepdim=True)",

@@ -55,7 +55,7 @@ EXERCISE = implement(
                 drawn(8, 0.9),
                 drawn(8, 1.0),
             ],
-            tolerance=(1e-3, 1e-4),
+            tolerance=(1e-3, 1e-2),  # three variances that cancel leave so much of 30² in float32
             leaves_input_alone=True,
         ),
     },
