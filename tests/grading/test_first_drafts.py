@@ -1,4 +1,4 @@
-"""Mistakes as a first draft has them: in another precision, half written, broken at the edges. They keep their names."""
+"""Mistakes as first drafts have them: in another precision, half written, broken at the edges."""
 
 import warnings
 

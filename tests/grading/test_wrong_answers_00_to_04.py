@@ -352,7 +352,7 @@ WRONG = {
     ],
     "04.in_sample_share": [
         (("1.0 - own", "own"), "That is the share that is lost. Wh"),
-        (("1.0 - own", "1.0 + own"), "Too much is left: G_i enters with"),
+        (("1.0 - own", "1.0 + own"), "Too much is left: R_i enters with"),
         (("1.0 - own", "1.0"), "A baseline keeps the mean only if"),
         (("1.0 - own", "1.0 - 1 / n"), "That is 1 - 1/n, whatever the weig"),
         (("1.0 - own", "(n - 1) / n"), "That is 1 - 1/n, whatever the weig"),

@@ -150,7 +150,8 @@ EXERCISE = implement(
         ),
         "Padding is left in the result: it has to be 0 there.": (
             "(lambda x: torch.where(mask, f(*a), "
-            "(advantage - x.mean()) / x.std() if len(x) > 1 and x.std() > 0 else advantage - x.mean()))(advantage[mask])"
+            "(advantage - x.mean()) / x.std() if len(x) > 1 and x.std() > 0 else advantage - x.mean()))"
+            "(advantage[mask])"
         ),
         "Padding is normalised with all else: mean and standard deviation are those of the real steps.": (
             "(advantage - advantage.mean()) / (advantage.std() + 1e-8)"
