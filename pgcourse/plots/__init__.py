@@ -25,6 +25,7 @@ _HOMES = {
     "chapter_08": "against_passes clip_cases crossing details explore_clip film_strips settings symptoms",
     "chapter_09": "disturbances footfalls gait_measures kinds phase_portraits pose_strips",
     "chapter_09b": "reported",
+    "chapter_09d": "every_episode survival",
     "chapter_10": (
         "against_distance at_equal_kl clip_and_passes explore_samples overoptimization proxy_and_gold rubric_terms"
     ),

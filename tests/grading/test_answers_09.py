@@ -1,11 +1,13 @@
 """Chapter 09's exercises: right answers in other styles, and truths that come from elsewhere."""
 
 import dataclasses
+import math
 
 import gymnasium
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.optimize
 import scipy.stats
 import torch
 from gaits import walk
@@ -261,6 +263,44 @@ def by_parts(mu, sigma, b, c):
         return scipy.integrate.quad(lambda x: (first + 2 * second * x) * normal.pdf(x, m, s), -1, 1, points=near)[0]
 
     return np.array([one(*each) for each in zip(*(x.double().numpy() for x in (mu, sigma, b, c)), strict=True)])
+
+
+@right("09.highest_rate")
+def by_whole_numbers_and_bisection(falls, episodes, level):
+    def few(p):
+        return sum(math.comb(episodes, j) * p**j * (1 - p) ** (episodes - j) for j in range(falls + 1))
+
+    def logarithmic(p):
+        parts = [
+            math.log(math.comb(episodes, j)) + j * math.log(p) + (episodes - j) * math.log(1 - p)
+            for j in range(falls + 1)
+        ]
+        most = max(parts)
+        return math.exp(most) * sum(math.exp(part - most) for part in parts)
+
+    if falls == episodes:
+        return 1
+    low, high = 1e-12, 1 - 1e-12
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        if (few if episodes < 100 else logarithmic)(middle) >= 1 - level:
+            low = middle
+        else:
+            high = middle
+    return torch.tensor(high)
+
+
+@right("09.highest_rate")
+def by_scipys_test(falls, episodes, level):
+    return scipy.stats.binomtest(falls, episodes).proportion_ci(2 * level - 1).high if level > 0.5 else 0.5
+
+
+@right("09.highest_rate")
+def by_a_root_of_the_distribution_function(falls, episodes, level):
+    if falls == episodes:
+        return torch.ones(())
+    surprise = scipy.optimize.brentq(lambda p: scipy.stats.binom.cdf(falls, episodes, p) - (1 - level), 0, 1)
+    return np.float64(surprise)
 
 
 def test_the_numbers_of_the_explanation_of_a_mean_beyond_the_bounds():

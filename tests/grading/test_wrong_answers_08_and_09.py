@@ -1413,6 +1413,31 @@ WRONG = {
         ("(torch.randn(100_000, 1) * sigma + mu).clamp(-1, 1).mean(0) * 2 * c + b", None),
         ("0 * mu", None),
     ],
+    "09.highest_rate": [
+        ("falls / episodes", "This is the rate that was seen"),
+        ("3 / episodes", None),
+        ("1 - (1 - level) ** (1 / episodes)", "The bound of no falls"),
+        ("f(falls, episodes, 1 - (1 - level) / 2)", "Two-sided"),
+        (("few > 1 - level", "few > level"), "`level` and 1 - level"),
+        (("few > 1 - level", "few > 0.05"), None),
+        (("torch.arange(falls + 1,", "torch.arange(max(falls, 1),"), "Fewer falls than were seen"),
+        (("torch.arange(falls + 1,", "torch.arange(falls, falls + 1,"), "exactly k falls"),
+        (("ways + j * p.log()", "j * p.log()"), "C(n, j) is missing"),
+        (("return low\n", "return 1 - low\n"), "how seldom it may"),
+        (("return low\n", "return 100 * low\n"), "In per cent"),
+        (("return low\n", "return episodes * low\n"), "This is a number of falls"),
+        ("(falls + 1) / (episodes + 2)", "One fall more"),
+        ("(falls + 2) / (episodes + 4)", None),
+        ("min(falls / episodes + (math.log(1 / (1 - level)) / (2 * episodes)) ** 0.5, 1.0)", None),  # Hoeffding's
+        (
+            "min(falls / episodes + 1.645 * (falls * (episodes - falls) / episodes**3) ** 0.5, 1.0)",
+            "The normal distribution's margin",
+        ),
+        (("return 1.0", "return 0.95"), None),
+        (("low, high = 0.0, 1.0", "low, high = 0.0, 0.5"), None),
+        (("range(60)", "range(6)"), None),
+        ("math.exp(math.log(math.comb(episodes, falls))) * level", None),
+    ],
     "09.best_checkpoint": [
         (
             ("return fresh.gather(1, chosen).squeeze(1)", "return tried.max(1).values"),
