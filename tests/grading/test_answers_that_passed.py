@@ -446,6 +446,22 @@ def test_what_is_written_plainly_is_called_by_its_name(name, words, source):
     assert said.pop().startswith(words)
 
 
+def test_steps_that_add_up_in_place_are_both_mistakes_each_where_it_shows():
+    source = """
+def line_search(objective, theta, step, delta, backtracks, shrink):
+    before, _ = objective(theta)
+    for k in range(backtracks + 1):
+        theta += shrink**k * step
+        gain, kl = objective(theta)
+        if gain > before and kl <= delta:
+            return theta
+    return theta
+"""
+    failed = judged("07.line_search", source)
+    assert failed["too far"].diagnosis.startswith("The steps add up")
+    assert "was changed in place" in failed["nothing passes"].message
+
+
 def test_where_the_value_is_wrong_no_number_is_taken_for_that_of_a_gradient():
     source = """
 def gaussian_entropy(log_std):
