@@ -442,9 +442,13 @@ def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float3
                 return "not a dictionary"
             if all(not value_difference(value.get(key), wanted[key], tolerance) for key in check.items):
                 return ""
-            return f"not all of {', '.join(map(str, check.items))} are right"
+            of_several = f"not all of {', '.join(map(str, check.items))} are right"
+            return of_several if len(check.items) > 1 else f"{check.items[0]} is not right"
         if problem := value_difference(value, wanted, tolerance, dtype if check.dtype else ""):
-            return problem if time_number == 0 else f"called again on the same input: {problem}"
+            if time_number:
+                return f"called again on the same input: {problem}"
+            # Such a check bears the gradient's name, and its numbers would be taken for those of one.
+            return f"the value, before any gradient: {problem}" if expected.gradients else problem
     for name, wanted_gradient in expected.gradients.items():
         gradient = reply.gradients[name]
         if wanted_gradient is None:
@@ -470,7 +474,7 @@ def value_difference(value: Any, wanted: Any, tolerance: tuple[float, float], dt
             return f"{_named(value)}, expected {len(wanted)} values"
         if len(value) != len(wanted):
             return f"{len(value)} values, expected {len(wanted)}"
-        pairs = [(f"value {i}", value[i], one) for i, one in enumerate(wanted)]
+        pairs = [(_which(i), value[i], one) for i, one in enumerate(wanted)]
     elif wanted is None or isinstance(wanted, str):
         return "" if type(value) is type(wanted) and value == wanted else f"{value!r} instead of {wanted!r}"
     else:
@@ -505,7 +509,7 @@ def _number_difference(given: Any, wanted: np.ndarray, tolerance: tuple[float, f
         return ""
     worst = error == error.max()
     index = tuple(np.argwhere(worst)[0])
-    return f"{_instead(float(value[index]), float(wanted[index]))}{_position(worst)}"
+    return f"{_instead(float(value[index]), float(wanted[index]), atol)}{_position(worst)}"
 
 
 def _named(value: Any) -> str:
@@ -514,8 +518,16 @@ def _named(value: Any) -> str:
     return {"NoneType": "None", "str": "text"}.get(type(value).__name__, f"a {type(value).__name__}")
 
 
-def _instead(value: float, wanted: float) -> str:
-    """Both numbers, with as many digits as it takes to tell them apart."""
+def _which(index: int) -> str:
+    """One of several values: "value 1: 1 instead of 3" could be read as what it is."""
+    first = ("first", "second", "third", "fourth", "fifth", "sixth")
+    return f"{first[index]} value" if index < len(first) else f"value number {index + 1}"
+
+
+def _instead(value: float, wanted: float, atol: float) -> str:
+    """Both numbers, with as many digits as it takes to tell them apart. What is left of a 0 by rounding is 0."""
+    nothing = min(atol, ATOL["float32"] * max(abs(value), abs(wanted)))
+    value, wanted = (0.0 if abs(x) <= nothing else x for x in (value, wanted))
     pairs = ((f"{value:.{digits}g}", f"{wanted:.{digits}g}") for digits in (4, 8, 17))
     return next(f"{a} instead of {b}" for a, b in pairs if a != b)
 

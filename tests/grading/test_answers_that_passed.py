@@ -324,6 +324,185 @@ def test_it_loses_points_and_is_called_by_its_own_name(name):
     assert all(one.startswith(words) for one in said)
 
 
+# Two mistakes at once, or one that was called by no name: (exercise, how what is said begins, the answer).
+UNNAMED = [
+    (
+        "06.tanh_jacobian",
+        "The Jacobian is added, and it is log 0",
+        """
+def squashed_log_prob(u, mean, log_std):
+    normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(u)
+    return (normal + torch.log(1 - u.tanh() ** 2)).sum(-1)
+""",
+    ),
+    (
+        "06.tanh_jacobian",
+        "The Jacobian is added, and an ε",
+        """
+def squashed_log_prob(u, mean, log_std):
+    normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(u)
+    return (normal + torch.log(1 - u.tanh() ** 2 + 1e-6)).sum(-1)
+""",
+    ),
+    (
+        "06.tanh_jacobian",
+        "The constant ½ log 2π is missing, and far out",
+        """
+def squashed_log_prob(u, mean, log_std):
+    normal = -((u - mean) ** 2) / (2 * (2 * log_std).exp()) - log_std
+    return (normal - (1 - torch.tanh(u) ** 2).log()).sum(-1)
+""",
+    ),
+    (
+        "07.kl_direction",
+        "Swapped, although the new policy",
+        """
+def kl_direction(old_logits, new_logits):
+    old, new = old_logits.detach().softmax(-1), new_logits.softmax(-1)
+    return (new * (new.log() - old.log())).sum(-1)
+""",
+    ),
+    (
+        "07.conjugate_gradient",
+        "Residual and direction are one tensor",
+        """
+def conjugate_gradient(product, b, steps):
+    x, r = torch.zeros_like(b), b.clone()
+    p, square = r, (r * r).sum(-1, keepdim=True)
+    for _ in range(steps):
+        image = product(p)
+        length = square / (p * image).sum(-1, keepdim=True)
+        x += length.nan_to_num() * p
+        r -= length.nan_to_num() * image
+        new = (r * r).sum(-1, keepdim=True)
+        p = r + (new / square).nan_to_num() * p
+        square = new
+    return x
+""",
+    ),
+    (
+        "07.conjugate_gradient",
+        "β is upside down",
+        """
+def conjugate_gradient(product, b, steps):
+    x, r, p = torch.zeros_like(b), b, b
+    for _ in range(steps):
+        image, square = product(p), (r * r).sum(-1, keepdim=True)
+        length = square / (p * image).sum(-1, keepdim=True)
+        x, r = x + length * p, r - length * image
+        p = r + square / (r * r).sum(-1, keepdim=True) * p
+    return x
+""",
+    ),
+    (
+        "07.line_search",
+        "The step is shortened from the one",
+        """
+def line_search(objective, theta, step, delta, backtracks, shrink):
+    before, _ = objective(theta)
+    for k in range(backtracks + 1):
+        step = shrink**k * step
+        gain, kl = objective(theta + step)
+        if gain > before and kl <= delta:
+            return theta + step
+    return theta
+""",
+    ),
+    (
+        "07.step_length",
+        "An ε under the root",
+        """
+def natural_step(g, fisher, delta):
+    x = torch.linalg.solve(fisher, g)
+    return torch.sqrt(2 * delta / (x @ fisher @ x + 1e-8)) * x
+""",
+    ),
+    (
+        "10.best_of_n",
+        "This is biased: (r/N)^n draws the same answer more than once: it is",
+        """
+def best_of_n(score, gold, n):
+    rank = torch.arange(score.shape[-1] + 1) / score.shape[-1]
+    return ((rank[1:] ** n - rank[:-1] ** n) * gold.gather(-1, score.argsort(-1))).sum(-1)
+""",
+    ),
+    (
+        "10.best_of_n",
+        "The r-th weight meets the r-th answer",
+        """
+def best_of_n(score, gold, n):
+    N = score.shape[-1]
+    weight = [math.comb(r - 1, n - 1) / math.comb(N, n) for r in range(1, N + 1)]
+    return (torch.tensor(weight) * gold).sum(-1)
+""",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "source"), UNNAMED)
+def test_what_is_written_plainly_is_called_by_its_name(name, words, source):
+    said = {each.diagnosis for each in judged(name, source).values() if each.diagnosis}
+    assert len(said) == 1
+    assert said.pop().startswith(words)
+
+
+def test_steps_that_add_up_in_place_are_both_mistakes_each_where_it_shows():
+    source = """
+def line_search(objective, theta, step, delta, backtracks, shrink):
+    before, _ = objective(theta)
+    for k in range(backtracks + 1):
+        theta += shrink**k * step
+        gain, kl = objective(theta)
+        if gain > before and kl <= delta:
+            return theta
+    return theta
+"""
+    failed = judged("07.line_search", source)
+    assert failed["too far"].diagnosis.startswith("The steps add up")
+    assert "was changed in place" in failed["nothing passes"].message
+
+
+def test_where_the_value_is_wrong_no_number_is_taken_for_that_of_a_gradient():
+    source = """
+def gaussian_entropy(log_std):
+    return 0.5 * math.log(2 * math.pi * math.e) + log_std.sum(-1)
+"""
+    message = judged("06.entropy", source)["gradient"].message
+    assert message.startswith("the value, before any gradient: ")
+
+
+def test_who_forgets_padding_alone_is_told_nothing_of_extreme_discounts():
+    source = """
+def masked_gae(reward, value, mask, gamma, lam):
+    later = torch.cat([value[:, 1:], torch.zeros_like(value[:, :1])], 1)
+    delta, ahead, steps = reward + gamma * later - value, 0.0, []
+    for t in reversed(range(mask.shape[1])):
+        ahead = delta[:, t] + gamma * lam * ahead
+        steps.insert(0, ahead)
+    advantage = torch.stack(steps, 1)
+    return advantage, (advantage - advantage.mean()) / advantage.std()
+"""
+    assert {*judged("10.masked_gae", source)} == {"Â, padding", "whitened, padding", "broken padding"}
+
+
+def test_a_sigma_of_every_state_is_a_sigma_too():
+    source = """
+def gaussian_score(action, mean, log_std):
+    std = log_std.exp() * torch.ones(log_std.shape[-1]) if log_std.ndim == 1 else log_std[0].exp()
+    z = (action - mean) / std
+    return z / std, z**2 - 1
+"""
+    assert {*judged("06.gaussian_score", source)} == {"many joints, many steps"}
+
+
+def test_an_item_of_a_dictionary_is_called_by_its_name():
+    exercise = EXERCISES["10.dpo_gradient"]
+    change = ('"rejected": weight.unsqueeze(1)', '"rejected": -weight.unsqueeze(1)')
+    result = Examination(exercise, 5).judge(InProcess(mutant(exercise, change)))
+    message = next(each.message for each in result.checks if each.check.name == "gradient")
+    assert message.startswith("'rejected': ")
+
+
 # What these two are given is no leaf and belongs to the call: zeroing the padding in place is a style of its own.
 MAY_WRITE = ("03.loss", "03.baseline")
 FUNCTIONS = [

@@ -114,6 +114,9 @@ def test_rounding_is_forgiven_and_no_more_than_that(dtype):
         (1 + 1e-7, 1.0, "1.0000001 instead of 1"),
         ([np.inf, 5.0], [np.inf, np.inf], "5 instead of inf at [1]"),
         (-np.inf, -np.inf, ""),
+        (0.4505, -7.768e-17, "0.4505 instead of 0"),
+        (3e-12, np.inf, "0 instead of inf"),
+        (2e-9, 1e-9, "2e-09 instead of 1e-09"),
     ],
 )
 def test_a_difference_is_put_into_words(value, wanted, reason):
@@ -126,6 +129,15 @@ def test_whatever_an_item_is_it_is_compared(value):
     wanted = Reply(({"a": "sign", "b": "scale"},))
     assert difference(Reply(({"a": value, "b": "scale"},)), wanted, check) == "not all of a, b are right"
     assert difference(wanted, wanted, check) == ""
+    one = difference(Reply(({"a": value, "b": "scale"},)), wanted, Check(1, "", items=("a",)))
+    assert one == "a is not right"
+
+
+@pytest.mark.parametrize(("place", "named"), [(0, "first value"), (2, "third value"), (8, "value number 9")])
+def test_one_of_several_values_is_named_by_an_ordinal(place, named):
+    wanted = [np.zeros(2)] * 9
+    value = [np.arange(2.0) if i == place else one for i, one in enumerate(wanted)]
+    assert difference(Reply((value,)), Reply((wanted,)), Check(1, "")) == f"{named}: 1 instead of 0 at [1]"
 
 
 def test_what_is_wrong_is_said_shortly_whatever_is_returned():
@@ -165,6 +177,8 @@ def test_gradients_are_compared():
     assert compare(one, one) == compare(None, None) == compare(0 * one, None) == ""
     assert compare(2 * one, one) == "gradient by x: 2 instead of 1 at [0]"
     assert compare(one, None) == compare(one * np.nan, None) == "a gradient flows into x"
+    wrong = difference(Reply((2 * one,), {"x": one}), Reply((one,), {"x": one}), Check(1, ""))
+    assert wrong == "the value, before any gradient: 2 instead of 1 at [0]"
     assert compare(None, one) == "no gradient reaches x (was it detached, or turned into a number?)"
 
 

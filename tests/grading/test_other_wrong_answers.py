@@ -103,7 +103,7 @@ WRONG = {
         (("z.square() - 1", "z - 1"), "square"),
         (("log_std.exp()", "log_std.exp().square()"), "variance"),
         (("log_std.exp()", "log_std.exp().sqrt()"), "log σ²"),
-        ("[part.mean(0) for part in f(*a)]", None),
+        ("[part.mean(0) for part in f(*a)]", "averaged over the steps"),
         ("[f(*a)[1], f(*a)[0]]", "wrong way round"),
         ("torch.cat(f(*a), -1)", "two"),
     ],

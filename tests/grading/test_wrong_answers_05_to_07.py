@@ -1112,8 +1112,8 @@ WRONG = {
         ((LAST, "            theta = x\n    return theta"), "After a step that passes t"),
         ((LAST, "            best = x\n    return best"), "The last good try is retur"),
         (
-            ("        x = theta + shrink**k * step", "        theta += shrink**k * step; x = theta"),
-            "θ is changed in place: who",
+            ("        x = theta + shrink**k * step", "        theta = theta + shrink**k * step; x = theta"),
+            "The steps add up: each try",
         ),
         (
             (

@@ -22,7 +22,7 @@ def drawn(shape, low=-1.0, high=1.0):
 EXERCISE = gradient(
     gaussian_entropy,
     title="The entropy and its gradient",
-    goal="Know what an entropy bonus does to a Gaussian: it pushes every log σ up, always equally hard.",
+    goal="Know what an entropy bonus does to a Gaussian policy.",
     minutes=10,
     difficulty=2,
     importance=3,

@@ -13,11 +13,11 @@ def gaussian_score(action, mean, log_std):
     return [slope.numpy() for slope in torch.autograd.grad(log_prob, (mean, log_std))]
 
 
-def drawn(shape, low=-1.0, high=0.7):
-    """A case of actions drawn from the policy, with σ between e^low and e^high."""
+def drawn(shape, low=-1.0, high=0.7, same=True):
+    """A case of actions drawn from the policy, with σ between e^low and e^high, the `same` in all states or not."""
 
     def case(rng):
-        mean, log_std = rng.normal(size=shape), rng.uniform(low, high, shape[-1])
+        mean, log_std = rng.normal(size=shape), rng.uniform(low, high, shape[-1] if same else shape)
         return {"action": mean + np_exp(log_std) * rng.normal(size=shape), "mean": mean, "log_std": log_std}
 
     return case
@@ -27,7 +27,7 @@ def np_exp(x):
     return torch.from_numpy(x).exp().numpy()
 
 
-LOG_HALF = -0.6931471805599453
+LOG_2 = 0.6931471805599453
 
 EXERCISE = derive(
     gaussian_score,
@@ -45,7 +45,7 @@ EXERCISE = derive(
             2,
             "∂/∂μ of -(a - μ)²/(2σ²).",
             [
-                {"action": [1.3], "mean": [1.0], "log_std": [LOG_HALF]},
+                {"action": [2.0], "mean": [-1.0], "log_std": [LOG_2]},
                 drawn((4,)),
             ],
             through="f(action, mean, log_std)[0]",
@@ -54,7 +54,7 @@ EXERCISE = derive(
             2,
             "By log σ, not by σ. It is negative for an action within one σ of the mean.",
             [
-                {"action": [1.3], "mean": [1.0], "log_std": [LOG_HALF]},
+                {"action": [2.0], "mean": [-1.0], "log_std": [LOG_2]},
                 drawn((4,)),
             ],
             through="f(action, mean, log_std)[1]",
@@ -62,10 +62,9 @@ EXERCISE = derive(
         "many joints, many steps": Check(
             1,
             "log π is a sum over joints, and each joint has a μ and a σ of its own: its score is that joint's alone.",
-            [drawn((5, 3)), drawn((3, 3)), drawn((2, 4, 3))],
-            requires="`action` and `mean` may have any number of leading axes, `log_std` has one entry a joint, and "
-            "both "
-            "scores have the shape of `action`",
+            [drawn((5, 3)), drawn((3, 3)), drawn((2, 4, 3)), drawn((4, 3), same=False)],
+            requires="`action` and `mean` may have any number of leading axes, `log_std` is [joint] or has all "
+            "of their axes, and both scores have the shape of `action`",
             leaves_input_alone=True,
         ),
         "a narrow policy": Check(
@@ -96,7 +95,7 @@ EXERCISE = derive(
             "[part.mean(-1, keepdim=True).expand(part.shape) for part in f(*a)]"
         ),
         "log σ's score is summed over all steps: it is wanted for each action.": (
-            "[f(*a)[0], f(*a)[1].reshape(-1, len(log_std)).sum(0)]"
+            "[f(*a)[0], f(*a)[1].reshape(-1, action.shape[-1]).sum(0)]"
         ),
         "The two are the wrong way round: first the mean's.": "f(*a)[::-1]",
         "σ is kept away from 0 here, and its score with it: a narrow policy has a large score.": (

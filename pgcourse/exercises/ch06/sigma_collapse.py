@@ -66,16 +66,14 @@ EXERCISE = diagnose(
         "to a hundredth while the gain stands still: something pays for certainty, and the gradient grows like 1/σ.",
     ],
     checks={
-        "the healthy one": Check(
-            1, "Its σ starts at 1 and shrinks when the gain has come near K*, not before.", items=("D",)
-        ),
-        "trains nothing, silently": Check(1, "One line is flat to the last digit.", items=("C",)),
-        "too narrow": Check(
+        "A": Check(1, "Where does σ start, and where does it stand at the tenth update?", items=("A",)),
+        "B and E": Check(
             2,
             "Two runs have large gradients, of the order 1/σ. One began narrow, the other became so.",
             items=("B", "E"),
         ),
-        "too wide": Check(1, "Where does σ start, and where does it stand at the tenth update?", items=("A",)),
+        "C": Check(1, "Does σ move at all, to the last digit?", items=("C",)),
+        "D": Check(1, "When does its σ shrink: before the gain has come near K*, or then?", items=("D",)),
     },
     mistakes={
         "B and E are confused: which one is narrow from the first update on?": (

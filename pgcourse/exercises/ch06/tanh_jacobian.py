@@ -34,6 +34,9 @@ def policy(rng):
 
 JACOBIAN = "2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))"
 
+NAIVE = (JACOBIAN, "(1 - u.tanh() ** 2).log()")
+WITH_EPSILON = (JACOBIAN, "(1 - u.tanh() ** 2 + 1e-6).log()")
+
 EXERCISE = gradient(
     squashed_log_prob,
     title="The Jacobian of tanh",
@@ -94,15 +97,25 @@ EXERCISE = gradient(
             "log_prob - log_slope",
             "log_prob + log_slope",
         ),
-        "Far out 1 - tanh² u is 0, and its logarithm -∞: rewrite it before taking the logarithm.": (
-            JACOBIAN,
-            "(1 - u.tanh() ** 2).log()",
-        ),
+        "The Jacobian is added, and it is log 0 far out: subtract it, and rewrite 1 - tanh² u first.": [
+            ("log_prob - log_slope", "log_prob + log_slope"),
+            NAIVE,
+        ],
+        "The Jacobian is added, and an ε is all that is left of it far out: subtract it, and rewrite 1 - tanh² u.": [
+            ("log_prob - log_slope", "log_prob + log_slope"),
+            WITH_EPSILON,
+        ],
+        "The constant ½ log 2π is missing, and far out the Jacobian is log 0: rewrite 1 - tanh² u.": [
+            (" - 0.5 * math.log(2 * math.pi)", ""),
+            NAIVE,
+        ],
+        "log σ is missing in the Gaussian's density, and far out the Jacobian is log 0: rewrite 1 - tanh² u.": [
+            (" - log_std -", " -"),
+            NAIVE,
+        ],
+        "Far out 1 - tanh² u is 0, and its logarithm -∞: rewrite it before taking the logarithm.": (NAIVE),
         "An ε in the logarithm hides the -∞, but far out the density is log ε whatever u is, and its gradient is "
-        "gone.": (
-            JACOBIAN,
-            "(1 - u.tanh() ** 2 + 1e-6).log()",
-        ),
+        "gone.": (WITH_EPSILON),
         "A clamp hides the -∞, but far out the density is wrong and its gradient gone.": (
             JACOBIAN,
             "(1 - u.tanh() ** 2).clamp(min=1e-6).log()",

@@ -204,5 +204,10 @@ EXERCISE = implement(
             "residual = residual - length * image",
             "residual -= length * image",
         ),
+        "Residual and direction are one tensor: `r -= …` changes the direction, too. Write `r = r - …`, or clone "
+        "both.": [
+            ("torch.zeros_like(b), b, b", "torch.zeros_like(b), *[b.clone()] * 2"),
+            ("residual = residual - length * image", "residual -= length * image"),
+        ],
     },
 )

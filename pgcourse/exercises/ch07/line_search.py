@@ -155,6 +155,11 @@ EXERCISE = implement(
             "tried = theta + shrink**k * step",
             "tried = (theta if k == 0 else tried) + shrink**k * step",
         ),
+        "The step is shortened from the one that was shortened already: the tries are at 1, c, c³, c⁶ of it. Multiply "
+        "the step as it was given.": (
+            "tried = theta + shrink**k * step",
+            "step = shrink**k * step; tried = theta + step",
+        ),
         "The step shrinks linearly, s/(k + 1): it is multiplied by `shrink` each time.": (
             "shrink**k * step",
             "step / (k + 1)",

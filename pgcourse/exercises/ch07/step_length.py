@@ -125,6 +125,10 @@ EXERCISE = derive(
             "2 * delta / (x @ fisher @ x)",
             "2 * delta / (x @ fisher @ x + 1e-2)",
         ),
+        "An ε under the root shortens the step where g is small: ask whether g is 0 instead.": (
+            "2 * delta / (x @ fisher @ x)",
+            "2 * delta / (x @ fisher @ x + 1e-8)",
+        ),
         "The length is right, but the direction is g: it is F⁻¹g.": (
             "(2 * delta / (x @ fisher @ x)).sqrt() * x",
             "(2 * delta / (x @ fisher @ x)).sqrt() * g",

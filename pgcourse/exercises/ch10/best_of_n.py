@@ -71,6 +71,7 @@ def checked(prompts, answers, n, right):
 
 WITHIN = "((rank[:, None] - taken) / (pool - taken)).prod(1)"
 WEIGHT = "(within[upto] - within[below]) / (upto - below)"
+BY_PLACE = "(within[1:] - within[:-1])[score.argsort(stable=True, dim=-1).argsort(-1)]"
 EXERCISE = implement(
     best_of_n,
     title="The best of n, without luck",
@@ -123,7 +124,7 @@ EXERCISE = implement(
         ),
         "a large pool": Check(
             1,
-            "C(256, 100) is about 10^72, and float32 ends at 10^38. Divide factor by factor, or take logarithms.",
+            "C(256, 100) is about 10^73, and float32 ends at 10^38. Divide factor by factor, or take logarithms.",
             [checked(2, 256, 100, 2), drawn(2, 256, 100)],
             tolerance=(1e-2, 1e-3),
             requires="a pool of 256 answers and n = 100 are no trouble",
@@ -138,6 +139,10 @@ EXERCISE = implement(
     mistakes={
         "This is biased: (r/N)^n draws the same answer more than once. The n are different answers of the pool: "
         "C(r, n) / C(N, n). For pass@k that is 1 - (1 - c/N)^k, which is too low.": (WITHIN, "(rank / pool) ** n"),
+        "This is biased: (r/N)^n draws the same answer more than once: it is C(r, n) / C(N, n). And equal scores do "
+        "not share: sorting puts them in some order.": [(WITHIN, "(rank / pool) ** n"), (WEIGHT, BY_PLACE)],
+        "The r-th weight meets the r-th answer as it came: sort gold by the score, too. And equal scores share their "
+        "weight.": (WEIGHT, "(within[1:] - within[:-1]).expand(score.shape)"),
         "Only the first n answers are looked at: right on average, but all the other subsets are thrown away.": (
             "gold.gather(-1, score[..., :n].argmax(-1, keepdim=True)).squeeze(-1)"
         ),
@@ -173,7 +178,7 @@ EXERCISE = implement(
         "Equal scores each get the weight of all of them: share it.": (WEIGHT, "within[upto] - within[below]"),
         "Of equal scores the one that stands last takes most: sorting puts them in some order, which means nothing.": (
             WEIGHT,
-            "(within[1:] - within[:-1])[score.argsort(stable=True, dim=-1).argsort(-1)]",
+            BY_PLACE,
         ),
         "Of equal scores the one that stands first takes most: sorting puts them in some order, which means nothing.": (
             WEIGHT,

@@ -74,7 +74,7 @@ EXERCISE = derive(
             3,
             "Compare with autograd: `torch.autograd.grad(loss, (chosen, rejected))` on a small example.",
             [BY_HAND, drawn(2, (3, 3)), drawn(4, (5, 4))],
-            through=f'[{ALL}["chosen"], {ALL}["rejected"]]',
+            through=f'(lambda it: {{key: it[key] for key in ("chosen", "rejected")}})({ALL})',
         ),
         "padding": Check(
             2,
@@ -88,7 +88,9 @@ EXERCISE = derive(
         ),
         "pairs far apart": Check(
             1,
-            "σ(-200) is 0 in float32, and log 0 is -∞. There is a function for log σ.",
+            "Far on the right side nothing is left: loss and derivatives are 0. Far on the wrong one the loss is -m, "
+            "and the derivatives are ±β/n. Is yours infinite or NaN? σ(-200) is 0 in float32: there is a function for "
+            "log σ.",
             [drawn(2, (4, 4), beta=1.0, shift=60.0), drawn(2, (4, 4), beta=1.0, shift=-60.0)],
             leaves_input_alone=True,
         ),
