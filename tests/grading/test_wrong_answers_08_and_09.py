@@ -411,7 +411,7 @@ WRONG = {
             ('{"k1": k1, "k2": k2, "k3": k3,', '{"k1": k1.mean(), "k2": k2.mean(), "k3": k3.mean(),'),
             "These are means: one number for ea",
         ),
-        ("{k: (v.mean(0) if k != 'unbiased' else v) for k, v in f(*a).items()}", None),
+        ("{k: (v.mean(0) if k != 'unbiased' else v) for k, v in f(*a).items()}", "These are means: one number for ea"),
         (('{"k1": k1, "k2": k2, "k3": k3,', '{"k1": k2, "k2": k1, "k3": k3,'), "k1 and k2 are exchanged."),
         (('{"k1": k1, "k2": k2, "k3": k3,', '{"k1": k1, "k2": k3, "k3": k2,'), "k2 and k3 are exchanged."),
         (('{"k1": True, "k2": False, "k3": True}', '["k1", "k3"]'), "`unbiased` is a list: it is a dict"),
