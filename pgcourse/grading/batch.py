@@ -180,6 +180,12 @@ def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
         raise CannotGrade(f"{path}: no exercise is called {', '.join(map(repr, unknown))}")
     for exercise, some in checks.items():
         for check in some:
+            if isinstance(check.points, bool) or not isinstance(check.points, int) or check.points < 0:
+                raise CannotGrade(
+                    f"{path}: {exercise}, {check.name!r}: points are a whole number, got {check.points!r}"
+                )
+            if not check.cases and not check.play:
+                raise CannotGrade(f"{path}: {exercise}, {check.name!r} asks nothing: give it cases, or a `play`")
             if check.name in [one.name for one in EXERCISES[exercise].checks]:
                 raise CannotGrade(f"{path}: {exercise} has a check {check.name!r} already; call yours otherwise")
             try:

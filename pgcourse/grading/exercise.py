@@ -440,6 +440,8 @@ def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float3
         if check.items:
             if not isinstance(value, dict):
                 return "not a dictionary"
+            if (name := _one_name_for_all(value)) and 2 * len({*map(str, wanted.values())}) > len(wanted):
+                return f"{name!r} for all of them: who gives all one name tells nothing apart"
             if all(not value_difference(value.get(key), wanted[key], tolerance) for key in check.items):
                 return ""
             of_several = f"not all of {', '.join(map(str, check.items))} are right"
@@ -459,6 +461,12 @@ def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float3
         elif problem := value_difference(gradient, wanted_gradient, tolerance):
             return f"gradient by {name}: {problem}"
     return ""
+
+
+def _one_name_for_all(value: dict[Any, Any]) -> str:
+    """The name that is given to each of three things or more; "" if there are several, or these are numbers."""
+    first = next(iter(value.values()), "")
+    return first if len(value) > 2 and isinstance(first, str) and all(each == first for each in value.values()) else ""
 
 
 def value_difference(value: Any, wanted: Any, tolerance: tuple[float, float], dtype: str = "") -> str:

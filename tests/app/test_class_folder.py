@@ -275,6 +275,8 @@ ONE = "{!r}: Check(1, '', [{}])"
         ("mine.py", CHECK.format(ONE.format("mine", "{'gamma': 0.25}")), "'mine': ValueError: 03.reward_to_go, check"),
         ("mine.py", CHECK.format(ONE.format("mine", "{'reward': [[7]], 'gamma': 'a'}")), "'mine': "),
         ("mine.py", CHECK.format("'mine': 3"), "TypeError"),
+        ("mine.py", CHECK.format("'mine': Check(2, 'a hint')"), "'mine' asks nothing: give it cases, or a `play`"),
+        ("mine.py", CHECK.format("'mine': Check('2', '', [{}])"), "points are a whole number, got '2'"),
         ("mine.txt", "CHECKS = {}", "a file of Python is wanted, whose name ends in .py"),
     ],
 )

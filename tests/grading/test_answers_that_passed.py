@@ -560,3 +560,15 @@ def test_a_policy_of_nan_is_told_so_in_words(name, change):
     failed = [each for each in result.checks if not each.passed]
     assert len(failed) >= 3
     assert {each.diagnosis for each in failed} == set(BROKEN_POLICY.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "letters", "said"),
+    [("05.curves", "ABCDEF", "nothing"), ("09.contact_diagram", "ABCDEF", "walks"), ("00.claim", "ABCDEF", "")],
+)
+def test_who_gives_all_one_name_has_told_nothing_apart(name, letters, said):
+    """But a sentence may well be inconclusive, and so may the next one: there a name stands for several things."""
+    answer = dict.fromkeys(letters, said or "inconclusive")
+    result = Examination(EXERCISES[name], 0).judge(InProcess(lambda: answer))
+    assert (result.points == 0) == bool(said)
+    assert any("who gives all one name tells nothing apart" in one.message for one in result.checks) == bool(said)
