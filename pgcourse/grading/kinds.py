@@ -171,7 +171,8 @@ def predict(
     *,
     within: Mapping[str, float],
     possible: Mapping[str, tuple[float, float]] | None = None,
-    shows: Mapping[str, tuple[str, str]] | None = None,
+    shows: Mapping[str, tuple[str, ...]] | None = None,
+    far: Mapping[str, tuple[str, str]] | None = None,
     **fields: Any,
 ) -> Exercise:
     """Numbers to commit to before they are measured.
@@ -180,7 +181,9 @@ def predict(
     record when it is judged, a number `within` that distance of it, or a pair (low, high) that holds it and is at most
     twice as wide. What cannot be is wrong however near: `possible` has the least and the largest number of an item,
     such as 0 and 1 of a share. A check's `items` count only if all of them are right. `shows` has two sentences for an
-    item, for who is too low and for who is too high; what is no prediction at all is told apart by itself.
+    item, for who is too low and for who is too high, and may have a third, for what is impossible; what is no
+    prediction at all is told apart by itself. `far` has other words for "too low" and "too high" of an item, such as of
+    a place, where low is early.
     """
 
     def accept(items: tuple[str, ...]) -> Callable[[Any, Mapping[str, Any], Rng], str]:
@@ -191,26 +194,27 @@ def predict(
             for item in items:
                 if item not in value:
                     return f"{item} is missing"
-                if problem := _prediction(value[item], true[item], within[item]):
+                limits = bounds.get(item, (-np.inf, np.inf))
+                if problem := _prediction(value[item], true[item], within[item], limits, ends.get(item, FAR)):
                     return f"{item}: {problem}"
-                least, most = bounds.get(item, (-np.inf, np.inf))
-                if np.min(value[item]) < least or np.max(value[item]) > most:
-                    return f"{item}: impossible, it lies between {least:g} and {most:g}"
             return ""
 
         return judge
 
-    bounds = possible or {}
+    bounds, ends = possible or {}, far or {}
     checks = {}
     for name, check in fields.pop("checks").items():
         items = check.items or tuple(within)
         near = {item: within[item] / 20 for item in items}  # as near as rounding leaves it
         checks[name] = replace(check, cases=({},), accept=accept(items), items=items, near=near)
     exercise = implement(lambda: dict(truth()), entry=entry, kind="predict", checks=checks, **fields)
+    unfit = {item + how: item + words for item in within for how, words in UNFIT.items()}
     said = {
-        f"{item}: {far}": words for item, both in (shows or {}).items() for far, words in zip(FAR, both, strict=True)
+        f"{item}: {how}": words
+        for item, some in (shows or {}).items()
+        for how, words in zip((*ends.get(item, FAR), IMPOSSIBLE), some, strict=len(some) > 2)
     }
-    return replace(exercise, shows=said | {item + how: item + words for item in within for how, words in UNFIT.items()})
+    return replace(exercise, shows=unfit | said)
 
 
 # How torch's errors begin where a policy's numbers are NaN, and what is said of it.
@@ -220,17 +224,21 @@ BROKEN_POLICY = dict.fromkeys(
     "deviation of one number.",
 )
 FAR = "too low", "too high"
+IMPOSSIBLE = "impossible"
 UNFIT = {  # how the problem begins behind the item's name, and what is said of it
     " is missing": " is missing: it needs its name, too.",
     ": the pair": ": of a pair the lower end stands first, (low, high).",
     ": the range": ": a range as wide as that says too little: narrow it down, or give one number.",
     ": not a number": ": a number is asked for, or a pair (low, high).",
-    ": impossible": ": that cannot be, however near it is.",
+    f": {IMPOSSIBLE}": ": that cannot be, however near it is.",
     ": neither a number": ": a number is asked for, or a pair (low, high).",
 }
 
 
-def _prediction(value: Any, true: float, within: float) -> str:
+def _prediction(
+    value: Any, true: float, within: float, possible: tuple[float, float], far: tuple[str, str] = FAR
+) -> str:
+    """What is wrong with a prediction, "" if nothing is. What cannot be comes before what is wide or far."""
     try:
         ends = np.asarray(value, np.float64)
     except (TypeError, ValueError):
@@ -240,9 +248,12 @@ def _prediction(value: Any, true: float, within: float) -> str:
     low, high = (ends, ends) if ends.ndim == 0 else ends
     if low > high:
         return f"the pair ({low:.4g}, {high:.4g}) is the other way round: (low, high)"
+    least, most = possible
+    if low < least or high > most:
+        return f"{IMPOSSIBLE}, it lies between {least:g} and {most:g}"
     if ends.ndim and high - low > 2 * within:
         return f"the range is {high - low:.4g} wide, more than {2 * within:.4g}"
     slack = within if ends.ndim == 0 else 0.0
     if low - slack <= true <= high + slack:
         return ""
-    return FAR[int(high > true)]
+    return far[int(high > true)]

@@ -103,7 +103,7 @@ def advantages(reward, value, last_value, final_value, terminated, truncated, ga
     ),
     "09.reward_scale": (
         "copies",
-        "",
+        "The sums are kept in float32",
         """
 def scaled(reward, done, gamma):
     r = reward.float()

@@ -12,6 +12,13 @@ HEAD = "import math\nimport numpy as np\nimport torch\nimport torch.nn.functiona
 MEAN_RETURN = "This is the mean return E[R]"
 NAN_TIMES_0 = "NaN times 0 is NaN"
 ONE_STEP = "One real step only"
+DISCOUNTED = """def f(reward, done, gamma):
+    sums, s = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    for t in range(len(reward)):
+        s = gamma * s + reward[t]
+        sums[t] = s
+        s = s * ~done[t]
+"""
 
 DRAFTS = {
     "double": (
@@ -109,6 +116,125 @@ DRAFTS = {
     return -2 * (2 - p) / (p * (1 - p)) - bump * (1 - p) / p, root / (1 + root)""",
         {"Bumps are counted until cell 1"},
     ),
+    "a rule of thumb for seeds": (
+        "11.seeds_for",
+        """def f(first, second, alpha, power):
+    return math.ceil(2.8**2 * (first.var() + second.var()) / (first.mean() - second.mean()) ** 2)""",
+        {"`alpha` and `power` are not used"},
+    ),
+    "two digits of 5 % and 80 %": (
+        "11.seeds_for",
+        """def f(first, second, alpha, power):
+    return math.ceil(7.85 * (first.var() + second.var()) / (first.mean() - second.mean()) ** 2)""",
+        {"Level and power are taken to be 5 % and 80 %"},
+    ),
+    "a scale as torch's defaults make it": (
+        "09.reward_scale",
+        DISCOUNTED + "    return reward / (sums.std(0) + 1e-8)",
+        {"Three things: every copy has a scale of its own, its variance"},
+    ),
+    "a scale for all as torch's defaults make it": (
+        "09.reward_scale",
+        DISCOUNTED + "    return reward / (sums.std() + 1e-8)",
+        {"Two things: the variance divides by one less"},
+    ),
+    "each copy's variance": (
+        "09.reward_scale",
+        DISCOUNTED + "    return reward / (sums.var(0) + 1e-8).sqrt()",
+        {"Two things: every copy has a scale of its own, and its variance"},
+    ),
+    "sums in float32": (
+        "09.reward_scale",
+        DISCOUNTED.replace("zeros_like(reward)", "zeros(reward.shape)")
+        + "    return reward / (sums.var(correction=0) + 1e-8).sqrt()",
+        {"The sums are kept in float32"},
+    ),
+    "a moving average": (
+        "09.moments",
+        """def f(mean, variance, number, batch):
+    return 0.99 * mean + 0.01 * batch.mean(0), 0.99 * variance + 0.01 * batch.var(0), number + len(batch)""",
+        {"A moving average by a hundredth"},
+    ),
+    "a faster moving average": (
+        "09.moments",
+        """def f(mean, variance, number, batch):
+    within = batch.var(0, correction=0)
+    return 0.9 * mean + 0.1 * batch.mean(0), 0.9 * variance + 0.1 * within, number + len(batch)""",
+        {"A moving average by a tenth"},
+    ),
+    "means and variances averaged": (
+        "09.moments",
+        """def f(mean, variance, number, batch):
+    return (mean + batch.mean(0)) / 2, (variance + batch.var(0)) / 2, number + len(batch)""",
+        {"Both means count the same, and both variances"},
+    ),
+    "f' at the bound, times the inside": (
+        "09.beyond_the_bounds",
+        """def f(mu, sigma, b, c):
+    inside = torch.special.ndtr((1 - mu) / sigma) - torch.special.ndtr((-1 - mu) / sigma)
+    return (b + 2 * c * mu.clamp(-1, 1)) * inside""",
+        {"f' at the mean that is cut off, times the probability"},
+    ),
+    "both speeds or none": (
+        "09.standing_pay",
+        """def f(width, moves, s):
+    paid = (torch.pi * s) ** 0.5 / (2 * width) * torch.erf(width / s**0.5)
+    return moves.prod() * paid.prod() + (1 - moves).prod()""",
+        {"Both speeds move here, or none does"},
+    ),
+    "a margin of z": (
+        "09.highest_rate",
+        """def f(falls, episodes, level):
+    p = torch.tensor(falls / episodes)
+    return (p + torch.special.ndtri(torch.tensor(level)) * (p * (1 - p) / episodes).sqrt()).clamp(max=1)""",
+        {"The normal distribution's margin, with z of the level"},
+    ),
+    "a margin of z, two-sided": (
+        "09.highest_rate",
+        """from statistics import NormalDist
+def f(falls, episodes, level):
+    p = falls / episodes
+    return p + NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(p * (1 - p) / episodes)""",
+        {"The normal distribution's margin, and two-sided"},
+    ),
+    "the rule of three, and k": (
+        "09.highest_rate",
+        "def f(falls, episodes, level):\n    return (falls - math.log(1 - level)) / episodes",
+        {"(k - log(1 - level))/n may be above 1"},
+    ),
+    "the rule of three, and k, at most 1": (
+        "09.highest_rate",
+        "def f(falls, episodes, level):\n    return min((falls - math.log(1 - level)) / episodes, 1)",
+        {"(k - log(1 - level))/n is the rule of three"},
+    ),
+    "a posterior's quantile": (
+        "09.highest_rate",
+        """from scipy.stats import beta
+def f(falls, episodes, level):
+    return beta.ppf(level, falls + 1, episodes - falls + 1)""",
+        {"A quantile of Beta(k + 1, n - k + 1)"},
+    ),
+    "a posterior's quantile, or 1": (
+        "09.highest_rate",
+        """from scipy.stats import beta
+def f(falls, episodes, level):
+    return 1.0 if falls == episodes else beta.ppf(level, falls + 1, episodes - falls + 1)""",
+        {"A quantile of Beta(k + 1, n - k + 1)"},
+    ),
+    "a quantile of no distribution": (
+        "09.highest_rate",
+        """from scipy.special import betaincinv
+def f(falls, episodes, level):
+    return betaincinv(falls + 1, episodes - falls, level)""",
+        {"At k = n there is no Beta(k + 1, 0)"},
+    ),
+    "per cent, a coin": (
+        "11.ranking",
+        """def f():
+    shares = {"PPO, A2C": 5, "TRPO, A2C": (10, 20), "TRPO, natural gradient": 0.5}
+    return {"PPO": 1, "A2C": 5} | shares""",
+        {"A share lies between 0 and 1", "The order of TRPO and the natural gradient is no coin's"},
+    ),
 }
 
 
@@ -129,6 +255,13 @@ def test_a_first_draft_is_told_its_mistake(draft, seed):
     assert result.state != "solved"
     assert {each for each in words if any(one.startswith(each) for one in said)} == words
     assert all(one.startswith(tuple(words)) for one in said)
+
+
+@pytest.mark.parametrize("scale", ["(sums.var(correction=0) + 1e-12).sqrt()", "(sums.std(correction=0) + 1e-6)"])
+def test_another_constant_is_not_taken_for_the_rounding_of_float32(scale):
+    result = judged("09.reward_scale", DISCOUNTED + f"    return reward / {scale}")
+    assert [one.check.name for one in result.checks if not one.passed] == ["copies", "γ = 0 and no reward"]
+    assert {one.diagnosis for one in result.checks} == {""}
 
 
 RIGHT = {

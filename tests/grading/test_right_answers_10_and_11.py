@@ -11,6 +11,7 @@ from submissions import Answers
 
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Examination, InProcess
+from pgcourse.grading.solutions import notebook
 
 RIGHT = Answers()
 right = RIGHT.to
@@ -358,6 +359,13 @@ def ranges():
     return {"PPO": 1, "A2C": np.int64(5), **low_high}
 
 
+@right("11.ranking")
+def by_the_formula_of_false_winners():
+    """With the effects of chapter 11's table, and one of 3 for the first against the last."""
+    effects = {"PPO, A2C": 3.0, "TRPO, A2C": 0.8, "TRPO, natural gradient": 0.27}
+    return {"PPO": 1, "A2C": 5} | {pair: NormalDist().cdf(-d * 1.5**0.5) for pair, d in effects.items()}
+
+
 @pytest.mark.parametrize(("name", "answer"), [(name, one) for name, some in RIGHT.items() for one in some])
 def test_a_right_answer_loses_no_point(name, answer):
     loses_no_point(name, answer)
@@ -390,7 +398,7 @@ def test_a_prediction_that_is_none_is_explained(prediction, problem, diagnosis):
     ("item", "prediction", "problem"),
     [
         ("PPO", (1, 2), "the range is 1 wide, more than 0.8"),
-        ("PPO", 1.5, "too high"),
+        ("PPO", 1.5, "its place is an earlier one"),
         ("PPO, A2C", -0.05, "impossible, it lies between 0 and 1"),
         ("PPO, A2C", (-0.1, 0.05), "impossible, it lies between 0 and 1"),
     ],
@@ -399,7 +407,22 @@ def test_a_hedged_place_and_a_share_below_0_are_no_predictions(item, prediction,
     result = Examination(EXERCISES["11.ranking"], 0).judge(InProcess(lambda: {**ranges(), item: prediction}))
     (failed,) = (one for one in result.checks if not one.passed)
     assert failed.message == f"{item}: {problem}"
-    assert failed.diagnosis.startswith((item, "PPO is first"))
+    assert failed.diagnosis.startswith((item, "PPO is first", "A share lies between 0 and 1"))
+
+
+def test_a_place_that_is_wrong_is_said_to_be_later_or_earlier_and_not_lower():
+    result = Examination(EXERCISES["11.ranking"], 0).judge(InProcess(lambda: {**ranges(), "A2C": 4}))
+    assert [one.message for one in result.checks if not one.passed] == ["A2C: its place is a later one"]
+
+
+@pytest.mark.parametrize(
+    ("item", "width"), [("PPO, A2C", "0.16"), ("TRPO, A2C", "0.2"), ("TRPO, natural gradient", "0.24")]
+)
+def test_the_widths_that_the_text_of_the_ranking_allows_are_those_that_are_judged(item, width):
+    text = notebook("11").read_text("utf-8")
+    assert "at most 0.16, 0.2 and 0.24 wide" in text
+    result = Examination(EXERCISES["11.ranking"], 0).judge(InProcess(lambda: {**ranges(), item: (0.0, 0.9)}))
+    assert f"{item}: the range is 0.9 wide, more than {width}" in [one.message for one in result.checks]
 
 
 def test_writing_into_an_argument_is_seen_although_the_result_is_right():

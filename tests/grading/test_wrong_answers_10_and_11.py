@@ -1670,7 +1670,10 @@ WRONG = {
         ("{**f(), 'TRPO, A2C': 0.01}", "TRPO and A2C are apart by about one standa"),
         ("{**f(), 'TRPO, natural gradient': 0.1}", "TRPO and the natural gradient differ"),
         ("{**f(), 'TRPO, natural gradient': 0.2}", "TRPO and the natural gradient differ"),
-        ("{**f(), 'TRPO, natural gradient': 0.75}", "TRPO and the natural gradient differ"),
+        ("{**f(), 'TRPO, natural gradient': 0.75}", "The order of TRPO and the natural gradient"),
+        ("{**f(), 'TRPO, natural gradient': 0.5}", "The order of TRPO and the natural gradient"),
+        ("{**f(), 'TRPO, A2C': 16, 'TRPO, natural gradient': 37}", "A share lies between 0 and 1: 5 % are 0.05"),
+        ("{**f(), 'TRPO, A2C': (10, 20)}", "A share lies between 0 and 1: 5 % are 0.05"),
         ("{**f(), 'TRPO, natural gradient': 0.0}", "TRPO and the natural gradient differ"),
         (
             "{**f(), 'PPO, A2C': 2, 'TRPO, A2C': 15, 'TRPO, natural gradient': 40}",

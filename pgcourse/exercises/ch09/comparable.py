@@ -86,9 +86,8 @@ EXERCISE = diagnose(
         "A and E are swapped: one takes its maximum over time, the other over seeds.": swapped(
             "the luckiest moment", "the luckiest seed"
         ),
-        "C and B are swapped: the standard errors of the differences are 413 and 166, and t is 2.8 and 2.1.": swapped(
-            "too few seeds", "nothing"
-        ),
+        "C and B are swapped: the standard errors of the differences are 413 and 166, and the interval reaches 2.8 and "
+        "2.1 of them to either side.": swapped("too few seeds", "nothing"),
         "E is called a matter of few seeds: ten were trained, and one of them was chosen.": (
             "{**f(), 'E': 'too few seeds'}"
         ),

@@ -27,6 +27,9 @@ def drawn(low, high, most=0.5):
     return case
 
 
+Z = "torch.special.ndtri(torch.tensor(level, dtype=torch.float64)).item()"
+TWO_SIDED = "torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=torch.float64)).item()"
+
 EXERCISE = derive(
     highest_rate,
     title="How often may it fall?",
@@ -95,5 +98,22 @@ EXERCISE = derive(
         ),
         "The bound of no falls, whatever was seen.": "f(0, episodes, level)",
         "(1 - p)^n = 1 - level was solved without the root: p is 1 - (1 - level)^(1/n).": ("f(*a) if falls else level"),
+        "The normal distribution's margin, with z of the level: it is too small where there are few falls, and 0 where "
+        "there are none.": (f"falls / episodes + {Z} * (falls / episodes * (1 - falls / episodes) / episodes) ** 0.5"),
+        "The normal distribution's margin, and two-sided: all of 1 - level belongs to the upper end, and where there "
+        "are no falls this margin is 0.": (
+            f"falls / episodes + {TWO_SIDED} * (falls / episodes * (1 - falls / episodes) / episodes) ** 0.5"
+        ),
+        "(k - log(1 - level))/n is the rule of three with k added, and no bound: with more falls the margin grows, as "
+        "their root.": "min((falls - np.log(1 - level)) / episodes, 1.0)",
+        "(k - log(1 - level))/n may be above 1, and is no bound: with more falls the margin grows, as their root.": (
+            "(falls - np.log(1 - level)) / episodes"
+        ),
+        "A quantile of Beta(k + 1, n - k + 1) answers another question, with a uniform prior: the bound is one of "
+        "Beta(k + 1, n - k), and 1 where k = n.": "f(falls, episodes + 1, level)",
+        "A quantile of Beta(k + 1, n - k + 1) answers another question, with a uniform prior: the bound is one of "
+        "Beta(k + 1, n - k).": "f(falls, episodes + 1, level) if falls < episodes else 1.0",
+        "At k = n there is no Beta(k + 1, 0), and its quantile is NaN: every p is possible there, and the bound "
+        "is 1.": ("return 1.0", "return float('nan')"),
     },
 )

@@ -253,5 +253,56 @@ EXERCISE = implement(
             "new = (number * mean + batch.sum(0)) / total\n"
             "    return new, (number * (variance + mean**2) + (batch**2).sum(0)) / total - new**2, total",
         ),
+        "A moving average by a hundredth: old values fade. Each batch counts by its number, and the distance between "
+        "the means is spread, too.": [
+            (
+                "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+                "spread = 0.99 * variance + 0.01 * within",
+            ),
+            ("mean + part * change", "0.99 * mean + 0.01 * batch.mean(0)"),
+        ],
+        "A moving average by a hundredth: old values fade. Each batch counts by its number, and the distance between "
+        "the means is spread, too. And the variance divides by the count.": [
+            ("correction=0", "correction=1"),
+            (
+                "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+                "spread = 0.99 * variance + 0.01 * within",
+            ),
+            ("mean + part * change", "0.99 * mean + 0.01 * batch.mean(0)"),
+        ],
+        "A moving average by a tenth: old values fade. Each batch counts by its number, and the distance between the "
+        "means is spread, too.": [
+            (
+                "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+                "spread = 0.9 * variance + 0.1 * within",
+            ),
+            ("mean + part * change", "0.9 * mean + 0.1 * batch.mean(0)"),
+        ],
+        "A moving average by a tenth: old values fade. Each batch counts by its number, and the distance between the "
+        "means is spread, too. And the variance divides by the count.": [
+            ("correction=0", "correction=1"),
+            (
+                "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+                "spread = 0.9 * variance + 0.1 * within",
+            ),
+            ("mean + part * change", "0.9 * mean + 0.1 * batch.mean(0)"),
+        ],
+        "Both means count the same, and both variances: weigh them by their numbers, and add the distance between the "
+        "means.": [
+            (
+                "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+                "spread = (variance + within) / 2",
+            ),
+            ("mean + part * change", "(mean + batch.mean(0)) / 2"),
+        ],
+        "Both means count the same, and both variances: weigh them by their numbers, and add the distance between the "
+        "means. And the variance divides by the count.": [
+            ("correction=0", "correction=1"),
+            (
+                "spread = (1 - part) * variance + part * within + part * (1 - part) * change**2",
+                "spread = (variance + within) / 2",
+            ),
+            ("mean + part * change", "(mean + batch.mean(0)) / 2"),
+        ],
     },
 )

@@ -66,7 +66,11 @@ EXERCISE = implement(
         "copies": Check(
             2,
             "Every copy of the world has its own S and its own ends; the scale is one for all.",
-            [drawn(12, 3, 0.9, ends=0.2, offset=0.5), drawn(5, 4, 0.99, ends=0.3)],
+            [
+                drawn(12, 3, 0.9, ends=0.2, offset=0.5),
+                drawn(5, 4, 0.99, ends=0.3),
+                drawn(6, 3, 0.9, ends=0.2, size=1e-5),  # another constant than 1e-8 is not taken for float32's rounding
+            ],
             dtype="as input",
             leaves_input_alone=True,
         ),
@@ -221,5 +225,26 @@ EXERCISE = implement(
             "scale = (sums.var(correction=0) + 1e-8).sqrt()",
             "scale = sums.std(correction=0)\n    scale = scale if scale > 0 else 1.0",
         ),
+        "Two things: every copy has a scale of its own, and its variance divides by one less than the number of "
+        "sums.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = (sums.var(0) + 1e-8).sqrt()",
+        ),
+        "Two things: the variance divides by one less than the number of sums, and the constant stands outside the "
+        "root.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = sums.std() + 1e-8",
+        ),
+        "Two things: every copy has a scale of its own, and the constant stands outside the root.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = sums.std(0, correction=0) + 1e-8",
+        ),
+        "Three things: every copy has a scale of its own, its variance divides by one less than the number of sums, "
+        "and the constant stands outside the root.": (
+            "scale = (sums.var(correction=0) + 1e-8).sqrt()",
+            "scale = sums.std(0) + 1e-8",
+        ),
+        "The sums are kept in float32, whatever the rewards are: give them the rewards' dtype, as "
+        "`torch.zeros_like(reward)` does.": ("torch.empty_like(reward)", "torch.empty(reward.shape)"),
     },
 )

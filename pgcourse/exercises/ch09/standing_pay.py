@@ -47,7 +47,8 @@ EXERCISE = derive(
     checks={
         "one speed": Check(
             2,
-            "The second speed is never asked for: the mean of exp(-v²/s) over a uniform v between ±width[0].",
+            "The second speed is never asked for: the mean of exp(-v²/s) over a uniform v between ±width[0]. Near, but "
+            "with the scatter of draws? The integral is asked for.",
             [asked([1.5, 0.8], [1, 0]), asked([0.4, 1.0], [1, 0], 0.5), asked([0.9, 2.0], [1, 0], 0.1)],
         ),
         "sometimes": Check(
@@ -139,5 +140,9 @@ EXERCISE = derive(
         "s is 0.25 whatever was given: use the argument.": "f(width, moves, 0.25)",
         "This is half the pay.": "f(*a) / 2",
         "This is twice the pay.": "2 * f(*a)",
+        "Both speeds move here, or none does: one may be 0 while the other is not.": (
+            "(1 - moves + moves * uniform).prod()",
+            "moves.prod() * uniform.prod() + (1 - moves).prod()",
+        ),
     },
 )

@@ -33,7 +33,7 @@ EXERCISE = repair(
         ("quantile * curves.std(0) / len(curves) ** 0.5", "curves.std(0) / curves.numel() ** 0.5"),
     ],
     title="A misleading figure",
-    goal="See what a band hides: seeds left out, a wrong n, an interval that is none.",
+    goal="Find what a band hides.",
     minutes=15,
     difficulty=2,
     importance=5,

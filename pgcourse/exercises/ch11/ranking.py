@@ -42,6 +42,7 @@ def measured():
 PPO = "PPO is first by far: it uses every step many times."
 A2C = "A2C learns latest here: its batches are small, and some of its seeds stay low for long."
 EXCHANGED = "PPO and A2C are exchanged: who uses each step more often?"
+LATER, EARLIER = "its place is a later one", "its place is an earlier one"
 FROM_ONE = "Places count from 1, the best, to 5."
 NO_SHARE = "A share lies between 0 and 1: 5 % are 0.05."
 RIGHT_ORDERS = (
@@ -52,9 +53,10 @@ BETWEEN = (
     "TRPO and A2C are apart by about one standard deviation between seeds: three seeds see that most of the time, but "
     "not always."
 )
-CLOSE = (
-    "TRPO and the natural gradient differ in a line search only, and three seeds hardly tell them apart: nearly a "
-    "coin, but the better one is ahead a little more often."
+CLOSE = "TRPO and the natural gradient differ in a line search only, and three seeds hardly tell them apart."
+NO_COIN = (
+    "The order of TRPO and the natural gradient is no coin's: they lie about a quarter of a standard deviation apart. "
+    "Put that d into Φ(-d√(n/2))."
 )
 
 
@@ -64,12 +66,13 @@ EXERCISE = predict(
     shows={
         "PPO": (FROM_ONE, PPO),
         "A2C": (A2C, FROM_ONE),
-        "PPO, A2C": (NO_SHARE, FAR_APART),
-        "TRPO, A2C": (BETWEEN, BETWEEN),
-        "TRPO, natural gradient": (CLOSE, CLOSE),
+        "PPO, A2C": (FAR_APART, FAR_APART, NO_SHARE),
+        "TRPO, A2C": (BETWEEN, BETWEEN, NO_SHARE),
+        "TRPO, natural gradient": (CLOSE, NO_COIN, NO_SHARE),
     },
     possible=dict.fromkeys(map(", ".join, PAIRS), (0.0, 1.0)),
     within={"PPO": 0.4, "A2C": 0.4, "PPO, A2C": 0.08, "TRPO, A2C": 0.1, "TRPO, natural gradient": 0.12},
+    far={"PPO": (LATER, EARLIER), "A2C": (LATER, EARLIER)},
     title="A ranking, predicted",
     goal="Know which differences between algorithms three seeds can see.",
     minutes=10,
@@ -98,5 +101,6 @@ EXERCISE = predict(
         FAR_APART: "{**f(), 'PPO, A2C': 0.4}",
         BETWEEN: "{**f(), 'TRPO, A2C': 0.45}",
         CLOSE: "{**f(), 'TRPO, natural gradient': 0.05}",
+        NO_COIN: "{**f(), 'TRPO, natural gradient': 0.5}",
     },
 )

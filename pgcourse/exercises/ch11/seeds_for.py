@@ -30,6 +30,9 @@ def any_level(rng):
     return drawn(6, 5, 0.4, float(rng.uniform(0.01, 0.2)), float(rng.uniform(0.6, 0.97)))(rng)
 
 
+# Needs 100.07 seeds, and 99.96 with quantiles that are rounded to 1.96 and 0.84.
+ROUNDED = {"first": [1, 2, 3], "second": [-1, 9], "alpha": 0.05, "power": 0.8}
+
 EXERCISE = implement(
     seeds_for,
     title="How many seeds?",
@@ -46,7 +49,7 @@ EXERCISE = implement(
     checks={
         "80 %": Check(
             2,
-            "At 5 % and 80 %, (1.96 + 0.84)² = 7.85.",
+            "At 5 % and 80 %, (1.960 + 0.842)² = 7.85.",
             [
                 {"first": [1, 3], "second": [4, 8], "alpha": 0.05, "power": 0.8},
                 drawn(5, 5, 0.8),
@@ -57,7 +60,13 @@ EXERCISE = implement(
         "level and power": Check(
             2,
             "A smaller α and a larger power need more seeds; the test is two-sided.",
-            [drawn(5, 5, 0.7, 0.01), drawn(5, 5, 0.6, 0.1, 0.9), drawn(6, 4, 0.5, 0.05, 0.95), any_level],
+            [
+                drawn(5, 5, 0.7, 0.01),
+                drawn(5, 5, 0.6, 0.1, 0.9),
+                drawn(6, 4, 0.5, 0.05, 0.95),
+                any_level,
+                ROUNDED,
+            ],
         ),
         "whole seeds": Check(
             1,
@@ -172,6 +181,10 @@ EXERCISE = implement(
         "The variances are pooled by their degrees of freedom: each side counts alike, as each gets n seeds.": (
             "first.var() + second.var()",
             "2 * ((len(first) - 1) * first.var() + (len(second) - 1) * second.var()) / (len(first) + len(second) - 2)",
+        ),
+        "`alpha` and `power` are not used: 2.8 = 1.96 + 0.84 belongs to 5 % and 80 %.": (
+            "z(1 - alpha / 2) + z(power)",
+            "2.8",
         ),
     },
 )
