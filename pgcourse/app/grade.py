@@ -233,9 +233,12 @@ def details(row: Row) -> Table:
     for exercise in row["exercises"]:
         name, said = exercise["exercise"], set[str]()
         for check in exercise["checks"]:
-            words = [text for text in (check["message"], check["diagnosis"]) if text and text not in said]
-            said.add(check["diagnosis"])  # once an exercise; two checks may fail alike for reasons of their own
-            points = Text(f"{check['points']}/{check['max_points']}", style="red" if check["message"] else "green")
+            message, diagnosis, hint = check["message"], check["diagnosis"], check["hint"]
+            if message in said and not (diagnosis or hint):  # nothing was tried: the reason is the same
+                message = "as above"
+            words = [text for text in (message, "" if diagnosis in said else diagnosis) if text]
+            said |= {message, diagnosis}
+            points = Text(f"{check['points']}/{check['max_points']}", style="red" if message else "green")
             table.add_row(name, Text(check["check"]), points, Text(". ".join(words)))
             name = ""
         table.add_section()
