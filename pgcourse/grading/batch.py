@@ -342,12 +342,17 @@ class Batch:
                     found = waiting.get_nowait()
                 except queue.Empty:
                     return
-                row = self._row(found, host)
+                try:
+                    row = self._row(found, host)
+                except Exception as error:  # a fault of the grader's, or of the computer's: the others go on
+                    words = error.strerror if isinstance(error, OSError) else error  # and no path of the computer's
+                    row = self._refused(found, f"{type(error).__name__} in the grader: {words}")
+                    with contextlib.suppress(Exception):
+                        host.close()
                 if not over.is_set():  # otherwise its process was taken away from it
                     rows.put(row)
 
     def _row(self, found: HandedIn, host: Host) -> Row:
-        about = {"path": found.name, "student": found.student, "copy": found.copy}
         try:
             if found.refused:
                 raise CannotGrade(found.refused)
@@ -357,14 +362,22 @@ class Batch:
             kept = self._kept(digest)
             graded = grade(content, exercises, host, self.seed, kept, self.examinations)
             self._keep(digest, kept)
-            modified = found.path.stat().st_mtime
         except CannotGrade as error:
-            return {**about, "state": f"not graded: {plain(str(error))}"}
-        except Exception as error:  # a fault of the grader's, or of the computer's: the others go on
-            host.close()
-            return {**about, "state": f"not graded: {type(error).__name__} in the grader: {plain(str(error))}"}
-        about |= {"chapter": exercises[0].chapter, "judged_by": self._judged_by(exercises), "sha256": digest}
-        return {**about, "modified": modified, **report.row(graded)}
+            return self._refused(found, str(error))
+        return {
+            **self._about(found),
+            "chapter": exercises[0].chapter,
+            "judged_by": self._judged_by(exercises),
+            "sha256": digest,
+            "modified": found.path.stat().st_mtime,
+            **report.row(graded),
+        }
+
+    def _about(self, found: HandedIn) -> Row:
+        return {"path": found.name, "student": found.student, "copy": found.copy}
+
+    def _refused(self, found: HandedIn, reason: str) -> Row:
+        return {**self._about(found), "state": f"not graded: {plain(reason)}"}
 
     def _done(self, found: HandedIn) -> Row | None:
         """The row of a submission that was graded before, with the same checks and the same content."""

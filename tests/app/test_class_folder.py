@@ -237,6 +237,25 @@ def test_a_file_that_is_gone_while_it_is_graded_holds_up_nobody(tmp_path, monkey
     assert [row["state"].partition(":")[0] for row in rows] == ["graded", "not graded", "graded"]
 
 
+@pytest.mark.parametrize("place", ["report.row", "Batch._judged_by", "Batch._keep"])
+def test_a_fault_of_the_grader_is_a_row_and_holds_up_nobody(tmp_path, monkeypatch, place):
+    folder, calls = class_of(tmp_path / "class"), itertools.count()
+    owner, _, name = place.rpartition(".")
+    owner = getattr(batch, owner)
+    usual = getattr(owner, name)
+
+    def fails_once(*arguments):
+        if next(calls) == 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), "/home/teacher")
+        return usual(*arguments)
+
+    monkeypatch.setattr(owner, name, fails_once)
+    done = grade(folder, "--json")
+    assert done.exit_code == 3
+    states = sorted(row["state"] for row in json.loads(done.stdout)["submissions"])
+    assert states == ["graded", "graded", "not graded: OSError in the grader: Input/output error"]
+
+
 def test_grades_of_two_sandboxes_are_not_mixed(tmp_path, monkeypatch):
     folder, out = class_of(tmp_path / "class"), tmp_path / "grades"
     grade(folder, "--out", out)
