@@ -106,9 +106,10 @@ def grade(
         if resume and not out:
             raise CannotGrade("--resume goes on with grades in a folder: say which, with --out")
         trusted = trusted or not paths  # one's own work
-        found = find_submission(paths or own_work(), gradescope) if gradescope else find(paths or own_work())
+        paths = paths or tuple(own_work())
+        found = find_submission(paths, chapter, gradescope) if gradescope else find(paths, chapter)
         sandbox = find_sandbox(isolation, several=len(found) > 1, trusted=trusted)
-        batch = Batch(found, sandbox, chapter, seed, private, out, resume)
+        batch = Batch(found, sandbox, seed, private, out, resume)
         rows, finished = grade_all(batch, screen, jobs or min(os.cpu_count() or 1, 8))
     except CannotGrade as error:
         raise click.ClickException(str(error)) from None
@@ -134,14 +135,14 @@ def grade(
         sys.exit(1)
 
 
-def find_submission(paths: Sequence[Path], results: Path) -> list[HandedIn]:
+def find_submission(paths: Sequence[Path], chapter: str | None, results: Path) -> list[HandedIn]:
     """The one notebook that Gradescope gives. Where there is none, or more, its results tell the student so.
 
     Raises:
         CannotGrade: not one notebook.
     """
     try:
-        found = find(paths)
+        found = find(paths, chapter)
         if len(found) != 1:
             names = ", ".join(one.path.name for one in found)
             raise CannotGrade(f"--gradescope is for one notebook, not {len(found)}: hand in one of {names}")

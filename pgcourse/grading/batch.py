@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from pgcourse.grading import catalogue, report
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Check, Examination, Exercise, plain
-from pgcourse.grading.grade import NOTEBOOK_BYTES, chapter_in, exercises_for, grade, read_file
+from pgcourse.grading.grade import NOTEBOOK_BYTES, chapter_in, chapters, grade, read_file
 from pgcourse.grading.process import Host
 from pgcourse.grading.sandbox import CannotGrade, Sandbox
 
@@ -51,31 +51,39 @@ class HandedIn:
 
     path: Path
     student: str
+    chapter: str = ""  # where its name, or the instructor, says it
     copy: int = 0  # the number that a platform gave a later version
     refused: str = ""
     name: str = ""  # the path as text that no other one has
 
 
-def find(paths: Sequence[Path]) -> list[HandedIn]:
+def find(paths: Sequence[Path], chapter: str | None = None) -> list[HandedIn]:
     """The notebooks named, and all those in the folders named, with whose they are.
 
     The student is the folder below the one named; for a notebook that lies in it directly, its name before the
-    chapter's number. If that is empty and more than one folder is named, it is the name of this one, as for
+    chapter, see `chapter_in`. If that is empty and more than one folder is named, it is the name of this one, as for
     `submissions/*/*.ipynb`. Links are not followed.
 
+    Args:
+        chapter: that of all of them; None to read it off each one's name.
+
     Raises:
-        CannotGrade: a path that does not exist, or nothing to grade.
+        CannotGrade: a path that does not exist, nothing to grade, or no such chapter.
     """
+    try:
+        chapter = chapter and EXERCISES.chapter(chapter)
+    except ValueError:
+        raise CannotGrade(f"{chapter}: no such chapter; say --chapter with one of: {', '.join(chapters())}") from None
     found: dict[Path, HandedIn] = {}
     several = len({path if path.is_dir() else path.parent for path in paths}) > 1
     for path in paths:
         if path.is_dir() and path.suffix != ".ipynb":
-            inside = {one.path: one for one in _inside(path, several)}
+            inside = {one.path: one for one in _inside(path, several, chapter)}
             if not any(one.path.suffix.lower() == ".ipynb" for one in inside.values()):
                 raise CannotGrade(f"no notebook (*.ipynb) in the folder {path}")
             found |= inside
         elif os.path.lexists(path):
-            found[path] = _found(path, path.parent, several)
+            found[path] = _found(path, path.parent, several, chapter)
         else:
             raise CannotGrade(f"no such file or folder: {path}")
     taken: Counter[str] = Counter()
@@ -87,7 +95,7 @@ def find(paths: Sequence[Path]) -> list[HandedIn]:
     return named
 
 
-def _inside(folder: Path, several: bool) -> list[HandedIn]:
+def _inside(folder: Path, several: bool, chapter: str | None) -> list[HandedIn]:
     """The notebooks in a folder, and what may be the submission of somebody who handed in none."""
     found: list[HandedIn] = []
     others: list[HandedIn] = []
@@ -101,13 +109,13 @@ def _inside(folder: Path, several: bool) -> list[HandedIn]:
         folders[:] = sorted(name for name in folders if not _aside(here / name))
         for name in [name for name in folders if (here / name).is_symlink() or name.endswith(".ipynb")]:
             folders.remove(name)
-            found.append(_found(here / name, folder, several))
+            found.append(_found(here / name, folder, several, chapter))
         for name in sorted(files):
             refused = "an archive: unpack it" if ARCHIVE.search(name) else ""
             if RENAMED.search(name):
                 refused = "its name does not end in .ipynb: rename it if it is a notebook"
             if name.lower().endswith(".ipynb"):
-                found.append(_found(here / name, folder, several))
+                found.append(_found(here / name, folder, several, chapter))
             elif refused:
                 others.append(HandedIn(here / name, _student(here / name, folder), refused=refused))
         if here == folder:
@@ -131,19 +139,19 @@ def _student(path: Path, folder: Path) -> str:
     return plain(unicodedata.normalize("NFC", name or inside.name))  # macOS takes letters and accents apart
 
 
-def _found(path: Path, folder: Path, several: bool) -> HandedIn:
+def _found(path: Path, folder: Path, several: bool, chapter: str | None) -> HandedIn:
     inside = path.relative_to(folder)
-    stem = inside.stem
-    copy = 0
+    copy, stem = 0, inside.stem
     if match := COPY.search(stem):
         copy, stem = int(match[1] or match[2]), stem[: match.start()]
+    unknown = ""
     try:
-        before = stem[: chapter_in(stem)[1]]
-    except CannotGrade:
-        before = CHAPTER.split(stem)[0]
+        chapter, before = chapter_in(inside.stem, chapter)
+    except CannotGrade as error:
+        chapter, before, unknown = "", inside.stem, str(error)
     alone = path.absolute().parent.name if several else ""
     student = inside.parts[0] if len(inside.parts) > 1 else before.strip(" _-") or alone or stem
-    refused = ""
+    refused = unknown
     if path.is_symlink():
         refused = "a link: hand in the file itself"
     elif path.is_dir():
@@ -155,7 +163,7 @@ def _found(path: Path, folder: Path, several: bool) -> HandedIn:
     elif (size := path.stat().st_size) > NOTEBOOK_BYTES:
         limit = f"{NOTEBOOK_BYTES >> 20} MB"
         refused = f"the notebook has {size >> 20} MB, more than {limit}: clear its outputs and try again"
-    return HandedIn(path, plain(unicodedata.normalize("NFC", student)), copy, refused)
+    return HandedIn(path, plain(unicodedata.normalize("NFC", student)), chapter, copy, refused)
 
 
 def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
@@ -196,7 +204,6 @@ class Batch:
 
     Args:
         submissions: as `find` gives them.
-        chapter: that of all of them; None to read it off each one's name.
         seed: draws the inputs of the checks; None draws the seed itself, or takes that of the grades to go on with.
         private: a file of checks added to the exercises', see `private_checks`.
         folder: where rows and replies are kept; None keeps none.
@@ -212,7 +219,6 @@ class Batch:
         self,
         submissions: Sequence[HandedIn],
         sandbox: Sandbox,
-        chapter: str | None = None,
         seed: int | None = None,
         private: Path | None = None,
         folder: Path | None = None,
@@ -220,7 +226,6 @@ class Batch:
     ) -> None:
         self.submissions = submissions
         self.sandbox = sandbox
-        self.chapter = chapter
         self.private = private_checks(private) if private else {}
         self.private_source = private.read_bytes() if private else b""
         self.folder = folder
@@ -273,11 +278,11 @@ class Batch:
             file.flush()
             os.fsync(file.fileno())
 
-    def exercises(self, path: Path) -> list[Exercise]:
-        """A notebook's exercises, with the private checks. Raises `CannotGrade` where the chapter is not known."""
+    def exercises(self, chapter: str) -> list[Exercise]:
+        """A chapter's exercises, with the private checks."""
         return [
             replace(exercise, checks=(*exercise.checks, *self.private.get(exercise.name, ())))
-            for exercise in exercises_for(path, self.chapter)
+            for exercise in EXERCISES.of(chapter)
         ]
 
     def run(self, jobs: int = 1) -> Iterator[Row]:
@@ -356,7 +361,7 @@ class Batch:
         try:
             if found.refused:
                 raise CannotGrade(found.refused)
-            exercises = self.exercises(found.path)
+            exercises = self.exercises(found.chapter)
             content = read_file(found.path)
             digest = hashlib.sha256(content).hexdigest()
             kept = self._kept(digest)
@@ -366,8 +371,8 @@ class Batch:
             return self._refused(found, str(error))
         return {
             **self._about(found),
-            "chapter": exercises[0].chapter,
-            "judged_by": self._judged_by(exercises),
+            "chapter": found.chapter,
+            "judged_by": self._judged_by(found.chapter),
             "sha256": digest,
             "modified": found.path.stat().st_mtime,
             **report.row(graded),
@@ -386,14 +391,14 @@ class Batch:
             return None
         try:
             content = hashlib.sha256(read_file(found.path)).hexdigest()
-            judged_by = self._judged_by(self.exercises(found.path))
+            judged_by = self._judged_by(found.chapter)
         except CannotGrade:
             return None
         return row if (row["sha256"], row.get("judged_by")) == (content, judged_by) else None
 
-    def _judged_by(self, exercises: Sequence[Exercise]) -> str:
+    def _judged_by(self, chapter: str) -> str:
         """A digest of what a chapter's submissions are judged by."""
-        return hashlib.sha256(catalogue.digest(exercises[0].chapter).encode() + self.private_source).hexdigest()
+        return hashlib.sha256(catalogue.digest(chapter).encode() + self.private_source).hexdigest()
 
     def _kept(self, digest: str) -> dict[str, Any]:
         if self.folder and (path := self.folder / REPLIES / f"{digest}.json.gz").exists():

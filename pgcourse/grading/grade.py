@@ -55,46 +55,31 @@ def chapters() -> list[str]:
     return EXERCISES.chapters()
 
 
-def chapter_in(name: str) -> tuple[str, int]:
-    """The chapter whose two digits stand in the name of a notebook, and where.
+def chapter_in(name: str, chapter: str | None = None) -> tuple[str, str]:
+    """The chapter in the name of a notebook, and what stands before it there.
 
-    Numbers of groups and dates stand in names, too: of several, that of an exercise notebook's whole name counts.
+    Numbers of groups and dates stand in names, too. So the whole name of an exercise notebook counts first, and its two
+    digits only where there is none. Of a chapter that is given, the whole name alone does: without it, the name has no
+    part that is the chapter's.
 
     Raises:
-        CannotGrade: none stands there, or more than one.
+        CannotGrade: no chapter, or more than one.
     """
+    whole = [path.stem for path in NOTEBOOKS.glob("[0-9]*_*.ipynb")]
+    places = {one[:2]: match.start() for one in whole if (match := re.search(re.escape(one), name, re.I))}
+    if chapter:
+        return chapter, name[: places.get(chapter, len(name))]
     known = chapters()
-    found = {
-        match[0]: match.start()
-        for match in reversed([*re.finditer(r"(?<!\d)\d\d(?=[a-z]?_)", name)])
-        if match[0] in known
-    }
-    if len(found) > 1:
-        whole = {path.stem[:2]: name.find(path.stem) for path in NOTEBOOKS.glob("[0-9][0-9]*_*.ipynb")}
-        found = {chapter: whole[chapter] for chapter in found if whole.get(chapter, -1) >= 0} or found
-    if len(found) == 1:
-        return found.popitem()
-    which = f"which chapter is it, {' or '.join(sorted(found))}?" if found else "which chapter is it?"
+    digits = re.finditer(r"(?<!\d)\d\d(?=[a-z]?_)", name)
+    places = places or {match[0]: match.start() for match in digits if match[0] in known}
+    if len(places) == 1:
+        chapter, place = places.popitem()
+        return chapter, name[:place]
+    which = f"which chapter is it, {' or '.join(sorted(places))}?" if places else "which chapter is it?"
     raise CannotGrade(
         f"{which} Its name should have the chapter's number as in the course, such as {known[0]}_name.ipynb; or say "
         f"--chapter with one of: {', '.join(known)}"
     )
-
-
-def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
-    """The exercises of a chapter: the one given, or the one whose two digits stand in the notebook's name.
-
-    Raises:
-        CannotGrade: no such chapter, or a file name that does not say.
-    """
-    try:
-        if chapter is None:
-            return EXERCISES.of(chapter_in(path.name)[0])
-        return EXERCISES.of(EXERCISES.chapter(chapter))
-    except CannotGrade as error:
-        raise CannotGrade(f"{path}: {error}") from None
-    except ValueError:
-        raise CannotGrade(f"{chapter}: no such chapter; say --chapter with one of: {', '.join(chapters())}") from None
 
 
 def grade(

@@ -147,7 +147,8 @@ def test_students_are_told_apart_however_their_folders_are_named(tmp_path, monke
         ("ann_03_reinforce_05", "ann", "03"),
         ("ann_10_rlhf", "ann", "10"),
         ("team_77_03_x", "team_77", "03"),
-        ("group_01_03_x", "group", ""),
+        ("group_05_05_Actor_Critic_and_GAE-2", "group_05", "05"),
+        ("group_01_03_x", "group_01_03_x", ""),
         ("05_x_03_x", "05_x_03_x", ""),
     ],
 )
@@ -157,6 +158,15 @@ def test_a_number_of_a_group_or_a_date_is_no_chapter(tmp_path, name, student, ch
     assert (row["student"], row.get("chapter", "")) == (student, chapter)
     if not chapter:
         assert "which chapter is it, " in row["state"]
+
+
+def test_a_chapter_that_is_given_is_cut_off_only_where_its_whole_name_stands(tmp_path):
+    names = ["group_01_hw", "group_05_hw", "group-2", "group-3", "group_05_05_actor_critic_and_gae"]
+    for name in names:
+        put(tmp_path / f"{name}.ipynb")
+    rows = json.loads(grade(tmp_path, "--chapter", "05", "--json").stdout)["submissions"]
+    assert {row["student"] for row in rows} == {*names[:-1], "group_05"}
+    assert all(row["counts"] and row["chapter"] == "05" for row in rows)
 
 
 # ------------------------------------------------------------------------------------------- what goes wrong outside
