@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from pgcourse.grading import catalogue, report
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Check, Examination, Exercise, plain
-from pgcourse.grading.grade import NOTEBOOK_BYTES, chapter_in, chapters, grade, read_file
+from pgcourse.grading.grade import NOTEBOOK_BYTES, chapter_in, chapters, grade, other_chapter, read_file
 from pgcourse.grading.process import Host
 from pgcourse.grading.sandbox import CannotGrade, Sandbox
 
@@ -211,8 +211,8 @@ class Batch:
             check has changed, what a submission replied to it is judged anew.
 
     Raises:
-        CannotGrade: grades are in the folder already, or were made with another seed or sandbox; or it cannot be
-            written to; or the private checks are none.
+        CannotGrade: grades are in the folder already, or were made with another seed or sandbox, or of more files; or
+            it cannot be written to; or the private checks are none.
     """
 
     def __init__(
@@ -237,6 +237,7 @@ class Batch:
         if earlier and earlier["sandbox"] != sandbox.name:
             was = earlier["sandbox"]
             raise CannotGrade(f"the grades in {folder} were made with --sandbox {was}, not {sandbox.name}")
+        self._all_among(submissions)
         drawn = secrets.randbelow(2**31) if len(submissions) > 1 else 1
         self.seed: int = seed if seed is not None else earlier["seed"] if earlier else drawn
         if folder:
@@ -270,11 +271,28 @@ class Batch:
             raise CannotGrade(f"{path} holds no grades: choose another folder with --out")
         return header
 
+    def _all_among(self, submissions: Sequence[HandedIn]) -> None:
+        """Raises `CannotGrade` where a gradebook would take the place of one that has more submissions."""
+        files = {str(found.path.absolute()) for found in submissions}
+        students = {found.student for found in submissions}
+        left_out = [
+            row["path"]
+            for row in self.rows.values()
+            if (file := row.get("file", os.path.abspath(row["path"]))) not in files
+            and (row["state"] == "graded" or row["student"] not in students)
+            and os.path.lexists(file)  # otherwise it was renamed or taken away
+        ]
+        if left_out:
+            raise CannotGrade(
+                f"{len(left_out)} of the submissions in {self.folder} are not among these paths, such as "
+                f"{min(left_out)}: name all of them again, none is graded twice"
+            )
+
     def _write(self, row: Row, mode: str = "a") -> None:
         assert self.folder
         with _writing(self.folder), (self.folder / ROWS).open(mode, encoding="utf-8") as file:
             # An empty line if the one before was cut off when the disk was full.
-            file.write("\n" * ("seed" in row and mode == "a") + json.dumps(row, ensure_ascii=False) + "\n")
+            file.write("\n" * ("seed" in row and mode == "a") + json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -363,6 +381,8 @@ class Batch:
                 raise CannotGrade(found.refused)
             exercises = self.exercises(found.chapter)
             content = read_file(found.path)
+            if other := other_chapter(content, found.chapter):
+                raise CannotGrade(f"taken for chapter {found.chapter}, but it holds the answers of {other}")
             digest = hashlib.sha256(content).hexdigest()
             kept = self._kept(digest)
             graded = grade(content, exercises, host, self.seed, kept, self.examinations)
@@ -379,7 +399,8 @@ class Batch:
         }
 
     def _about(self, found: HandedIn) -> Row:
-        return {"path": found.name, "student": found.student, "copy": found.copy}
+        file = str(found.path.absolute())
+        return {"path": found.name, "file": file, "student": found.student, "copy": found.copy}
 
     def _refused(self, found: HandedIn, reason: str) -> Row:
         return {**self._about(found), "state": f"not graded: {plain(reason)}"}
@@ -394,7 +415,8 @@ class Batch:
             judged_by = self._judged_by(found.chapter)
         except CannotGrade:
             return None
-        return row if (row["sha256"], row.get("judged_by")) == (content, judged_by) else None
+        same = (row["sha256"], row.get("judged_by")) == (content, judged_by)
+        return {**row, **self._about(found)} if same else None
 
     def _judged_by(self, chapter: str) -> str:
         """A digest of what a chapter's submissions are judged by."""

@@ -20,6 +20,7 @@ from pgcourse.grading.sandbox import CannotGrade
 NOTEBOOKS = Path(pgcourse.__file__).resolve().parents[1] / "exercises"
 NOTEBOOK_BYTES = 50 << 20
 KINDS = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+BOUND = re.compile(rb'(?:"|\\n)(?:async +)?(?:(?:def|class) +(\w+)|(\w+) *=[^=])')  # in a file that is not read yet
 KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -80,6 +81,21 @@ def chapter_in(name: str, chapter: str | None = None) -> tuple[str, str]:
         f"{which} Its name should have the chapter's number as in the course, such as {known[0]}_name.ipynb; or say "
         f"--chapter with one of: {', '.join(known)}"
     )
+
+
+def other_chapter(content: bytes, chapter: str) -> str:
+    """The chapter whose answers a notebook's file holds, if it holds none of this one's; "" otherwise."""
+
+    def entries(one: str) -> set[str]:
+        return {exercise.entry for exercise in EXERCISES.of(one)}
+
+    bound = {name.decode() for names in BOUND.findall(content) for name in names}
+    own = entries(chapter)
+    if 2 * len(bound & own) >= len(own):  # as nearly always: the other chapters' need not be imported
+        return ""
+    other = max(chapters(), key=lambda one: len(bound & entries(one)))
+    theirs = entries(other)
+    return other if bound & (theirs - own) and not bound & (own - theirs) else ""
 
 
 def grade(

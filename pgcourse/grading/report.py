@@ -110,8 +110,8 @@ def _reason_for_nothing(row: Row) -> str:
 
 
 def document(rows: Sequence[Row], how: Row) -> Row:
-    """Everything as one JSON document, the same however long it took."""
-    return {**how, "submissions": [{key: row[key] for key in row if key != "seconds"} for row in rows]}
+    """Everything as one JSON document, the same however long it took and wherever the files lie."""
+    return {**how, "submissions": [{key: row[key] for key in row if key not in ("seconds", "file")} for row in rows]}
 
 
 def summary(rows: Sequence[Row]) -> list[str]:

@@ -10,15 +10,17 @@ import json
 import os
 import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
+from tracked import notebooks
 
 from pgcourse.app.console import main
 from pgcourse.grading import batch, process, sandbox
 from pgcourse.grading.exercise import ExerciseResult
-from pgcourse.grading.grade import Graded
+from pgcourse.grading.grade import Graded, other_chapter
 from pgcourse.grading.process import Host
 
 graded = []
@@ -169,6 +171,26 @@ def test_a_chapter_that_is_given_is_cut_off_only_where_its_whole_name_stands(tmp
     assert all(row["counts"] and row["chapter"] == "05" for row in rows)
 
 
+def test_a_number_taken_for_the_wrong_chapter_is_told(tmp_path):
+    held = {"group_03_hw": "05", "ann_11_30_homework": "05", "lee_08_ppo": "10", "ida_05_x": "05"}
+    for name, chapter in held.items():
+        (source,) = (path for one, path in notebooks("exercises").items() if f"/{chapter}_" in one)
+        put(tmp_path / f"{name}.ipynb", source.read_text(encoding="utf-8"))
+    done = grade(tmp_path, "--json")
+    assert done.exit_code == 3
+    assert {row["student"]: row["state"] for row in json.loads(done.stdout)["submissions"]} == {
+        "group": "not graded: taken for chapter 03, but it holds the answers of 05",
+        "ann": "not graded: taken for chapter 11, but it holds the answers of 05",
+        "lee": "not graded: taken for chapter 08, but it holds the answers of 10",
+        "ida": "graded",
+    }
+
+
+def test_no_notebook_of_the_course_is_taken_for_another_chapter():
+    for name, path in notebooks("exercises", "solutions").items():
+        assert other_chapter(path.read_bytes(), Path(name).name[:2]) == ""
+
+
 # ------------------------------------------------------------------------------------------- what goes wrong outside
 
 
@@ -264,6 +286,27 @@ def test_a_fault_of_the_grader_is_a_row_and_holds_up_nobody(tmp_path, monkeypatc
     assert done.exit_code == 3
     states = sorted(row["state"] for row in json.loads(done.stdout)["submissions"])
     assert states == ["graded", "graded", "not graded: OSError in the grader: Input/output error"]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_part_of_a_class_does_not_take_the_place_of_the_whole(tmp_path, monkeypatch, elsewhere):
+    out = tmp_path / "grades"
+    for name in ("ann/03_x.ipynb", "bob/03_x.ipynb", "pam/answers.pdf", "zoë/03_x.ipynb"):
+        put(tmp_path / "class" / name)
+    monkeypatch.chdir(tmp_path)
+    grade("class", "--out", out)
+    before = (out / "gradebook.csv").read_bytes()
+    if elsewhere:
+        monkeypatch.chdir(tmp_path / "class")
+    done = grade("ann" if elsewhere else "class/ann", "--out", out, "--resume")
+    assert done.exit_code == 1
+    assert "3 of the submissions in" in done.output
+    assert (out / "gradebook.csv").read_bytes() == before
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "class/bob/03_x.ipynb").rename(tmp_path / "class/bob/03_reinforce.ipynb")
+    put(tmp_path / "class/pam/03_x.ipynb")
+    assert grade("class", "--out", out, "--resume").exit_code == 0
+    assert {row["student"] for row in gradebook(out)} == {"ann", "bob", "pam", "zoë"}
 
 
 def test_grades_of_two_sandboxes_are_not_mixed(tmp_path, monkeypatch):
