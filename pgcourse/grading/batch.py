@@ -386,6 +386,8 @@ class Batch:
             digest = hashlib.sha256(content).hexdigest()
             kept = self._kept(digest)
             graded = grade(content, exercises, host, self.seed, kept, self.examinations)
+            if graded.unreadable:
+                raise CannotGrade(graded.unreadable)
             self._keep(digest, kept)
         except CannotGrade as error:
             return self._refused(found, str(error))

@@ -29,7 +29,7 @@ class Graded:
     """A notebook's results.
 
     `notes` are remarks that cost no points, `log` is what its process printed, `left_out` are the statements that no
-    answer needs, and `seconds` the CPU time of its processes.
+    answer needs, and `seconds` the CPU time of its processes. `unreadable` says why the file is no notebook.
     """
 
     exercises: tuple[ExerciseResult, ...]
@@ -37,6 +37,7 @@ class Graded:
     log: str = ""
     left_out: tuple[str, ...] = ()
     seconds: float = 0.0
+    unreadable: str = ""
 
     @property
     def points(self) -> int:
@@ -131,7 +132,7 @@ def grade(
             memory = replies.setdefault(exercise.name, {})
             results.append(examination.judge(session.answer(exercise.entry, exercise.limits, memory)))
     except Unreadable as error:
-        return Graded(tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
+        return Graded(tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises), unreadable=str(error))
     finally:
         session.stop()
     if session.loaded:
