@@ -393,16 +393,23 @@ class Batch:
             return self._refused(found, str(error))
         return {
             **self._about(found),
-            "chapter": found.chapter,
             "judged_by": self._judged_by(found.chapter),
             "sha256": digest,
-            "modified": found.path.stat().st_mtime,
             **report.row(graded),
         }
 
     def _about(self, found: HandedIn) -> Row:
-        file = str(found.path.absolute())
-        return {"path": found.name, "file": file, "student": found.student, "copy": found.copy}
+        modified = 0.0  # of what is gone by now
+        with contextlib.suppress(OSError):
+            modified = found.path.lstat().st_mtime
+        return {
+            "path": found.name,
+            "file": str(found.path.absolute()),
+            "student": found.student,
+            "chapter": found.chapter,
+            "copy": found.copy,
+            "modified": modified,
+        }
 
     def _refused(self, found: HandedIn, reason: str) -> Row:
         return {**self._about(found), "state": f"not graded: {plain(reason)}"}
@@ -457,15 +464,18 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def mark_resubmissions(rows: Sequence[Row], which: str) -> None:
-    """Where a student handed in a chapter more than once, `counts` is true for one of them: the latest or the best."""
+    """Where a student handed in a chapter more than once, `counts` is true for one of them: the latest or the best.
+
+    What could not be graded never takes the place of what was.
+    """
     versions: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         row["counts"] = True
-        if "chapter" in row:
+        if row["chapter"]:
             versions.setdefault((row["student"], row["chapter"]), []).append(row)
     for several in versions.values():
-        latest = sorted(several, key=lambda row: (row["copy"], row["modified"], row["path"]))
-        best = sorted(latest, key=lambda row: row["points"])
+        latest = sorted(several, key=lambda row: (row["state"] == "graded", row["copy"], row["modified"], row["path"]))
+        best = sorted(latest, key=lambda row: row.get("points", -1))
         chosen = (best if which == "best" else latest)[-1]
         for row in several:
             row["counts"] = row is chosen

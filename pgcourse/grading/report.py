@@ -252,7 +252,8 @@ td, li { overflow-wrap: anywhere } td:not(:last-child) { white-space: nowrap }
 <h1>{{ row.student }}</h1>
 <p class="quiet">{{ file }}</p>
 {% if row.state != "graded" %}
-<p class="no">{{ row.state }}</p>
+<p class="no">{{ row.state }}
+{%- if not row.get("counts", True) %}. Another version that you handed in counts{% endif %}</p>
 {% else %}
 <p><b>{{ row.points }} of {{ row.max_points }} points</b>
 {%- if not row.get("counts", True) %}. Another version that you handed in counts{% endif %}</p>

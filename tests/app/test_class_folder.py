@@ -40,7 +40,7 @@ def no_notebook_is_run(monkeypatch):
 
 def grade(*arguments):
     options = ("--sandbox", "none", "--i-trust-these-submissions", "--jobs", "2")
-    return CliRunner().invoke(main, ["grade", *map(str, arguments), *options])
+    return CliRunner().invoke(main, ["grade", *options, *map(str, arguments)])
 
 
 def put(path, content="{}"):
@@ -157,7 +157,7 @@ def test_students_are_told_apart_however_their_folders_are_named(tmp_path, monke
 def test_a_number_of_a_group_or_a_date_is_no_chapter(tmp_path, name, student, chapter):
     put(tmp_path / f"{name}.ipynb")
     (row,) = json.loads(grade(tmp_path, "--json").stdout)["submissions"]
-    assert (row["student"], row.get("chapter", "")) == (student, chapter)
+    assert (row["student"], row["chapter"]) == (student, chapter)
     if not chapter:
         assert "which chapter is it, " in row["state"]
 
@@ -169,6 +169,19 @@ def test_a_chapter_that_is_given_is_cut_off_only_where_its_whole_name_stands(tmp
     rows = json.loads(grade(tmp_path, "--chapter", "05", "--json").stdout)["submissions"]
     assert {row["student"] for row in rows} == {*names[:-1], "group_05"}
     assert all(row["counts"] and row["chapter"] == "05" for row in rows)
+
+
+@pytest.mark.parametrize("which", ["latest", "best"])
+def test_what_cannot_be_graded_never_takes_the_place_of_what_was(tmp_path, which):
+    for name in ("ann_03_x", "bob_03_x", "cid_03_x"):
+        put(tmp_path / f"{name}.ipynb")
+    (tmp_path / "ann_03_x-2.ipynb").mkdir()
+    (tmp_path / "bob_03_x-2.ipynb").symlink_to("bob_03_x.ipynb")
+    (tmp_path / "dora_03_x.ipynb").mkdir()
+    rows = json.loads(grade(tmp_path, "--json", "--resubmissions", which).stdout)["submissions"]
+    assert {row["chapter"] for row in rows} == {"03"}
+    counting = [(row["student"], row["state"].partition(":")[0]) for row in rows if row["counts"]]
+    assert sorted(counting) == [("ann", "graded"), ("bob", "graded"), ("cid", "graded"), ("dora", "not graded")]
 
 
 def test_a_number_taken_for_the_wrong_chapter_is_told(tmp_path):
@@ -265,7 +278,7 @@ def test_a_file_that_is_gone_while_it_is_graded_holds_up_nobody(tmp_path, monkey
         return nothing(content, *rest)
 
     monkeypatch.setattr(batch, "grade", removes)
-    rows = json.loads(grade(folder, "--json").stdout)["submissions"]
+    rows = json.loads(grade(folder, "--json", "--jobs", "1").stdout)["submissions"]
     assert [row["state"].partition(":")[0] for row in rows] == ["graded", "not graded", "graded"]
 
 
