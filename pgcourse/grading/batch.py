@@ -39,7 +39,6 @@ ROWS = "grades.jsonl"
 REPLIES = "replies"
 LOCK = ".lock"
 COPY = re.compile(r"(?: ?\((\d+)\)|-(\d+))$")  # what browsers and learning platforms add to a name that is taken
-CHAPTER = re.compile(r"(?<!\d)\d\d_")
 ARCHIVE = re.compile(r"\.(zip|tar|t?gz|7z|rar)$", re.I)
 RENAMED = re.compile(r"\.ipynb\.\w+$", re.I)  # by a browser that took it for text
 PATH_LENGTH = 4096
@@ -96,13 +95,15 @@ def find(paths: Sequence[Path], chapter: str | None = None) -> list[HandedIn]:
 
 
 def _inside(folder: Path, several: bool, chapter: str | None) -> list[HandedIn]:
-    """The notebooks in a folder, and what may be the submission of somebody who handed in none."""
+    """The notebooks in a folder, and what may be the submission of somebody who handed in none of that chapter."""
     found: list[HandedIn] = []
     others: list[HandedIn] = []
+    below: list[Path] = []
 
     def unreadable(error: OSError) -> None:
         path = Path(error.filename)
-        found.append(HandedIn(path, _student(path, folder), refused=f"cannot be read: {error.strerror}"))
+        student = (path.relative_to(folder).parts or (folder.name,))[0]
+        found.append(HandedIn(path, _student(student), refused=f"cannot be read: {error.strerror}"))
 
     for root, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(root)
@@ -111,21 +112,27 @@ def _inside(folder: Path, several: bool, chapter: str | None) -> list[HandedIn]:
             folders.remove(name)
             found.append(_found(here / name, folder, several, chapter))
         for name in sorted(files):
-            refused = "an archive: unpack it" if ARCHIVE.search(name) else ""
-            if RENAMED.search(name):
-                refused = "its name does not end in .ipynb: rename it if it is a notebook"
+            one = _found(here / name, folder, several, chapter)
             if name.lower().endswith(".ipynb"):
-                found.append(_found(here / name, folder, several, chapter))
-            elif refused:
-                others.append(HandedIn(here / name, _student(here / name, folder), refused=refused))
+                found.append(one)
+            elif ARCHIVE.search(name):
+                others.append(replace(one, refused="an archive: unpack it"))
+            elif not name.startswith("."):
+                others.append(replace(one, refused="its name does not end in .ipynb: rename it if it is a notebook"))
         if here == folder:
-            nothing = "no notebook (*.ipynb) in it"
-            others += [
-                HandedIn(here / name, _student(here / name / "nothing", folder), refused=nothing) for name in folders
-            ]
+            below = [folder / name for name in folders]
     students = {one.student for one in found}
-    missed = {one.student: one for one in others if one.student not in students}
-    return [*found, *missed.values()]
+    handed_in = {(one.student, one.chapter) for one in found if not one.refused}
+    missed: dict[object, HandedIn] = {}
+    for one in others:
+        flat = one.path.parent == folder
+        if ARCHIVE.search(one.path.name) or RENAMED.search(one.path.name):
+            missed[one.path] = one
+        elif (one.student, one.chapter) not in handed_in if one.chapter else flat and one.student not in students:
+            missed.setdefault(one.path if flat else (one.student, one.chapter), one)
+    students |= {one.student for one in missed.values()}
+    nothing = [HandedIn(path, _student(path.name), refused="no notebook (*.ipynb) in it") for path in below]
+    return [*found, *missed.values(), *(one for one in nothing if one.student not in students)]
 
 
 def _aside(folder: Path) -> bool:
@@ -133,10 +140,8 @@ def _aside(folder: Path) -> bool:
     return folder.name.startswith(".") or folder.name == "__pycache__" or (folder / ROWS).is_file()
 
 
-def _student(path: Path, folder: Path) -> str:
-    inside = path.relative_to(folder)
-    name = inside.parts[0] if len(inside.parts) > 1 else CHAPTER.split(inside.name)[0].strip(" _-")
-    return plain(unicodedata.normalize("NFC", name or inside.name))  # macOS takes letters and accents apart
+def _student(name: str) -> str:
+    return plain(unicodedata.normalize("NFC", name))  # macOS takes letters and accents apart
 
 
 def _found(path: Path, folder: Path, several: bool, chapter: str | None) -> HandedIn:
@@ -163,7 +168,7 @@ def _found(path: Path, folder: Path, several: bool, chapter: str | None) -> Hand
     elif (size := path.stat().st_size) > NOTEBOOK_BYTES:
         limit = f"{NOTEBOOK_BYTES >> 20} MB"
         refused = f"the notebook has {size >> 20} MB, more than {limit}: clear its outputs and try again"
-    return HandedIn(path, plain(unicodedata.normalize("NFC", student)), chapter, copy, refused)
+    return HandedIn(path, _student(student), chapter, copy, refused)
 
 
 def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
