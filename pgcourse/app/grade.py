@@ -17,7 +17,7 @@ from rich.text import Text
 from pgcourse.course.copies import changed, original
 from pgcourse.course.runner import find_root
 from pgcourse.grading import report
-from pgcourse.grading.batch import Batch, HandedIn, Row, find, mark_resubmissions
+from pgcourse.grading.batch import Batch, HandedIn, Row, find, made_by_macos, mark_resubmissions
 from pgcourse.grading.exercise import plain
 from pgcourse.grading.sandbox import CannotGrade
 from pgcourse.grading.sandbox import find as find_sandbox
@@ -136,16 +136,17 @@ def grade(
 
 
 def find_submission(paths: Sequence[Path], chapter: str | None, results: Path) -> list[HandedIn]:
-    """The one notebook that Gradescope gives. Where there is none, or more, its results tell the student so.
+    """The one notebook among what Gradescope gives. Where there is none, or more, its results tell the student so.
 
     Raises:
         CannotGrade: not one notebook.
     """
     try:
-        found = find(paths, chapter)
+        notebooks = [one for one in find(paths, chapter) if one.path.suffix.lower() == ".ipynb"]
+        found = [one for one in notebooks if not made_by_macos(one.path)]
         if len(found) != 1:
-            names = ", ".join(one.path.name for one in found)
-            raise CannotGrade(f"--gradescope is for one notebook, not {len(found)}: hand in one of {names}")
+            names = ", ".join(one.path.name for one in found) or "no notebook"
+            raise CannotGrade(f"hand in one notebook (*.ipynb), instead of {names}")
     except CannotGrade as error:
         row = {"state": f"not graded: {plain(str(error))}"}
         results.write_text(json.dumps(report.gradescope(row), indent=1) + "\n", encoding="utf-8")

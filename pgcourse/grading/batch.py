@@ -135,6 +135,11 @@ def _inside(folder: Path, several: bool, chapter: str | None) -> list[HandedIn]:
     return [*found, *missed.values(), *(one for one in nothing if one.student not in students)]
 
 
+def made_by_macos(path: Path) -> bool:
+    """Whether it is what macOS puts into an archive beside the files themselves."""
+    return "__MACOSX" in path.parts or path.name.startswith("._")
+
+
 def _aside(folder: Path) -> bool:
     """Whether it is none of a student's: hidden, such as .ipynb_checkpoints, or a folder of grades."""
     return folder.name.startswith(".") or folder.name == "__pycache__" or (folder / ROWS).is_file()
@@ -163,7 +168,7 @@ def _found(path: Path, folder: Path, several: bool, chapter: str | None) -> Hand
         refused = "a folder, not a notebook's file"
     elif not path.is_file():
         refused = "no ordinary file (a FIFO, a socket or a device)"
-    elif "__MACOSX" in inside.parts or inside.name.startswith("._"):
+    elif made_by_macos(inside):
         refused = "made by macOS beside the notebook itself; there is no code in it"
     elif (size := path.stat().st_size) > NOTEBOOK_BYTES:
         limit = f"{NOTEBOOK_BYTES >> 20} MB"

@@ -385,7 +385,16 @@ def test_a_private_check_that_cannot_be_asked_is_told_before_anything_is_graded(
     assert graded == []
 
 
-@pytest.mark.parametrize("names", [["03_a.ipynb", "03_b.ipynb"], ["03.pdf"]])
+def test_gradescope_takes_the_notebook_among_what_else_is_there(tmp_path):
+    for name in ("03_a.ipynb", "__MACOSX/._03_a.ipynb", "._03_a.ipynb", "notes.pdf", "hw.zip"):
+        put(tmp_path / "submission" / name)
+    results = tmp_path / "results.json"
+    done = grade(tmp_path / "submission", "--chapter", "03", "--gradescope", results)
+    assert done.exit_code == 0, done.output
+    assert json.loads(results.read_text(encoding="utf-8"))["tests"]
+
+
+@pytest.mark.parametrize("names", [["03_a.ipynb", "03_b.ipynb"], ["03.pdf"], ["__MACOSX/._03_a.ipynb"]])
 def test_gradescope_tells_the_student_that_it_is_not_one_notebook(tmp_path, names):
     for name in names:
         put(tmp_path / "submission" / name)
