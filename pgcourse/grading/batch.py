@@ -209,6 +209,28 @@ def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
     return checks
 
 
+def settings(folder: Path) -> Row:
+    """The settings of the grades in a folder, to go on with; none where there are no grades."""
+    header, _ = _read(folder)
+    return dict((header or {}).get("settings", {}))
+
+
+def _read(folder: Path) -> tuple[Row | None, dict[str, Row]]:
+    """How the submissions in a folder of grades were graded last, and their rows by name."""
+    header, rows = None, {}
+    path = folder / ROWS
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:  # cut off when the computer went down
+            continue
+        if "seed" in row:
+            header = row
+        else:
+            rows[row["path"]] = row
+    return header, rows
+
+
 class Batch:
     """Submissions to grade, and what became of them.
 
@@ -219,6 +241,7 @@ class Batch:
         folder: where rows and replies are kept; None keeps none.
         resume: go on with the grades in the folder: what was graded with these checks is not graded again, and where a
             check has changed, what a submission replied to it is judged anew.
+        chosen: settings to keep with the grades, see `settings`.
 
     Raises:
         CannotGrade: grades are in the folder already, or were made with another seed or sandbox, or of more files; or
@@ -233,7 +256,9 @@ class Batch:
         private: Path | None = None,
         folder: Path | None = None,
         resume: bool = False,
+        chosen: Mapping[str, str] | None = None,
     ) -> None:
+        self.chosen = dict(chosen or {})
         self.submissions = submissions
         self.sandbox = sandbox
         self.private = private_checks(private) if private else {}
@@ -257,7 +282,7 @@ class Batch:
 
     @property
     def header(self) -> Row:
-        return report.header(self.sandbox, self.seed)
+        return {**report.header(self.sandbox, self.seed), "settings": self.chosen}
 
     def _earlier(self, resume: bool) -> Row | None:
         """The header of the grades to go on with, after their rows were read."""
@@ -267,16 +292,7 @@ class Batch:
             return None
         if not resume:
             raise CannotGrade(f"{path} exists: go on with it by --resume, or choose another folder with --out")
-        header = None
-        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-            try:
-                row = json.loads(line)
-            except ValueError:  # cut off when the computer went down
-                continue
-            if "seed" in row:
-                header = row
-            else:
-                self.rows[row["path"]] = row
+        header, self.rows = _read(self.folder)
         if header is None:
             raise CannotGrade(f"{path} holds no grades: choose another folder with --out")
         return header

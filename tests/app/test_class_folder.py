@@ -315,6 +315,25 @@ def test_a_fault_of_the_grader_is_a_row_and_holds_up_nobody(tmp_path, monkeypatc
     assert states == ["graded", "graded", "not graded: OSError in the grader: Input/output error"]
 
 
+def test_settings_are_those_of_before_until_they_are_changed(tmp_path):
+    folder, out, mine = class_of(tmp_path / "class"), tmp_path / "grades", tmp_path / "mine.py"
+    put(mine, CHECK.format(ONE.format("mine", "{'reward': [[7, 7]], 'gamma': 0.25}")))
+    put(folder / "group_01_hw.ipynb")
+    options = ("--chapter", "03", "--resubmissions", "best", "--private-checks", mine)
+    assert grade(folder, "--out", out, *options).exit_code == 0
+    done = grade(folder, "--out", out, "--resume", "--resubmissions", "latest")
+    assert done.exit_code == 0
+    assert f"as before: --chapter 03 --private-checks {mine}" in done.output
+    done = grade(folder, "--out", out, "--resume")
+    assert f"as before: --chapter 03 --resubmissions latest --private-checks {mine}" in done.output
+    assert len(graded) == 4  # once each
+    assert "03.reward_to_go: mine" in gradebook(out)[0]
+    mine.unlink()
+    done = grade(folder, "--out", out, "--resume")
+    assert done.exit_code == 1
+    assert "which is gone: name it by --private-checks" in " ".join(done.output.split())
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_part_of_a_class_does_not_take_the_place_of_the_whole(tmp_path, monkeypatch, elsewhere):
     out = tmp_path / "grades"
