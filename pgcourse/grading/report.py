@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import json
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -154,15 +154,22 @@ def write(folder: Path, rows: Sequence[Row], how: Row) -> list[Path]:
         _write_gradebook(partial, rows)
     pages = folder / "feedback"
     pages.mkdir(exist_ok=True)
-    taken: set[str] = set()
-    for row in rows:
-        name = f"{row['student']}_{Path(row['path']).stem}"
-        name = re.sub(r"[^\w.-]+", "_", name).strip("._").encode()[:NAME_BYTES].decode(errors="ignore") or "submission"
-        numbers = (name if number == 1 else f"{name}-{number}" for number in count(1))
-        name = next(one for one in numbers if one.lower() not in taken)
-        taken.add(name.lower())
+    names = [_page_name(row) for row in rows]
+    often = Counter(name.lower() for name in names)
+    for number, (name, row) in enumerate(zip(names, rows, strict=True)):
+        if often[name.lower()] > 1:  # the same one whoever else there is, so that nobody gets another one's page
+            names[number] += f"-{hashlib.sha256(row['path'].encode()).hexdigest()[:8]}"
+    for old in pages.glob("*.html"):
+        if old.stem not in names:
+            old.unlink()
+    for name, row in zip(names, rows, strict=True):
         (pages / f"{name}.html").write_text(page(row, how), encoding="utf-8")
     return [folder / "grades.json", folder / "gradebook.csv", pages]
+
+
+def _page_name(row: Row) -> str:
+    name = re.sub(r"[^\w.-]+", "_", f"{row['student']}_{Path(row['path']).stem}").strip("._")
+    return name.encode()[:NAME_BYTES].decode(errors="ignore") or "submission"
 
 
 @contextlib.contextmanager

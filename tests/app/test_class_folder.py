@@ -131,6 +131,27 @@ def test_every_file_has_a_row_and_a_page_whatever_its_name(tmp_path, monkeypatch
     assert gradebook(tmp_path / "grades") == rows
 
 
+def test_a_page_stays_with_its_submission_and_goes_with_it(tmp_path):
+    folder, out = tmp_path / "class", tmp_path / "grades"
+    for name in ("a b/03_x.ipynb", "a_b/03_x.ipynb", "a+b/03_x.ipynb", "bob/Homework.ipynb"):
+        put(folder / name)
+
+    def pages():
+        found = (out / "feedback").iterdir()
+        return {path.name: re.search("<h1>(.*)</h1>", path.read_text(encoding="utf-8"))[1] for path in found}
+
+    grade(folder, "--out", out)
+    before = pages()
+    assert sorted(before.values()) == ["a+b", "a b", "a_b", "bob"]
+    (folder / "bob/Homework.ipynb").rename(folder / "bob/03_x.ipynb")
+    (folder / "a b/03_x.ipynb").unlink()
+    (folder / "a b").rmdir()
+    grade(folder, "--out", out, "--resume")
+    after = pages()
+    assert sorted(after.values()) == ["a+b", "a_b", "bob"]
+    assert all(before.get(name, student) == student for name, student in after.items())
+
+
 def test_excel_sees_that_the_gradebook_is_unicode(tmp_path):
     put(tmp_path / "Zoë_03_x.ipynb")
     grade(tmp_path, "--out", tmp_path / "grades")
