@@ -234,6 +234,8 @@ def show(console: Console, rows: Sequence[Row], how: Row, resubmissions: str) ->
                 f"{several} older or worse versions do not count: of each student's, the {resubmissions} does."
             )
         console.print(Text(f"seed {how['seed']}"))
+    if any("which chapter is it" in row["state"] for row in rows):
+        console.print("Where a name does not say the chapter, --chapter NN does.")
     console.print(Text(" ".join(how["guarantee"]), style="dim"))
 
 

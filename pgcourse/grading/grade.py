@@ -67,7 +67,7 @@ def chapter_in(name: str, chapter: str | None = None) -> tuple[str, str]:
     Raises:
         CannotGrade: no chapter, or more than one.
     """
-    whole = [path.stem for path in NOTEBOOKS.glob("[0-9]*_*.ipynb")]
+    whole = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*_*.ipynb"))]
     places = {one[:2]: match.start() for one in whole if (match := re.search(re.escape(one), name, re.I))}
     if chapter:
         return chapter, name[: places.get(chapter, len(name))]
@@ -78,10 +78,8 @@ def chapter_in(name: str, chapter: str | None = None) -> tuple[str, str]:
         chapter, place = places.popitem()
         return chapter, name[:place]
     which = f"which chapter is it, {' or '.join(sorted(places))}?" if places else "which chapter is it?"
-    raise CannotGrade(
-        f"{which} Its name should have the chapter's number as in the course, such as {known[0]}_name.ipynb; or say "
-        f"--chapter with one of: {', '.join(known)}"
-    )
+    example = min(whole, key=lambda one: one[:2] not in places, default=f"{known[0]}_name")
+    raise CannotGrade(f"{which} Give the file its name in the course, such as {example}.ipynb")
 
 
 def other_chapter(content: bytes, chapter: str) -> str:

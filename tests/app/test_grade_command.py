@@ -262,7 +262,8 @@ def test_without_a_path_one_s_own_answers_are_graded(tmp_path, monkeypatch, writ
     [
         (["nowhere.ipynb"], "no such file or folder: nowhere.ipynb"),
         (["empty"], "no notebook (*.ipynb) in the folder empty"),
-        (["mine.ipynb"], "mine.ipynb: which chapter is it?"),
+        (["mine.ipynb"], "mine.ipynb: not graded: which chapter is it? Give the file its name"),
+        (["mine.ipynb"], "Where a name does not say the chapter, --chapter NN does."),
         (["mine.ipynb", "--resume"], "say which, with --out"),
         (["mine.ipynb", "empty", "--gradescope", "x"], "no notebook (*.ipynb) in the folder empty"),
         (["mine.ipynb", "--private-checks", "bad.py"], "bad.py: NameError"),
