@@ -127,16 +127,24 @@ def summary(rows: Sequence[Row]) -> list[str]:
     judged = [row for row in done if not _reason_for_nothing(row)]
     asked: Counter[tuple[str, str]] = Counter()
     failed: dict[tuple[str, str], Counter[str]] = {}
-    for row in judged:
-        for exercise, check in each_check(row):
-            asked[exercise, check["check"]] += 1
+    given: Counter[str] = Counter()
+    left: Counter[str] = Counter()
+    for exercise in (exercise for row in judged for exercise in row["exercises"]):
+        name = exercise["exercise"]
+        given[name] += 1
+        if exercise["state"] == "not attempted":
+            left[name] += 1
+            continue
+        for check in exercise["checks"]:
+            asked[name, check["check"]] += 1
             if check["message"]:
                 words = check["diagnosis"] or check["message"]
-                failed.setdefault((exercise, check["check"]), Counter())[words] += 1
+                failed.setdefault((name, check["check"]), Counter())[words] += 1
     for key, words in sorted(failed.items(), key=lambda item: (-item[1].total(), item[0])):
         often, times = words.most_common(1)[0]
         most = f"; most frequent ({times}): {often}" if times > 1 else ""
         lines.append(f"{words.total()} of {asked[key]} fail {key[0]}, {key[1]}{most}")
+    lines += [f"{times} of {given[name]} have not attempted {name}" for name, times in left.most_common()]
     for reason, times in nothing.most_common():
         lines.append(f"{times} of {len(done)} get no points: {reason}")
     if missed := len(rows) - len(scored(rows)):
