@@ -122,8 +122,10 @@ def grade(
         rows, finished = grade_all(batch, screen, jobs or min(os.cpu_count() or 1, 8))
     except CannotGrade as error:
         raise click.ClickException(str(error)) from None
-    mark_resubmissions(rows, resubmissions)
+    remarks = mark_resubmissions(rows, resubmissions)
     show(screen, rows, batch.header, resubmissions)
+    for remark in remarks:
+        screen.print(Text(remark, style="yellow"), soft_wrap=True)
     try:
         if out:
             written = report.write(out, rows, batch.header)

@@ -38,7 +38,8 @@ Row = dict[str, Any]
 ROWS = "grades.jsonl"
 REPLIES = "replies"
 LOCK = ".lock"
-COPY = re.compile(r"(?: ?\((\d+)\)|-(\d+))$")  # what browsers and learning platforms add to a name that is taken
+# What learners, browsers, JupyterLab and learning platforms add to the name of a later version. A date is none of it.
+COPY = re.compile(r"(?: ?\((\d+)\)|-Copy(\d+)|(?<!\d)[ _-]v?(\d{1,3}))$", re.I)
 ARCHIVE = re.compile(r"\.(zip|tar|t?gz|7z|rar)$", re.I)
 RENAMED = re.compile(r"\.ipynb\.\w+$", re.I)  # by a browser that took it for text
 PATH_LENGTH = 4096
@@ -51,7 +52,7 @@ class HandedIn:
     path: Path
     student: str
     chapter: str = ""  # where its name, or the instructor, says it
-    copy: int = 0  # the number that a platform gave a later version
+    copy: int = 0  # the number that tells a later version
     refused: str = ""
     name: str = ""  # the path as text that no other one has
 
@@ -151,16 +152,15 @@ def _student(name: str) -> str:
 
 def _found(path: Path, folder: Path, several: bool, chapter: str | None) -> HandedIn:
     inside = path.relative_to(folder)
-    copy, stem = 0, inside.stem
-    if match := COPY.search(stem):
-        copy, stem = int(match[1] or match[2]), stem[: match.start()]
+    match = COPY.search(inside.stem)
+    copy = int(match[match.lastindex or 0]) if match else 0
     unknown = ""
     try:
         chapter, before = chapter_in(inside.stem, chapter)
     except CannotGrade as error:
         chapter, before, unknown = "", inside.stem, str(error)
     alone = path.absolute().parent.name if several else ""
-    student = inside.parts[0] if len(inside.parts) > 1 else before.strip(" _-") or alone or stem
+    student = inside.parts[0] if len(inside.parts) > 1 else before.strip(" _-") or alone or inside.stem
     refused = unknown
     if path.is_symlink():
         refused = "a link: hand in the file itself"
@@ -489,20 +489,31 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def mark_resubmissions(rows: Sequence[Row], which: str) -> None:
+def mark_resubmissions(rows: Sequence[Row], which: str) -> list[str]:
     """Where a student handed in a chapter more than once, `counts` is true for one of them: the latest or the best.
 
-    What could not be graded never takes the place of what was.
+    What could not be graded never takes the place of what was. Where numbers and times leave open which is the latest,
+    it is the one with more points.
+
+    Returns:
+        A remark for each student who has more points in another version.
     """
     versions: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         row["counts"] = True
         if row["chapter"]:
             versions.setdefault((row["student"], row["chapter"]), []).append(row)
-    for several in versions.values():
-        latest = sorted(several, key=lambda row: (row["state"] == "graded", row["copy"], row["modified"], row["path"]))
-        best = sorted(latest, key=lambda row: row.get("points", -1))
-        chosen = (best if which == "best" else latest)[-1]
+    remarks = []
+    for (student, chapter), several in versions.items():
+        best = max(several, key=lambda row: (row.get("points", -1), *_order(row)))
+        chosen = best if which == "best" else max(several, key=_order)
         for row in several:
             row["counts"] = row is chosen
             row["versions"] = len(several)
+        if more := best.get("points", 0) - chosen.get("points", 0):
+            remarks.append(f"{student}, {chapter}: {chosen['path']} counts, but {best['path']} has {more} points more")
+    return remarks
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return row["state"] == "graded", row["copy"], row["modified"], row.get("points", 0), row["path"]

@@ -221,6 +221,42 @@ def test_what_cannot_be_graded_never_takes_the_place_of_what_was(tmp_path, which
     assert sorted(counting) == [("ann", "graded"), ("bob", "graded"), ("cid", "graded"), ("dora", "not graded")]
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("03_x", "03_x-Copy1"),
+        ("03_x_v1", "03_x_v2"),
+        ("03_x_v9", "03_x_v10"),
+        ("03_x", "03_x_2"),
+        ("03_x (2)", "03_x (10)"),
+        ("03_x_2", "03_x-3"),
+        ("03_x_2026-11-30", "03_x_2026-11-29"),  # no number, so it is the time
+        ("03_x_20261130", "03_x"),
+    ],
+)
+def test_the_latest_version_has_the_highest_number(tmp_path, earlier, later):
+    numbers = "2026" not in earlier
+    for name, time in ((earlier, 2e9 if numbers else 1e9), (later, 1.5e9)):
+        put(tmp_path / "ann" / f"{name}.ipynb")
+        os.utime(tmp_path / "ann" / f"{name}.ipynb", (time, time))
+    rows = json.loads(grade(tmp_path, "--json").stdout)["submissions"]
+    assert [Path(row["path"]).stem for row in rows if row["counts"]] == [later]
+
+
+def version(path, points, modified=0.0, copy=0):
+    about = {"student": "ann", "chapter": "03", "state": "graded", "path": path}
+    return {**about, "points": points, "modified": modified, "copy": copy}
+
+
+def test_more_points_in_a_version_that_does_not_count_are_told():
+    rows = [version("a", 7, modified=1.0), version("b", 3, modified=2.0)]
+    assert batch.mark_resubmissions(rows, "latest") == ["ann, 03: b counts, but a has 4 points more"]
+    assert batch.mark_resubmissions(rows, "best") == []
+    equal = [version("a", 7), version("b", 3)]  # nobody knows which is the later one
+    assert batch.mark_resubmissions(equal, "latest") == []
+    assert [row["counts"] for row in equal] == [True, False]
+
+
 def test_a_number_taken_for_the_wrong_chapter_is_told(tmp_path):
     held = {"group_03_hw": "05", "ann_11_30_homework": "05", "lee_08_ppo": "10", "ida_05_x": "05"}
     for name, chapter in held.items():
