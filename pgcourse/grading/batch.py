@@ -40,6 +40,12 @@ REPLIES = "replies"
 LOCK = ".lock"
 # What learners, browsers, JupyterLab and learning platforms add to the name of a later version. A date is none of it.
 COPY = re.compile(r"(?: ?\((\d+)\)|-Copy(\d+)|(?<!\d)[ _-]v?(\d{1,3}))$", re.I)
+# Whose a file is, and a number that grows with every version. Numbers of students stay: two may have the same name.
+PLATFORM = re.compile(
+    r"([^\W_]+)(?:_LATE)?(_\d{3,})_(\d{5,})(?:_|$)"  # Canvas
+    r"|(.+)_attempt_(\d{4}(?:-\d\d){5})(?:_|$)"  # Blackboard
+    r"|(.+_\d+)_assignsubmission_[a-z]+(?:_|$)"  # Moodle
+)
 ARCHIVE = re.compile(r"\.(zip|tar|t?gz|7z|rar)$", re.I)
 RENAMED = re.compile(r"\.ipynb\.\w+$", re.I)  # by a browser that took it for text
 PATH_LENGTH = 4096
@@ -147,20 +153,31 @@ def _aside(folder: Path) -> bool:
 
 
 def _student(name: str) -> str:
-    return plain(unicodedata.normalize("NFC", name))  # macOS takes letters and accents apart
+    student, _, _ = _platform(name)
+    return plain(unicodedata.normalize("NFC", student or name))  # macOS takes letters and accents apart
+
+
+def _platform(name: str) -> tuple[str, int, str]:
+    """A name that a learning platform made: the student, the number of the version, and the rest; ("", 0, all) else."""
+    if not (match := PLATFORM.match(name)):
+        return "", 0, name
+    number = re.sub(r"\D", "", match[3] or match[5] or "0")
+    return "".join(filter(None, match.group(1, 2, 4, 6))), int(number), name[match.end() :]
 
 
 def _found(path: Path, folder: Path, several: bool, chapter: str | None) -> HandedIn:
     inside = path.relative_to(folder)
+    flat = len(inside.parts) == 1
+    student, number, rest = _platform(inside.stem if flat else inside.parts[0])
     match = COPY.search(inside.stem)
-    copy = int(match[match.lastindex or 0]) if match else 0
+    copy = number or int(match[match.lastindex or 0] if match else 0)
     unknown = ""
     try:
-        chapter, before = chapter_in(inside.stem, chapter)
+        chapter, before = chapter_in(rest if flat else inside.stem, chapter)
     except CannotGrade as error:
         chapter, before, unknown = "", inside.stem, str(error)
     alone = path.absolute().parent.name if several else ""
-    student = inside.parts[0] if len(inside.parts) > 1 else before.strip(" _-") or alone or inside.stem
+    student = student or (before.strip(" _-") or alone or inside.stem if flat else inside.parts[0])
     refused = unknown
     if path.is_symlink():
         refused = "a link: hand in the file itself"

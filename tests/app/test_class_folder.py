@@ -243,6 +243,37 @@ def test_the_latest_version_has_the_highest_number(tmp_path, earlier, later):
     assert [Path(row["path"]).stem for row in rows if row["counts"]] == [later]
 
 
+@pytest.mark.parametrize(
+    ("student", "earlier", "later"),
+    [
+        ("smithann_4711", "smithann_4711_90001_03_x", "smithann_4711_90207_03_x-1"),
+        ("leebob_4712", "leebob_4712_90001_03_x_2", "leebob_LATE_4712_90207_03_x"),
+        ("HW5_cathy", "HW5_cathy_attempt_2026-11-30-12-00-10_03_x", "HW5_cathy_attempt_2026-12-01-09-00-10_03_x"),
+        ("Bo Builder_123", "Bo Builder_123_assignsubmission_file_03_", "Bo Builder_123_assignsubmission_file/03_x-1"),
+    ],
+)
+def test_a_platform_s_names_tell_one_student_and_the_later_version(tmp_path, student, earlier, later):
+    for name, time in ((earlier, 2e9), (later, 1e9)):
+        put(tmp_path / f"{name}.ipynb")
+        os.utime(tmp_path / f"{name}.ipynb", (time, time))
+    put(tmp_path / "HW5_cathy_attempt_2026-11-30-12-00-10.txt")
+    put(tmp_path / "Bo Builder_123_assignsubmission_onlinetext" / "onlinetext.html")
+    rows = json.loads(grade(tmp_path, "--json").stdout)["submissions"]
+    counts = {Path(row["path"]).stem: row["counts"] for row in rows if row["student"] == student}
+    assert counts == {Path(earlier).name: False, Path(later).name: True}
+    assert {row["student"] for row in rows} == {student, "HW5_cathy", "Bo Builder_123"}
+
+
+@pytest.mark.parametrize(
+    "names", [("bob_101_90001_03_x", "bob_102_90002_03_x"), ("team_12_1234567_x", "team_12_7654321_x")]
+)
+def test_namesakes_and_numbers_of_students_are_told_apart(tmp_path, names):
+    for name in names:
+        put(tmp_path / f"{name}.ipynb")
+    rows = json.loads(grade(tmp_path, "--chapter", "03", "--json").stdout)["submissions"]
+    assert len({row["student"] for row in rows}) == 2
+
+
 def version(path, points, modified=0.0, copy=0):
     about = {"student": "ann", "chapter": "03", "state": "graded", "path": path}
     return {**about, "points": points, "modified": modified, "copy": copy}
