@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import subprocess
 import sys
 import unicodedata
 from pathlib import Path
@@ -451,6 +452,17 @@ def test_grades_of_two_sandboxes_are_not_mixed(tmp_path, monkeypatch):
     other = sandbox.Sandbox("bwrap", "another guarantee")
     with pytest.raises(sandbox.CannotGrade, match="were made with --sandbox none, not bwrap"):
         batch.Batch(batch.find([folder]), other, folder=out, resume=True)
+
+
+def test_folders_of_graders_that_were_killed_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    kept = [f"{process.FOLDERS}{os.getpid()}-abc", f"{process.FOLDERS}mine", "pgcourse-grade-elsewhere-1-abc"]
+    for name in (*kept, f"{process.FOLDERS}{gone.pid}-abc"):
+        put(tmp_path / name / "errors")
+    Host(sandbox.NONE)
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
 
 
 def test_an_interrupt_while_a_process_starts_starts_no_submission(monkeypatch):
