@@ -72,7 +72,6 @@ def test_a_table_for_one_notebook(tmp_path):
     assert "1 instead of 0.25 at [0, 0]. γ is missing: a reward k steps later must count γ^k." in shown
     assert shown.count("γ is missing") == 1
     assert "not defined: there is no function reinforce_loss" in shown
-    assert "as above" in shown
     assert f"0/{FULL}" in shown
     assert "Below 50 %: 1 of 1." in shown
 
