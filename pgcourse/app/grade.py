@@ -17,7 +17,7 @@ from rich.text import Text
 from pgcourse.course.copies import changed, original
 from pgcourse.course.runner import find_root
 from pgcourse.grading import report
-from pgcourse.grading.batch import Batch, HandedIn, Row, find, mark_resubmissions
+from pgcourse.grading.batch import Batch, HandedIn, Row, find, made_by_macos, mark_resubmissions, settings
 from pgcourse.grading.exercise import plain
 from pgcourse.grading.sandbox import CannotGrade
 from pgcourse.grading.sandbox import find as find_sandbox
@@ -50,7 +50,7 @@ Exit status: 0 all graded; 1 a score is below --require, or the command was wron
 @click.option("--chapter", metavar="NN", help="The chapter to grade.  [default: from each notebook's name]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Submissions at a time.  [default: the cores, at most 8]")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Keep grades there.")
-@click.option("--resume", is_flag=True, help="Go on with the grades in --out, after a stop or with checks added.")
+@click.option("--resume", is_flag=True, help="Go on with the grades in --out, as they were made.")
 @click.option(
     "--private-checks",
     "private",
@@ -61,9 +61,7 @@ Exit status: 0 all graded; 1 a score is below --require, or the command was wron
 @click.option(
     "--resubmissions",
     type=click.Choice(["latest", "best"]),
-    default="latest",
-    show_default=True,
-    help="Which of a student's versions of a chapter counts.",
+    help="Which of a student's versions of a chapter counts.  [default: latest]",
 )
 @click.option("--require", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit with 1 if a score is below.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, all else on stderr.")
@@ -83,7 +81,7 @@ def grade(
     out: Path | None,
     resume: bool,
     private: Path | None,
-    resubmissions: str,
+    resubmissions: str | None,
     require: float | None,
     as_json: bool,
     gradescope: Path | None,
@@ -105,15 +103,29 @@ def grade(
     try:
         if resume and not out:
             raise CannotGrade("--resume goes on with grades in a folder: say which, with --out")
+        asked = {"chapter": chapter, "resubmissions": resubmissions, "private-checks": private and private.absolute()}
+        before = settings(out) if out and resume else {}
+        again = {name: before[name] for name in asked if name in before and not asked[name]}
+        if again:
+            words = " ".join(f"--{name} {value}" for name, value in again.items())
+            screen.print(Text(f"as before: {words}"), soft_wrap=True)
+        chosen = {name: str(value) for name, value in {**asked, **again}.items() if value}
+        chapter, resubmissions = chosen.get("chapter"), chosen.get("resubmissions", "latest")
+        private = Path(chosen["private-checks"]) if "private-checks" in chosen else None
+        if private and not private.is_file():
+            raise CannotGrade(f"{out} was graded with {private}, which is gone: name it by --private-checks")
         trusted = trusted or not paths  # one's own work
-        found = find_submission(paths or own_work(), gradescope) if gradescope else find(paths or own_work())
+        paths = paths or tuple(own_work())
+        found = find_submission(paths, chapter, gradescope) if gradescope else find(paths, chapter)
         sandbox = find_sandbox(isolation, several=len(found) > 1, trusted=trusted)
-        batch = Batch(found, sandbox, chapter, seed, private, out, resume)
+        batch = Batch(found, sandbox, seed, private, out, resume, chosen)
         rows, finished = grade_all(batch, screen, jobs or min(os.cpu_count() or 1, 8))
     except CannotGrade as error:
         raise click.ClickException(str(error)) from None
-    mark_resubmissions(rows, resubmissions)
+    remarks = mark_resubmissions(rows, resubmissions)
     show(screen, rows, batch.header, resubmissions)
+    for remark in remarks:
+        screen.print(Text(remark, style="yellow"), soft_wrap=True)
     try:
         if out:
             written = report.write(out, rows, batch.header)
@@ -134,17 +146,18 @@ def grade(
         sys.exit(1)
 
 
-def find_submission(paths: Sequence[Path], results: Path) -> list[HandedIn]:
-    """The one notebook that Gradescope gives. Where there is none, or more, its results tell the student so.
+def find_submission(paths: Sequence[Path], chapter: str | None, results: Path) -> list[HandedIn]:
+    """The one notebook among what Gradescope gives. Where there is none, or more, its results tell the student so.
 
     Raises:
         CannotGrade: not one notebook.
     """
     try:
-        found = find(paths)
+        notebooks = [one for one in find(paths, chapter) if one.path.suffix.lower() == ".ipynb"]
+        found = [one for one in notebooks if not made_by_macos(one.path)]
         if len(found) != 1:
-            names = ", ".join(one.path.name for one in found)
-            raise CannotGrade(f"--gradescope is for one notebook, not {len(found)}: hand in one of {names}")
+            names = ", ".join(one.path.name for one in found) or "no notebook"
+            raise CannotGrade(f"hand in one notebook (*.ipynb), instead of {names}")
     except CannotGrade as error:
         row = {"state": f"not graded: {plain(str(error))}"}
         results.write_text(json.dumps(report.gradescope(row), indent=1) + "\n", encoding="utf-8")
@@ -223,6 +236,8 @@ def show(console: Console, rows: Sequence[Row], how: Row, resubmissions: str) ->
                 f"{several} older or worse versions do not count: of each student's, the {resubmissions} does."
             )
         console.print(Text(f"seed {how['seed']}"))
+    if any("which chapter is it" in row["state"] for row in rows):
+        console.print("Where a name does not say the chapter, --chapter NN does.")
     console.print(Text(" ".join(how["guarantee"]), style="dim"))
 
 

@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from pgcourse.grading import catalogue, report
 from pgcourse.grading.catalogue import EXERCISES
 from pgcourse.grading.exercise import Check, Examination, Exercise, plain
-from pgcourse.grading.grade import NOTEBOOK_BYTES, chapter_in, exercises_for, grade, read_file
+from pgcourse.grading.grade import NOTEBOOK_BYTES, chapter_in, chapters, grade, other_chapter, read_file
 from pgcourse.grading.process import Host
 from pgcourse.grading.sandbox import CannotGrade, Sandbox
 
@@ -38,8 +38,14 @@ Row = dict[str, Any]
 ROWS = "grades.jsonl"
 REPLIES = "replies"
 LOCK = ".lock"
-COPY = re.compile(r"(?: ?\((\d+)\)|-(\d+))$")  # what browsers and learning platforms add to a name that is taken
-CHAPTER = re.compile(r"(?<!\d)\d\d_")
+# What learners, browsers, JupyterLab and learning platforms add to the name of a later version. A date is none of it.
+COPY = re.compile(r"(?: ?\((\d+)\)|-Copy(\d+)|(?<!\d)[ _-]v?(\d{1,3}))$", re.I)
+# Whose a file is, and a number that grows with every version. Numbers of students stay: two may have the same name.
+PLATFORM = re.compile(
+    r"([^\W_]+)(?:_LATE)?(_\d{3,})_(\d{5,})(?:_|$)"  # Canvas
+    r"|(.+)_attempt_(\d{4}(?:-\d\d){5})(?:_|$)"  # Blackboard
+    r"|(.+_\d+)_assignsubmission_[a-z]+(?:_|$)"  # Moodle
+)
 ARCHIVE = re.compile(r"\.(zip|tar|t?gz|7z|rar)$", re.I)
 RENAMED = re.compile(r"\.ipynb\.\w+$", re.I)  # by a browser that took it for text
 PATH_LENGTH = 4096
@@ -51,31 +57,39 @@ class HandedIn:
 
     path: Path
     student: str
-    copy: int = 0  # the number that a platform gave a later version
+    chapter: str = ""  # where its name, or the instructor, says it
+    copy: int = 0  # the number that tells a later version
     refused: str = ""
     name: str = ""  # the path as text that no other one has
 
 
-def find(paths: Sequence[Path]) -> list[HandedIn]:
+def find(paths: Sequence[Path], chapter: str | None = None) -> list[HandedIn]:
     """The notebooks named, and all those in the folders named, with whose they are.
 
     The student is the folder below the one named; for a notebook that lies in it directly, its name before the
-    chapter's number. If that is empty and more than one folder is named, it is the name of this one, as for
+    chapter, see `chapter_in`. If that is empty and more than one folder is named, it is the name of this one, as for
     `submissions/*/*.ipynb`. Links are not followed.
 
+    Args:
+        chapter: that of all of them; None to read it off each one's name.
+
     Raises:
-        CannotGrade: a path that does not exist, or nothing to grade.
+        CannotGrade: a path that does not exist, nothing to grade, or no such chapter.
     """
+    try:
+        chapter = chapter and EXERCISES.chapter(chapter)
+    except ValueError:
+        raise CannotGrade(f"{chapter}: no such chapter; say --chapter with one of: {', '.join(chapters())}") from None
     found: dict[Path, HandedIn] = {}
     several = len({path if path.is_dir() else path.parent for path in paths}) > 1
     for path in paths:
         if path.is_dir() and path.suffix != ".ipynb":
-            inside = {one.path: one for one in _inside(path, several)}
+            inside = {one.path: one for one in _inside(path, several, chapter)}
             if not any(one.path.suffix.lower() == ".ipynb" for one in inside.values()):
                 raise CannotGrade(f"no notebook (*.ipynb) in the folder {path}")
             found |= inside
         elif os.path.lexists(path):
-            found[path] = _found(path, path.parent, several)
+            found[path] = _found(path, path.parent, several, chapter)
         else:
             raise CannotGrade(f"no such file or folder: {path}")
     taken: Counter[str] = Counter()
@@ -87,37 +101,50 @@ def find(paths: Sequence[Path]) -> list[HandedIn]:
     return named
 
 
-def _inside(folder: Path, several: bool) -> list[HandedIn]:
-    """The notebooks in a folder, and what may be the submission of somebody who handed in none."""
+def _inside(folder: Path, several: bool, chapter: str | None) -> list[HandedIn]:
+    """The notebooks in a folder, and what may be the submission of somebody who handed in none of that chapter."""
     found: list[HandedIn] = []
     others: list[HandedIn] = []
+    below: list[Path] = []
 
     def unreadable(error: OSError) -> None:
         path = Path(error.filename)
-        found.append(HandedIn(path, _student(path, folder), refused=f"cannot be read: {error.strerror}"))
+        student = (path.relative_to(folder).parts or (folder.name,))[0]
+        found.append(HandedIn(path, _student(student), refused=f"cannot be read: {error.strerror}"))
 
     for root, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(root)
         folders[:] = sorted(name for name in folders if not _aside(here / name))
         for name in [name for name in folders if (here / name).is_symlink() or name.endswith(".ipynb")]:
             folders.remove(name)
-            found.append(_found(here / name, folder, several))
+            found.append(_found(here / name, folder, several, chapter))
         for name in sorted(files):
-            refused = "an archive: unpack it" if ARCHIVE.search(name) else ""
-            if RENAMED.search(name):
-                refused = "its name does not end in .ipynb: rename it if it is a notebook"
+            one = _found(here / name, folder, several, chapter)
             if name.lower().endswith(".ipynb"):
-                found.append(_found(here / name, folder, several))
-            elif refused:
-                others.append(HandedIn(here / name, _student(here / name, folder), refused=refused))
+                found.append(one)
+            elif ARCHIVE.search(name):
+                others.append(replace(one, refused="an archive: unpack it"))
+            elif not name.startswith("."):
+                others.append(replace(one, refused="its name does not end in .ipynb: rename it if it is a notebook"))
         if here == folder:
-            nothing = "no notebook (*.ipynb) in it"
-            others += [
-                HandedIn(here / name, _student(here / name / "nothing", folder), refused=nothing) for name in folders
-            ]
+            below = [folder / name for name in folders]
     students = {one.student for one in found}
-    missed = {one.student: one for one in others if one.student not in students}
-    return [*found, *missed.values()]
+    handed_in = {(one.student, one.chapter) for one in found if not one.refused}
+    missed: dict[object, HandedIn] = {}
+    for one in others:
+        flat = one.path.parent == folder
+        if ARCHIVE.search(one.path.name) or RENAMED.search(one.path.name):
+            missed[one.path] = one
+        elif (one.student, one.chapter) not in handed_in if one.chapter else flat and one.student not in students:
+            missed.setdefault(one.path if flat else (one.student, one.chapter), one)
+    students |= {one.student for one in missed.values()}
+    nothing = [HandedIn(path, _student(path.name), refused="no notebook (*.ipynb) in it") for path in below]
+    return [*found, *missed.values(), *(one for one in nothing if one.student not in students)]
+
+
+def made_by_macos(path: Path) -> bool:
+    """Whether it is what macOS puts into an archive beside the files themselves."""
+    return "__MACOSX" in path.parts or path.name.startswith("._")
 
 
 def _aside(folder: Path) -> bool:
@@ -125,37 +152,45 @@ def _aside(folder: Path) -> bool:
     return folder.name.startswith(".") or folder.name == "__pycache__" or (folder / ROWS).is_file()
 
 
-def _student(path: Path, folder: Path) -> str:
-    inside = path.relative_to(folder)
-    name = inside.parts[0] if len(inside.parts) > 1 else CHAPTER.split(inside.name)[0].strip(" _-")
-    return plain(unicodedata.normalize("NFC", name or inside.name))  # macOS takes letters and accents apart
+def _student(name: str) -> str:
+    student, _, _ = _platform(name)
+    return plain(unicodedata.normalize("NFC", student or name))  # macOS takes letters and accents apart
 
 
-def _found(path: Path, folder: Path, several: bool) -> HandedIn:
+def _platform(name: str) -> tuple[str, int, str]:
+    """A name that a learning platform made: the student, the number of the version, and the rest; ("", 0, all) else."""
+    if not (match := PLATFORM.match(name)):
+        return "", 0, name
+    number = re.sub(r"\D", "", match[3] or match[5] or "0")
+    return "".join(filter(None, match.group(1, 2, 4, 6))), int(number), name[match.end() :]
+
+
+def _found(path: Path, folder: Path, several: bool, chapter: str | None) -> HandedIn:
     inside = path.relative_to(folder)
-    stem = inside.stem
-    copy = 0
-    if match := COPY.search(stem):
-        copy, stem = int(match[1] or match[2]), stem[: match.start()]
+    flat = len(inside.parts) == 1
+    student, number, rest = _platform(inside.stem if flat else inside.parts[0])
+    match = COPY.search(inside.stem)
+    copy = number or int(match[match.lastindex or 0] if match else 0)
+    unknown = ""
     try:
-        before = stem[: chapter_in(stem)[1]]
-    except CannotGrade:
-        before = CHAPTER.split(stem)[0]
+        chapter, before = chapter_in(rest if flat else inside.stem, chapter)
+    except CannotGrade as error:
+        chapter, before, unknown = "", inside.stem, str(error)
     alone = path.absolute().parent.name if several else ""
-    student = inside.parts[0] if len(inside.parts) > 1 else before.strip(" _-") or alone or stem
-    refused = ""
+    student = student or (before.strip(" _-") or alone or inside.stem if flat else inside.parts[0])
+    refused = unknown
     if path.is_symlink():
         refused = "a link: hand in the file itself"
     elif path.is_dir():
         refused = "a folder, not a notebook's file"
     elif not path.is_file():
         refused = "no ordinary file (a FIFO, a socket or a device)"
-    elif "__MACOSX" in inside.parts or inside.name.startswith("._"):
+    elif made_by_macos(inside):
         refused = "made by macOS beside the notebook itself; there is no code in it"
     elif (size := path.stat().st_size) > NOTEBOOK_BYTES:
         limit = f"{NOTEBOOK_BYTES >> 20} MB"
         refused = f"the notebook has {size >> 20} MB, more than {limit}: clear its outputs and try again"
-    return HandedIn(path, plain(unicodedata.normalize("NFC", student)), copy, refused)
+    return HandedIn(path, _student(student), chapter, copy, refused)
 
 
 def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
@@ -197,36 +232,58 @@ def private_checks(path: Path) -> Mapping[str, Sequence[Check]]:
     return checks
 
 
+def settings(folder: Path) -> Row:
+    """The settings of the grades in a folder, to go on with; none where there are no grades."""
+    header, _ = _read(folder)
+    return dict((header or {}).get("settings", {}))
+
+
+def _read(folder: Path) -> tuple[Row | None, dict[str, Row]]:
+    """How the submissions in a folder of grades were graded last, and their rows by name."""
+    header, rows = None, {}
+    path = folder / ROWS
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:  # cut off when the computer went down
+            continue
+        if "seed" in row:
+            header = row
+        else:
+            rows[row["path"]] = row
+    return header, rows
+
+
 class Batch:
     """Submissions to grade, and what became of them.
 
     Args:
         submissions: as `find` gives them.
-        chapter: that of all of them; None to read it off each one's name.
         seed: draws the inputs of the checks; None draws the seed itself, or takes that of the grades to go on with.
         private: a file of checks added to the exercises', see `private_checks`.
         folder: where rows and replies are kept; None keeps none.
         resume: go on with the grades in the folder: what was graded with these checks is not graded again, and where a
             check has changed, what a submission replied to it is judged anew.
+        chosen: settings to keep with the grades, see `settings`.
 
     Raises:
-        CannotGrade: grades are in the folder already, or were made with another seed or sandbox; or it cannot be
-            written to; or the private checks are none.
+        CannotGrade: grades are in the folder already, or were made with another seed or sandbox, or of more files; or
+            it cannot be written to; or the private checks are none.
     """
 
     def __init__(
         self,
         submissions: Sequence[HandedIn],
         sandbox: Sandbox,
-        chapter: str | None = None,
         seed: int | None = None,
         private: Path | None = None,
         folder: Path | None = None,
         resume: bool = False,
+        chosen: Mapping[str, str] | None = None,
     ) -> None:
+        self.chosen = dict(chosen or {})
         self.submissions = submissions
         self.sandbox = sandbox
-        self.chapter = chapter
         self.private = private_checks(private) if private else {}
         self.private_source = private.read_bytes() if private else b""
         self.folder = folder
@@ -238,6 +295,7 @@ class Batch:
         if earlier and earlier["sandbox"] != sandbox.name:
             was = earlier["sandbox"]
             raise CannotGrade(f"the grades in {folder} were made with --sandbox {was}, not {sandbox.name}")
+        self._all_among(submissions)
         drawn = secrets.randbelow(2**31) if len(submissions) > 1 else 1
         self.seed: int = seed if seed is not None else earlier["seed"] if earlier else drawn
         if folder:
@@ -247,7 +305,7 @@ class Batch:
 
     @property
     def header(self) -> Row:
-        return report.header(self.sandbox, self.seed)
+        return {**report.header(self.sandbox, self.seed), "settings": self.chosen}
 
     def _earlier(self, resume: bool) -> Row | None:
         """The header of the grades to go on with, after their rows were read."""
@@ -257,33 +315,41 @@ class Batch:
             return None
         if not resume:
             raise CannotGrade(f"{path} exists: go on with it by --resume, or choose another folder with --out")
-        header = None
-        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-            try:
-                row = json.loads(line)
-            except ValueError:  # cut off when the computer went down
-                continue
-            if "seed" in row:
-                header = row
-            else:
-                self.rows[row["path"]] = row
+        header, self.rows = _read(self.folder)
         if header is None:
             raise CannotGrade(f"{path} holds no grades: choose another folder with --out")
         return header
+
+    def _all_among(self, submissions: Sequence[HandedIn]) -> None:
+        """Raises `CannotGrade` where a gradebook would take the place of one that has more submissions."""
+        files = {str(found.path.absolute()) for found in submissions}
+        students = {found.student for found in submissions}
+        left_out = [
+            row["path"]
+            for row in self.rows.values()
+            if (file := row.get("file", os.path.abspath(row["path"]))) not in files
+            and (row["state"] == "graded" or row["student"] not in students)
+            and os.path.lexists(file)  # otherwise it was renamed or taken away
+        ]
+        if left_out:
+            raise CannotGrade(
+                f"{len(left_out)} of the submissions in {self.folder} are not among these paths, such as "
+                f"{min(left_out)}: name all of them again, none is graded twice"
+            )
 
     def _write(self, row: Row, mode: str = "a") -> None:
         assert self.folder
         with _writing(self.folder), (self.folder / ROWS).open(mode, encoding="utf-8") as file:
             # An empty line if the one before was cut off when the disk was full.
-            file.write("\n" * ("seed" in row and mode == "a") + json.dumps(row, ensure_ascii=False) + "\n")
+            file.write("\n" * ("seed" in row and mode == "a") + json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
-    def exercises(self, path: Path) -> list[Exercise]:
-        """A notebook's exercises, with the private checks. Raises `CannotGrade` where the chapter is not known."""
+    def exercises(self, chapter: str) -> list[Exercise]:
+        """A chapter's exercises, with the private checks."""
         return [
             replace(exercise, checks=(*exercise.checks, *self.private.get(exercise.name, ())))
-            for exercise in exercises_for(path, self.chapter)
+            for exercise in EXERCISES.of(chapter)
         ]
 
     def run(self, jobs: int = 1) -> Iterator[Row]:
@@ -348,29 +414,54 @@ class Batch:
                     found = waiting.get_nowait()
                 except queue.Empty:
                     return
-                row = self._row(found, host)
+                try:
+                    row = self._row(found, host)
+                except Exception as error:  # a fault of the grader's, or of the computer's: the others go on
+                    words = error.strerror if isinstance(error, OSError) else error  # and no path of the computer's
+                    row = self._refused(found, f"{type(error).__name__} in the grader: {words}")
+                    with contextlib.suppress(Exception):
+                        host.close()
                 if not over.is_set():  # otherwise its process was taken away from it
                     rows.put(row)
 
     def _row(self, found: HandedIn, host: Host) -> Row:
-        about = {"path": found.name, "student": found.student, "copy": found.copy}
         try:
             if found.refused:
                 raise CannotGrade(found.refused)
-            exercises = self.exercises(found.path)
+            exercises = self.exercises(found.chapter)
             content = read_file(found.path)
+            if other := other_chapter(content, found.chapter):
+                raise CannotGrade(f"taken for chapter {found.chapter}, but it holds the answers of {other}")
             digest = hashlib.sha256(content).hexdigest()
             kept = self._kept(digest)
             graded = grade(content, exercises, host, self.seed, kept, self.examinations)
+            if graded.unreadable:
+                raise CannotGrade(graded.unreadable)
             self._keep(digest, kept)
-            modified = found.path.stat().st_mtime
         except CannotGrade as error:
-            return {**about, "state": f"not graded: {plain(str(error))}"}
-        except Exception as error:  # a fault of the grader's, or of the computer's: the others go on
-            host.close()
-            return {**about, "state": f"not graded: {type(error).__name__} in the grader: {plain(str(error))}"}
-        about |= {"chapter": exercises[0].chapter, "judged_by": self._judged_by(exercises), "sha256": digest}
-        return {**about, "modified": modified, **report.row(graded)}
+            return self._refused(found, str(error))
+        return {
+            **self._about(found),
+            "judged_by": self._judged_by(found.chapter),
+            "sha256": digest,
+            **report.row(graded),
+        }
+
+    def _about(self, found: HandedIn) -> Row:
+        modified = 0.0  # of what is gone by now
+        with contextlib.suppress(OSError):
+            modified = found.path.lstat().st_mtime
+        return {
+            "path": found.name,
+            "file": str(found.path.absolute()),
+            "student": found.student,
+            "chapter": found.chapter,
+            "copy": found.copy,
+            "modified": modified,
+        }
+
+    def _refused(self, found: HandedIn, reason: str) -> Row:
+        return {**self._about(found), "state": f"not graded: {plain(reason)}"}
 
     def _done(self, found: HandedIn) -> Row | None:
         """The row of a submission that was graded before, with the same checks and the same content."""
@@ -379,14 +470,15 @@ class Batch:
             return None
         try:
             content = hashlib.sha256(read_file(found.path)).hexdigest()
-            judged_by = self._judged_by(self.exercises(found.path))
+            judged_by = self._judged_by(found.chapter)
         except CannotGrade:
             return None
-        return row if (row["sha256"], row.get("judged_by")) == (content, judged_by) else None
+        same = (row["sha256"], row.get("judged_by")) == (content, judged_by)
+        return {**row, **self._about(found)} if same else None
 
-    def _judged_by(self, exercises: Sequence[Exercise]) -> str:
+    def _judged_by(self, chapter: str) -> str:
         """A digest of what a chapter's submissions are judged by."""
-        return hashlib.sha256(catalogue.digest(exercises[0].chapter).encode() + self.private_source).hexdigest()
+        return hashlib.sha256(catalogue.digest(chapter).encode() + self.private_source).hexdigest()
 
     def _kept(self, digest: str) -> dict[str, Any]:
         if self.folder and (path := self.folder / REPLIES / f"{digest}.json.gz").exists():
@@ -420,17 +512,31 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def mark_resubmissions(rows: Sequence[Row], which: str) -> None:
-    """Where a student handed in a chapter more than once, `counts` is true for one of them: the latest or the best."""
+def mark_resubmissions(rows: Sequence[Row], which: str) -> list[str]:
+    """Where a student handed in a chapter more than once, `counts` is true for one of them: the latest or the best.
+
+    What could not be graded never takes the place of what was. Where numbers and times leave open which is the latest,
+    it is the one with more points.
+
+    Returns:
+        A remark for each student who has more points in another version.
+    """
     versions: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         row["counts"] = True
-        if "chapter" in row:
+        if row["chapter"]:
             versions.setdefault((row["student"], row["chapter"]), []).append(row)
-    for several in versions.values():
-        latest = sorted(several, key=lambda row: (row["copy"], row["modified"], row["path"]))
-        best = sorted(latest, key=lambda row: row["points"])
-        chosen = (best if which == "best" else latest)[-1]
+    remarks = []
+    for (student, chapter), several in versions.items():
+        best = max(several, key=lambda row: (row.get("points", -1), *_order(row)))
+        chosen = best if which == "best" else max(several, key=_order)
         for row in several:
             row["counts"] = row is chosen
             row["versions"] = len(several)
+        if more := best.get("points", 0) - chosen.get("points", 0):
+            remarks.append(f"{student}, {chapter}: {chosen['path']} counts, but {best['path']} has {more} points more")
+    return remarks
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return row["state"] == "graded", row["copy"], row["modified"], row.get("points", 0), row["path"]

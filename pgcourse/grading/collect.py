@@ -107,10 +107,23 @@ def cells_of(content: bytes) -> tuple[list[tuple[str, str]], list[tuple[str, str
     except MemoryError:
         raise Unreadable("over the memory limit while its JSON was read: clear its outputs and try again") from None
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
-        raise Unreadable(f"not a valid notebook (nbformat 4): {type(error).__name__}") from None
+        raise Unreadable(_no_notebook(content, error)) from None
     if (length := sum(len(source) for _, source in code)) > CODE_CHARACTERS:
         raise Unreadable(f"the notebook has {length} characters of code, more than {CODE_CHARACTERS}")
     return code, [(name, source[:CODE_CHARACTERS]) for name, source, is_code in sources if not is_code]
+
+
+def _no_notebook(content: bytes, error: Exception) -> str:
+    """What a file is instead."""
+    if not content.strip():
+        return "the file is empty"
+    if re.search(rb"^(<<<<<<<|>>>>>>>) ", content, re.M):
+        return "git's conflict marks (<<<<<<<) are in it: take them out, and save it again in JupyterLab"
+    if content.lstrip().startswith(b"<"):
+        return "a web page (HTML), not a notebook: hand in the .ipynb file itself"
+    if isinstance(error, UnicodeDecodeError):
+        return "not a valid notebook: its text is not in UTF-8"
+    return "not a valid notebook: open it in JupyterLab and save it again"
 
 
 def collect(code: Iterable[tuple[str, str]], entries: Iterable[str]) -> Submission:

@@ -20,6 +20,7 @@ from pgcourse.grading.sandbox import CannotGrade
 NOTEBOOKS = Path(pgcourse.__file__).resolve().parents[1] / "exercises"
 NOTEBOOK_BYTES = 50 << 20
 KINDS = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+BOUND = re.compile(rb'(?:"|\\n)(?:async +)?(?:(?:def|class) +(\w+)|(\w+) *=[^=])')  # in a file that is not read yet
 KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -28,7 +29,7 @@ class Graded:
     """A notebook's results.
 
     `notes` are remarks that cost no points, `log` is what its process printed, `left_out` are the statements that no
-    answer needs, and `seconds` the CPU time of its processes.
+    answer needs, and `seconds` the CPU time of its processes. `unreadable` says why the file is no notebook.
     """
 
     exercises: tuple[ExerciseResult, ...]
@@ -36,6 +37,7 @@ class Graded:
     log: str = ""
     left_out: tuple[str, ...] = ()
     seconds: float = 0.0
+    unreadable: str = ""
 
     @property
     def points(self) -> int:
@@ -55,46 +57,44 @@ def chapters() -> list[str]:
     return EXERCISES.chapters()
 
 
-def chapter_in(name: str) -> tuple[str, int]:
-    """The chapter whose two digits stand in the name of a notebook, and where.
+def chapter_in(name: str, chapter: str | None = None) -> tuple[str, str]:
+    """The chapter in the name of a notebook, and what stands before it there.
 
-    Numbers of groups and dates stand in names, too: of several, that of an exercise notebook's whole name counts.
+    Numbers of groups and dates stand in names, too. So the whole name of an exercise notebook counts first, and its two
+    digits only where there is none. Of a chapter that is given, the whole name alone does: without it, the name has no
+    part that is the chapter's.
 
     Raises:
-        CannotGrade: none stands there, or more than one.
+        CannotGrade: no chapter, or more than one.
     """
+    whole = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*_*.ipynb"))]
+    places = {one[:2]: match.start() for one in whole if (match := re.search(re.escape(one), name, re.I))}
+    if chapter:
+        return chapter, name[: places.get(chapter, len(name))]
     known = chapters()
-    found = {
-        match[0]: match.start()
-        for match in reversed([*re.finditer(r"(?<!\d)\d\d(?=[a-z]?_)", name)])
-        if match[0] in known
-    }
-    if len(found) > 1:
-        whole = {path.stem[:2]: name.find(path.stem) for path in NOTEBOOKS.glob("[0-9][0-9]*_*.ipynb")}
-        found = {chapter: whole[chapter] for chapter in found if whole.get(chapter, -1) >= 0} or found
-    if len(found) == 1:
-        return found.popitem()
-    which = f"which chapter is it, {' or '.join(sorted(found))}?" if found else "which chapter is it?"
-    raise CannotGrade(
-        f"{which} Its name should have the chapter's number as in the course, such as {known[0]}_name.ipynb; or say "
-        f"--chapter with one of: {', '.join(known)}"
-    )
+    digits = re.finditer(r"(?<!\d)\d\d(?=[a-z]?_)", name)
+    places = places or {match[0]: match.start() for match in digits if match[0] in known}
+    if len(places) == 1:
+        chapter, place = places.popitem()
+        return chapter, name[:place]
+    which = f"which chapter is it, {' or '.join(sorted(places))}?" if places else "which chapter is it?"
+    example = min(whole, key=lambda one: one[:2] not in places, default=f"{known[0]}_name")
+    raise CannotGrade(f"{which} Give the file its name in the course, such as {example}.ipynb")
 
 
-def exercises_for(path: Path, chapter: str | None = None) -> list[Exercise]:
-    """The exercises of a chapter: the one given, or the one whose two digits stand in the notebook's name.
+def other_chapter(content: bytes, chapter: str) -> str:
+    """The chapter whose answers a notebook's file holds, if it holds none of this one's; "" otherwise."""
 
-    Raises:
-        CannotGrade: no such chapter, or a file name that does not say.
-    """
-    try:
-        if chapter is None:
-            return EXERCISES.of(chapter_in(path.name)[0])
-        return EXERCISES.of(EXERCISES.chapter(chapter))
-    except CannotGrade as error:
-        raise CannotGrade(f"{path}: {error}") from None
-    except ValueError:
-        raise CannotGrade(f"{chapter}: no such chapter; say --chapter with one of: {', '.join(chapters())}") from None
+    def entries(one: str) -> set[str]:
+        return {exercise.entry for exercise in EXERCISES.of(one)}
+
+    bound = {name.decode() for names in BOUND.findall(content) for name in names}
+    own = entries(chapter)
+    if 2 * len(bound & own) >= len(own):  # as nearly always: the other chapters' need not be imported
+        return ""
+    other = max(chapters(), key=lambda one: len(bound & entries(one)))
+    theirs = entries(other)
+    return other if bound & (theirs - own) and not bound & (own - theirs) else ""
 
 
 def grade(
@@ -130,7 +130,7 @@ def grade(
             memory = replies.setdefault(exercise.name, {})
             results.append(examination.judge(session.answer(exercise.entry, exercise.limits, memory)))
     except Unreadable as error:
-        return Graded(tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises))
+        return Graded(tuple(ExerciseResult.zero(exercise, str(error)) for exercise in exercises), unreadable=str(error))
     finally:
         session.stop()
     if session.loaded:

@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import queue
+import re
 import secrets
 import shutil
 import signal
@@ -29,6 +31,8 @@ from pgcourse.grading.collect import Cell, Submission, Unreadable
 from pgcourse.grading.exercise import AnswerError, AnswerStopped, Call, Limits, Reply, answer_error, plain
 from pgcourse.grading.sandbox import CannotGrade, Sandbox, environment
 
+# Folders of the processes on this computer; the number of the grader's own process comes next in their names.
+FOLDERS = "pgcourse-grade-" + re.sub(r"\W", "_", platform.node()) + "-"
 START_SECONDS = 120.0  # importing torch on a slow, busy computer, by the clock; no line of the submission runs yet
 READ_SECONDS = 10.0  # CPU time for reading the notebook
 LOAD_SECONDS = 30.0  # CPU time for executing one statement that an answer needs
@@ -55,7 +59,7 @@ class Process:
 
     def __init__(self, sandbox: Sandbox, limits: Limits, nursery: Nursery | None = None) -> None:
         self.memory = limits.memory
-        self.folder = tempfile.mkdtemp(prefix="pgcourse-grade-")
+        self.folder = tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-")
         config: dict[str, Any] = {"memory": limits.memory, "cpu_seconds": CPU_SECONDS, "alone": bool(sandbox.prefix)}
         config["folder"] = "/" if sandbox.prefix else self.folder
         try:
@@ -291,7 +295,7 @@ class Nursery:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.folder = tempfile.mkdtemp(prefix="pgcourse-grade-")
+        self.folder = tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-")
         self.control, theirs = socket.socketpair()
         self.errors = os.fdopen(os.open(Path(self.folder) / "errors", os.O_RDWR | os.O_CREAT), "w+b")
         with theirs:
@@ -400,10 +404,20 @@ def _thread(function: Callable[..., None], *args: Any) -> threading.Thread:
     return thread
 
 
+def remove_leftovers() -> None:
+    """Remove the folders of graders that were killed."""
+    living = {str(pid) for pid in psutil.pids()}
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*"):
+        grader = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if grader.isdecimal() and grader not in living:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class Host:
     """Where submissions' processes come from, one after the other."""
 
     def __init__(self, sandbox: Sandbox) -> None:
+        remove_leftovers()
         self.sandbox = sandbox
         self.nursery: Nursery | None = None
         self.ended = False

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import json
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +110,8 @@ def _reason_for_nothing(row: Row) -> str:
 
 
 def document(rows: Sequence[Row], how: Row) -> Row:
-    """Everything as one JSON document, the same however long it took."""
-    return {**how, "submissions": [{key: row[key] for key in row if key != "seconds"} for row in rows]}
+    """Everything as one JSON document, the same however long it took and wherever the files lie."""
+    return {**how, "submissions": [{key: row[key] for key in row if key not in ("seconds", "file")} for row in rows]}
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
@@ -127,16 +127,24 @@ def summary(rows: Sequence[Row]) -> list[str]:
     judged = [row for row in done if not _reason_for_nothing(row)]
     asked: Counter[tuple[str, str]] = Counter()
     failed: dict[tuple[str, str], Counter[str]] = {}
-    for row in judged:
-        for exercise, check in each_check(row):
-            asked[exercise, check["check"]] += 1
+    given: Counter[str] = Counter()
+    left: Counter[str] = Counter()
+    for exercise in (exercise for row in judged for exercise in row["exercises"]):
+        name = exercise["exercise"]
+        given[name] += 1
+        if exercise["state"] == "not attempted":
+            left[name] += 1
+            continue
+        for check in exercise["checks"]:
+            asked[name, check["check"]] += 1
             if check["message"]:
                 words = check["diagnosis"] or check["message"]
-                failed.setdefault((exercise, check["check"]), Counter())[words] += 1
+                failed.setdefault((name, check["check"]), Counter())[words] += 1
     for key, words in sorted(failed.items(), key=lambda item: (-item[1].total(), item[0])):
         often, times = words.most_common(1)[0]
         most = f"; most frequent ({times}): {often}" if times > 1 else ""
         lines.append(f"{words.total()} of {asked[key]} fail {key[0]}, {key[1]}{most}")
+    lines += [f"{times} of {given[name]} have not attempted {name}" for name, times in left.most_common()]
     for reason, times in nothing.most_common():
         lines.append(f"{times} of {len(done)} get no points: {reason}")
     if missed := len(rows) - len(scored(rows)):
@@ -154,15 +162,22 @@ def write(folder: Path, rows: Sequence[Row], how: Row) -> list[Path]:
         _write_gradebook(partial, rows)
     pages = folder / "feedback"
     pages.mkdir(exist_ok=True)
-    taken: set[str] = set()
-    for row in rows:
-        name = f"{row['student']}_{Path(row['path']).stem}"
-        name = re.sub(r"[^\w.-]+", "_", name).strip("._").encode()[:NAME_BYTES].decode(errors="ignore") or "submission"
-        numbers = (name if number == 1 else f"{name}-{number}" for number in count(1))
-        name = next(one for one in numbers if one.lower() not in taken)
-        taken.add(name.lower())
+    names = [_page_name(row) for row in rows]
+    often = Counter(name.lower() for name in names)
+    for number, (name, row) in enumerate(zip(names, rows, strict=True)):
+        if often[name.lower()] > 1:  # the same one whoever else there is, so that nobody gets another one's page
+            names[number] += f"-{hashlib.sha256(row['path'].encode()).hexdigest()[:8]}"
+    for old in pages.glob("*.html"):
+        if old.stem not in names:
+            old.unlink()
+    for name, row in zip(names, rows, strict=True):
         (pages / f"{name}.html").write_text(page(row, how), encoding="utf-8")
     return [folder / "grades.json", folder / "gradebook.csv", pages]
+
+
+def _page_name(row: Row) -> str:
+    name = re.sub(r"[^\w.-]+", "_", f"{row['student']}_{Path(row['path']).stem}").strip("._")
+    return name.encode()[:NAME_BYTES].decode(errors="ignore") or "submission"
 
 
 @contextlib.contextmanager
@@ -252,7 +267,8 @@ td, li { overflow-wrap: anywhere } td:not(:last-child) { white-space: nowrap }
 <h1>{{ row.student }}</h1>
 <p class="quiet">{{ file }}</p>
 {% if row.state != "graded" %}
-<p class="no">{{ row.state }}</p>
+<p class="no">{{ row.state }}
+{%- if not row.get("counts", True) %}. Another version that you handed in counts{% endif %}</p>
 {% else %}
 <p><b>{{ row.points }} of {{ row.max_points }} points</b>
 {%- if not row.get("counts", True) %}. Another version that you handed in counts{% endif %}</p>

@@ -90,26 +90,24 @@ def test_a_folder_of_submissions(tmp_path):
 
     out = tmp_path / "grades"
     done = run(tmp_path, "--sandbox", "none", "--i-trust-these-submissions", "--out", out)
-    assert done.exit_code == 0, done.output
-    assert "not a valid notebook (nbformat 4)" in words(done.output)
+    assert done.exit_code == 3, done.output
+    assert "not graded: a web page (HTML)" in words(done.output)
     with (out / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     assert {student: (row["state"], row["points"], row["percent"]) for student, row in rows.items()} == {
         "ann": ("solved", f"{FULL}", "100.0"),
         "bob": ("not attempted", "0", "0.0"),
-        "03_cara": (rows["03_cara"]["state"], "0", "0.0"),
+        "03_cara": ("not graded: a web page (HTML), not a notebook: hand in the .ipynb file itself", "", ""),
     }
-    assert "not a valid notebook" in rows["03_cara"]["state"]
     assert rows["ann"]["03.loss: broken padding"] == "2"
     assert len(json.loads((out / "grades.json").read_text(encoding="utf-8"))["submissions"]) == 3
     shown = words(done.output)
-    assert "3 graded: 1 with all points, median 0 %" in shown
-    assert "1 of 3 get no points: not attempted" in shown
-    assert "1 of 3 get no points: not a valid notebook" in shown
+    assert "2 graded: 1 with all points, median 50 %" in shown
+    assert "1 of 2 get no points: not attempted" in shown
+    assert "1 not graded" in shown
     assert "fail 03." not in shown  # nobody whose answers were judged failed a check
-    assert rows["03_cara"]["state"].count("not a valid notebook") == 1
     page = (out / "feedback" / "03_cara_03_cara.html").read_text(encoding="utf-8")
-    assert "not a valid notebook" in page
+    assert page.count("a web page (HTML)") == 1
 
 
 def odd(folder):
@@ -265,7 +263,8 @@ def test_without_a_path_one_s_own_answers_are_graded(tmp_path, monkeypatch, writ
     [
         (["nowhere.ipynb"], "no such file or folder: nowhere.ipynb"),
         (["empty"], "no notebook (*.ipynb) in the folder empty"),
-        (["mine.ipynb"], "mine.ipynb: which chapter is it?"),
+        (["mine.ipynb"], "mine.ipynb: not graded: which chapter is it? Give the file its name"),
+        (["mine.ipynb"], "Where a name does not say the chapter, --chapter NN does."),
         (["mine.ipynb", "--resume"], "say which, with --out"),
         (["mine.ipynb", "empty", "--gradescope", "x"], "no notebook (*.ipynb) in the folder empty"),
         (["mine.ipynb", "--private-checks", "bad.py"], "bad.py: NameError"),

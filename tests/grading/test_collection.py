@@ -206,7 +206,10 @@ def test_an_answer_in_a_text_cell_is_told():
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "not a valid notebook"),
+        (b"", "the file is empty"),
+        (b"\n<!DOCTYPE html><title>Log in</title>", "a web page"),
+        (b'{"cells": [\n<<<<<<< HEAD\n]}', "git's conflict marks"),
+        ('{"cells": "\u00e9"}'.encode("latin-1"), "not in UTF-8"),
         (b"[" * 10**5, "not a valid notebook"),
         (b'{"cells": [3]}', "not a valid notebook"),
         (b'{"worksheets": []}', "before 2015"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from submissions import TO_GO
 
-from pgcourse.grading import batch, sandbox
+from pgcourse.grading import batch, report, sandbox
 from pgcourse.grading.exercise import AnswerStopped, Check, Examination, InProcess, Reply, difference, draws, plain
 from pgcourse.grading.kinds import code
 from pgcourse.grading.worker import DTYPES, Refused, decode, encode, pack, perform
@@ -214,3 +214,21 @@ def test_grades_that_cannot_be_written_are_a_reason_and_no_traceback(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(sandbox.CannotGrade, match=r"nothing can be written to --out .*: Not a directory"):
         batch.Batch([], sandbox.NONE, folder=tmp_path / "file" / "grades")
+
+
+def test_what_was_not_attempted_is_one_line_of_a_class_s_summary():
+    def exercise(name, state, *messages):
+        checks = [{"check": f"check {i}", "message": text, "diagnosis": ""} for i, text in enumerate(messages)]
+        return {"exercise": name, "state": state, "checks": checks}
+
+    untried = exercise("03.loss", "not attempted", *["not attempted"] * 3)
+    rows = [
+        {"state": "graded", "points": 1, "max_points": 4, "exercises": [exercise("03.reward_to_go", "", *said), rest]}
+        for said, rest in [(("1 instead of 2",), untried), (("",), untried), (("",), exercise("03.loss", "", "0 inst"))]
+    ]
+    assert report.summary(rows) == [
+        "3 graded: 0 with all points, median 25 %",
+        "1 of 1 fail 03.loss, check 0",
+        "1 of 3 fail 03.reward_to_go, check 0",
+        "2 of 3 have not attempted 03.loss",
+    ]

@@ -440,12 +440,12 @@ def test_a_table_of_one_draw_is_worth_nothing_for_another():
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda path: path.write_text("", encoding="utf-8"), "not a valid notebook (nbformat 4)"),
-        (lambda path: path.write_text("\x1b[0mhello", encoding="utf-8"), "not a valid notebook (nbformat 4)"),
-        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "not a valid notebook (nbformat 4)"),
-        (lambda path: path.write_text('{"cells": 3}', encoding="utf-8"), "not a valid notebook (nbformat 4)"),
-        (lambda path: path.write_text('{"cells": [{}]}', encoding="utf-8"), "not a valid notebook (nbformat 4)"),
-        (lambda path: path.write_text("[" * 100_000, encoding="utf-8"), "not a valid notebook (nbformat 4)"),
+        (lambda path: path.write_text("", encoding="utf-8"), "the file is empty"),
+        (lambda path: path.write_text("\x1b[0mhello", encoding="utf-8"), "not a valid notebook"),
+        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "not a valid notebook"),
+        (lambda path: path.write_text('{"cells": 3}', encoding="utf-8"), "not a valid notebook"),
+        (lambda path: path.write_text('{"cells": [{}]}', encoding="utf-8"), "not a valid notebook"),
+        (lambda path: path.write_text("[" * 100_000, encoding="utf-8"), "not a valid notebook"),
         (lambda path: write(path, "x = 1\n" * 200_000), "1200000 characters of code, more than 1048576"),
         (
             lambda path: path.write_text('{"worksheets": []}', encoding="utf-8"),
@@ -458,5 +458,6 @@ def test_a_file_that_is_no_notebook_gets_a_reason(tmp_path, make, reason):
     path = tmp_path / "03_x.ipynb"
     make(path)
     graded = grade_file(path, ALL)
+    assert reason in graded.unreadable
     assert (graded.points, graded.max_points) == (0, FULL)
     assert all(reason in one.message for result in graded.exercises for one in result.checks)
