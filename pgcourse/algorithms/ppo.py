@@ -103,7 +103,9 @@ class PPO:
         "E[ r Â ], which nothing holds back",
         choices=tuple(OBJECTIVES),
     )
-    clip: float = option(0.2, "ε: how far the clip lets an action's probability move", above=0)
+    clip: float = option(
+        0.2, "ε: a sample whose r is outside of 1 ± ε, on the side that its Â pays for, has no gradient", above=0
+    )
     kl_target: float = option(0.01, "the KL divergence, in nats, that an update with the penalty aims at", above=0)
     lr: float = option(1e-3, "Adam's step size for θ", above=0)
     gamma: float = option(0.99, "discount γ", low=0, high=1)
@@ -120,7 +122,12 @@ class PPO:
         "divide rewards by the standard deviation of the discounted sum of an episode's rewards so far (Engstrom et "
         "al., 2020); reported returns are those of the world",
     )
-    value_clip: float = option(math.inf, "how far a value may move within an update", above=0, infinite=True)
+    value_clip: float = option(
+        math.inf,
+        "ε_v: a value that has moved by more than this towards its target in an update has no gradient",
+        above=0,
+        infinite=True,
+    )
     normalize_advantage: str = option(
         "minibatch",
         "shift and scale each seed's advantages to mean 0 and standard deviation 1 in each `minibatch`, in the whole "

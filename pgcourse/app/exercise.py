@@ -97,8 +97,7 @@ def answer(name: str, kind: str) -> str:
         )
     return (
         f'def {short}(x, gamma):\n    """Σ_t γ^t x_t over the last axis."""\n    ### BEGIN SOLUTION\n'
-        "    t = torch.arange(x.shape[-1], dtype=x.dtype)\n"
-        "    return (gamma ** t * x).sum(-1)\n    ### END SOLUTION"
+        "    t = torch.arange(x.shape[-1], dtype=x.dtype)\n    return (gamma ** t * x).sum(-1)\n    ### END SOLUTION"
     )
 
 

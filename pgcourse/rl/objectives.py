@@ -80,7 +80,7 @@ def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: f
     """½ max((v - target)², (v_old + clip(v - v_old, -ε, ε) - target)²): the larger error of the two.
 
     Of OpenAI's implementation (Dhariwal et al., 2017), not of the paper. The gradient is zero where the value has moved
-    by more than ε towards the target.
+    by more than ε and is nearer to the target than v_old ± ε would be.
     """
     near = old_value + (value - old_value).clamp(-clip, clip)
     return torch.maximum(value_loss(value, target), value_loss(near, target))

@@ -222,11 +222,10 @@ def test_a_module_goes_where_pgcourse_is_not(tmp_path):
     torch.export.save(program, tmp_path / "policy.pt2")
     torch.save((obs[1], module(obs[1])), tmp_path / "pair.pt")
     code = (
-        "import sys, torch\n"
-        "x, y = torch.load('pair.pt')\n"
-        "module = torch.export.load('policy.pt2').module()\n"
-        "torch.testing.assert_close(module(x), y); torch.testing.assert_close(module(x[:3]), y[:3])\n"
-        "assert not any(name.startswith('pgcourse') for name in sys.modules)"
+        "import sys, torch\nx, y = torch.load('pair.pt')\nmodule = "
+        "torch.export.load('policy.pt2').module()\ntorch.testing.assert_close(module(x), y); "
+        "torch.testing.assert_close(module(x[:3]), y[:3])\nassert not any(name.startswith('pgcourse') for name in "
+        "sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 

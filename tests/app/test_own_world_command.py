@@ -146,9 +146,8 @@ def test_a_full_disk_is_told_before_anything_is_computed(runs, monkeypatch):
 
 def test_a_world_with_too_many_states_is_refused_before_they_are_made(runs, tmp_path, monkeypatch):
     (tmp_path / "vast.py").write_text(
-        "import gymnasium\nfrom gymnasium import spaces\n"
-        "class Vast(gymnasium.Env):\n"
-        "    observation_space, action_space = spaces.Discrete(2**31), spaces.Discrete(2)\n",
+        "import gymnasium\nfrom gymnasium import spaces\nclass Vast(gymnasium.Env):\n    observation_space, "
+        "action_space = spaces.Discrete(2**31), spaces.Discrete(2)\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)

@@ -291,9 +291,8 @@ MISBEHAVIOUR = {
     "memory_bomb": ("x = []\nwhile True: x.append(bytearray(1 << 24))", "over the memory limit of 0.25 GiB"),
     "tensor_bomb": ("return torch.ones(1 << 36)", "over the memory limit of 0.25 GiB"),
     "thread_bomb": (
-        "import threading, time\nthreading.stack_size(32768)\n"
-        "for _ in range(4000): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
-        "while True: pass",
+        "import threading, time\nthreading.stack_size(32768)\nfor _ in range(4000): "
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\nwhile True: pass",
         "started more than 256 threads",
     ),
     "scores": ("send(b'{\"points\": 6}')", "protocol violation: an answer to no question"),

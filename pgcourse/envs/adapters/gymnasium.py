@@ -343,6 +343,5 @@ def _actions(id: str, space: spaces.Space) -> tuple[spaces.Space, Convert]:
         return spaces.MultiBinary(math.prod(space.shape)), lambda action: action.astype(space.dtype)
     raise ValueError(
         f"{id}: actions in {space} are not supported; they must be Discrete, MultiDiscrete, MultiBinary or a Box of "
-        "floats. "
-        "Give a function that makes it wrapped in gymnasium.wrappers.TransformAction"
+        "floats. Give a function that makes it wrapped in gymnasium.wrappers.TransformAction"
     )

@@ -54,8 +54,7 @@ EXERCISE = derive(
     importance=3,
     hints=[
         "First λ = 0: of E[δ | s, a] which part is the advantage, which a baseline, and which stays? For λ > 0 the "
-        "errors of "
-        "later residuals partly cancel it.",
+        "errors of later residuals partly cancel it.",
         "x(s, a) = γ(1-λ) Σ_s' P(s'|s,a) [(I - γλ P_π)⁻¹ e](s') with P_π = Σ_a π P. The answer is "
         "d(s) π(b|s) (x(s, b) - Σ_a π(a|s) x(s, a)).",
     ],
@@ -73,9 +72,8 @@ EXERCISE = derive(
         ),
         "no bias": Check(
             1,
-            "λ = 1 with whole episodes has no bias; neither has an error that is alike everywhere, if all actions "
-            "end the "
-            "episode with the same probability.",
+            "λ = 1 with whole episodes has no bias; neither has an error that is alike everywhere, if all actions end "
+            "the episode with the same probability.",
             [drawn(lam=(1, 1)), drawn(0.1, 0.9, (0.3, 0.9), 5.0)],
             tolerance=(1e-4, 1e-4),
             leaves_input_alone=True,

@@ -48,8 +48,11 @@ EXERCISE = diagnose(
     ],
     evidence=runs,
     shows={
-        "nothing": "a healthy run learns best, and its critic's word grows with the episodes.",
-        "lambda is 0": "with λ = 0 a critic that knows nothing yet is believed at once, and the return falls at first.",
+        "nothing": "a healthy run learns best on average, and its critic's word keeps growing with the episodes.",
+        "lambda is 0": (
+            "with λ = 0 a critic that knows little is believed: after a first rise the return falls below that of "
+            "random actions, and recovers only in part."
+        ),
         "gamma is 0.5": "with γ = 0.5 no value is above 2, where every step pays 1.",
         "gamma is 0": "with γ = 0 no value is above 1: the critic's word ends at 1 exactly.",
         "theta is never changed": "if nobody changes θ the entropy stays at log 2 to the last digit.",
@@ -66,17 +69,15 @@ EXERCISE = diagnose(
     importance=5,
     hints=[
         "Four questions. Does the entropy fall, stay, or collapse? Is the return below that of random actions, "
-        "which is about "
-        "22? Does the critic's word grow with the episodes? And what is the largest value that a discount allows?",
+        "which is about 22? Does the critic's word grow with the episodes? And what is the largest value that a "
+        "discount allows?",
         "With a reward of 1 in every step no value is above 1/(1-γ): 100, 2, or 1. An entropy that stays at log 2 "
-        "to the last "
-        "digit: nobody changes θ. A mean of u that stays at 0: nobody changes φ. TD alone believes its critic from "
-        "the first "
-        "update on.",
+        "to the last digit: nobody changes θ. A mean of u that stays at 0: nobody changes φ. TD alone believes its "
+        "critic from the first update on.",
     ],
     checks={
         "the healthy one": Check(
-            1, "One run learns best, and its critic's word grows with the episodes.", items=("C",)
+            1, "One run learns best on average, and its critic's word keeps growing.", items=("C",)
         ),
         "trains nothing, silently": Check(
             2, "In which run does the entropy never move, and in which one the critic's word?", items=("A", "D")
@@ -84,9 +85,8 @@ EXERCISE = diagnose(
         "the wrong way": Check(1, "Which run gets worse than random actions, and stays there?", items=("E",)),
         "what the critic believes": Check(
             2,
-            "No value is above 1/(1-γ) where every step pays 1. And whose return first falls, while it believes a "
-            "critic "
-            "that knows nothing yet?",
+            "No value is above 1/(1-γ) where every step pays 1. And whose return rises at first, falls below 22, and "
+            "then climbs part of the way?",
             items=("B", "F"),
         ),
     },
@@ -113,7 +113,7 @@ EXERCISE = diagnose(
         ),
         "D's entropy never moves: even with λ = 0 it "
         "would.": "{**f(), 'D': 'lambda is 0', 'F': 'theta is never changed'}",
-        "C and F are confused: F's return falls at first, and ends well below C's.": (
+        "C and F are confused: after a first rise F's return falls below 22, and it ends well below C's.": (
             "{**f(), 'C': 'lambda is 0', 'F': 'nothing'}"
         ),
         "You call every run healthy.": "dict.fromkeys(f(), 'nothing')",

@@ -69,9 +69,8 @@ EXERCISE = repair(
     difficulty=2,
     importance=5,
     hints=[
-        "The world of the chapter pays 1 for ever, and γ = 0.9. What does the function say its value is, and why "
-        "does that "
-        "depend on how long you watch?",
+        "The world of the chapter pays 1 for ever, and γ = 0.9. What does the function say its value is, and why does "
+        "that depend on how long you watch?",
         "A step that was only cut off still has a successor: its target is r + γ u(s'). `ended` must not contain "
         "`truncated`.",
     ],

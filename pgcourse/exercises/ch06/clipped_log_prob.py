@@ -91,8 +91,7 @@ EXERCISE = repair(
             "action.tanh()",
         ),
         "The action is not held fixed: through a = μ + σ ε the gradient of log π by μ cancels to 0. Nothing is "
-        "trained, "
-        "silently.": (".detach()", ""),
+        "trained, silently.": (".detach()", ""),
         "The log-probability is no longer differentiable: the loss has nothing left to train.": (
             "log_density(action)\n",
             "log_density(action).detach()\n",
@@ -103,9 +102,8 @@ EXERCISE = repair(
         ),
         "log π is not summed over the joints: there is one number an action.": (".sum(-1)", ""),
         "log σ is missing in the density.": (" - log_std", ""),
-        "At the limits the probability of the whole atom is used. That is the executed action's own density, "
-        "another (right) "
-        "estimator: here the drawn action's is wanted.": (
+        "At the limits the probability of the whole atom is used. That is the executed action's own density, another "
+        "(right) estimator: here the drawn action's is wanted.": (
             "log_density(action)\n",
             "torch.where(action > high, torch.special.log_ndtr((mean - high) / std), torch.where(action < low, "
             "torch.special.log_ndtr((low - mean) / std), -0.5 * ((action - mean) / std).square() - log_std - "

@@ -59,8 +59,7 @@ EXERCISE = diagnose(
     importance=4,
     hints=[
         "Look at the left ends first: where does σ start? Then at its way: does it move at all, and does it move in "
-        "step with "
-        "the gain's arrival?",
+        "step with the gain's arrival?",
         "σ flat: it is not trained. σ from 1 up to five, long before the gain arrives: something pays for width. σ "
         "from 1 down "
         "to a hundredth while the gain stands still: something pays for certainty, and the gradient grows like 1/σ.",

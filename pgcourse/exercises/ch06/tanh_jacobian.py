@@ -46,12 +46,9 @@ EXERCISE = gradient(
     importance=4,
     hints=[
         "Probability is conserved: π(a) da = N(u) du. And 1 - tanh² u rounds to 0 from about u = 9 on in float32: "
-        "rewrite "
-        "it before "
-        "you take the logarithm.",
+        "rewrite it before you take the logarithm.",
         "1 - tanh² u = 4 e^(-2u) / (1 + e^(-2u))², so its logarithm is 2 (log 2 - u - softplus(-2u)), which never "
-        "overflows. "
-        "Subtract it from log N(u), and sum over the joints.",
+        "overflows. Subtract it from log N(u), and sum over the joints.",
     ],
     checks={
         "values": Check(

@@ -53,12 +53,10 @@ EXERCISE = implement(
     difficulty=3,
     importance=4,
     hints=[
-        "Start with x = 0, residual = direction = b. How far along the direction is the minimum? Which new "
-        "direction does not undo "
-        "the step, pᵀA p' = 0?",
+        "Start with x = 0, residual = direction = b. How far along the direction is the minimum? Which new direction "
+        "does not undo the step, pᵀA p' = 0?",
         "length = r·r / p·Ap; x += length p; r -= length Ap; p = r + (new r·r / old r·r) p. All dots row by row "
-        "(`sum(-1, "
-        "keepdim=True)`), and where the denominator is 0, the number is 0.",
+        "(`sum(-1, keepdim=True)`), and where the denominator is 0, the number is 0.",
     ],
     checks={
         "two steps by hand": Check(

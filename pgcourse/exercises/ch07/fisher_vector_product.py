@@ -55,12 +55,10 @@ EXERCISE = implement(
     importance=4,
     hints=[
         "F is the Hessian of KL(π_old ‖ π_θ) at θ = θ_old. Differentiate once with `create_graph=True`, take the "
-        "product with v, "
-        "and differentiate that number. Which of the two policies must not be differentiated?",
-        "leaf = theta.detach().requires_grad_(); new = log_probs(leaf); old = new.detach(); kl = (old.exp() * (old "
-        "- new)).sum(-1)"
-        ".mean(); slope = autograd.grad(kl, leaf, create_graph=True)[0]; autograd.grad(slope, leaf, v)[0] + damping "
-        "* v.",
+        "product with v, and differentiate that number. Which of the two policies must not be differentiated?",
+        "leaf = theta.detach().requires_grad_(); new = log_probs(leaf); old = new.detach(); kl = (old.exp() * (old - "
+        "new)).sum(-1).mean(); slope = autograd.grad(kl, leaf, create_graph=True)[0]; autograd.grad(slope, leaf, v)[0] "
+        "+ damping * v.",
     ],
     checks={
         "one state": Check(
@@ -99,8 +97,7 @@ EXERCISE = implement(
         "Damping multiplies: (F + dI) v = F v + d v.": ("product + damping * v", "(1 + damping) * product"),
         "Damping is subtracted: it makes the matrix larger.": ("product + damping * v", "product - damping * v"),
         "F v came out as 0, and only damping is left. Does the gradient flow through π_old as well? Then the KL "
-        "divergence is "
-        "0 for every θ. Or is slope · v not differentiated once more? The slope itself is 0 at θ_old.": (
+        "divergence is 0 for every θ. Or is slope · v not differentiated once more? The slope itself is 0 at θ_old.": (
             "new.detach()",
             "new",
         ),

@@ -130,9 +130,8 @@ EXERCISE = implement(
         "The first try is shortened already: k starts at 0.": ("shrink**k", "shrink ** (k + 1)"),
         "One try too few: k runs to `backtracks`, and that one counts.": ("range(backtracks + 1)", "range(backtracks)"),
         "One try too many: k runs to `backtracks`.": ("range(backtracks + 1)", "range(backtracks + 2)"),
-        "Where nothing passes the last try is returned: stay at the old θ. An update that keeps no promise is what "
-        "the search is "
-        "there to prevent.": ("    return theta\n", "    return tried\n"),
+        "Where nothing passes the last try is returned: stay at the old θ. An update that keeps no promise is what the "
+        "search is there to prevent.": ("    return theta\n", "    return tried\n"),
         "Where nothing passes the full step is returned: stay at the old θ.": (
             "    return theta\n",
             "    return theta + step\n",

@@ -237,8 +237,7 @@ EXERCISE = implement(
         "a limit is no end": Check(
             1,
             "After a step with `truncated` alone the world would have gone on: the value of `next_obs` counts there. "
-            "Does it "
-            "count already? Then see whether the critic learns: `[n, 1]` minus `[n]` is `[n, n]`.",
+            "Does it count already? Then see whether the critic learns: `[n, 1]` minus `[n]` is `[n, n]`.",
             play=plays(
                 "a limit is no end", [cut, cut_around], (1, 2), lambda reward, ended, ones: 1 - ones / ended, RIGHT
             ),
@@ -259,8 +258,7 @@ EXERCISE = implement(
         "CartPole": Check(
             3,
             "Advantages look ahead: γ, and GAE backwards in time. If the return falls below that of a random policy: "
-            "is it "
-            "the *minimum* of the two terms, and is the sign right?",
+            "is it the *minimum* of the two terms, and is the sign right?",
             play=plays(
                 "CartPole",
                 [cartpole],

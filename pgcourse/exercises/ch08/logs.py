@@ -71,7 +71,10 @@ EXERCISE = diagnose(
         "rewards times 100": (
             "rewards times 100 change the critic's loss by powers of ten, and the policy's gradient hardly."
         ),
-        "step size too large": "with large steps the KL divergence is far above the band from the first updates on.",
+        "step size too large": (
+            "a large step shows in the clip fraction, high from the first update on; its KL divergence leaves the band "
+            "later, and goes on rising."
+        ),
         "step size too small": "with tiny steps the KL divergence is tiny, and not 0.",
         "wrong sign": "with the wrong sign the return falls below that of the first policy at once.",
     },
@@ -119,8 +122,10 @@ EXERCISE = diagnose(
         "every end a time limit something is learned, slowly.": swapped("ends ignored", "every end a time limit"),
         "Two are swapped: a critic that is compared with every target learns their mean, and its loss is their "
         "variance. With ends ignored the loss falls.": swapped("ends ignored", "critic compared with every target"),
-        "Two are swapped: a large step shows in the KL divergence from the first updates on; a subtracted bonus in the "
-        "entropy, which is gone before the return has risen.": swapped("step size too large", "entropy subtracted"),
+        "Two are swapped: a large step shows in the clip fraction, high from the first update on. With a subtracted "
+        "bonus it has a peak while the entropy falls, and the entropy is gone before the return has risen.": swapped(
+            "step size too large", "entropy subtracted"
+        ),
         "Two are swapped: rewards times 100 change the critic's loss by powers of ten, and the policy's gradient "
         "hardly, since advantages are normalised. Without normalisation it is the other way round.": swapped(
             "rewards times 100", "advantages not normalised"

@@ -54,8 +54,8 @@ EXERCISE = predict(
     hints=[
         "The clip takes away a sample's reason to go on; it does not bring it back, and all samples share one θ. So is "
         "the part outside 0? And where most samples have lost their gradient, how much do more passes add?",
-        "Read the table of details in chapter 08: the clip fraction at 1, 3, 10 and 20 passes, the KL divergence of "
-        "these rows, and that of the row without a clip.",
+        "Read CartPole's table of details in chapter 08: the clip fraction at 1, 4 (the row PPO) and 10 passes, the KL "
+        "divergence of these rows, and that of the row without a clip, which has 4 passes.",
     ],
     checks={
         "outside": Check(

@@ -18,8 +18,7 @@ EDGE = (GAIN / COST) ** (1 / DELAY)  # 0.973: under this γ a lunge is worth not
 SEEMS = "Under this γ a lunge is worth 1 - 2 γ^25, which is above 0: it seems to pay."
 WEAK = (
     "The sign is right, and the gusts hide it: the price, discounted, is hardly more than what a lunge pays. γ has to "
-    "be "
-    "clearly above 0.973."
+    "be clearly above 0.973."
 )
 LONG = "The sums hold the gusts of far more than the half second: the direction is right and nearly drowned."
 NO_DISCOUNT = "That is the horizon in steps, or a per cent: γ lies between 0 and 1."

@@ -184,8 +184,7 @@ EXERCISE = implement(
         "model has been left behind by what is written?",
         "Look where the divergence settles by itself, at a few nats, while the proxy has risen: there nothing has to "
         "be stopped. At 0.03 it does not: stop there at 4 to 6 nats. Without a price no stop is enough. Chapter 10 "
-        "shows "
-        "texts at 4, 12 and 40.",
+        "shows texts at 4, 12 and 40.",
     ],
     checks={
         "settings": Check(
