@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -178,6 +178,14 @@ class PPO:
         infinite=True,
         neutral=math.inf,
     )
+    final_gamma: float = option(
+        0.0,
+        "γ at the end of the training: when its part p is over, the steps that γ looks ahead, 1/(1-γ), have grown by the "
+        "whole factor to the power p² (after François-Lavet et al., 2015); 0: γ is `gamma` throughout",
+        low=0,
+        high=1,
+        neutral=0.0,
+    )
     value_weight: float = option(
         1.0,
         "w: the critic's loss is w ½ E[ (v - target)² ]; in a network that policy and critic share, w decides what "
@@ -189,6 +197,10 @@ class PPO:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.final_gamma and not self.gamma <= self.final_gamma < 1:
+            raise ValueError(
+                f"PPO: final_gamma must be 0 or from gamma = {self.gamma} to below 1, got {self.final_gamma}"
+            )
         if self.envs * self.horizon % self.minibatches or self.envs * self.horizon // self.minibatches < 2:
             raise ValueError(
                 f"PPO: minibatches must divide envs · horizon = {self.envs * self.horizon} into parts of 2 samples or "
@@ -210,6 +222,9 @@ class PPO:
 
     def update(self, state: State, batch: Trajectory, progress: float, streams: Streams) -> tuple[State, Metrics]:
         """`epochs` passes over a fixed-length rollout, each in an order of its own."""
+        if self.final_gamma:
+            now = replace(self, gamma=self.discount(progress), final_gamma=0.0)
+            return PPO.update(now, state, batch, progress, streams)
         if self.moments_first:
             state = observed(state, batch)
         samples, state = self.samples(state, batch)
@@ -257,6 +272,10 @@ class PPO:
                 f"got {self.final_std} with a {type(policy).__name__}; leave it at inf"
             )
         return (1 - progress) * policy.log_std + progress * math.log(self.final_std)
+
+    def discount(self, progress: float) -> float:
+        """γ after a part of the training, where there is a `final_gamma`."""
+        return 1 - (1 - self.gamma) * ((1 - self.final_gamma) / (1 - self.gamma)) ** (progress**2)
 
     def order(self, streams: Streams) -> Tensor:
         """In which order a pass takes the samples, [seed, sample]."""

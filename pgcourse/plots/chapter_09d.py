@@ -37,7 +37,7 @@ def survival(lives: Mapping[str, tuple[ArrayLike, ArrayLike]], xlabel: str, rate
     """The part that has not fallen yet, after Kaplan and Meier (1958), on a logarithmic axis: a panel a name.
 
     A life is how long each episode lasted, and whether it ended in a fall, [episode] each; what ended otherwise counts
-    as on its feet up to there. With `rates` a dashed line each for a rate of falling that is constant, (1 - rate)^t.
+    as on its feet up to there. With `rates` a dashed line each for a rate of falling that is constant, exp(-rate t).
     """
     _, axes = plt.subplots(1, len(lives), figsize=(4.4 * len(lives), 3.2), squeeze=False)
     for number, (ax, (name, (lasted, fell))) in enumerate(zip(axes.flat, lives.items(), strict=True)):
@@ -46,7 +46,7 @@ def survival(lives: Mapping[str, tuple[ArrayLike, ArrayLike]], xlabel: str, rate
         time, up = np.append(0.0, found.quantiles), np.append(1.0, found.probabilities)
         ax.step(time, up, where="post", color=style.BLUE)
         if number < len(rates):
-            ax.plot(time, (1 - rates[number]) ** time, "--", color=style.GREY, lw=1)
+            ax.plot(time, np.exp(-rates[number] * time), "--", color=style.GREY, lw=1)
         ax.set(title=name, xlabel=xlabel, yscale="log")
         ax.yaxis.set_major_formatter("{x:.3g}")
         ax.yaxis.set_minor_formatter("{x:.3g}")

@@ -209,6 +209,27 @@ def test_a_bound_on_sigma_falls_geometrically_and_touches_nothing_else():
     torch.testing.assert_close(after.theta[:, -1], low.theta[:, -1], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("progress", "gamma"), [(0.0, 0.9), (0.5, 1 - 0.1 * 16 ** (-1 / 4)), (1.0, 1 - 0.1 / 16)])
+def test_an_update_with_a_growing_discount_is_one_with_the_discount_of_its_time(progress, gamma):
+    """Factor 16, so 1/(1-γ) is 10 steps, twice as many in the middle of the training, and 160 at its end."""
+    growing, fixed = pg.PPO(**SMALL, gamma=0.9, final_gamma=1 - 0.1 / 16), pg.PPO(**SMALL, gamma=gamma)
+    assert growing.discount(progress) == pytest.approx(gamma, abs=1e-15)
+    world, streams = pg.make("CartPole-v1", 4), Streams(2)
+    state = growing.init(Architecture((8,)).policy(world), Architecture((8,)).critic(world), streams.child("init"))
+    batch, _ = rollout(state.policy, state.theta, world, world.reset(streams), 16, streams)
+    fixed = replace(fixed, gamma=growing.discount(progress))
+    for one, other in zip(
+        *(x.update(state, batch, progress, Streams(2))[0][2:4] for x in (growing, fixed)), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("final", [0.5, 1.0])
+def test_a_discount_that_would_shrink_or_reach_one_is_refused(final):
+    with pytest.raises(ValueError, match=rf"final_gamma must be 0 or from gamma = 0\.9 to below 1, got {final}"):
+        pg.PPO(gamma=0.9, final_gamma=final)
+
+
 def test_without_a_bound_every_bit_is_as_it_was():
     def trained(final_std):
         return train(pg.PPO(**SMALL, final_std=final_std), "Pendulum-v1", seeds=2, steps=640).policy.theta
