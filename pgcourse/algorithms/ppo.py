@@ -180,8 +180,8 @@ class PPO:
     )
     final_gamma: float = option(
         0.0,
-        "γ at the end of the training: when its part p is over, the steps that γ looks ahead, 1/(1-γ), have grown by the "
-        "whole factor to the power p² (after François-Lavet et al., 2015); 0: γ is `gamma` throughout",
+        "γ at the end of the training: when its part p is over, the steps that γ looks ahead, 1/(1-γ), have grown by "
+        "the whole factor to the power p² (after François-Lavet et al., 2015); 0: γ is `gamma` throughout",
         low=0,
         high=1,
         neutral=0.0,
