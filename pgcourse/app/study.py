@@ -105,8 +105,8 @@ def study(
             chosen = partial(local, workers=workers)
 
         def kept(each: Study) -> Checkpoints | None:
-            if checkpoints:
-                return Checkpoints(checkpoints.resolve())
+            if checkpoints:  # in a folder for each study: runs of several may have one name
+                return Checkpoints(checkpoints.resolve() / each.name)
             return each.checkpoints if engine == "local" else None
 
         status = compute(screen, studies, chosen, kept, dry_run=dry_run, refresh=refresh, prune=prune)

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 from small_study import SMALL as FOUR_RUNS
 
+from pgcourse.app.blocks import tidy
 from pgcourse.app.console import main
-from pgcourse.lab import Study, load
+from pgcourse.lab import Study, load, runs
 
 SMALL = FOUR_RUNS.replace("seeds = 4", "seeds = 2")  # every run pays for starting a process
 
@@ -123,6 +124,29 @@ def test_checkpoints_of_runs_that_are_done_are_tidied_up(small):
     assert len(list(study_.checkpoints.folder.iterdir())) == 2
     assert study("small")[0] == 0
     assert [path.stem for path in study_.checkpoints.folder.iterdir()] == [unknown]
+
+
+def test_studies_whose_runs_have_one_name_share_a_folder_of_checkpoints(declare, tmp_path, monkeypatch):
+    """One of them is done and lets go of its checkpoints; the other's stay."""
+    often = SMALL.replace("steps = 600", "steps = 600\ncheckpoint_steps = 130")
+    done, begun = (Study.read(declare(name, often).name) for name in ("done", "begun"))
+    asked = []
+    monkeypatch.setattr("pgcourse.app.study.compute", lambda *arguments, **options: asked.append(arguments[3]) or 0)
+    assert study("done", "begun", "--checkpoints", str(tmp_path / "shared"))[0] == 0
+    (checkpoints,) = asked
+    run, other = done.blocks()[0], begun.blocks()[0]
+    assert run.name == other.name
+    runs.store(run, runs.compute(run))
+
+    def stopped(part, value=None):
+        if part > 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.compute(other, stopped, checkpoints(begun))
+    assert checkpoints(begun).load(other)
+    tidy(done, checkpoints(done))
+    assert checkpoints(begun).load(other)
 
 
 @pytest.mark.parametrize("arguments", [["small", "--dry-run"], ["list"], ["small"]])
