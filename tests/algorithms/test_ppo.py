@@ -536,6 +536,11 @@ def test_metrics_are_means_over_all_minibatches():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"clip_reward": 5.0}, "clip_reward is for normalised rewards: set normalize_reward, or leave .* inf, got 5.0"),
+        (
+            {"objective": "penalty", "dual_clip": 3.0},
+            "dual_clip is for objective = 'clip', not 'penalty': leave it at inf, got 3.0",
+        ),
         ({"minibatches": 3}, r"minibatches must divide envs · horizon = 256 into parts of 2 samples or more, got 3"),
         ({"minibatches": 256}, r"into parts of 2 samples or more, got 256"),
         ({"clip": 0.0}, r"PPO: clip must be above 0, got 0.0"),
