@@ -150,10 +150,10 @@ def whole_steps(steps: Any) -> int:
     return int(steps)
 
 
-def placed(streams: Streams) -> dict[str, Any]:
-    """The options that give a world its streams' device and dtype; left out where they are the defaults."""
+def placed(like: Streams | Tensor) -> dict[str, Any]:
+    """The options that give a world the device and dtype of streams or θ; left out where they are the defaults."""
     usual = {"device": torch.device("cpu"), "dtype": torch.float32}
-    return {name: getattr(streams, name) for name in usual if getattr(streams, name) != usual[name]}
+    return {name: getattr(like, name) for name in usual if getattr(like, name) != usual[name]}
 
 
 def _require_finite(batch: Trajectory, world: str, number: int, streams: Streams) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from pgcourse.algorithms.files import save
+from pgcourse.algorithms.iterate import placed
 from pgcourse.core import Policy, Streams, memory, to_module
 from pgcourse.envs import Env, make, name_of, spaces_of
 from pgcourse.envs.adapters.gymnasium import FLATTENED, converters
@@ -41,8 +42,11 @@ class TrainedPolicy:
     spaces: tuple[spaces.Space, spaces.Space] | None = None
 
     def world(self, envs: int = 1, **options: Any) -> Env:
-        """The world that it was trained in, with `envs` copies. Arguments and errors as `pgcourse.make`."""
-        return make(self.env, envs, **self.env_args, **options)
+        """The world that it was trained in, with `envs` copies, in θ's type of numbers and on its device.
+
+        Arguments and errors as `pgcourse.make`.
+        """
+        return make(self.env, envs, **self.env_args, **{**placed(self.theta), **options})
 
     def __getitem__(self, seed: int) -> Agent:
         """The policy of one seed, as it acts: the same agent each time, which goes on drawing where it was.
