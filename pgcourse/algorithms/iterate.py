@@ -157,7 +157,8 @@ def placed(like: Streams | Tensor) -> dict[str, Any]:
 
 
 def _require_finite(batch: Trajectory, world: str, number: int, streams: Streams) -> None:
-    for name, given in (("an observation", batch.obs), ("a reward", batch.reward)):
+    found = (("an observation", batch.obs), ("an observation", batch.next_obs), ("a reward", batch.reward))
+    for name, given in found:  # what follows the last step of an episode is nobody's `obs`
         fine = given.isfinite()
         if not fine.all() and (seeds := _seeds_with(~fine, batch, streams.seeds)):
             raise FloatingPointError(
