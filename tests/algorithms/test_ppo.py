@@ -117,6 +117,14 @@ def test_the_penalty_adapts_as_in_the_paper(beta, kl, target):
         assert new == pytest.approx(beta)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_penalty_that_was_halved_for_long_comes_back(dtype):
+    beta = torch.ones(1, dtype=dtype)
+    for kl in (*[0.0] * 1200, *[1.0] * 20):
+        beta = adapted_penalty(beta, torch.tensor([kl]), 0.01)
+    assert beta.item() == 2**20 * torch.finfo(dtype).tiny
+
+
 # The update
 
 
