@@ -192,6 +192,37 @@ def test_interrupting_keeps_what_is_finished(declare):
     assert not list(Study.read("endless").folder.glob(".staging-*"))
 
 
+@pytest.mark.parametrize(("options", "again"), [((), False), (("--refresh",), True)])
+def test_who_interrupts_is_told_what_the_same_command_would_do(declare, monkeypatch, options, again):
+    declare(text=SMALL)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pgcourse.app.study._run", interrupted)
+    status, output = study("small", *options)
+    assert status == 130
+    assert ("computes the finished ones again" in " ".join(output.split())) == again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "small"], "list takes no names"),
+        (["list", "--refresh"], "pgcourse study list takes no --refresh"),
+        (["new", "mine", "--workers", "2"], "pgcourse study new takes no --workers"),
+        (["report", "small", "--prune"], "pgcourse study report takes no --prune"),
+        (["report", "small", "--address", "x"], "pgcourse study report takes no --address"),
+        (["small", "--dry-run", "--test", "welch"], "--test is for reports: pgcourse study report small --test"),
+        (["small", "--to", "here"], "--to is for reports: pgcourse study report small --to"),
+    ],
+)
+def test_options_without_effect_are_refused(small, arguments, message):
+    status, output = study(*arguments)
+    assert status == 2
+    assert message in " ".join(output.split())
+
+
 def test_a_report_is_written_beside_the_study_or_elsewhere(small, tmp_path):
     status, output = study("report", "small")
     assert status == 0
