@@ -395,7 +395,7 @@ Examples:
 def models(check: bool, refresh: bool) -> None:
     """Train the course's own small models, results/rlhf-models: one pretrained, and five reward models.
 
-    A model whose record is there is not trained again. A minute on one processor core trains all of them.
+    A model whose record is there is not trained again. Some 80 seconds of one processor core train all of them.
     """
     import torch
 
