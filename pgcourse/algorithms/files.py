@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
-import os
-import secrets
 from collections.abc import Callable, Mapping
+from io import BytesIO
+from os import getpid, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,16 +60,16 @@ def save(trained: TrainedPolicy, path: Any) -> None:
         "env_args": _plain(dict(trained.env_args), "env_args"),
         "spaces": [_packed(space) for space in trained.spaces or spaces_of(trained.world())],
     }
-    buffer = io.BytesIO()
+    buffer = BytesIO()
     torch.save(content, buffer)  # into a file it would raise RuntimeError where that cannot be written
     if hasattr(path, "write"):
         path.write(buffer.getvalue())
         return
     target = Path(path).resolve()
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    beside = target.with_name(f".{target.name}.{getpid()}")
     try:
         beside.write_bytes(buffer.getvalue())
-        os.replace(beside, target)  # what was there before stays until all of the new one is
+        replace(beside, target)  # what was there before stays until all of the new one is
     finally:
         beside.unlink(missing_ok=True)
 

@@ -320,7 +320,7 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypat
     policy.save(path)
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("os.replace", full)
+        patch.setattr("pgcourse.algorithms.files.replace", full)
         with pytest.raises(OSError, match="No space left"):
             trained(seeds=(8, 9)).save(path)
     assert path.read_bytes() == before
