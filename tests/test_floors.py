@@ -53,7 +53,8 @@ RANDOM_STATE |= {f"torch.{name}" for name in ("manual_seed", "cuda.manual_seed",
 FORBIDDEN = FILES | CLOCKS | PROGRESS | RANDOM_STATE
 ALLOWED = {"os.environ"}  # a library's import may change it, which has to be undone
 # Where files are written and read because somebody says so: `run.policy.save(path)`, `pg.load(path)`.
-ASKED_FOR = {"pgcourse.algorithms.files": {"torch.save", "torch.load"}}
+WRITTEN_WHOLE = {"io.BytesIO", "os.getpid", "os.replace", "pathlib.Path", "write_bytes"}
+ASKED_FOR = {"pgcourse.algorithms.files": {"torch.save", "torch.load", *WRITTEN_WHOLE}}
 
 # What draws random numbers, and must therefore be given a generator or a seed.
 SAMPLERS = ("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like")
@@ -122,11 +123,12 @@ def impure(source: str, where: str = "") -> list[str]:
             return base and f"{base}.{node.attr}"
         return imported.get(node.id, node.id if node.id in BUILTINS else "") if isinstance(node, ast.Name) else ""
 
-    faults = [(node, f"imports {name}") for node, _, name in aliases(tree) if forbidden(name)]
+    asked = ASKED_FOR.get(where, set())
+    faults = [(node, f"imports {name}") for node, _, name in aliases(tree) if forbidden(name) and name not in asked]
     for node in ast.walk(tree):
         name = full_name(node)
         used = "." in name and name in FORBIDDEN and name not in imported.values()
-        if name in BUILTINS or (used and name not in ASKED_FOR.get(where, ())):
+        if name in BUILTINS or (used and name not in asked):
             faults.append((node, f"uses {name}"))
         if re.match(r"numpy\.random\.\w+$", name) and name not in NUMPY_SEEDED | NUMPY_TYPES:
             faults.append((node, f"uses numpy's global random state: {name}"))
@@ -138,7 +140,7 @@ def impure(source: str, where: str = "") -> list[str]:
             drawing = method in DRAWING_METHODS and not name and ast.unparse(node.func.value) != "rng"  # numpy's
             if (name in DRAWS or drawing) and not has_generator(node):
                 faults.append((node, f"{name or '.' + method} draws without a generator"))
-            if method in FILE_METHODS:
+            if method in FILE_METHODS - asked:
                 faults.append((node, f".{method} touches a file"))
     return [f"{where}:{node.lineno} {what}" for node, what in faults]
 

@@ -231,7 +231,8 @@ class DQN:
         """The first state; its critic is q with the given policy's architecture. The given critic is not used.
 
         Raises:
-            ValueError: a policy that is neither softmax nor Gaussian, or too many actions: see `ActionGrid`.
+            ValueError: a policy that is neither softmax nor Gaussian, a Gaussian in units of its own
+                (`rescale_action`), or too many actions: see `ActionGrid`.
         """
         acting = self.policy(policy)
         phi = acting.network.init(streams.child("phi"))
@@ -245,6 +246,10 @@ class DQN:
         if isinstance(policy, SoftmaxPolicy):
             return EpsilonGreedyPolicy(policy.network)
         if isinstance(policy, GaussianPolicy):
+            if policy.scale:
+                raise ValueError(
+                    f"DQN: rescale_action must be False: its actions lie between ±{self.bound:g}; set bound"
+                )
             grid = ActionGrid(self.bins, policy.actions, self.bound)
             return EpsilonGreedyPolicy(_with_outputs(policy.network, grid.actions), grid)
         raise ValueError(

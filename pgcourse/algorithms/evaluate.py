@@ -58,7 +58,7 @@ def evaluate(
         played = [_evaluated(some, size, deterministic, path, max_episode_steps) for size, path in parts]
         returns, lengths = (torch.cat(each, 1) for each in zip(*played, strict=True))
         index = pd.MultiIndex.from_product([some.seeds, range(episodes)], names=["seed", "episode"])
-        columns = {"return": returns.flatten().numpy(), "length": lengths.flatten().numpy()}
+        columns = {name: x.flatten().cpu().numpy() for name, x in (("return", returns), ("length", lengths))}
         table.append(pd.DataFrame(columns, index=index).reset_index())
     return pd.concat(table, ignore_index=True)
 
@@ -85,7 +85,8 @@ def _evaluated(
     """Returns and lengths, [seed, episode] each."""
     world = trained.world(episodes)
     require_fit(world, trained.policy, trained.theta)
-    steps = step_by_step(trained.policy, trained.theta, world, Streams(trained.seeds, path), deterministic, most=most)
+    streams = Streams(trained.seeds, path, trained.theta.device, trained.theta.dtype)
+    steps = step_by_step(trained.policy, trained.theta, world, streams, deterministic, most=most)
     try:
         rewards, masks = zip(*((step.reward, running) for step, running in steps), strict=True)
     finally:
@@ -109,7 +110,7 @@ def play(
     Episodes follow one another; another `draw` gives others.
 
     Raises:
-        ValueError: no such seed, fewer than one episode.
+        ValueError: no such seed, fewer than one episode; a world that computes in another type than θ.
     """
     seed = trained.seeds[0] if seed is None else seed
     if seed not in trained.seeds:
@@ -117,10 +118,15 @@ def play(
     if episodes < 1:
         raise ValueError(f"episodes must be 1 or more, got {episodes}")
     require_fit(world, trained.policy, trained.theta)
-    row = trained.seeds.index(seed)
-    streams = Streams((seed,), ("watch", str(draw)) if draw else ("watch",))
+    row, theta = trained.seeds.index(seed), trained.theta
+    if (kind := getattr(world, "dtype", theta.dtype)) != theta.dtype:
+        raise ValueError(
+            f"{world.name} computes in {kind}, the policy's θ is {theta.dtype}: make the world with "
+            f"dtype={theta.dtype}, as trained.world() does"
+        )
+    streams = Streams((seed,), ("watch", str(draw)) if draw else ("watch",), theta.device, theta.dtype)
     obs = world.reset(streams)
-    steps = act(trained.policy, trained.theta[row : row + 1], world, obs, streams, sys.maxsize, deterministic, block=1)
+    steps = act(trained.policy, theta[row : row + 1], world, obs, streams, sys.maxsize, deterministic, block=1)
     while episodes:
         look(obs)
         step = next(steps)

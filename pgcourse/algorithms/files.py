@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from io import BytesIO
+from os import getpid, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +60,18 @@ def save(trained: TrainedPolicy, path: Any) -> None:
         "env_args": _plain(dict(trained.env_args), "env_args"),
         "spaces": [_packed(space) for space in trained.spaces or spaces_of(trained.world())],
     }
-    torch.save(content, path)
+    buffer = BytesIO()
+    torch.save(content, buffer)  # into a file it would raise RuntimeError where that cannot be written
+    if hasattr(path, "write"):
+        path.write(buffer.getvalue())
+        return
+    target = Path(path).resolve()
+    beside = target.with_name(f".{target.name}.{getpid()}")
+    try:
+        beside.write_bytes(buffer.getvalue())
+        replace(beside, target)  # what was there before stays until all of the new one is
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load(

@@ -150,14 +150,15 @@ def whole_steps(steps: Any) -> int:
     return int(steps)
 
 
-def placed(streams: Streams) -> dict[str, Any]:
-    """The options that give a world its streams' device and dtype; left out where they are the defaults."""
+def placed(like: Streams | Tensor) -> dict[str, Any]:
+    """The options that give a world the device and dtype of streams or θ; left out where they are the defaults."""
     usual = {"device": torch.device("cpu"), "dtype": torch.float32}
-    return {name: getattr(streams, name) for name in usual if getattr(streams, name) != usual[name]}
+    return {name: getattr(like, name) for name in usual if getattr(like, name) != usual[name]}
 
 
 def _require_finite(batch: Trajectory, world: str, number: int, streams: Streams) -> None:
-    for name, given in (("an observation", batch.obs), ("a reward", batch.reward)):
+    found = (("an observation", batch.obs), ("an observation", batch.next_obs), ("a reward", batch.reward))
+    for name, given in found:  # what follows the last step of an episode is nobody's `obs`
         fine = given.isfinite()
         if not fine.all() and (seeds := _seeds_with(~fine, batch, streams.seeds)):
             raise FloatingPointError(

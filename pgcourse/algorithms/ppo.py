@@ -206,6 +206,16 @@ class PPO:
                 f"PPO: minibatches must divide envs · horizon = {self.envs * self.horizon} into parts of 2 samples or "
                 f"more, got {self.minibatches}"
             )
+        if self.clip_reward < math.inf and not self.normalize_reward:
+            raise ValueError(
+                "PPO: clip_reward is for normalised rewards: set normalize_reward, or leave clip_reward at inf, "
+                f"got {self.clip_reward}"
+            )
+        if self.dual_clip < math.inf and self.objective != "clip":
+            raise ValueError(
+                f"PPO: dual_clip is for objective = 'clip', not {self.objective!r}: leave it at inf, "
+                f"got {self.dual_clip}"
+            )
 
     def init(self, policy: Policy, critic: Critic, streams: Streams) -> State:
         if self.normalize_observation:

@@ -55,10 +55,15 @@ class Replay:
     def columns(self) -> dict[str, Tensor]:
         """The stored steps by field name, [seed, capacity, ...]."""
         if self._newer is not None:
-            newer, place, before = self._newer
-            columns = {name: column.clone() for name, column in newer.columns().items()}
-            for name, rows in before.items():
-                columns[name][:, place] = rows
+            newest, written = self, []
+            while newest._newer is not None:
+                newer, place, before = newest._newer
+                written.append((place, before))
+                newest = newer
+            columns = {name: column.clone() for name, column in newest._columns.items()}
+            for place, before in reversed(written):
+                for name, rows in before.items():
+                    columns[name][:, place] = rows
             self._columns, self._newer = columns, None
         return self._columns
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from pgcourse.algorithms.files import save
+from pgcourse.algorithms.iterate import placed
 from pgcourse.core import Policy, Streams, memory, to_module
 from pgcourse.envs import Env, make, name_of, spaces_of
 from pgcourse.envs.adapters.gymnasium import FLATTENED, converters
@@ -41,8 +42,11 @@ class TrainedPolicy:
     spaces: tuple[spaces.Space, spaces.Space] | None = None
 
     def world(self, envs: int = 1, **options: Any) -> Env:
-        """The world that it was trained in, with `envs` copies. Arguments and errors as `pgcourse.make`."""
-        return make(self.env, envs, **self.env_args, **options)
+        """The world that it was trained in, with `envs` copies, in θ's type of numbers and on its device.
+
+        Arguments and errors as `pgcourse.make`.
+        """
+        return make(self.env, envs, **self.env_args, **{**placed(self.theta), **options})
 
     def __getitem__(self, seed: int) -> Agent:
         """The policy of one seed, as it acts: the same agent each time, which goes on drawing where it was.
@@ -85,7 +89,7 @@ class TrainedPolicy:
 
         Raises:
             ValueError: a policy that is not one of `pgcourse.core`.
-            OSError: the file cannot be written.
+            OSError: the file cannot be written; one that was there before still is.
         """
         save(self, path)
 
@@ -135,15 +139,18 @@ class Agent:
     def act(self, obs: Observation, deterministic: bool = False) -> Any:
         """An action for one observation, or an action each for a batch [batch, *observation].
 
+        Those of a Dict, Tuple or MultiDiscrete are taken one at a time.
+
         Sampled, as in training, or the most probable one where `deterministic`. An int for a discrete action, an array
         for others, and for a batch.
 
         Raises:
-            ValueError: an observation of another shape, or one that is NaN or infinite; a batch of another size than
-                before for a policy with a memory, unless `reset` was called.
+            ValueError: an observation of another shape, or one that is NaN or infinite; of a Discrete space, one that
+                is no integer in it; a batch of another size than before for a policy with a memory, unless `reset` was
+                called.
         """
         if self._flat:
-            batch, single = np.asarray(spaces.flatten(self._seen, obs))[np.newaxis], True
+            batch, single = self._flattened(obs)[np.newaxis], True
         else:
             array = np.asarray(obs)
             single = array.shape == self._shape
@@ -155,6 +162,13 @@ class Agent:
             batch = array[np.newaxis] if single else array
         if batch.dtype.kind not in "biuf" or not np.isfinite(batch).all():
             raise ValueError(f"an observation must be finite numbers, got {obs!r}")
+        if isinstance(self._seen, spaces.Discrete):
+            first, last = int(self._seen.start), int(self._seen.start + self._seen.n - 1)
+            if batch.dtype.kind not in "iu" or (batch < first).any() or (batch > last).any():
+                raise ValueError(
+                    f"an observation must be an integer from {first} to {last}, as in {self._seen}; got {obs!r}"
+                )
+            batch = batch.astype(np.int64)
         x = torch.from_numpy(np.ascontiguousarray(self._to_obs(batch))).unsqueeze(0)
         dist = self._distribution(self._remembering(x))
         action = dist.mode if deterministic else dist.sample(self._policy.noise(self._streams, len(batch)))
@@ -162,6 +176,17 @@ class Agent:
         if not single:
             return chosen
         return int(chosen[0]) if not self._action_shape and chosen.dtype.kind in "iu" else chosen[0]
+
+    def _flattened(self, obs: Observation) -> NDArray:
+        """One observation of several parts as one row of numbers."""
+        wrong = f"an observation must be one of {self._seen}, one at a time; got {obs!r}"
+        try:
+            flat = np.asarray(spaces.flatten(self._seen, obs))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(wrong) from error
+        if flat.shape != self._shape:
+            raise ValueError(wrong)
+        return flat
 
     def _remembering(self, x: Tensor) -> Tensor:
         """What a policy with a memory sees, which is then kept for the next observation."""

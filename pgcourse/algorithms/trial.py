@@ -156,7 +156,8 @@ class Bounds:
         half, middle = (self.high - self.low) / 2, (self.high + self.low) / 2
         apart = torch.maximum(half, (middle - self.center).abs()) > FAR * self.sigma
         narrow = half < self.sigma / FAR
-        at = next(iter((apart | narrow).nonzero().flatten().tolist()), None)
+        both = self.low.isfinite() & self.high.isfinite()  # else there are no units of the bounds to measure in
+        at = next(iter(((apart | narrow) & both).nonzero().flatten().tolist()), None)
         if at is None:
             return ""
         low, high, center, sigma = (each[at].item() for each in (self.low, self.high, self.center, self.sigma))

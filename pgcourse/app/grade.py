@@ -34,7 +34,7 @@ Examples:
   pgcourse grade my/exercises/03_reinforce.ipynb --require 100 --json
 
 \b
-Exit status: 0 all graded; 1 a score is below --require, or the command was wrong;
+Exit status: 0 all graded; 1 a score that counts is below --require, or the command was wrong;
 3 a submission could not be graded, the others were; 130 after Ctrl-C, what was graded is kept."""
 )
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
@@ -141,8 +141,9 @@ def grade(
         sys.exit(130)
     if len(report.scored(rows)) < len(rows):
         sys.exit(3)
-    if require is not None and (below := [row for row in rows if report.percent(row) < require]):
-        screen.print(f"Below {require:g} %: {len(below)} of {len(rows)}.")
+    counting = [row for row in rows if row["counts"]]
+    if require is not None and (below := [row for row in counting if report.percent(row) < require]):
+        screen.print(f"Below {require:g} %: {len(below)} of {len(counting)}.")
         sys.exit(1)
 
 

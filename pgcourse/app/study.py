@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
 import torch
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +24,7 @@ from pgcourse.lab.studies import Block, Study, StudyError, study_names
 from pgcourse.lab.study_report import TESTS, markdown, page
 
 Engine: TypeAlias = Callable[[Task, Sequence[Any]], Generator[Event, None, None]]
+FORMS: Mapping[str, tuple[str, ...]] = {"list": (), "new": (), "report": ("to", "test")}  # and the options of each
 
 
 @click.command(
@@ -61,7 +63,9 @@ Examples:
     show_default=True,
     help="How reports compare: seed by seed, since variants share their seeds, or as if each had its own.",
 )
+@click.pass_context
 def study(
+    ctx: click.Context,
     names: tuple[str, ...],
     dry_run: bool,
     refresh: bool,
@@ -78,12 +82,15 @@ def study(
     A run whose record is there is not computed again. Ctrl-C keeps every finished run, and of the others what they had
     computed up to their last checkpoint.
     """
+    _require_used(ctx, names)
     if address is not None and engine != "ray":
         raise click.UsageError("--address is that of a Ray cluster: add --engine ray")
     torch.set_num_threads(1)  # as in the processes that compute: what they left is compared with this one
     screen = Console()
     try:
-        if names == ("list",):
+        if names[0] == "list":
+            if len(names) > 1:
+                raise click.UsageError("list takes no names: it shows every study")
             overview(screen)
             return
         if names[0] in ("new", "report") and len(names) == 1:
@@ -105,14 +112,27 @@ def study(
             chosen = partial(local, workers=workers)
 
         def kept(each: Study) -> Checkpoints | None:
-            if checkpoints:
-                return Checkpoints(checkpoints.resolve())
+            if checkpoints:  # in a folder for each study: runs of several may have one name
+                return Checkpoints(checkpoints.resolve() / each.name)
             return each.checkpoints if engine == "local" else None
 
         status = compute(screen, studies, chosen, kept, dry_run=dry_run, refresh=refresh, prune=prune)
     except (StudyError, RecordError, ConnectionError, ModuleNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(status)
+
+
+def _require_used(ctx: click.Context, names: Sequence[str]) -> None:
+    """Raises `click.UsageError` for an option that was given and that this form of the command does not use."""
+    for option in (each for each in ctx.command.params if isinstance(each, click.Option)):
+        if ctx.get_parameter_source(option.name or "") is not ParameterSource.COMMANDLINE:
+            continue
+        if names[0] in FORMS and option.name not in FORMS[names[0]]:
+            raise click.UsageError(f"pgcourse study {names[0]} takes no {option.opts[0]}")
+        if names[0] not in FORMS and option.name in FORMS["report"]:
+            raise click.UsageError(
+                f"{option.opts[0]} is for reports: pgcourse study report {' '.join(names)} {option.opts[0]} ..."
+            )
 
 
 def overview(console: Console) -> None:
@@ -166,7 +186,10 @@ def compute(
         if todo:
             failed = _run(console, todo, engine, checkpoints, refresh)
     except KeyboardInterrupt:
-        console.print("Stopped. Finished runs are kept, others as their last checkpoints; the same command goes on.")
+        again = ", and computes the finished ones again" * refresh
+        console.print(
+            f"Stopped. Finished runs are kept, others as their last checkpoints; the same command goes on{again}."
+        )
         return INTERRUPTED
     if failed:
         console.print(f"[red]{failed} of {len(todo)} runs failed[/red]")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -184,16 +185,20 @@ class Argument(click.ParamType):
         name, sign, text = value.partition("=")
         if not (sign and name.isidentifier()):
             self.fail(f"{value!r} is not like gravity=5", param, ctx)
+
+        def refused(number: str) -> NoReturn:
+            self.fail(f"{value!r}: {number} cannot be recorded; give a finite number", param, ctx)
+
+        def finite(number: str) -> float:
+            return float(number) if math.isfinite(float(number)) else refused(number)
+
         try:
-            given = json.loads(text, parse_constant=lambda number: self._refused(value, number, param, ctx))
+            given = json.loads(text, parse_constant=refused, parse_float=finite)
         except ValueError:
             given = text
         if given is None:
             self.fail(f"{value!r}: an argument that is not given is left out", param, ctx)
         return name, given
-
-    def _refused(self, value: str, number: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
-        self.fail(f"{value!r}: {number} cannot be recorded; give a finite number", param, ctx)
 
 
 def arguments_of(given: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -118,8 +118,14 @@ def _known_arguments(env: Any) -> str:
     """What a world of ours takes beside what all take, and where Gymnasium's own is that may take more."""
     if not isinstance(env, str) or versioned(env) not in WORLDS:
         return ""
-    taken = [name for name in signature(WORLDS[versioned(env)]).parameters if name not in ("envs", "dtype", "device")]
-    said = f"; it takes {', '.join(taken)}" if taken else "; it takes none"
+    parameters = signature(WORLDS[versioned(env)]).parameters.values()
+    handed_on = any(each.kind is Parameter.VAR_KEYWORD for each in parameters)  # to whom, the signature does not say
+    taken = ", ".join(
+        each.name
+        for each in parameters
+        if each.kind is not Parameter.VAR_KEYWORD and each.name not in ("envs", "dtype", "device")
+    )
+    said = f"; {'among others ' * handed_on}it takes {taken or 'none'}" if taken or not handed_on else ""
     there = versioned(env) in gymnasium.registry
     return said + f". This one is computed by tensors; Gymnasium's own is 'gymnasium:{versioned(env)}'" * there
 

@@ -301,7 +301,7 @@ class Batch:
         if folder:
             with _writing(folder):
                 (folder / REPLIES).mkdir(parents=True, exist_ok=True)
-            self._write(self.header, "a" if earlier else "x")
+        self._begin = "a" if earlier else "x"  # how the file of grades is opened first
 
     @property
     def header(self) -> Row:
@@ -358,9 +358,12 @@ class Batch:
         A submission that cannot be graded is a row with the reason and costs no other one anything.
 
         Raises:
-            CannotGrade: the folder is full, or somebody else is grading into it.
+            CannotGrade: the folder is full, or somebody else is grading into it, or has begun to.
         """
         with self._alone():
+            if self.folder:
+                self._write(self.header, self._begin)
+                self._begin = "a"
             yield from self._run(jobs)
 
     @contextlib.contextmanager

@@ -17,8 +17,8 @@ def train_models(report: ReportLoss = lambda model, step, loss: None) -> dict[st
     """Train all of `MODELS` now, each on the ones before it, and have this process use these instead of the records.
 
     From then on `language_policy`, `reward_model` and the world `Reviews` are of what has just been trained. Nothing is
-    kept on disk, and the records stay as they are. On a machine like theirs it is the same to the last bit. Some two
-    minutes of a processor core. Returned are the models by name, with the losses of every step in their tables.
+    kept on disk, and the records stay as they are. On a machine like theirs it is the same to the last bit. Some 80
+    seconds of one processor core. Returned are the models by name, with the losses of every step in their tables.
     """
     before = os.environ.get(RESULTS)
     read_model.cache_clear()

@@ -181,9 +181,14 @@ def _short(value: Any) -> str:
     return _type(value) or canonical(value)
 
 
+def _infinity(value: dict[str, Any]) -> Any:
+    """What `plain` has made of an infinity, as it was; any other mapping as it is."""
+    return float(value["float"]) if value in ({"float": "inf"}, {"float": "-inf"}) else value
+
+
 @cache
 def _made(env: str, arguments: str) -> tuple[type, dict[str, Any]]:
-    world = make(env, 1, **json.loads(arguments))
+    world = make(env, 1, **json.loads(arguments, object_hook=_infinity))
     said = {
         "observations": str(world.observation_space),
         "actions": str(world.action_space),

@@ -77,7 +77,7 @@ def comparisons(results: Results, test: str = "paired") -> pd.DataFrame:
     Columns: `env`, `variant`, `difference` of the mean final returns with `low` and `high` of its 95 % interval,
     `p`, `p corrected` (Holm, over all rows), `better` (probability that a seed of it scores higher) with its 95 %
     bootstrap interval, `seeds` that the test would need for 80 % power at this difference, and `verdict`. Where every
-    seed has the same difference there is no test; p is NaN.
+    seed has the same difference there is no test; p is NaN. Of one seed there is a difference alone, the rest is NaN.
 
     Args:
         test: `paired`, seed by seed, since all variants have the same seeds; or `welch`, as if each had its own.
@@ -106,10 +106,13 @@ def comparisons(results: Results, test: str = "paired") -> pd.DataFrame:
     words = np.where(table["difference"] > 0, "better", "worse")
     table["verdict"] = np.where(clear, words, np.where(excluded, "not clear after correction", "inconclusive"))
     table.loc[~tested, "verdict"] = "every seed has the same difference"
+    table.loc[table["low"].isna(), "verdict"] = "one seed: no comparison"
     return table
 
 
 def _compared(x: np.ndarray, y: np.ndarray, test: str) -> tuple[float, ...]:
+    if len(x) == 1:
+        return (float(x[0] - y[0]), *[np.nan] * 7)
     better = probability_of_improvement(x[:, None], y[:, None], np.random.default_rng(0)).average
     paired = test == "paired"
     if np.ptp(x - y) == 0 and (paired or np.ptp(x) == 0):
@@ -206,7 +209,8 @@ def _comparisons(results: Results, test: str) -> str:
     for row in comparisons(results, test).to_dict("records"):
         seeds = "–" if not np.isfinite(row["seeds"]) else f"{row['seeds']:.0f}"
         p = "–" if np.isnan(row["p"]) else f"{row['p']:.2g} ({row['p corrected']:.2g})"
-        better = f"{row['better']:.2f} ({row['better low']:.2f} to {row['better high']:.2f})"
+        chance = f"{row['better']:.2f} ({row['better low']:.2f} to {row['better high']:.2f})"
+        better = "–" if np.isnan(row["better"]) else chance
         cells = (row["env"], row["variant"], _figure(row["difference"]), _span(row["low"], row["high"]), p, better)
         rows.append((*cells, seeds, row["verdict"]))
     head = [
@@ -252,7 +256,8 @@ def _deviations(results: Results) -> Iterator[str]:
         yield f"records that no variant leads to any more: {', '.join(others)}"
     yield from changed_worlds(results)
     if study.seeds < 5:
-        yield f"{study.seeds} seeds: too few for a bootstrap, and for any but the largest differences"
+        seeds = f"{study.seeds} seed{'s' * (study.seeds > 1)}"
+        yield f"{seeds}: too few for a bootstrap, and for any but the largest differences"
 
 
 def _said_afterwards(results: Results) -> Iterator[str]:

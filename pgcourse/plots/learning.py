@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from pgcourse.plots import style
+from pgcourse.stats import tables
 from pgcourse.stats.intervals import margin
 
 GRID = 200  # points of the common step axis
@@ -30,6 +31,9 @@ def learning_curves(
     `curves` has the columns seed, step and `y`, and may have a column `variant`; or it maps names to such tables. Seeds
     report at steps of their own, so each is interpolated on a common axis; the mean ends where the first seed ends.
     `target` draws a dashed line.
+
+    Raises:
+        ValueError: a variant in several environments, or one whose seeds have no steps in common; a missing column.
     """
     if isinstance(curves, Mapping):
         curves = pd.concat([table.assign(variant=name) for name, table in curves.items()])
@@ -135,12 +139,15 @@ def lines_of(seeds: int) -> str:
 
 
 def on_common_steps(table: pd.DataFrame, y: str) -> tuple[NDArray, NDArray]:
-    """(steps [grid], values [seed, grid]), from the step where all seeds have begun to the one where the first ends."""
-    seeds = [seed.dropna(subset=[y]) for _, seed in table.groupby("seed")]
-    low = max(seed["step"].iloc[0] for seed in seeds)
-    high = min(seed["step"].iloc[-1] for seed in seeds)
-    steps = np.linspace(low, high, GRID)
-    return steps, np.stack([np.interp(steps, seed["step"], seed[y]) for seed in seeds])
+    """(steps [grid], values [seed, grid]) of one variant's seeds: see `pgcourse.stats.on_common_steps`.
+
+    Raises:
+        ValueError: as there; several environments.
+    """
+    if "env" in table and len(envs := table["env"].unique()) > 1:
+        raise ValueError(f"one curve for {', '.join(map(str, envs))}: choose one, results.on({envs[0]!r}).curves")
+    steps, values = tables.on_common_steps(table, y, steps=GRID)
+    return steps, values[:, 0]
 
 
 def t_interval(values: NDArray, level: float = 0.95) -> tuple[NDArray, NDArray]:

@@ -41,10 +41,10 @@ def gae(
     require(reward, terminated=terminated, truncated=truncated, lam=lam)
     advantage = td_residual(reward, value, next_value, terminated, gamma)
     carry = gamma * lam * (~(terminated | truncated)).to(reward.dtype)
-    steps, carries = advantage.unbind(1), carry.unbind(1)
+    steps, carries = list(advantage.unbind(1)), carry.unbind(1)
     for t in reversed(range(len(steps) - 1)):
-        steps[t].addcmul_(carries[t], steps[t + 1])
-    return advantage
+        steps[t] = torch.addcmul(steps[t], carries[t], steps[t + 1])
+    return torch.stack(steps, 1)
 
 
 def n_step_advantage(
@@ -96,7 +96,11 @@ class Samples(NamedTuple):
     log_prob: Any = None  # log π_old(a|s) of the policy that acted [seed, sample], where an update asks for it
 
     def shuffled(self, order: Tensor, parts: int) -> Iterator[Samples]:
-        """One pass: the samples in this order [seed, sample], each seed its own, divided into `parts`."""
+        """One pass: the samples in this order [seed, sample], each seed its own, divided into `parts`.
+
+        Raises:
+            ValueError: parts that do not divide the samples.
+        """
         return minibatches(self, order, parts)
 
 
@@ -107,8 +111,13 @@ def minibatches(samples: Columns, order: Tensor, parts: int) -> Iterator[Columns
     """One pass over a NamedTuple of tensors [seed, sample, ...], in this order [seed, sample], divided into `parts`.
 
     Each seed has an order of its own. Columns that are None stay so.
+
+    Raises:
+        ValueError: parts that do not divide the samples.
     """
     seeds, size = order.shape
+    if parts < 1 or size % parts:  # `chunk` would make fewer
+        raise ValueError(f"parts must divide the {size} samples, got {parts}")
     flat = (order + size * torch.arange(seeds, device=order.device).unsqueeze(1)).flatten()
     columns: dict[str, Any] = {name: x for name, x in samples._asdict().items() if x is not None}
     for dtype in {x.dtype for x in columns.values()}:  # columns of one type are gathered together

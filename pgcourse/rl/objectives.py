@@ -66,9 +66,10 @@ def penalized_surrogate(ratio: Tensor, advantage: Tensor, kl: Tensor, beta: Tens
 def adapted_penalty(beta: Tensor, kl: Tensor, target: float) -> Tensor:
     """β for the next update: half of it after one that moved less than target/1.5, twice after more than 1.5·target.
 
-    Schulman et al. (2017), section 4.
+    Schulman et al. (2017), section 4. It stays above 0, from where no doubling would lead away.
     """
-    return torch.where(kl < target / 1.5, beta / 2, torch.where(kl > 1.5 * target, beta * 2, beta))
+    adapted = torch.where(kl < target / 1.5, beta / 2, torch.where(kl > 1.5 * target, beta * 2, beta))
+    return adapted.clamp_min(torch.finfo(adapted.dtype).tiny)
 
 
 def value_loss(value: Tensor, target: Tensor) -> Tensor:

@@ -25,11 +25,17 @@ class OveroptimizationFit(NamedTuple):
 
     @property
     def peak_kl(self) -> float:
-        """Where R̂ is highest: d = α/(2β), or exp(α/β - 1); infinity where β ≤ 0, for a curve that only rises."""
+        """Where R̂ is highest: d = α/(2β), or exp(α/β - 1); infinity where β ≤ 0, for a curve that only rises.
+
+        So it is where β is so small that no float is as large as d².
+        """
         if self.beta <= 0:
             return math.inf
-        d = self.alpha / (2 * self.beta) if self.form == "best_of_n" else math.exp(self.alpha / self.beta - 1)
-        return max(d, 0.0) ** 2
+        try:
+            d = self.alpha / (2 * self.beta) if self.form == "best_of_n" else math.exp(self.alpha / self.beta - 1)
+            return max(d, 0.0) ** 2
+        except OverflowError:
+            return math.inf
 
 
 def overoptimization_fit(kl: Tensor, gold: Tensor, form: str) -> OveroptimizationFit:

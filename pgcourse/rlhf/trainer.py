@@ -142,6 +142,11 @@ class RLHF:
             )
         if self.group < 2 and (self.baseline in ("leave_one_out", "group") or self.scale == "group"):
             raise ValueError("RLHF: to compare a prompt's responses, group must be 2 or more, got 1")
+        if self.baseline == "critic" and self.scale == "group":
+            raise ValueError(
+                "RLHF: scale must be batch or none with baseline = 'critic', whose advantages are of tokens, "
+                "got 'group'"
+            )
 
     def init(self, policy: LanguagePolicy, critic: LanguageCritic, streams: Streams) -> State:
         theta, phi = policy.init(streams.child("theta")), critic.init(streams.child("phi"))

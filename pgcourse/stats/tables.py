@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +102,7 @@ def mean_over_training(curves: pd.DataFrame, y: str = "return") -> pd.Series | p
     column `variant` a table [seed, variant], in the table's order.
 
     Raises:
-        ValueError: a missing column, a run without two reports of `y`.
+        ValueError: a missing column, a run without two reports of `y`, or with two at one step.
     """
     import pandas as pd
 
@@ -110,9 +110,9 @@ def mean_over_training(curves: pd.DataFrame, y: str = "return") -> pd.Series | p
         groups = curves.groupby("variant", sort=False)
         columns = {name: mean_over_training(rows.drop(columns="variant"), y) for name, rows in groups}
         return pd.DataFrame(columns).rename_axis(index="seed", columns="variant")
-    tasks = _by_task(curves, y, None)
+    rows = _by_task(curves, y, None)[None]
     means = {}
-    for seed, reports in tasks[None].dropna(subset=y).groupby("seed"):
+    for seed, reports in _reports(rows, y, None):
         if len(reports) < 2:
             raise ValueError(f"seed {seed} has fewer than two reports of {y!r}")
         means[seed] = np.trapezoid(reports[y], reports["step"]) / np.ptp(reports["step"])
@@ -133,16 +133,21 @@ def _by_task(table: pd.DataFrame, y: str, task: str | None) -> dict[Any, pd.Data
 
 def _runs(rows: pd.DataFrame, y: str, task: Any) -> list[tuple[NDArray, NDArray]]:
     """(steps, values) of every seed's reports, in the order of the seeds."""
-    runs = []
+    return [
+        (reports["step"].to_numpy(np.float64), reports[y].to_numpy(np.float64))
+        for _, reports in _reports(rows, y, task)
+    ]
+
+
+def _reports(rows: pd.DataFrame, y: str, task: Any) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Every seed's reports that have a value, in the order of the steps."""
     for seed, reports in rows.groupby("seed"):
         reports = reports.dropna(subset=[y]).sort_values("step")
-        steps, values = reports["step"].to_numpy(np.float64), reports[y].to_numpy(np.float64)
-        if not len(steps):
+        if reports.empty:
             raise ValueError(f"seed {seed} has no value of {y!r}{_on(task)}: leave the seed out, or train it longer")
-        if (np.diff(steps) == 0).any():
+        if reports["step"].duplicated().any():
             raise ValueError(f"seed {seed} reports twice at one step{_on(task)}: choose one variant")
-        runs.append((steps, values))
-    return runs
+        yield seed, reports
 
 
 def _on(task: Any) -> str:

@@ -9,6 +9,7 @@ import torch
 import pgcourse as pg
 from pgcourse.algorithms import DQN, Curves
 from pgcourse.algorithms.dqn import MOST_ACTIONS, ActionGrid, EpsilonGreedy
+from pgcourse.algorithms.replay import Replay
 from pgcourse.core import (
     MLP,
     GaussianPolicy,
@@ -172,6 +173,16 @@ class TestMemory:
         batch = rollout(algorithm, action=action, obs=obs, next_obs=obs)
         assert remembered(algorithm, state, batch)["action"].tolist() == [[6, 4]] * SEEDS
 
+    def test_an_old_memory_is_read_however_many_were_added_since(self):
+        versions = [Replay(3)]
+        for number in range(1100):  # more than Python's functions may call one another
+            versions.append(versions[-1].added({"reward": torch.full((SEEDS, 1), float(number))}))
+        assert versions[2].columns()["reward"].tolist() == [[0.0, 1.0, 0.0]] * SEEDS
+        assert versions[5].columns()["reward"].tolist() == [[3.0, 4.0, 2.0]] * SEEDS
+        assert versions[1].columns()["reward"].tolist() == [[0.0, 0.0, 0.0]] * SEEDS
+        assert versions[-1].columns()["reward"].tolist() == [[1098.0, 1099.0, 1097.0]] * SEEDS
+        assert sum(bool(each._columns) for each in versions) == 4  # who is read keeps columns, those between do not
+
 
 def test_the_target_network_follows_every_so_many_minibatches():
     algorithm = DQN(envs=1, horizon=1, capacity=10, updates=1, target_every=3, anneal=False)
@@ -259,6 +270,9 @@ def test_architectures_keep_their_kind():
     squashed = SquashedGaussianPolicy(GaussianPolicy(MLP((3, 8, 1))), (-2.0,), (2.0,))
     with pytest.raises(ValueError, match="takes the place of a softmax policy or of a Gaussian one"):
         DQN().policy(squashed)
+    rescaled = GaussianPolicy(MLP((3, 8, 1)), center=(1.0,), scale=(2.0,))
+    with pytest.raises(ValueError, match=r"rescale_action must be False.*between ±1.*set bound"):
+        DQN().policy(rescaled)
     with pytest.raises(ValueError, match="knows no invalid actions"):  # it would play them, silently
         DQN().policy(MaskedSoftmaxPolicy(MLP((7, 8, 3))))
 

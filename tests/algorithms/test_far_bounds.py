@@ -1,6 +1,7 @@
 """Bounds of actions that a Gaussian does not reach, or lies all outside of."""
 
 import warnings
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -55,6 +56,16 @@ def test_what_counts_is_the_policy_that_acts_and_iterating_warns_too():
     assert "clipped_actions" not in run.curves
     with pytest.warns(FarBounds, match="Dial: actions are bounded by 0 and 1000"):
         next(pg.iterate(pg.A2C(envs=2, horizon=8), Dial, Streams(1)))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, np.inf), (-np.inf, 1000.0), (-np.inf, np.inf)])
+def test_an_open_side_is_not_warned_of(low, high):
+    """Of it the remedy would be refused: an infinite range has no middle."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FarBounds)
+        next(pg.iterate(pg.A2C(envs=2, horizon=8), partial(Dial, low, high), Streams(1)))
+    limits = bounds_of(policy(False, low=low, high=high), pg.make(Dial, low=low, high=high))
+    assert (limits is None) == (low == -high)  # what one side clips is counted all the same
 
 
 def test_worlds_of_the_course_and_of_gymnasium_are_not_warned_of():

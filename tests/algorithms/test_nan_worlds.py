@@ -27,8 +27,21 @@ class NaNObservation(CartPole):
         return torch.cat([position, state[..., 1:]], -1)
 
 
+class NaNAtTheEnd(CartPole):
+    """The true successor of an episode's last step is NaN; what the policy sees next is as it should be."""
+
+    name = "NaNAtTheEnd-v0"
+
+    def step(self, action, noise):
+        step = super().step(action, noise)
+        over = (step.terminated | step.truncated).unsqueeze(-1)
+        return step._replace(next_obs=step.next_obs.masked_fill(over, torch.nan))
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("world", "what"), [(NaNReward, "reward"), (NaNObservation, "observation")])
+@pytest.mark.parametrize(
+    ("world", "what"), [(NaNReward, "reward"), (NaNObservation, "observation"), (NaNAtTheEnd, "observation")]
+)
 def test_nan_ends_training(algorithm, world, what):
     with pytest.raises(FloatingPointError, match=f"NaN.*{what}|{what}.*NaN"):
         for _ in training(find(algorithm)(), lambda envs: world(envs), seeds=2, steps=20_000):

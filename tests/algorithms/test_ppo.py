@@ -117,6 +117,14 @@ def test_the_penalty_adapts_as_in_the_paper(beta, kl, target):
         assert new == pytest.approx(beta)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_penalty_that_was_halved_for_long_comes_back(dtype):
+    beta = torch.ones(1, dtype=dtype)
+    for kl in (*[0.0] * 1200, *[1.0] * 20):
+        beta = adapted_penalty(beta, torch.tensor([kl]), 0.01)
+    assert beta.item() == 2**20 * torch.finfo(dtype).tiny
+
+
 # The update
 
 
@@ -536,6 +544,11 @@ def test_metrics_are_means_over_all_minibatches():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"clip_reward": 5.0}, "clip_reward is for normalised rewards: set normalize_reward, or leave .* inf, got 5.0"),
+        (
+            {"objective": "penalty", "dual_clip": 3.0},
+            "dual_clip is for objective = 'clip', not 'penalty': leave it at inf, got 3.0",
+        ),
         ({"minibatches": 3}, r"minibatches must divide envs · horizon = 256 into parts of 2 samples or more, got 3"),
         ({"minibatches": 256}, r"into parts of 2 samples or more, got 256"),
         ({"clip": 0.0}, r"PPO: clip must be above 0, got 0.0"),

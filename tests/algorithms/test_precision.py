@@ -5,7 +5,7 @@ import torch
 from leaves import leaves
 
 import pgcourse as pg
-from pgcourse.algorithms import DQN, iterate, training
+from pgcourse.algorithms import DQN, iterate, play, training
 
 ALGORITHMS = {
     "reinforce": pg.REINFORCE(envs=2, baseline="value"),
@@ -39,6 +39,20 @@ def test_nor_in_what_a_training_reports_and_keeps(name):
             if isinstance(leaf, torch.Tensor) and leaf.is_floating_point():
                 assert leaf.dtype == torch.float64, path
         assert each.policy.theta.dtype == torch.float64
+
+
+@pytest.mark.parametrize("world", ["CartPole-v1", "gymnasium:Pendulum-v1"])
+def test_what_was_trained_in_it_is_evaluated_and_played_in_it(world):
+    *_, last = training(pg.A2C(envs=2, horizon=8), world, 2, 40, dtype=torch.float64)
+    played = pg.evaluate(last.policy, 2, max_episode_steps=20)
+    assert (len(played), played["return"].dtype) == (4, "float64")
+    assert (played["length"] <= 20).all()
+    (step, *_) = play(last.policy.world(), last.policy)
+    assert (step.obs.dtype, step.reward.dtype) == (torch.float64, torch.float64)
+    with pytest.raises(
+        ValueError, match=r"computes in torch\.float32, the policy's θ is torch\.float64: make the world"
+    ):
+        next(play(pg.make(world), last.policy))
 
 
 def test_the_numbers_are_not_rounded_on_the_way():

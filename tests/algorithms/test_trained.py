@@ -1,5 +1,7 @@
 """Trained policies at play in environments themselves, as files, and as modules of torch's."""
 
+import errno
+import io
 import pickle
 import subprocess
 import sys
@@ -162,6 +164,17 @@ def test_wrong_observations_and_seeds_are_refused():
         policy[3].act([0.0] * 4)
     with pytest.raises(ValueError, match="must be finite numbers"):
         policy[3].act([0.0, np.nan, 0.0])
+    number = trained(spaces.Discrete(4, start=2), CUT)[3]
+    for wrong in (1, 6, 99, 3.0, True, [2, 6]):
+        with pytest.raises(ValueError, match=r"an observation must be an integer from 2 to 5, .* got "):
+            number.act(wrong)
+    assert number.act(np.uint8(5)) in range(5, 8)
+    sensors = trained(SENSORS, BOX)[3]
+    one = SENSORS.sample()
+    batch = {name: np.stack([each, each]) for name, each in one.items()}
+    for wrong in (batch, {name: one[name] for name in list(one)[1:]}, None, 5):
+        with pytest.raises(ValueError, match=r"an observation must be one of Dict\(.*, one at a time; got "):
+            sensors.act(wrong)
     with pytest.raises(IndexError, match="there is no seed 0; there are 3, 4"):
         policy[0]
     assert [agent.seed for agent in policy] == [3, 4]
@@ -300,6 +313,29 @@ def test_files_that_cannot_be_written_or_read_say_why(tmp_path):
         pg.load(tmp_path / "text.pt")
     with pytest.raises(FileNotFoundError):
         pg.load(tmp_path / "none.pt")
+
+
+def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    policy, path = trained(), tmp_path / "policy.pt"
+    policy.save(path)
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("pgcourse.algorithms.files.replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            trained(seeds=(8, 9)).save(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["policy.pt"]
+    for nowhere in (tmp_path / "none" / "policy.pt", tmp_path):
+        with pytest.raises(OSError, match="directory"):
+            policy.save(nowhere)
+    kept = io.BytesIO()
+    policy.save(kept)
+    kept.seek(0)
+    assert torch.equal(pg.load(kept).theta, policy.theta)
+
+
+def full(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_policies_are_sent_to_other_processes():

@@ -64,6 +64,19 @@ def test_the_document_and_the_honest_guarantee():
     assert "Nothing here proves who wrote it." in shown
 
 
+def test_what_is_required_is_required_of_the_versions_that_count(tmp_path):
+    folder = tmp_path / "class"
+    copy(SOLUTION, folder / "ann_03_x_2.ipynb")
+    write(folder / "ann_03_x.ipynb", "")
+    options = ("--sandbox", "none", "--i-trust-these-submissions", "--seed", 1, "--require", 100)
+    done = run(folder, *options)
+    assert done.exit_code == 0, done.output
+    write(folder / "bob_03_x.ipynb", "")
+    done = run(folder, *options)
+    assert done.exit_code == 1
+    assert "Below 100 %: 1 of 2." in words(done.output)
+
+
 def test_a_table_for_one_notebook(tmp_path):
     answer = function("reward_to_go", "return reward.flip(-1).cumsum(-1).flip(-1)")
     done = run(write(tmp_path / "03_x.ipynb", answer), "--sandbox", "none", "--require", 50)

@@ -108,6 +108,7 @@ def test_an_argument_is_json_or_a_word(given, value, runs, monkeypatch):
         (["--env-arg", "gravity=5"], "CartPole-v1 takes no argument 'gravity'"),
         (["--env-arg", "g=NaN"], "NaN cannot be recorded; give a finite number"),
         (["--env-arg", "g=[Infinity]"], "Infinity cannot be recorded; give a finite number"),
+        (["--env-arg", "g=-1e999"], "-1e999 cannot be recorded; give a finite number"),
         (["--env-arg", "g=1", "--env-arg", "g=2"], "--env-arg g is given twice, 1 and 2"),
         (["--env-arg", "envs=3"], "'envs' is no argument of an environment"),
         (["--env-arg", "dtype=float64"], "'dtype' is no argument of an environment"),

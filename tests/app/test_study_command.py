@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 from small_study import SMALL as FOUR_RUNS
 
+from pgcourse.app.blocks import tidy
 from pgcourse.app.console import main
-from pgcourse.lab import Study, load
+from pgcourse.lab import Study, load, runs
 
 SMALL = FOUR_RUNS.replace("seeds = 4", "seeds = 2")  # every run pays for starting a process
 
@@ -125,6 +126,29 @@ def test_checkpoints_of_runs_that_are_done_are_tidied_up(small):
     assert [path.stem for path in study_.checkpoints.folder.iterdir()] == [unknown]
 
 
+def test_studies_whose_runs_have_one_name_share_a_folder_of_checkpoints(declare, tmp_path, monkeypatch):
+    """One of them is done and lets go of its checkpoints; the other's stay."""
+    often = SMALL.replace("steps = 600", "steps = 600\ncheckpoint_steps = 130")
+    done, begun = (Study.read(declare(name, often).name) for name in ("done", "begun"))
+    asked = []
+    monkeypatch.setattr("pgcourse.app.study.compute", lambda *arguments, **options: asked.append(arguments[3]) or 0)
+    assert study("done", "begun", "--checkpoints", str(tmp_path / "shared"))[0] == 0
+    (checkpoints,) = asked
+    run, other = done.blocks()[0], begun.blocks()[0]
+    assert run.name == other.name
+    runs.store(run, runs.compute(run))
+
+    def stopped(part, value=None):
+        if part > 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.compute(other, stopped, checkpoints(begun))
+    assert checkpoints(begun).load(other)
+    tidy(done, checkpoints(done))
+    assert checkpoints(begun).load(other)
+
+
 @pytest.mark.parametrize("arguments", [["small", "--dry-run"], ["list"], ["small"]])
 def test_a_wrong_declaration_is_one_line(declare, arguments):
     declare(text=SMALL.replace('"a2c"', '"a3c"'))
@@ -166,6 +190,37 @@ def test_interrupting_keeps_what_is_finished(declare):
     assert len(load("small").curves) > 0
     assert Study.read("endless").store.names() == []
     assert not list(Study.read("endless").folder.glob(".staging-*"))
+
+
+@pytest.mark.parametrize(("options", "again"), [((), False), (("--refresh",), True)])
+def test_who_interrupts_is_told_what_the_same_command_would_do(declare, monkeypatch, options, again):
+    declare(text=SMALL)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pgcourse.app.study._run", interrupted)
+    status, output = study("small", *options)
+    assert status == 130
+    assert ("computes the finished ones again" in " ".join(output.split())) == again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "small"], "list takes no names"),
+        (["list", "--refresh"], "pgcourse study list takes no --refresh"),
+        (["new", "mine", "--workers", "2"], "pgcourse study new takes no --workers"),
+        (["report", "small", "--prune"], "pgcourse study report takes no --prune"),
+        (["report", "small", "--address", "x"], "pgcourse study report takes no --address"),
+        (["small", "--dry-run", "--test", "welch"], "--test is for reports: pgcourse study report small --test"),
+        (["small", "--to", "here"], "--to is for reports: pgcourse study report small --to"),
+    ],
+)
+def test_options_without_effect_are_refused(small, arguments, message):
+    status, output = study(*arguments)
+    assert status == 2
+    assert message in " ".join(output.split())
 
 
 def test_a_report_is_written_beside_the_study_or_elsewhere(small, tmp_path):

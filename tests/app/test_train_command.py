@@ -219,11 +219,13 @@ def test_every_option_arrives(declared, name):
         flag = field.name.replace("_", "-")
         given = [f"--{flag}" if value is True else f"--no-{flag}"] if text is None else [f"--{flag}", text]
         env = "Pendulum-v1" if field.name == "final_std" else "CartPole-v1"  # where there is a σ
+        beside = {"normalize_reward": True} if field.name == "clip_reward" else {}  # what it is for
+        given += ["--normalize-reward"] * bool(beside)
         run = ["train", name, "--env", env, "--seeds", "2", "--name", f"run{number}", *given]
         status, output = pgcourse(*run)
         assert status == 0, output
         ((variant,),) = (envs.values() for envs in declared[-1].variants.values())
-        own = {field.name: value}
+        own = {field.name: value, **beside}
         in_network = field.name in {each.name for each in dataclasses.fields(Architecture)}
         assert variant.algorithm == (kind() if in_network else kind(**own))
         assert variant.network == (Architecture(**own) if in_network else Architecture())

@@ -130,6 +130,8 @@ def test_a_world_of_ones_own_is_a_class_a_function_an_environment_or_an_id(env, 
         (Numbered, {}, ValueError, "^Numbered: its action_space is 2; it must be one of gymnasium.spaces"),
         ("Acrobot-v1", {"g": 5.0}, ValueError, "Acrobot-v1 takes no argument 'g': "),
         ("Pendulum-v1", {"g": 5.0}, ValueError, "it takes none. .* Gymnasium's own is 'gymnasium:Pendulum-v1'"),
+        ("ScalarLQR-v0", {"g": 5.0}, ValueError, "unexpected keyword argument 'g'$"),
+        ("GridWorld-v0", {"g": 5.0}, ValueError, "unexpected keyword argument 'g'; among others it takes time_limit$"),
         ("Arm2-v0", {"g": 5.0}, ValueError, "Arm2-v0 takes no argument 'g': .*; it takes joints, "),
         (
             "nowhere:Heavy-v0",

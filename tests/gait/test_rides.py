@@ -205,7 +205,7 @@ def test_what_has_no_rides_is_refused():
 
 def test_without_envpool_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "envpool", None)
-    robot = TrainedPolicy(None, None, (0,), GO1, {"observe": "state"})
+    robot = TrainedPolicy(None, torch.zeros(1, 0), (0,), GO1, {"observe": "state"})
     monkeypatch.setattr(personal, "policies", lambda *_: {"mine": robot})
     for arguments in (["watch", "mine", "--out", str(tmp_path / "a.gif")], ["evaluate", "mine"]):
         done = CliRunner().invoke(main, arguments)

@@ -46,6 +46,15 @@ def test_a_tensor_world_is_its_file():
     assert configurations.describe_world("Arm2-v0")["source"].keys() == {"arm.py"}
 
 
+def test_a_world_is_described_with_infinite_arguments_as_they_are(monkeypatch):
+    given, infinity = {}, float("inf")
+    world = configurations.make("CartPole-v1")
+    monkeypatch.setattr(configurations, "make", lambda env, envs, **arguments: given.update(arguments) or world)
+    arguments = {"reach": infinity, "limits": [-infinity, 1.0], "of": {"arm": {"reach": infinity, "float": "inf?"}}}
+    configurations.describe_world("CartPole-v1", arguments)
+    assert given == arguments
+
+
 def test_an_installed_world_is_its_package_and_simulator():
     assert configurations.world_source("gymnasium:CartPole-v1") == {"gymnasium": version("gymnasium")}
     assert configurations.world_source("Acrobot-v1") == {"gymnasium": version("gymnasium")}

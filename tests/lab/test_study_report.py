@@ -110,6 +110,21 @@ def test_seeds_that_agree_have_no_test(results):
     assert "| 9 | 9 to 9 |" in markdown(agreed)
 
 
+@pytest.mark.parametrize("test", ["paired", "welch"])
+def test_one_seed_has_a_difference_and_no_comparison(declare, test):
+    declare(text=SMALL.replace("seeds = 4", "seeds = 1").replace("seeds_per_block = 2", "seeds_per_block = 1"))
+    for block in Study.read("small").blocks():
+        store(block, compute(block))
+    alone = load("small")
+    (row,) = comparisons(alone, test).to_dict("records")
+    ends = alone.evaluations.set_index("variant")["mean_return"]
+    assert row["difference"] == ends["critic"] - ends["plain"]
+    assert np.isnan([row[name] for name in ("low", "high", "p", "better", "better low", "better high")]).all()
+    assert row["verdict"] == "one seed: no comparison"
+    cells = [cell.strip() for cell in markdown(alone, test).split("| critic |")[2].splitlines()[0].split("|")]
+    assert cells[1:-1] == ["one seed", "–", "–", "–", "one seed: no comparison"]
+
+
 def test_the_page_is_the_report_with_nothing_from_elsewhere(results):
     text = page(results)
     assert MarkdownIt().enable("table").render(markdown(results)) in text

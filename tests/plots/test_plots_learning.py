@@ -54,6 +54,25 @@ def test_reports_without_an_ended_episode_are_left_out():
     assert np.isfinite(values).all()
 
 
+def test_a_table_in_any_order_is_drawn_alike():
+    shuffled = table().sample(frac=1, random_state=0)
+    for one, other in zip(on_common_steps(table(), "return"), on_common_steps(shuffled, "return"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("draw", [plots.learning_curves, lambda curves: plots.learning_curve_grid(curves, 1)])
+def test_what_is_no_one_curve_is_refused(draw):
+    worlds = pd.concat([table().assign(env="CartPole-v1"), table(slope=9.0).assign(env="Pendulum-v1")])
+    with pytest.raises(ValueError, match=r"CartPole-v1, Pendulum-v1: choose one, results\.on\('CartPole-v1'\)\.curves"):
+        draw(worlds)
+    named = worlds.assign(variant=worlds["variant"] + " in " + worlds["env"])
+    draw(named)  # each with a curve of its own
+    with pytest.raises(ValueError, match="no step at which every run reports"):
+        draw(pd.concat([table(), table().assign(seed=7, step=lambda t: t["step"] + 5000)]).drop_duplicates())
+    with pytest.raises(ValueError, match="reports twice at one step"):
+        draw(pd.concat([table(), table(slope=9.0)]))
+
+
 def test_the_band_is_the_t_interval():
     values = np.random.default_rng(0).normal(size=(10, 3))
     mean, half = t_interval(values)

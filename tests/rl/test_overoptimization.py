@@ -47,6 +47,10 @@ def test_the_peak_is_where_the_curve_is_highest(form):
     )
     assert fit.peak_kl == pytest.approx(found.x, rel=1e-5)
     assert fit._replace(beta=-0.1).peak_kl == math.inf
+    if form == "rl":
+        for beta in (1.2 / 400, 1e-3, 5e-324):  # too far for a number
+            assert fit._replace(beta=beta).peak_kl == math.inf
+        assert fit._replace(alpha=-1.2, beta=1e-3).peak_kl == 0
 
 
 def test_what_is_wrong_is_named():

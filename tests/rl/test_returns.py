@@ -143,6 +143,16 @@ def test_nothing_crosses_the_end_of_an_episode(experience, t, for_good):
         assert torch.equal(before[:, : t + 1], after[:, : t + 1])
 
 
+def test_gradients_flow_through_gae():
+    """∂Â_t/∂v(s_t) = -1 where nothing else is looked at, and what was given stays as it is."""
+    end = column(False, True, False, dtype=torch.bool)
+    reward, value, next_value = column(1, 2, 4), column(2, 1, 3).requires_grad_(), column(1, 3, 10)
+    advantage = gae(reward, value, next_value, end, torch.zeros_like(end), 0.8, 0.5)
+    assert torch.equal(advantage, gae(reward, value.detach(), next_value, end, torch.zeros_like(end), 0.8, 0.5))
+    (slope,) = torch.autograd.grad(advantage[:, 0].sum(), value)
+    torch.testing.assert_close(slope, column(-1.0, -0.4, 0.0))
+
+
 def test_gae_by_hand():
     """The three steps of chapter 05: γ = 0.8, λ = 0.5, δ = (-0.2, 1.4, -1)."""
     end = column(False, False, True, dtype=torch.bool)

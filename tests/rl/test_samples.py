@@ -136,3 +136,10 @@ def test_a_shuffled_pass_has_every_sample_once_in_the_order_given_and_its_parts_
         assert torch.equal(part.advantage, part.action + 0.1)
         assert torch.equal(part.target, part.action + 0.3)
         assert part.log_prob is None
+
+
+@pytest.mark.parametrize("parts", [0, 4, 7])
+def test_parts_that_do_not_divide_the_samples_are_refused(parts):
+    samples = Samples(*torch.zeros(5, 2, 6))
+    with pytest.raises(ValueError, match=f"parts must divide the 6 samples, got {parts}"):
+        list(samples.shuffled(torch.arange(6).expand(2, -1), parts))

@@ -1,5 +1,6 @@
 """`pgcourse rlhf train`, on a random model of twenty words."""
 
+import json
 import shutil
 import sys
 
@@ -135,6 +136,22 @@ def test_what_is_wrong_is_said(run, options, reward, message):
     done = run(options, reward)
     assert done.exit_code in (1, 2)
     assert message in " ".join(done.output.split())
+
+
+def test_a_run_goes_on_with_its_own_reward_only(run, tmp_path):
+    assert run("--iterations 1 --out one").exit_code == 0
+    for text, reward in ((REWARD, "my.py:short"), (REWARD.replace("len(response.split())", "1.0"), "my.py:reward")):
+        (tmp_path / "my.py").write_text(text, encoding="utf-8")
+        other = run("--iterations 2 --out one", reward)
+        assert other.exit_code == 1
+        assert "one has a run with other settings (reward): give another --out" in " ".join(other.output.split())
+    (tmp_path / "my.py").write_text("# what it is worth\n" + REWARD, encoding="utf-8")
+    settings = tmp_path / "one" / "settings.json"
+    asked = json.loads(settings.read_text(encoding="utf-8"))
+    del asked["reward"]  # as in runs of before
+    settings.write_text(json.dumps(asked), encoding="utf-8")
+    assert run("--iterations 2 --out one").exit_code == 0
+    assert json.loads(settings.read_text(encoding="utf-8"))["reward"]["name"] == "reward"
 
 
 def test_a_folder_belongs_to_one_run(run):

@@ -226,6 +226,8 @@ def test_what_makes_no_sense_is_refused(started, policy, critic):
         RLHF(group=7)
     with pytest.raises(ValueError, match="group must be 2 or more, got 1"):
         RLHF(group=1, baseline="group")
+    with pytest.raises(ValueError, match=r"scale must be batch or none with baseline = 'critic'.*, got 'group'"):
+        RLHF(scale="group")
     with pytest.raises(ValueError, match=r"baseline must be one of critic, .*, got 'mean'"):
         RLHF(baseline="mean")
     algorithm = RLHF(envs=16, group=8, minibatches=1, baseline="group", scale="none")

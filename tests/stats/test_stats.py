@@ -701,6 +701,9 @@ def test_mean_over_training_is_the_area_under_a_seeds_curve():
     assert mean_over_training(both).to_dict() == {"b": {0: (20 + 60) / 30, 1: 3.0}, "a": {0: 7.0, 1: 7.0}}
     with pytest.raises(ValueError, match="fewer than two reports"):
         mean_over_training(table[table["step"] != 5])
+    pd.testing.assert_series_equal(mean_over_training(table[::-1]), mean_over_training(table))
+    with pytest.raises(ValueError, match="seed 0 reports twice at one step: choose one variant"):
+        mean_over_training(pd.concat([table, table]))
 
 
 def test_effects_say_which_intervals_leave_zero_out_before_and_after_the_correction():
