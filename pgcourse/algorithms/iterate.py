@@ -157,9 +157,14 @@ def placed(like: Streams | Tensor) -> dict[str, Any]:
 
 
 def _require_finite(batch: Trajectory, world: str, number: int, streams: Streams) -> None:
-    found = (("an observation", batch.obs), ("an observation", batch.next_obs), ("a reward", batch.reward))
-    for name, given in found:  # what follows the last step of an episode is nobody's `obs`
-        fine = given.isfinite()
+    # The last observation before a time limit is nobody's `obs`; behind a true end nothing counts.
+    over = batch.terminated.reshape(*batch.terminated.shape, *[1] * (batch.next_obs.ndim - batch.terminated.ndim))
+    found = (
+        ("an observation", batch.obs.isfinite()),
+        ("an observation", batch.next_obs.isfinite() | over),
+        ("a reward", batch.reward.isfinite()),
+    )
+    for name, fine in found:
         if not fine.all() and (seeds := _seeds_with(~fine, batch, streams.seeds)):
             raise FloatingPointError(
                 f"{world} gave {name} that is NaN or infinite in iteration {number}, to seeds {seeds}"

@@ -27,22 +27,41 @@ class NaNObservation(CartPole):
         return torch.cat([position, state[..., 1:]], -1)
 
 
-class NaNAtTheEnd(CartPole):
-    """The true successor of an episode's last step is NaN; what the policy sees next is as it should be."""
+class NaNAtTheLimit(CartPole):
+    """The true successor of a step at which the time limit cuts is NaN; what the policy sees next is as it should be."""
 
-    name = "NaNAtTheEnd-v0"
+    name = "NaNAtTheLimit-v0"
+    time_limit = 8
 
     def step(self, action, noise):
         step = super().step(action, noise)
-        over = (step.terminated | step.truncated).unsqueeze(-1)
-        return step._replace(next_obs=step.next_obs.masked_fill(over, torch.nan))
+        return step._replace(next_obs=step.next_obs.masked_fill(step.truncated.unsqueeze(-1), torch.nan))
+
+
+class NaNBehindTheEnd(CartPole):
+    """A state in which the world has ended is NaN, as of a simulator that ends where its numbers overflow."""
+
+    name = "NaNBehindTheEnd-v0"
+
+    def step(self, action, noise):
+        step = super().step(action, noise)
+        return step._replace(next_obs=step.next_obs.masked_fill(step.terminated.unsqueeze(-1), torch.nan))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(
-    ("world", "what"), [(NaNReward, "reward"), (NaNObservation, "observation"), (NaNAtTheEnd, "observation")]
+    ("world", "what"), [(NaNReward, "reward"), (NaNObservation, "observation"), (NaNAtTheLimit, "observation")]
 )
 def test_nan_ends_training(algorithm, world, what):
     with pytest.raises(FloatingPointError, match=f"NaN.*{what}|{what}.*NaN"):
         for _ in training(find(algorithm)(), lambda envs: world(envs), seeds=2, steps=20_000):
             pass
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_seen_where_the_world_has_ended_changes_no_bit(algorithm):
+    def learned(world):
+        *_, last = training(find(algorithm)(), lambda envs: world(envs), seeds=2, steps=2_000)
+        return last.policy.theta
+
+    assert torch.equal(learned(NaNBehindTheEnd), learned(CartPole))
