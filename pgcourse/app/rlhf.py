@@ -304,8 +304,8 @@ class FineTuning:
             f"{lm.size:,} parameters, {len(self.world.prompts)} prompts, {trainer.envs} responses an iteration, each "
             f"of {self.policy.longest} tokens at most"
         )
-        of_tokens = 4 * trainer.envs * self.policy.longest * lm.vocabulary  # docs/your_own_model.md, "Memory"
-        need = 4 * ((5 + 4 * (trainer.baseline == "critic")) * lm.size + of_tokens)
+        of_tokens = 6 * trainer.envs * self.policy.longest * lm.vocabulary  # docs/your_own_model.md, "Memory"
+        need = 4 * ((15 + 8 * (trainer.baseline == "critic")) * lm.size + of_tokens)
         free = psutil.virtual_memory().available
         if self.device == "cpu" and need > free:
             yield (

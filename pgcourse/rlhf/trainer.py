@@ -114,7 +114,7 @@ class RLHF:
     aggregate: str = option(
         "token",
         "the loss is a mean over all tokens (`token`), over responses of the mean over their tokens (`sequence`), or a "
-        "sum over tokens divided by a `constant`, the longest response's length times the number of responses",
+        "sum over tokens divided by a `constant`, the limit of a response's length times the number of responses",
         choices=AGGREGATIONS,
     )
     beta: float = option(0.1, "β: the price of a nat of KL from the reference, in units of the score", low=0)

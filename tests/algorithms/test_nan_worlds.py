@@ -28,7 +28,7 @@ class NaNObservation(CartPole):
 
 
 class NaNAtTheLimit(CartPole):
-    """The true successor of a step at which the time limit cuts is NaN; what the policy sees next is as it should be."""
+    """The true successor is NaN where the time limit cuts; what the policy sees next is as it should be."""
 
     name = "NaNAtTheLimit-v0"
     time_limit = 8
