@@ -1,9 +1,9 @@
 """REINFORCE from an empty file.
 
 The parent plays, so that no return can be forged. `python -m pgcourse.exercises.ch03._agents` measures on draws
-from 2,000 on, by which no threshold was set. Measured so far, on few: the solution passed on 12 of 12, so that it fails
-on less than 22.10 %, with 95 % confidence. On draws from 1,000 on it passed on 3 of 3, and eight others, with other
-step sizes (0.001, 0.02), optimisers, a critic, a sigmoid or an update for each episode, on 8 of 8.
+from 2,000 on, by which no threshold was set. The solution passed on 300 of 300, so that it fails on less than 1.00 %,
+with 95 % confidence. On draws from 1,000 on it passed on 3 of 3, and eight others, with other step sizes (0.001, 0.02),
+optimisers, a critic, a sigmoid or an update for each episode, on 8 of 8.
 Wrong answers, on 4 draws each: π in the place of log π, gradients that pile up, the state of another step, the rewards
 summed forwards, the previous, the likeliest or a fresh action's log-probability, returns that run on into the next
 episode and a single episode of the batch passed on 0 of 36.
@@ -25,7 +25,7 @@ SKILL = 0.9  # the share of right actions
 ROWS = 512
 AGENTS = 3  # that must learn there one after the other: one may be lucky
 PUSHES, PAIRS = 20, 8  # updates one way, then twice as many the other way; episodes of each action in a batch
-RISE = 0.15  # of the probability of what is praised
+RISE = 0.25  # of the probability of what is praised: right agents have 0.33 or more, a softmax over the batch 0.15
 STUCK = 0.6, 0.715  # the skill at which those stay who raise the probability instead of its logarithm: 2/3
 CLIMB = 0.025  # from quarter to quarter of the updates, by which it still learns
 
