@@ -27,7 +27,7 @@ def mean_over_real_steps(x, over):
         """
 def normalised_advantage(advantage, mask):
     real = advantage[mask]
-    same = len(real) < 2 or real.std() == 0
+    same = len(real) < 2 or real.min() == real.max()
     advantage[mask] = torch.zeros_like(real) if same else (real - real.mean()) / real.std()
     advantage[~mask] = 0.0
     return advantage
@@ -322,6 +322,57 @@ def test_it_loses_points_and_is_called_by_its_own_name(name):
     said = {each.diagnosis for each in failed.values() if each.diagnosis}
     assert len(said) == bool(words)
     assert all(one.startswith(words) for one in said)
+
+
+ADVANTAGES = """
+def normalised_advantage(advantage, mask):
+    r, result = advantage[mask], torch.zeros_like(advantage)
+    if {asked}:
+        result[mask] = (r - r.mean()) / {divisor}
+    return result
+"""
+ASKED = "len(r) > 1 and r.max() > r.min()"
+
+
+@pytest.mark.parametrize("constant", ["0.3", "0.1", "0.01", "1e-3"])
+@pytest.mark.parametrize("divisor", ["r.std().clamp(min={})", "(r.std() + {})"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_divisor_has_no_constant_that_is_not_tiny(constant, divisor, seed):
+    failed = judged("04.normalised_advantage", ADVANTAGES.format(asked=ASKED, divisor=divisor.format(constant)), seed)
+    assert "scale" in failed
+    tiny = ADVANTAGES.format(asked=ASKED, divisor=divisor.format("1e-5"))
+    assert not judged("04.normalised_advantage", tiny, seed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "divisor", "words"),
+    [
+        ("len(r) > 1 and r.std() > 0", "r.std()", "All equal, and still divided by a tiny number's worth"),
+        ("len(r) > 1", "(r.std() + 1e-8)", "A constant in the divisor does not ask whether all are equal"),
+        ("len(r) > 1", "(r.std() + 1e-5)", "A constant in the divisor does not ask whether all are equal"),
+        ("len(r) > 1", "(r.std() + 1e-6)", ""),
+    ],
+)
+def test_whether_all_are_equal_is_asked_of_the_numbers(asked, divisor, words):
+    """In float32 the mean of ten times 0.7 is another number."""
+    failed = judged("04.normalised_advantage", ADVANTAGES.format(asked=asked, divisor=divisor))
+    assert [*failed] == ["nothing to tell apart"]
+    said = failed["nothing to tell apart"].diagnosis
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
+
+
+def test_who_returns_equal_advantages_as_they_are_is_told_so():
+    source = """
+def normalised_advantage(advantage, mask):
+    r, result = advantage[mask], torch.zeros_like(advantage)
+    if len(r) < 2 or r.std() == 0:
+        return torch.where(mask, advantage, 0.0)
+    result[mask] = (r - r.mean()) / r.std()
+    return result
+"""
+    said = judged("04.normalised_advantage", source)["nothing to tell apart"].diagnosis
+    assert said.startswith("Where all are equal you return the advantages as they are")
 
 
 # Two mistakes at once, or one that was called by no name: (exercise, how what is said begins, the answer).
