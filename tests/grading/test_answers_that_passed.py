@@ -324,6 +324,15 @@ def test_it_loses_points_and_is_called_by_its_own_name(name):
     assert all(one.startswith(words) for one in said)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_two_pairs_have_an_interval(seed):
+    source = mutant(EXERCISES["00.paired_difference"], ("if n < 2", "if n <= 2"))
+    result = Examination(EXERCISES["00.paired_difference"], seed).judge(InProcess(source))
+    failed = [each for each in result.checks if not each.passed]
+    assert [each.check.name for each in failed] == ["too few pairs"]
+    assert failed[0].diagnosis.startswith("Two pairs are enough")
+
+
 ADVANTAGES = """
 def normalised_advantage(advantage, mask):
     r, result = advantage[mask], torch.zeros_like(advantage)
@@ -615,11 +624,16 @@ def test_a_policy_of_nan_is_told_so_in_words(name, change):
 
 @pytest.mark.parametrize(
     ("name", "letters", "said"),
-    [("05.curves", "ABCDEF", "nothing"), ("09.contact_diagram", "ABCDEF", "walks"), ("00.claim", "ABCDEF", "")],
+    [
+        ("05.curves", "ABCDEF", "nothing"),
+        ("09.contact_diagram", "ABCDEF", "walks"),
+        ("00.claim", "ABCDEF", "inconclusive"),
+        ("02.causality", "ABCDEFGHIJKL", ""),
+    ],
 )
 def test_who_gives_all_one_name_has_told_nothing_apart(name, letters, said):
-    """But a sentence may well be inconclusive, and so may the next one: there a name stands for several things."""
-    answer = dict.fromkeys(letters, said or "inconclusive")
+    """But a mean may well be zero, and so may the next one: there a name stands for several things."""
+    answer = dict.fromkeys(letters, said or "zero")
     result = Examination(EXERCISES[name], 0).judge(InProcess(lambda: answer))
-    assert (result.points == 0) == bool(said)
+    assert result.points == 0
     assert any("who gives all one name tells nothing apart" in one.message for one in result.checks) == bool(said)

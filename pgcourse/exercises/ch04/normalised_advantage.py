@@ -170,8 +170,8 @@ EXERCISE = implement(
             "(advantage - x.mean()) / x.std() if len(x) > 1 and x.max() > x.min() else advantage - x.mean()))"
             "(advantage[mask])"
         ),
-        "Padding is left in the result: it has to be 0 there. And ask the numbers whether all are equal: rounding leaves "
-        "1e-8 in their `std`.": (
+        "Padding is left in the result: it has to be 0 there. And ask the numbers whether all are equal: rounding "
+        "leaves 1e-8 in their `std`.": (
             "(lambda x: (advantage - x.mean()) / (x.std() if len(x) > 1 and x.std() > 0 else 1.0))(advantage[mask])"
         ),
         "Padding is normalised with all else: mean and standard deviation are those of the real steps.": (
