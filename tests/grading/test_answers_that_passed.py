@@ -387,6 +387,51 @@ def normalised_advantage(advantage, mask):
 # Two mistakes at once, or one that was called by no name: (exercise, how what is said begins, the answer).
 UNNAMED = [
     (
+        "01.softmax_score",
+        "The largest logit of the whole batch",
+        """
+def softmax_score(z, a):
+    x = (z - z.max()).exp()
+    return torch.nn.functional.one_hot(a, z.shape[-1]) - x / x.sum(-1, keepdim=True)
+""",
+    ),
+    (
+        "01.softmax_score",
+        "Without the number of actions",
+        """
+def softmax_score(z, a):
+    return torch.nn.functional.one_hot(a) - torch.softmax(z, -1)
+""",
+    ),
+    (
+        "01.sample",
+        "The largest logit of the whole batch",
+        """
+def sample(z, u):
+    x = (z - z.max()).exp()
+    ends = (x / x.sum(-1, keepdim=True)).cumsum(-1)
+    return (u[..., None] >= ends).sum(-1).clamp(max=z.shape[-1] - 1)
+""",
+    ),
+    (
+        "01.sample",
+        "Add the probabilities up first",
+        """
+def sample(z, u):
+    return (z.softmax(-1) > u[..., None]).float().argmax(-1)
+""",
+    ),
+    (
+        "07.kl_direction",
+        "The largest logit of the whole batch",
+        """
+def kl_direction(old_logits, new_logits):
+    old, new = old_logits.detach() - old_logits.detach().max(), new_logits - new_logits.max()
+    old, new = old - torch.log(old.exp().sum(-1, keepdim=True)), new - torch.log(new.exp().sum(-1, keepdim=True))
+    return torch.sum(old.exp() * (old - new), -1)
+""",
+    ),
+    (
         "06.tanh_jacobian",
         "The Jacobian is added, and it is log 0",
         """

@@ -17,6 +17,7 @@ from torch.distributions import Categorical
 
 from pgcourse.exercises.ch02.causality import TRUTH
 from pgcourse.grading.catalogue import EXERCISES
+from pgcourse.grading.exercise import Examination, InProcess
 from pgcourse.grading.solutions import solution
 from pgcourse.stats import mean_interval
 
@@ -151,6 +152,16 @@ def score_by_numpy(z, a):
     x = z.numpy()
     p = np.exp(x - x.max(-1, keepdims=True))
     return np.eye(x.shape[-1])[a.numpy()] - p / p.sum(-1, keepdims=True)
+
+
+def score_by_a_logarithm(z, a):
+    return torch.eye(z.shape[-1])[a] - torch.exp(z - z.logsumexp(-1, keepdim=True))
+
+
+@pytest.mark.parametrize("seed", [0, 305, 346, 773])
+def test_a_stable_logarithm_may_have_the_rounding_of_900(seed):
+    result = Examination(EXERCISES["01.softmax_score"], seed, mutants={}).judge(InProcess(score_by_a_logarithm))
+    assert result.state == "solved"
 
 
 @right("01.entropy")
