@@ -333,6 +333,21 @@ def test_two_pairs_have_an_interval(seed):
     assert failed[0].diagnosis.startswith("Two pairs are enough")
 
 
+@pytest.mark.parametrize("text", ["5.5", ("5.4", "5.6"), b"5.5", (5.4, "5.6")])
+def test_a_text_is_no_number(text):
+    names = "dive: a coin each episode", "dive: a coin each step"
+    right = mutant(EXERCISES["01.mixture_return"], "f()")()
+    assert judged_value("01.mixture_return", right).state == "solved"
+    for item in names:
+        result = judged_value("01.mixture_return", {**right, item: text})
+        (failed,) = (each for each in result.checks if not each.passed)
+        assert failed.diagnosis == f"{item}: a number is asked for, or a pair (low, high)."
+
+
+def judged_value(name, value):
+    return Examination(EXERCISES[name], 0).judge(InProcess(lambda: value))
+
+
 ADVANTAGES = """
 def normalised_advantage(advantage, mask):
     r, result = advantage[mask], torch.zeros_like(advantage)
@@ -511,6 +526,116 @@ def line_search(objective, theta, step, delta, backtracks, shrink):
         if gain > before and kl <= delta:
             return theta + step
     return theta
+""",
+    ),
+    (
+        "07.line_search",
+        "The search goes on only while both promises",
+        """
+def line_search(objective, theta, step, delta, backtracks, shrink):
+    before, k = objective(theta)[0], 0
+    gain, kl = objective(theta + step)
+    while (gain <= before and kl > delta) and k < backtracks:
+        k += 1
+        gain, kl = objective(theta + shrink**k * step)
+    return theta + shrink**k * step
+""",
+    ),
+    (
+        "07.line_search",
+        "The search has no end",
+        """
+def line_search(objective, theta, step, delta, backtracks, shrink):
+    before = objective(theta)[0]
+    for _ in range(1000):
+        gain, kl = objective(theta + step)
+        if gain > before and kl <= delta:
+            return theta + step
+        step = shrink * step
+    return theta
+""",
+    ),
+    (
+        "06.tanh_jacobian",
+        "float64 only moves the limit",
+        """
+def squashed_log_prob(u, mean, log_std):
+    normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(u)
+    return (normal - torch.log(1 - u.double().tanh() ** 2)).sum(-1)
+""",
+    ),
+    (
+        "06.tanh_jacobian",
+        "The result has an axis more",
+        """
+def squashed_log_prob(u, mean, log_std):
+    normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(u)
+    return (normal - 2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))).sum(-1, keepdim=True)
+""",
+    ),
+    (
+        "07.kl_gaussian",
+        "The result has an axis more",
+        """
+def kl_gaussian(old_mean, old_log_std, new_mean, new_log_std):
+    old, new = (2 * old_log_std).exp(), (2 * new_log_std).exp()
+    parts = new_log_std - old_log_std + (old + (old_mean - new_mean) ** 2) / (2 * new) - 0.5
+    return parts.sum(-1, keepdim=True)
+""",
+    ),
+    (
+        "07.step_length",
+        "g is 0 where each component is",
+        """
+def natural_step(g, fisher, delta):
+    if g.mean() == 0:
+        return torch.zeros_like(g)
+    x = torch.linalg.solve(fisher, g)
+    return torch.sqrt(2 * delta / (g @ x)) * x
+""",
+    ),
+    (
+        "07.step_length",
+        "A small gradient is taken for none",
+        """
+def natural_step(g, fisher, delta):
+    if g.abs().max() < 1e-3:
+        return torch.zeros_like(g)
+    x = torch.linalg.inv(fisher) @ g
+    return torch.sqrt(2 * delta / (g @ x)) * x
+""",
+    ),
+    (
+        "07.conjugate_gradient",
+        "The steps stop too early: where b is small",
+        """
+def conjugate_gradient(product, b, steps):
+    rows = []
+    for row in b:
+        x, r, p = torch.zeros_like(row), row, row
+        for _ in range(steps):
+            if r @ r <= 1e-6:
+                break
+            image = product(p[None])[0]
+            length = (r @ r) / (p @ image)
+            x, new = x + length * p, r - length * image
+            p, r = new + (new @ new) / (r @ r) * p, new
+        rows.append(x)
+    return torch.stack(rows)
+""",
+    ),
+    (
+        "07.conjugate_gradient",
+        "A constant of 1e-6 is added to every divisor",
+        """
+def conjugate_gradient(product, b, steps):
+    x, r, p = torch.zeros_like(b), b, b
+    for _ in range(steps):
+        image, square = product(p), (r * r).sum(-1, keepdim=True)
+        length = square / ((p * image).sum(-1, keepdim=True) + 1e-6)
+        x, r = x + length * p, r - length * image
+        p = r + (r * r).sum(-1, keepdim=True) / (square + 1e-6) * p
+    return x
 """,
     ),
     (
