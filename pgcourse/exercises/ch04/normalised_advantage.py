@@ -157,6 +157,13 @@ EXERCISE = implement(
             "        result[mask] = (real - real.mean()) / real.std()",
             "    result[mask] = (real - real.mean()) / (real.std() + 1e-8)",
         ),
+        "One real step only: n - 1 is 0, and the standard deviation of one number is NaN, in float64 as well. Ask for "
+        "`len(real) > 1`.": (
+            "    if len(real) > 1 and real.max() > real.min():\n"
+            "        result[mask] = (real - real.mean()) / real.std()",
+            "    real = real.double()\n"
+            "    result[mask] = ((real - real.mean()) / (real.std() + 1e-8)).to(result.dtype)",
+        ),
         "NaN times 0 is NaN: a mask that multiplies does not keep padding out. Select with `advantage[mask]`, or use "
         "`torch.where`.": "f(*a) + 0 * (advantage * mask).sum()",
         "NaN times 0 is NaN: at the end, too, set padding to 0 with `torch.where`, and do not multiply.": (
