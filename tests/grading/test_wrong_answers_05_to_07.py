@@ -466,7 +466,7 @@ WRONG = {
         ("{**f(), 'F': \"the sign of the policy's loss\"}", "F: with the wrong sign the"),
         ("{**f(), 'F': 'gamma is 0.5'}", "F: with γ = 0.5 no value i"),
         ("{**f(), 'F': 'gamma is 0'}", "F: with γ = 0 no value is "),
-        ("{**f(), 'C': 'lambda is 0', 'F': 'nothing'}", "C and F are confused: F's "),
+        ("{**f(), 'C': 'lambda is 0', 'F': 'nothing'}", "C and F are confused: after a"),
         (
             "{**f(), 'D': \"the sign of the policy's loss\", 'E': 'theta is never changed'}",
             "D does not learn the wrong",
