@@ -440,7 +440,7 @@ def difference(reply: Reply, expected: Reply, check: Check, dtype: str = "float3
         if check.items:
             if not isinstance(value, dict):
                 return "not a dictionary"
-            if (name := _one_name_for_all(value)) and 2 * len({*map(str, wanted.values())}) > len(wanted):
+            if (name := _one_name_for_all(value)) and 2 * len({*map(str, wanted.values())}) >= len(wanted):
                 return f"{name!r} for all of them: who gives all one name tells nothing apart"
             if all(not value_difference(value.get(key), wanted[key], tolerance) for key in check.items):
                 return ""

@@ -240,6 +240,8 @@ def _prediction(
 ) -> str:
     """What is wrong with a prediction, "" if nothing is. What cannot be comes before what is wide or far."""
     try:
+        if np.asarray(value).dtype.kind in "US":  # "5" looks like a number, and is none
+            return "not a number"
         ends = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         return "not a number"

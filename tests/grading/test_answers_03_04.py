@@ -194,21 +194,23 @@ class Of04NormalisedAdvantage:
         mean = a.sum() / n
         d = (a - mean).masked_fill(~mask, 0.0)
         std = (d.square().sum() / (n - 1).clamp(min=1)).sqrt()
-        return d / (std + 1e-8)
+        same = a[mask].min() == a[mask].max()
+        return d / (std + 1e-8) * ~same
 
     @staticmethod
     def numpy(advantage, mask):
         out = np.zeros(advantage.shape)
         r = advantage.numpy()[mask.numpy()]
-        if r.size > 1 and r.std() > 0:
+        if r.size > 1 and np.ptp(r) > 0:
             out[mask.numpy()] = (r - r.mean()) / r.std(ddof=1)
         return out
 
     @staticmethod
     def clamped(advantage, mask):
         r = advantage[mask]
-        s = r.std() if len(r) > 1 else torch.tensor(0.0)
-        return torch.where(mask, (advantage - r.mean()) / s.clamp(min=1e-6), torch.tensor(0.0))
+        if len(r.unique()) == 1:
+            return torch.zeros_like(advantage)
+        return torch.where(mask, (advantage - r.mean()) / r.std().clamp(min=1e-6), torch.tensor(0.0))
 
     @staticmethod
     def in_float64(advantage, mask):
@@ -221,12 +223,13 @@ class Of04NormalisedAdvantage:
     def scattered(advantage, mask):
         r = advantage[mask]
         out = torch.zeros_like(advantage)
-        return out.masked_scatter(mask, torch.nan_to_num((r - r.mean()) / r.std()))
+        same = (r == r[0]).all()
+        return out if same else out.masked_scatter(mask, (r - r.mean()) / r.std())
 
     @staticmethod
     def epsilon(advantage, mask):
         r = advantage[mask]
-        z = (r - r.mean()) / (r.std() + 1e-5) if r.numel() > 1 else r * 0
+        z = (r - r.mean()) / (r.std() + 1e-5) if (r != r[0]).any() else r * 0
         out = torch.zeros_like(advantage)
         out[mask] = z
         return out

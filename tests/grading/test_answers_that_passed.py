@@ -27,7 +27,7 @@ def mean_over_real_steps(x, over):
         """
 def normalised_advantage(advantage, mask):
     real = advantage[mask]
-    same = len(real) < 2 or real.std() == 0
+    same = len(real) < 2 or real.min() == real.max()
     advantage[mask] = torch.zeros_like(real) if same else (real - real.mean()) / real.std()
     advantage[~mask] = 0.0
     return advantage
@@ -324,8 +324,128 @@ def test_it_loses_points_and_is_called_by_its_own_name(name):
     assert all(one.startswith(words) for one in said)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_two_pairs_have_an_interval(seed):
+    source = mutant(EXERCISES["00.paired_difference"], ("if n < 2", "if n <= 2"))
+    result = Examination(EXERCISES["00.paired_difference"], seed).judge(InProcess(source))
+    failed = [each for each in result.checks if not each.passed]
+    assert [each.check.name for each in failed] == ["too few pairs"]
+    assert failed[0].diagnosis.startswith("Two pairs are enough")
+
+
+@pytest.mark.parametrize("text", ["5.5", ("5.4", "5.6"), (5.4, "5.6")])
+def test_a_text_is_no_number(text):
+    names = "dive: a coin each episode", "dive: a coin each step"
+    right = mutant(EXERCISES["01.mixture_return"], "f()")()
+    assert judged_value("01.mixture_return", right).state == "solved"
+    for item in names:
+        result = judged_value("01.mixture_return", {**right, item: text})
+        (failed,) = (each for each in result.checks if not each.passed)
+        assert failed.diagnosis == f"{item}: a number is asked for, or a pair (low, high)."
+
+
+def judged_value(name, value):
+    return Examination(EXERCISES[name], 0).judge(InProcess(lambda: value))
+
+
+ADVANTAGES = """
+def normalised_advantage(advantage, mask):
+    r, result = advantage[mask], torch.zeros_like(advantage)
+    if {asked}:
+        result[mask] = (r - r.mean()) / {divisor}
+    return result
+"""
+ASKED = "len(r) > 1 and r.max() > r.min()"
+
+
+@pytest.mark.parametrize("constant", ["0.3", "0.1", "0.01", "1e-3"])
+@pytest.mark.parametrize("divisor", ["r.std().clamp(min={})", "(r.std() + {})"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_divisor_has_no_constant_that_is_not_tiny(constant, divisor, seed):
+    failed = judged("04.normalised_advantage", ADVANTAGES.format(asked=ASKED, divisor=divisor.format(constant)), seed)
+    assert "scale" in failed
+    tiny = ADVANTAGES.format(asked=ASKED, divisor=divisor.format("1e-5"))
+    assert not judged("04.normalised_advantage", tiny, seed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "divisor", "words"),
+    [
+        ("len(r) > 1 and r.std() > 0", "r.std()", "All equal, and still divided by a tiny number's worth"),
+        ("len(r) > 1", "(r.std() + 1e-8)", "A constant in the divisor does not ask whether all are equal"),
+        ("len(r) > 1", "(r.std() + 1e-5)", "A constant in the divisor does not ask whether all are equal"),
+        ("len(r) > 1", "(r.std() + 1e-6)", ""),
+    ],
+)
+def test_whether_all_are_equal_is_asked_of_the_numbers(asked, divisor, words):
+    """In float32 the mean of ten times 0.7 is another number."""
+    failed = judged("04.normalised_advantage", ADVANTAGES.format(asked=asked, divisor=divisor))
+    assert [*failed] == ["nothing to tell apart"]
+    said = failed["nothing to tell apart"].diagnosis
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
+
+
+def test_who_returns_equal_advantages_as_they_are_is_told_so():
+    source = """
+def normalised_advantage(advantage, mask):
+    r, result = advantage[mask], torch.zeros_like(advantage)
+    if len(r) < 2 or r.std() == 0:
+        return torch.where(mask, advantage, 0.0)
+    result[mask] = (r - r.mean()) / r.std()
+    return result
+"""
+    said = judged("04.normalised_advantage", source)["nothing to tell apart"].diagnosis
+    assert said.startswith("Where all are equal you return the advantages as they are")
+
+
 # Two mistakes at once, or one that was called by no name: (exercise, how what is said begins, the answer).
 UNNAMED = [
+    (
+        "01.softmax_score",
+        "The largest logit of the whole batch",
+        """
+def softmax_score(z, a):
+    x = (z - z.max()).exp()
+    return torch.nn.functional.one_hot(a, z.shape[-1]) - x / x.sum(-1, keepdim=True)
+""",
+    ),
+    (
+        "01.softmax_score",
+        "Without the number of actions",
+        """
+def softmax_score(z, a):
+    return torch.nn.functional.one_hot(a) - torch.softmax(z, -1)
+""",
+    ),
+    (
+        "01.sample",
+        "The largest logit of the whole batch",
+        """
+def sample(z, u):
+    x = (z - z.max()).exp()
+    ends = (x / x.sum(-1, keepdim=True)).cumsum(-1)
+    return (u[..., None] >= ends).sum(-1).clamp(max=z.shape[-1] - 1)
+""",
+    ),
+    (
+        "01.sample",
+        "Add the probabilities up first",
+        """
+def sample(z, u):
+    return (z.softmax(-1) > u[..., None]).float().argmax(-1)
+""",
+    ),
+    (
+        "07.kl_direction",
+        "The largest logit of the whole batch",
+        """
+def kl_direction(old_logits, new_logits):
+    old, new = old_logits.detach() - old_logits.detach().max(), new_logits - new_logits.max()
+    old, new = old - torch.log(old.exp().sum(-1, keepdim=True)), new - torch.log(new.exp().sum(-1, keepdim=True))
+    return torch.sum(old.exp() * (old - new), -1)
+""",
+    ),
     (
         "06.tanh_jacobian",
         "The Jacobian is added, and it is log 0",
@@ -406,6 +526,116 @@ def line_search(objective, theta, step, delta, backtracks, shrink):
         if gain > before and kl <= delta:
             return theta + step
     return theta
+""",
+    ),
+    (
+        "07.line_search",
+        "The search goes on only while both promises",
+        """
+def line_search(objective, theta, step, delta, backtracks, shrink):
+    before, k = objective(theta)[0], 0
+    gain, kl = objective(theta + step)
+    while (gain <= before and kl > delta) and k < backtracks:
+        k += 1
+        gain, kl = objective(theta + shrink**k * step)
+    return theta + shrink**k * step
+""",
+    ),
+    (
+        "07.line_search",
+        "The search has no end",
+        """
+def line_search(objective, theta, step, delta, backtracks, shrink):
+    before = objective(theta)[0]
+    for _ in range(1000):
+        gain, kl = objective(theta + step)
+        if gain > before and kl <= delta:
+            return theta + step
+        step = shrink * step
+    return theta
+""",
+    ),
+    (
+        "06.tanh_jacobian",
+        "float64 only moves the limit",
+        """
+def squashed_log_prob(u, mean, log_std):
+    normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(u)
+    return (normal - torch.log(1 - u.double().tanh() ** 2)).sum(-1)
+""",
+    ),
+    (
+        "06.tanh_jacobian",
+        "The result has an axis more",
+        """
+def squashed_log_prob(u, mean, log_std):
+    normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(u)
+    return (normal - 2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))).sum(-1, keepdim=True)
+""",
+    ),
+    (
+        "07.kl_gaussian",
+        "The result has an axis more",
+        """
+def kl_gaussian(old_mean, old_log_std, new_mean, new_log_std):
+    old, new = (2 * old_log_std).exp(), (2 * new_log_std).exp()
+    parts = new_log_std - old_log_std + (old + (old_mean - new_mean) ** 2) / (2 * new) - 0.5
+    return parts.sum(-1, keepdim=True)
+""",
+    ),
+    (
+        "07.step_length",
+        "g is 0 where each component is",
+        """
+def natural_step(g, fisher, delta):
+    if g.mean() == 0:
+        return torch.zeros_like(g)
+    x = torch.linalg.solve(fisher, g)
+    return torch.sqrt(2 * delta / (g @ x)) * x
+""",
+    ),
+    (
+        "07.step_length",
+        "A small gradient is taken for none",
+        """
+def natural_step(g, fisher, delta):
+    if g.abs().max() < 1e-3:
+        return torch.zeros_like(g)
+    x = torch.linalg.inv(fisher) @ g
+    return torch.sqrt(2 * delta / (g @ x)) * x
+""",
+    ),
+    (
+        "07.conjugate_gradient",
+        "The steps stop too early: where b is small",
+        """
+def conjugate_gradient(product, b, steps):
+    rows = []
+    for row in b:
+        x, r, p = torch.zeros_like(row), row, row
+        for _ in range(steps):
+            if r @ r <= 1e-6:
+                break
+            image = product(p[None])[0]
+            length = (r @ r) / (p @ image)
+            x, new = x + length * p, r - length * image
+            p, r = new + (new @ new) / (r @ r) * p, new
+        rows.append(x)
+    return torch.stack(rows)
+""",
+    ),
+    (
+        "07.conjugate_gradient",
+        "A constant of 1e-6 is added to every divisor",
+        """
+def conjugate_gradient(product, b, steps):
+    x, r, p = torch.zeros_like(b), b, b
+    for _ in range(steps):
+        image, square = product(p), (r * r).sum(-1, keepdim=True)
+        length = square / ((p * image).sum(-1, keepdim=True) + 1e-6)
+        x, r = x + length * p, r - length * image
+        p = r + (r * r).sum(-1, keepdim=True) / (square + 1e-6) * p
+    return x
 """,
     ),
     (
@@ -564,11 +794,16 @@ def test_a_policy_of_nan_is_told_so_in_words(name, change):
 
 @pytest.mark.parametrize(
     ("name", "letters", "said"),
-    [("05.curves", "ABCDEF", "nothing"), ("09.contact_diagram", "ABCDEF", "walks"), ("00.claim", "ABCDEF", "")],
+    [
+        ("05.curves", "ABCDEF", "nothing"),
+        ("09.contact_diagram", "ABCDEF", "walks"),
+        ("00.claim", "ABCDEF", "inconclusive"),
+        ("02.causality", "ABCDEFGHIJKL", ""),
+    ],
 )
 def test_who_gives_all_one_name_has_told_nothing_apart(name, letters, said):
-    """But a sentence may well be inconclusive, and so may the next one: there a name stands for several things."""
-    answer = dict.fromkeys(letters, said or "inconclusive")
+    """But a mean may well be zero, and so may the next one: there a name stands for several things."""
+    answer = dict.fromkeys(letters, said or "zero")
     result = Examination(EXERCISES[name], 0).judge(InProcess(lambda: answer))
-    assert (result.points == 0) == bool(said)
+    assert result.points == 0
     assert any("who gives all one name tells nothing apart" in one.message for one in result.checks) == bool(said)

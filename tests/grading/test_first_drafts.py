@@ -21,6 +21,18 @@ DISCOUNTED = """def f(reward, done, gamma):
 """
 
 DRAFTS = {
+    "shared seeds by position": (
+        "00.paired_difference",
+        """def f(seed_a, a, seed_b, b):
+    d = a[torch.isin(seed_a, seed_b)] - b[torch.isin(seed_b, seed_a)]
+    n = len(d)
+    if n < 2:
+        return -math.inf, math.inf
+    half = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764, 5: 2.5706, 6: 2.4469, 7: 2.3646, 8: 2.306, 9: 2.2622}[n - 1]
+    half = half * d.std() / n**0.5
+    return d.mean() - half, d.mean() + half""",
+        {"Seeds that both have are picked"},
+    ),
     "double": (
         "01.softmax_score",
         "def f(z, a):\n    return (z.softmax(-1) - F.one_hot(a, z.shape[-1])).double()",

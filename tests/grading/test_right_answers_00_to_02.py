@@ -17,6 +17,9 @@ from torch.distributions import Categorical
 
 from pgcourse.exercises.ch02.causality import TRUTH
 from pgcourse.grading.catalogue import EXERCISES
+from pgcourse.grading.exercise import Examination, InProcess
+from pgcourse.grading.solutions import solution
+from pgcourse.stats import mean_interval
 
 RIGHT = Answers()
 right = RIGHT.to
@@ -105,6 +108,24 @@ def read_from_the_table():
     return verdicts
 
 
+@right("00.claim")
+def read_by_the_answers_to_the_other_exercises():
+    """As the second hint says it: the table's columns go into the learner's own functions, and into the course's."""
+    t = EXERCISES["00.claim"].evidence()
+    mean, paired = (solution(EXERCISES[f"00.{name}"]) for name in ("mean_interval", "paired_difference"))
+    ends = {name: mean(torch.tensor(t[name].dropna().to_numpy(float))[:, None]) for name in "ABCE"}
+    for name in "ABCE":
+        assert np.allclose(mean_interval(t[name].dropna())[1:], ends[name])
+    x, y, seeds = *torch.tensor(t[["D: X", "D: Y"]].dropna().to_numpy(float)).T, torch.arange(10)
+    ends["D"] = paired(seeds, x, seeds, y)
+    ends["F"] = mean(torch.tensor(t[["F: seed 0", "F: seed 1"]].dropna().to_numpy(float)).T)
+    limits = {"A": 350, "B": 300, "C": 430, "D": 0, "E": 320, "F": 400}
+    return {
+        name: "holds" if low > limits[name] else "refuted" if high < limits[name] else "inconclusive"
+        for name, (low, high) in ends.items()
+    }
+
+
 # ---------------------------------------------------------------------------------------------------- chapter 01
 
 
@@ -131,6 +152,16 @@ def score_by_numpy(z, a):
     x = z.numpy()
     p = np.exp(x - x.max(-1, keepdims=True))
     return np.eye(x.shape[-1])[a.numpy()] - p / p.sum(-1, keepdims=True)
+
+
+def score_by_a_logarithm(z, a):
+    return torch.eye(z.shape[-1])[a] - torch.exp(z - z.logsumexp(-1, keepdim=True))
+
+
+@pytest.mark.parametrize("seed", [0, 305, 346, 773])
+def test_a_stable_logarithm_may_have_the_rounding_of_900(seed):
+    result = Examination(EXERCISES["01.softmax_score"], seed, mutants={}).judge(InProcess(score_by_a_logarithm))
+    assert result.state == "solved"
 
 
 @right("01.entropy")

@@ -410,6 +410,13 @@ def test_a_hedged_place_and_a_share_below_0_are_no_predictions(item, prediction,
     assert failed.diagnosis.startswith((item, "PPO is first", "A share lies between 0 and 1"))
 
 
+@pytest.mark.parametrize(("item", "share"), [("PPO, A2C", 0.99), ("TRPO, A2C", 0.88), ("TRPO, natural gradient", 0.65)])
+def test_a_share_of_right_orders_is_told_that_it_is_one(item, share):
+    result = Examination(EXERCISES["11.ranking"], 0).judge(InProcess(lambda: {**ranges(), item: share}))
+    (failed,) = (one for one in result.checks if not one.passed)
+    assert failed.diagnosis.endswith("More than one half would be the share of *right* orders.")
+
+
 def test_a_place_that_is_wrong_is_said_to_be_later_or_earlier_and_not_lower():
     result = Examination(EXERCISES["11.ranking"], 0).judge(InProcess(lambda: {**ranges(), "A2C": 4}))
     assert [one.message for one in result.checks if not one.passed] == ["A2C: its place is a later one"]

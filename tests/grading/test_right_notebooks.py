@@ -222,7 +222,7 @@ def normalised_advantage(advantage, mask):
     n = mask.sum()
     mu = x.nanmean()
     sd = ((x-mu)**2).nansum().div((n-1).clamp(min=1)).sqrt()
-    if n < 2 or sd == 0 or torch.allclose(advantage[mask], mu.to(advantage.dtype).expand(int(n)), rtol=0, atol=0):
+    if n < 2 or sd == 0 or torch.equal(advantage[mask], advantage[mask][:1].expand(int(n))):
         return torch.zeros_like(x)
     return torch.nan_to_num((x-mu)/sd)
 """,

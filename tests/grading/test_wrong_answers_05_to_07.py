@@ -466,7 +466,7 @@ WRONG = {
         ("{**f(), 'F': \"the sign of the policy's loss\"}", "F: with the wrong sign the"),
         ("{**f(), 'F': 'gamma is 0.5'}", "F: with γ = 0.5 no value i"),
         ("{**f(), 'F': 'gamma is 0'}", "F: with γ = 0 no value is "),
-        ("{**f(), 'C': 'lambda is 0', 'F': 'nothing'}", "C and F are confused: F's "),
+        ("{**f(), 'C': 'lambda is 0', 'F': 'nothing'}", "C and F are confused: after a"),
         (
             "{**f(), 'D': \"the sign of the policy's loss\", 'E': 'theta is never changed'}",
             "D does not learn the wrong",
@@ -1092,7 +1092,7 @@ WRONG = {
         (("range(backtracks + 1)", "range(1, backtracks + 1)"), "The full step is never tri"),
         (("range(backtracks + 1)", "range(1, backtracks + 2)"), "The first try is shortened"),
         (("range(backtracks + 1)", "range(backtracks + 2)"), "One try too many: k runs t"),
-        (("range(backtracks + 1)", "range(100)"), "One try too many: k runs t"),
+        (("range(backtracks + 1)", "range(100)"), "The search has no end: k r"),
         (("range(backtracks + 1)", "reversed(range(backtracks + 1))"), "The last good try is retur"),
         (("shrink**k * step", "shrink * k * step"), "The step is multiplied wit"),
         (("shrink**k * step", "step / (k + 1)"), "The step shrinks linearly,"),

@@ -19,7 +19,7 @@ TRUTH = {"A": "holds", "B": "inconclusive", "C": "inconclusive", "D": "holds", "
 
 def tables():
     """The returns, a column for each group: seeds 0, 1, ... in its rows; of F, episodes."""
-    return pd.DataFrame({name: pd.Series(values, dtype="Int64") for name, values in RETURNS.items()})
+    return pd.DataFrame({name: pd.Series(values, dtype=float) for name, values in RETURNS.items()})
 
 
 EXERCISE = diagnose(
@@ -39,8 +39,10 @@ EXERCISE = diagnose(
     importance=5,
     hints=[
         "For each sentence: what is one observation, how many are there, and where does their 95 % interval lie?",
-        "Use `mean_interval` for A, B, C and E, with one episode a seed; `paired_difference` for D; and for F "
-        "`mean_interval` again, with eight episodes for each of two seeds.",
+        "Use `mean_interval` for A, B, C and E, with one episode a seed. In a cell of its own: "
+        '`mean_interval(torch.tensor(t["C"].dropna().to_numpy(float))[:, None])` with `t = evidence("00.claim")`; '
+        "`paired_difference` for D; and for F `mean_interval` again, with eight episodes for each of two seeds. Return "
+        "the six words as text: `evidence` is not at hand while grading.",
     ],
     checks={
         "interval and limit": Check(

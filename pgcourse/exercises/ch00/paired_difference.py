@@ -76,11 +76,25 @@ EXERCISE = implement(
         "too few pairs": Check(
             1,
             "With fewer than two pairs nothing is known about how differences vary.",
-            [case([5], [3]), case([5, 6, 7], [3, 4], [0, 1, 2], [2, 3]), case([5, 6], [3, 4], [0, 1], [2, 3])],
+            [
+                case([5], [3]),
+                case([5, 6, 7], [3, 4], [0, 1, 2], [2, 3]),
+                case([5, 6], [3, 4], [0, 1], [2, 3]),
+                case([5, 6, 8], [3, 4], [0, 1, 2], [1, 2]),  # two pairs are enough
+            ],
+            tolerance=(1e-3, 0.05),
             requires="with fewer than two pairs the interval is `(-inf, inf)`",
         ),
     },
     mistakes={
+        "Two pairs are enough: their differences have a spread, and t for one degree of freedom is 12.7.": (
+            "if n < 2",
+            "if n <= 2",
+        ),
+        "Seeds that both have are picked, and then paired by their position: B's may stand in another order.": (
+            "y = b[[theirs[seed] for seed in shared]]",
+            "y = b[[i for i, seed in enumerate(seed_b) if seed in seed_a]]",
+        ),
         "Returns are paired by their position: the same place in two records need not be the same seed.": (
             "y = b[[theirs[seed] for seed in shared]]",
             "y = b[:n]",

@@ -73,7 +73,12 @@ EXERCISE = implement(
         "large logits": Check(
             1,
             "exp(1000) is infinite: take the largest logit away first, or use a softmax that does.",
-            [{"z": [[0, 1000]], "u": [0.3]}, {"z": [[-1000, -1000]], "u": [0.7]}, {"z": [[900, 900, 0]], "u": [0.25]}],
+            [
+                {"z": [[0, 1000]], "u": [0.3]},
+                {"z": [[-1000, -1000]], "u": [0.7]},
+                {"z": [[900, 900, 0]], "u": [0.25]},
+                {"z": [[0, 1], [-1000, -999]], "u": [0.5, 0.5]},
+            ],
             requires="logits may be as large as ±1000",
         ),
         "the end of the line": Check(
@@ -103,9 +108,13 @@ EXERCISE = implement(
         "The softmax runs along the first axis: the actions are the last one.": ("z.softmax(-1)", "z.softmax(0)"),
         "With u = 0 an action of probability 0 is drawn: a piece holds its left end and not its right one, so u >= sum "
         "goes on.": ("u.unsqueeze(-1) >= ", "u.unsqueeze(-1) > "),
-        "exp of a large logit is infinite, and ∞/∞ is NaN: subtract the largest logit before exp.": (
+        "Add the probabilities up first: u is compared with their cumulative sum.": (
+            "(u.unsqueeze(-1) >= ends).sum(-1)",
+            "(u.unsqueeze(-1) < z.softmax(-1)).int().argmax(-1)",
+        ),
+        "The largest logit of the whole batch is subtracted: take each row's own.": (
             "z.softmax(-1)",
-            "z.exp() / z.exp().sum(-1, keepdim=True)",
+            "((z - z.max()).exp() / (z - z.max()).exp().sum(-1, keepdim=True))",
         ),
         "Rounding: the probabilities add up to a little less than 1, u lies beyond, and there is no action A.": (
             ".clamp(max=z.shape[-1] - 1)",

@@ -38,8 +38,8 @@ EXERCISE = implement(
     importance=4,
     hints=[
         "Which steps make the mean and the standard deviation? And when is the standard deviation 0?",
-        "`real = advantage[mask]`; start with zeros; if there are at least two and `real.std() > 0`, set "
-        "`result[mask] = (real - real.mean()) / real.std()`.",
+        "`real = advantage[mask]`; start with zeros; if there are at least two and `real.max() > real.min()`, "
+        "set `result[mask] = (real - real.mean()) / real.std()`.",
     ],
     checks={
         "values": Check(
@@ -61,13 +61,15 @@ EXERCISE = implement(
         "scale": Check(
             1,
             "Rewards 1000 times as large give the same result: add nothing to the divisor that is not tiny.",
-            [drawn(3, 5, scale=1000.0), drawn(3, 5, scale=1.0), drawn(3, 5, scale=0.5)],
+            [drawn(3, 5, scale=scale) for scale in (1000.0, 1.0, 0.5, 0.1, 5e-4)],
+            tolerance=(0.05, 1e-3),  # 1e-5 in the divisor is 3 % of the smallest of them
         ),
         "nothing to tell apart": Check(
             2,
             "Where all are equal, every advantage is 0, not 0/0: a solved task. And `std` of one number is NaN.",
             [
                 batch([[3, 3], [3, 3]]),
+                batch(np.full((2, 5), 0.7)),  # whose mean is another number in float32
                 batch([[5]]),
                 batch([[2, 0], [2, 2]], [[True, False], [True, True]], -7.0),
             ],
@@ -109,11 +111,25 @@ EXERCISE = implement(
             "(real.std() + 1)\n",
         ),
         "0/0 where all are equal, or where there is one step: ask for that before you divide.": (
-            "if len(real) > 1 and real.std() > 0:",
+            "if len(real) > 1 and real.max() > real.min():",
             "if True:",
         ),
-        "All equal, and still divided by a tiny number's worth of rounding: they should be 0, not the mean.": (
-            "f(*a) if mask.sum() > 1 and advantage[mask].std() > 0 else advantage.where(mask, 0.0)"
+        "All equal, and still divided by a tiny number's worth of rounding: their mean is not exact, and `std` not 0. "
+        "Ask the numbers themselves, `real.max() > real.min()`.": ("real.max() > real.min()", "real.std() > 0"),
+        "A constant in the divisor does not ask whether all are equal: their mean is not exact, rounding leaves 1e-8 "
+        "in `std`, and 1e-8/1e-8 is 1.": [
+            (" and real.max() > real.min()", ""),
+            ("real.std()\n", "(real.std() + 1e-8)\n"),
+        ],
+        "A constant in the divisor does not ask whether all are equal: their mean is not exact, and rounding over 1e-5 "
+        "is not 0.": [(" and real.max() > real.min()", ""), ("real.std()\n", "(real.std() + 1e-5)\n")],
+        "Where all are equal you return the advantages as they are: they should be 0.": (
+            "f(*a) if mask.sum() > 1 and advantage[mask].max() > advantage[mask].min() else advantage.where(mask, 0.0)"
+        ),
+        "Where all are equal you return the advantages as they are: they should be 0. And ask the numbers, not their "
+        "`std`, which is not 0 where their mean is rounded.": (
+            "(lambda r: torch.where(mask, (advantage - r.mean()) / r.std() if len(r) > 1 and r.std() > 0 "
+            "else advantage, 0.0))(advantage[mask])"
         ),
         "Divided by the largest value: take the standard deviation.": (
             "real.std()\n",
@@ -137,8 +153,16 @@ EXERCISE = implement(
         ),
         "One real step only: n - 1 is 0, and torch's `std` of one number is NaN, with or without a constant in the "
         "divisor. Ask for `len(real) > 1`.": (
-            "    if len(real) > 1 and real.std() > 0:\n        result[mask] = (real - real.mean()) / real.std()",
+            "    if len(real) > 1 and real.max() > real.min():\n"
+            "        result[mask] = (real - real.mean()) / real.std()",
             "    result[mask] = (real - real.mean()) / (real.std() + 1e-8)",
+        ),
+        "One real step only: n - 1 is 0, and the standard deviation of one number is NaN, in float64 as well. Ask for "
+        "`len(real) > 1`.": (
+            "    if len(real) > 1 and real.max() > real.min():\n"
+            "        result[mask] = (real - real.mean()) / real.std()",
+            "    real = real.double()\n"
+            "    result[mask] = ((real - real.mean()) / (real.std() + 1e-8)).to(result.dtype)",
         ),
         "NaN times 0 is NaN: a mask that multiplies does not keep padding out. Select with `advantage[mask]`, or use "
         "`torch.where`.": "f(*a) + 0 * (advantage * mask).sum()",
@@ -150,11 +174,19 @@ EXERCISE = implement(
         ),
         "Padding is left in the result: it has to be 0 there.": (
             "(lambda x: torch.where(mask, f(*a), "
-            "(advantage - x.mean()) / x.std() if len(x) > 1 and x.std() > 0 else advantage - x.mean()))"
+            "(advantage - x.mean()) / x.std() if len(x) > 1 and x.max() > x.min() else advantage - x.mean()))"
             "(advantage[mask])"
+        ),
+        "Padding is left in the result: it has to be 0 there. And ask the numbers whether all are equal: rounding "
+        "leaves 1e-8 in their `std`.": (
+            "(lambda x: (advantage - x.mean()) / (x.std() if len(x) > 1 and x.std() > 0 else 1.0))(advantage[mask])"
         ),
         "Padding is normalised with all else: mean and standard deviation are those of the real steps.": (
             "(advantage - advantage.mean()) / (advantage.std() + 1e-8)"
+        ),
+        "Padding is normalised with all else: mean and standard deviation are those of the real steps. And a constant "
+        "in the divisor does not ask whether all are equal.": (
+            "(advantage - advantage.mean()) / (advantage.std() + 1e-5)"
         ),
         "Sign flipped? What is above the mean stays above 0.": "-f(*a)",
         "These are the advantages as they came.": "advantage.clone()",

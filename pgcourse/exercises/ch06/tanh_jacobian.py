@@ -125,6 +125,10 @@ EXERCISE = gradient(
             JACOBIAN,
             "(math.log(4) - 2 * u - 2 * (1 + (-2 * u).exp()).log())",
         ),
+        "float64 only moves the limit: from about |u| = 19 on tanh u is 1 there, too. Rewrite the logarithm.": (
+            JACOBIAN,
+            "(1 - u.double().tanh() ** 2).log()",
+        ),
         "cosh overflows from u = 90 on: write it with softplus.": (JACOBIAN, "-2 * u.cosh().log()"),
         "The sign in softplus: 1 - tanh² u is the same for u and -u, yours is not.": (
             "softplus(-2 * u)",
@@ -139,6 +143,7 @@ EXERCISE = gradient(
         ],
         "The joints are averaged: probabilities multiply, so their logarithms are summed.": (".sum(-1)", ".mean(-1)"),
         "The joints are not summed: an action has one log-probability.": (".sum(-1)", ""),
+        "The result has an axis more: the joints are summed away.": (".sum(-1)", ".sum(-1, keepdim=True)"),
         "The sum runs over everything: only over the joints.": (".sum(-1)", ".sum()"),
         "log σ is taken for σ: use its exponential.": ("log_std.exp()", "log_std"),
         "log σ is missing in the Gaussian's density.": (" - log_std -", " -"),

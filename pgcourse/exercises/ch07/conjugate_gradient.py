@@ -62,7 +62,12 @@ EXERCISE = implement(
         "two steps by hand": Check(
             1,
             "With A = diag(2, 1) and b = (1, 1) the first step leads to (2/3, 2/3), the second to (1/2, 1).",
-            [system([[2, 0], [0, 1]], [[1, 1]], 1), system([[2, 0], [0, 1]], [[1, 1]], 2)],
+            [
+                system([[2, 0], [0, 1]], [[1, 1]], 1),
+                system([[2, 0], [0, 1]], [[1, 1]], 2),
+                system([[2, 0], [0, 1]], [[1e-3, 1e-3]], 2),  # a small b is no small residual
+            ],
+            tolerance=(1e-3, 2e-5),
         ),
         "values": Check(
             2,
@@ -171,6 +176,14 @@ EXERCISE = implement(
         "The steps stop too early: a residual of 0.1 is not yet 0.": (
             "torch.where(below == 0, 0.0, above / below)",
             "torch.where(above > 1e-2, above / below, 0.0)",
+        ),
+        "The steps stop too early: where b is small, a residual of 0.001 is not small. Ask whether it is 0.": (
+            "torch.where(below == 0, 0.0, above / below)",
+            "torch.where(above > 1e-6, above / below, 0.0)",
+        ),
+        "A constant of 1e-6 is added to every divisor: where b is small, that is not small. Ask whether it is 0.": (
+            "torch.where(below == 0, 0.0, above / below)",
+            "above / (below + 1e-6)",
         ),
         "The residual starts at b - Ab: x starts at 0, so it is b.": [
             ("torch.zeros_like(b), b, b", "torch.zeros_like(b), b - product(b), b"),

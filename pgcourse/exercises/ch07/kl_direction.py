@@ -50,6 +50,7 @@ EXERCISE = gradient(
                 {"old_logits": [200, 200], "new_logits": [300, 301]},
                 {"old_logits": [0, 0, 0], "new_logits": [0, -60, 0]},
                 {"old_logits": [0, -200], "new_logits": [0, 0]},
+                {"old_logits": [[500, 501], [-500, -499]], "new_logits": [[501, 500], [-499, -500]]},
             ],
             gradient=("new_logits",),
             requires="logits may be in the hundreds",
@@ -90,6 +91,13 @@ EXERCISE = gradient(
         ],
         "Exponentials of logits overflow: log_softmax takes the largest away first.": [
             ("new_logits.log_softmax(-1)", "(new_logits - new_logits.exp().sum(-1, keepdim=True).log())"),
+        ],
+        "The largest logit of the whole batch is subtracted: take each row's own.": [
+            (
+                "old, new = old_logits.detach().log_softmax(-1), new_logits.log_softmax(-1)",
+                "x, y = old_logits.detach() - old_logits.detach().max(), new_logits - new_logits.max(); "
+                "old, new = (each - each.exp().sum(-1, keepdim=True).log() for each in (x, y))",
+            ),
         ],
         "A gradient flows into the old policy. With old and new from one network KL's two gradients cancel, and F = "
         "0.": (

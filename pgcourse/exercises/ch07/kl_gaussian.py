@@ -104,6 +104,7 @@ EXERCISE = gradient(
         ),
         "The joints are averaged: divergences of independent joints add up.": (".sum(-1)", ".mean(-1)"),
         "The joints are not summed.": (".sum(-1)", ""),
+        "The result has an axis more: the joints are summed away.": (".sum(-1)", ".sum(-1, keepdim=True)"),
         "The states are summed as well.": (".sum(-1)", ".sum()"),
         "No gradient reaches the new σ: a penalty made of this does not hold the spread back.": (
             "f(*a[:3], new_log_std.detach())"

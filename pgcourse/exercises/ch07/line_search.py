@@ -104,7 +104,7 @@ EXERCISE = implement(
         "both": Check(
             1,
             "One and the same step has to keep both promises.",
-            [table([5, -1, 4, 6], 2.0), table([-1, 4, -1, 3], 8.0)],
+            [table([5, -1, 4, 6], 2.0), table([-1, 4, -1, 3], 8.0), table([-1, 3, 1, 1], 2.0)],
         ),
         "nothing passes": Check(
             2,
@@ -112,8 +112,10 @@ EXERCISE = implement(
             [
                 table([-1, -2, -3, -4], 0.5),
                 table([1, 1, 1, 1], 500.0),
+                table([-1, -2, -3, -4], 500.0),
                 table([-1, -1, -1, 5], 0.5),
                 table([-1, -1, -1, 5], 0.5, backtracks=2),
+                table([-1, -1, -1, 5], 0.5, backtracks=1),
                 table([-1, 5, 5, 5], 0.5, backtracks=0),
             ],
             leaves_input_alone=True,
@@ -130,6 +132,11 @@ EXERCISE = implement(
         "The first try is shortened already: k starts at 0.": ("shrink**k", "shrink ** (k + 1)"),
         "One try too few: k runs to `backtracks`, and that one counts.": ("range(backtracks + 1)", "range(backtracks)"),
         "One try too many: k runs to `backtracks`.": ("range(backtracks + 1)", "range(backtracks + 2)"),
+        "The search has no end: k runs to `backtracks`.": ("range(backtracks + 1)", "range(100)"),
+        "The search goes on only while both promises are broken: shorten the step as long as one of them is.": (
+            "        if gain > start and kl <= delta:\n            return tried\n    return theta",
+            "        if gain > start or kl <= delta:\n            break\n    return tried",
+        ),
         "Where nothing passes the last try is returned: stay at the old θ. An update that keeps no promise is what the "
         "search is there to prevent.": ("    return theta\n", "    return tried\n"),
         "Where nothing passes the full step is returned: stay at the old θ.": (

@@ -58,7 +58,8 @@ EXERCISE = derive(
             "The length of g does not matter: F alone says what a step costs.",
             [
                 {"g": [1000, 0], "fisher": [[1, 0], [0, 4]], "delta": 0.02},
-                {"g": [0.001, 0], "fisher": [[1, 0], [0, 4]], "delta": 0.02},
+                {"g": [0.0002, 0], "fisher": [[1, 0], [0, 4]], "delta": 0.02},
+                {"g": [1, -1], "fisher": [[2, 0], [0, 1]], "delta": 0.03},
                 drawn(3, 0.05, 5.0),
             ],
             tolerance=(1e-3, 1e-4),
@@ -152,6 +153,7 @@ EXERCISE = derive(
             ("x @ fisher @ x", "g @ x"),
         ],
         "A small gradient is taken for none: its length does not matter.": ("if not g.any():", "if g.norm() < 1e-2:"),
+        "g is 0 where each component is: these only add up to 0.": ("if not g.any():", "if g.sum() == 0:"),
         "The factor is cut off at 1: a step has to cost δ, however short F⁻¹g is.": (
             "(2 * delta / (x @ fisher @ x)).sqrt() * x",
             "(2 * delta / (x @ fisher @ x)).sqrt().clamp(max=1.0) * x",

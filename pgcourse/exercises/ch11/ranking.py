@@ -48,6 +48,7 @@ NO_SHARE = "A share lies between 0 and 1: 5 % are 0.05."
 RIGHT_ORDERS = (
     "In more than one half? Then the worse one would be the better one. The share of wrong orders is asked for."
 )
+OTHER_SHARE = " More than one half would be the share of *right* orders."
 FAR_APART = "Three seeds hardly ever miss a difference as large as that between PPO and A2C."
 BETWEEN = (
     "TRPO and A2C are apart by about one standard deviation between seeds: three seeds see that most of the time, but "
@@ -66,9 +67,9 @@ EXERCISE = predict(
     shows={
         "PPO": (FROM_ONE, PPO),
         "A2C": (A2C, FROM_ONE),
-        "PPO, A2C": (FAR_APART, FAR_APART, NO_SHARE),
-        "TRPO, A2C": (BETWEEN, BETWEEN, NO_SHARE),
-        "TRPO, natural gradient": (CLOSE, NO_COIN, NO_SHARE),
+        "PPO, A2C": (FAR_APART, FAR_APART + OTHER_SHARE, NO_SHARE),
+        "TRPO, A2C": (BETWEEN, BETWEEN + OTHER_SHARE, NO_SHARE),
+        "TRPO, natural gradient": (CLOSE, NO_COIN + OTHER_SHARE, NO_SHARE),
     },
     possible=dict.fromkeys(map(", ".join, PAIRS), (0.0, 1.0)),
     within={"PPO": 0.4, "A2C": 0.4, "PPO, A2C": 0.08, "TRPO, A2C": 0.1, "TRPO, natural gradient": 0.12},
