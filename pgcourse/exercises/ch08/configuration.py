@@ -13,8 +13,8 @@ With ten seeds that must reach 200, on other draws, false verdicts by regrouping
 - an entropy bonus and a slower critic: 9 of 10, 0.35 % (1.52 %); 293 ± 120, 2.4 deviations above: not shown to be rare
 - smaller steps, more passes: 10 of 10, 0.00 % (0.00 %); 467 ± 72, 11.7 deviations above
 - 8 copies, ten passes: 10 of 10, 0.00 % (0.00 %); 491 ± 28, 32.7 deviations above
-- a step size of 0.1: 0 of 12, 0.12 % (0.64 %); 76 ± 100, 3.8 deviations below
-- step sizes of 0.0001: 0 of 10, 0.00 % (0.00 %); 67 ± 5, 78 deviations below
+- a step size of 0.1: 0 of 30, 0.17 % (0.33 %); 73 ± 100, 4.0 deviations below
+- step sizes of 0.0001: 0 of 30, 0.00 % (0.00 %); 67 ± 6, 72 deviations below
 - long rollouts: 0 of 10, 0.00 % (0.00 %); 36 ± 3, 175 deviations below
 - an entropy bonus of 1: 0 of 10, 0.00 % (0.00 %); 81 ± 10, 39 deviations below
 
