@@ -5,7 +5,7 @@ from 2,000 on, by which no threshold was set. The solution passed on 300 of 300,
 with 95 % confidence. On draws from 1,000 on it passed on 3 of 3, and eight others, with other step sizes (0.001, 0.02),
 optimisers, a critic, a sigmoid or an update for each episode, on 8 of 8.
 Wrong answers: a softmax over the batch passed on 0 of 300 draws, so that it passes on less than 1.00 % (on 1 of 40 when
-`RISE` was 0.15). Twenty-five others, those of `_agents.WRONG` but the last two and a late `zero_grad`, passed on none of
+`RISE` was 0.15). Twenty-five others, all of `_agents.WRONG` but the last two and a late `zero_grad`, passed on none of
 40 draws each.
 """
 
