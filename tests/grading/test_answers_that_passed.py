@@ -304,6 +304,123 @@ def test_what_was_given_stays_as_it_is(name):
     assert "was changed in place" in failed[check].message
 
 
+# (exercise, the check that fails, the answer): each once had full points
+NO_LONGER_RIGHT = [
+    (
+        "10.repair_grpo",
+        "padding",
+        """
+def grpo_advantage(score, log_prob, ref_log_prob, mask, beta):
+    kl = (log_prob - ref_log_prob).detach().masked_fill(~mask, 0.0).sum(-1)
+    score -= beta * kl
+    return (score - score.mean(1, keepdim=True)) / (score.std(1, keepdim=True) + 1e-4)
+""",
+    ),
+    (
+        "10.token_reward",
+        "a response that was cut",
+        """
+def token_reward(score, log_prob, ref_log_prob, mask, ended, beta, eos_penalty):
+    score = score.detach()
+    score[~ended] -= eos_penalty
+    r = -beta * (log_prob - ref_log_prob).detach().masked_fill(~mask, 0.0)
+    r[torch.arange(len(mask)), mask.sum(1) - 1] += score
+    return r
+""",
+    ),
+    (
+        "10.dpo_gradient",
+        "padding",
+        """
+def dpo_gradient(chosen, rejected, ref_chosen, ref_rejected, chosen_mask, rejected_mask, beta):
+    for x in (chosen, ref_chosen):
+        x[~chosen_mask] = 0.0
+    for x in (rejected, ref_rejected):
+        x[~rejected_mask] = 0.0
+    m = beta * ((chosen - ref_chosen).sum(1) - (rejected - ref_rejected).sum(1))
+    w = (beta * (-m).sigmoid() / len(m))[:, None]
+    loss = -torch.nn.functional.logsigmoid(m).mean()
+    return {"loss": loss, "chosen": -w * chosen_mask, "rejected": w * rejected_mask}
+""",
+    ),
+    (
+        "08.which_is_clipped",
+        "four cases",
+        """
+def which_is_clipped(ratio, advantage, clip):
+    u = ratio * advantage
+    return ratio.clamp_(1 - clip, 1 + clip) * advantage < u
+""",
+    ),
+    *(
+        (
+            "08.clipped_objective",
+            "value",
+            f"""
+def clipped_objective(log_prob, old_log_prob, advantage, mask, clip):
+    r = (log_prob - old_log_prob.detach()).masked_fill(~mask, 0){held}.exp(){capped}
+    A = advantage.detach().masked_fill(~mask, 0)
+    g = torch.minimum(r * A, r.clamp(1 - clip, 1 + clip) * A)
+    return torch.where(A < 0, torch.maximum(g, {factor} * A), g).sum() / mask.sum()
+""",
+        )
+        for held, capped, factor in (
+            ("", "", 3),
+            ("", ".clamp(max=3)", 99),
+            ("", ".clamp(max=10)", 99),
+            (".clamp(-1, 1)", "", 99),
+        )
+    ),
+    *(
+        (
+            "10.group_advantage",
+            "one success",
+            f"""
+def group_advantage(score, eps):
+    G, s = score.shape[-1], score.std(-1, keepdim=True)
+    g = (score - score.mean(-1, keepdim=True)) / (s + eps)
+    rloo = (G * score - score.sum(-1, keepdim=True)) / (G - 1)
+    return rloo, torch.where(s < {threshold}, torch.zeros_like(g), g)
+""",
+        )
+        for threshold in (1e-4, 5e-4)
+    ),
+    (
+        "08.recurrent_reset",
+        "through time",
+        """
+def recurrent_reset(cell, obs, done, state):
+    out = []
+    for t in range(len(obs)):
+        h = cell(obs[t], state)
+        out.append(h)
+        state = torch.where(done[t][:, None], 0.0, h).detach() if done[t].any() else h
+    return torch.stack(out), state
+""",
+    ),
+    (
+        "09.highest_rate",
+        "many episodes",
+        """
+def highest_rate(falls, episodes, level):
+    if falls == episodes:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        p = (low + high) / 2
+        few = sum(math.comb(episodes, j) * p**j * (1 - p) ** (episodes - j) for j in range(falls + 1))
+        low, high = (p, high) if few >= 1 - level else (low, p)
+    return low
+""",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "check", "source"), NO_LONGER_RIGHT)
+def test_an_answer_that_once_had_all_points_loses_some(name, check, source):
+    assert check in judged(name, source)
+
+
 def test_terms_that_are_positive_are_lost_where_a_logit_is_in_the_hundreds():
     """Σ π_old (r - 1 - log r) with r = π_new/π_old is the KL divergence on paper; 0 · ∞ is NaN."""
     source = """

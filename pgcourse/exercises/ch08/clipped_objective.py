@@ -48,6 +48,7 @@ WHOLE = [
     samples([[1.5, 0.5, 1.1]], [[2, 2, 2]]),
     samples([[0.5, 1.5, 0.9]], [[-2, -2, -2]]),
     samples([[1.1, 0.5]], [[2, -1]], old=1e-50),
+    samples([[12.0, 0.05]], [[-2, 2]], old=0.05),  # far outside, on the side that is not clipped
     *(drawn(n, steps, clip=clip) for n, steps, clip in ((2, 3, 0.2), (3, 5, 0.1), (6, 5, 0.3))),
 ]
 

@@ -87,7 +87,11 @@ EXERCISE = gradient(
         "through time": Check(
             2,
             "The gradient runs back from each h to all observations of its episode: do not detach on the way.",
-            [drawn(4, 2, ends=False), drawn(6, 3)],
+            [
+                case([[1, 2, 3], [4, 5, 6]], [[False, True, False], [False, False, False]], [10, 20]),
+                drawn(4, 2, ends=False),
+                drawn(6, 3),
+            ],
             through="f(cell, obs, done, state)[0]",
             gradient=("obs", "state"),
         ),

@@ -60,6 +60,7 @@ EXERCISE = implement(
                 case([1.3], [3]),
                 drawn((20,), 0.2),
             ],
+            leaves_input_alone=True,
         ),
         "any shape and ε": Check(
             1,

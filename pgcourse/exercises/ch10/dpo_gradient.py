@@ -85,6 +85,7 @@ EXERCISE = derive(
                 drawn(3, (4, 5), SHORT, padding=-np.inf),
             ],
             requires="on padding the derivatives are 0, and the log-probabilities may be NaN or infinite",
+            leaves_input_alone=True,
         ),
         "pairs far apart": Check(
             1,

@@ -88,7 +88,12 @@ EXERCISE = repair(
             "A nat costs β units of score in every group, whatever the deviation of its scores.",
             [drawn(2, 4, (1.0, 0.05)), drawn(3, 5, (0.02, 1.0, 8.0))],
         ),
-        "padding": Check(1, "Padding pays nothing.", [drawn(2, 4, (1.0, 0.1), lengths=True, padding=-9.0)]),
+        "padding": Check(
+            1,
+            "Padding pays nothing.",
+            [drawn(2, 4, (1.0, 0.1), lengths=True, padding=-9.0)],
+            leaves_input_alone=True,
+        ),
         "silent": Check(
             1,
             "Where all rewards are the same, their deviation is 0, and nothing is to be learned.",

@@ -85,6 +85,7 @@ EXERCISE = gradient(
                 responses([[1.5, 0.5, 1.1]], [[2, 2, 2]]),
                 responses([[0.5, 1.5, 0.9]], [[-2, -2, -2]]),
                 four(),
+                responses([[12.0, 0.05]], [[-2, 2]], old=0.05),  # far outside, on the side that is not clipped
                 drawn([5, 5], clip=0.1, clip_high=0.3),
             ],
             through=LOSS,

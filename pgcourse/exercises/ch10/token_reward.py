@@ -60,7 +60,7 @@ EXERCISE = implement(
         "Two parts: one that every token has, and one that only a response's last token has. How do you find the last "
         "token from the mask?",
         "Begin with `-beta * (log_prob - ref_log_prob).detach().masked_fill(~mask, 0.0)`. The last token of response i "
-        "stands at `mask.sum(1)[i] - 1`: add `score - eos_penalty * ~ended` there.",
+        "stands at `mask.sum(1)[i] - 1`: add `score.detach() - eos_penalty * ~ended` there.",
     ],
     checks={
         "equal lengths": Check(
@@ -87,6 +87,7 @@ EXERCISE = implement(
                 drawn(4, 6, [6, 6, 6, 6], cut=(0, 2)),
                 drawn(3, 5, cut=(1,), beta=0.0),
             ],
+            leaves_input_alone=True,
         ),
         "broken padding": Check(
             1,
