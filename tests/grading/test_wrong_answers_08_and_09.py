@@ -662,7 +662,7 @@ WRONG = {
         ("(lambda x: {**x, 'H': x['K'], 'K': x['H']})(f())", "H: with every end a time limit som"),
         ("(lambda x: {**x, 'C': x['F'], 'F': x['C']})(f())", "C: rewards times 100 change the cr"),
         ("(lambda x: {**x, 'I': x['L'], 'L': x['I']})(f())", "I: where entropy costs, it is gone"),
-        ("(lambda x: {**x, 'G': x['E'], 'E': x['G']})(f())", "E: with large steps the KL diverge"),
+        ("(lambda x: {**x, 'G': x['E'], 'E': x['G']})(f())", "E: a large step shows in the clip "),
         ("(lambda x: {**x, 'F': x['C'], 'C': x['F']})(f())", "C: rewards times 100 change the cr"),
         ("(lambda x: {**x, 'C': x['F'], 'F': x['H'], 'H': x['C']})(f())", "C: rewards times 100 change the cr"),
         ("{**f(), 'E': 'wrong sign'}", "E: with the wrong sign the return "),
@@ -1667,7 +1667,7 @@ SEVERAL = {
         ),
         (
             "(lambda x: {**x, 'A': x['G'], 'G': x['A']})(f())",
-            ["A: with large steps the KL diverge", "G: without normalisation the gradi"],
+            ["A: a large step shows in the clip ", "G: without normalisation the gradi"],
         ),
         (
             "(lambda x: {**x, 'D': x['B'], 'B': x['D']})(f())",
@@ -1691,7 +1691,7 @@ SEVERAL = {
         ),
         (
             "(lambda x: {**x, 'G': x['L'], 'L': x['A'], 'A': x['G']})(f())",
-            ["A: with large steps the KL diverge", "G: where entropy costs, it is gone"],
+            ["A: a large step shows in the clip ", "G: where entropy costs, it is gone"],
         ),
         (
             "(lambda x: {**x, 'B': x['J'], 'J': x['D'], 'D': x['B']})(f())",
