@@ -124,7 +124,7 @@ class PPO:
     )
     value_clip: float = option(
         math.inf,
-        "ε_v: a value that has moved by more than this towards its target in an update has no gradient",
+        "ε_v: a value that has moved by more than this in an update, and so come nearer to its target, has no gradient",
         above=0,
         infinite=True,
     )
@@ -234,7 +234,7 @@ class PPO:
         """`epochs` passes over a fixed-length rollout, each in an order of its own."""
         if self.final_gamma:
             now = replace(self, gamma=self.discount(progress), final_gamma=0.0)
-            return PPO.update(now, state, batch, progress, streams)
+            return PPO.update(now, state, batch, progress, streams)  # a subclass's is under way already
         if self.moments_first:
             state = observed(state, batch)
         samples, state = self.samples(state, batch)

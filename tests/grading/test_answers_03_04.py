@@ -10,8 +10,9 @@ from torch.distributions import Categorical
 from torch.nn import functional as F
 
 from pgcourse.exercises.ch03 import _agents as agents
+from pgcourse.exercises.ch03 import agent
 from pgcourse.grading.catalogue import EXERCISES
-from pgcourse.grading.exercise import Examination, InProcess
+from pgcourse.grading.exercise import Examination, InProcess, Player
 from pgcourse.grading.solutions import mutant
 
 RIGHT = {}
@@ -335,3 +336,19 @@ def test_who_trains_nothing_without_a_word_is_told_so(name):
     result = judged(mutant(EXERCISES["03.agent"], agents.WRONG[name]), 3)
     assert result.checks[0].passed
     assert {one.diagnosis[:19] for one in result.checks[1:]} == {"Nothing is learned,"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("change", "low", "high"),
+    [
+        (agents.WRONG["softmax over the batch"], -0.2, agent.RISE - 0.05),
+        (agents.RIGHT["16 units"], agent.RISE + 0.05, 1.0),  # of the right ones that with the smallest rise
+        (agents.RIGHT["step size 0.001"], agent.RISE + 0.05, 1.0),
+    ],
+)
+def test_what_is_praised_rises_by_much_or_by_little(change, low, high, seed):
+    torch.manual_seed(seed)
+    player = Player(InProcess(mutant(EXERCISES["03.agent"], change)))
+    start, praised, _ = agent.turned(player, np.random.default_rng(seed))
+    assert low < praised - start < high
