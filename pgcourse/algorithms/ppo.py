@@ -180,8 +180,9 @@ class PPO:
     )
     final_gamma: float = option(
         0.0,
-        "γ at the end of the training: when its part p is over, the steps that γ looks ahead, 1/(1-γ), have grown by "
-        "the whole factor to the power p² (after François-Lavet et al., 2015); 0: γ is `gamma` throughout",
+        "γ at the end of the training; 0: γ is `gamma` throughout. 1/(1-γ), the steps that it looks ahead, grows from "
+        "its first value to its last: with the part p of the training over it is first · (last/first)^(p²) (after "
+        "François-Lavet et al., 2015)",
         low=0,
         high=1,
         neutral=0.0,
